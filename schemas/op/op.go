@@ -1,0 +1,125 @@
+// Package op holds the operators: one file each, and the table in all.go.
+//
+// An [Op] is data: its documentation, how the types of its outputs follow from
+// its inputs (Infer), a plain implementation on host memory (Eval), and cases
+// with known answers (Cases). Everything else in the module asks this table:
+// import checks, shape inference, constant folding, the reference that fast
+// kernels are compared with, and the conformance cases of every backend.
+package op
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"mnnconv/graph"
+)
+
+// Domains beside ai.onnx (the empty string).
+const (
+	Microsoft   = "com.microsoft" // onnxruntime's contrib operators
+	LlmExporter = "LlmExporter"   // MNN's llmexport
+	Mnnconv     = "mnnconv"       // operators that ONNX lacks, with a function body in standard ones
+)
+
+// Op describes one operator over all its versions; Infer and Eval look at
+// Node.Version where versions differ.
+type Op struct {
+	Domain, Name string
+	Since        int      // first opset version of Domain that has it
+	Doc          string   // one sentence, then the formula or the source it follows
+	Inputs       []string // names; a trailing "?" marks an optional input, "..." a repeated last one
+	Outputs      []string // likewise
+	Attrs        []string // names of the attributes it knows; others are refused
+	Infer        func(*Inference) error
+	Eval         func(*Call) error
+	Cases        func() []Case
+	// Random marks operators whose results differ from call to call; they are never folded.
+	Random bool
+}
+
+// Case is a call with a known answer, run against Eval and every backend that
+// claims the operator.
+type Case struct {
+	Name    string
+	Version int // of the operator's domain; 0: the newest
+	Attrs   []graph.Attr
+	Bodies  []*graph.Body
+	In      []*graph.Tensor // nil: absent
+	Want    []*graph.Tensor // nil: not wanted
+	Tol     float64         // absolute and relative; 0: bit for bit
+}
+
+// ErrUnsupported: the operator, or this form of it, is unknown to mnnconv.
+var ErrUnsupported = errors.New("unsupported")
+
+// ErrInput: an operator got data it is not defined for (an index out of range, say).
+var ErrInput = errors.New("invalid operator input")
+
+// Call is one evaluation of a node on host memory.
+type Call struct {
+	Ctx  context.Context
+	Node *graph.Node
+	In   []*graph.Tensor // aligned with Node.Inputs; nil: absent. Never written.
+	Out  []*graph.Tensor // to be set, aligned with Node.Outputs
+	// Outer resolves captured values of bodies, aligned with each Body.Outer.
+	Outer func(*graph.Value) *graph.Tensor
+	// Table looks operators up for bodies.
+	Table Table
+}
+
+// Arg returns input i or nil.
+func (c *Call) Arg(i int) *graph.Tensor {
+	if i < len(c.In) {
+		return c.In[i]
+	}
+	return nil
+}
+
+// Set stores output i, if the node wants it.
+func (c *Call) Set(i int, t *graph.Tensor) {
+	if i < len(c.Out) {
+		c.Out[i] = t
+	}
+}
+
+// New allocates a tensor and stores it as output i.
+func (c *Call) New(i int, d graph.DType, shape ...int64) (*graph.Tensor, error) {
+	t, err := graph.NewTensor(d, shape...)
+	if err == nil {
+		c.Set(i, t)
+	}
+	return t, err
+}
+
+// Table finds operators by domain and name.
+type Table map[Key]*Op
+
+// Key names an operator.
+type Key struct{ Domain, Name string }
+
+// NewTable builds a table; two entries of one name are a programming error.
+func NewTable(ops ...*Op) Table {
+	t := make(Table, len(ops))
+	for _, o := range ops {
+		k := Key{o.Domain, o.Name}
+		if t[k] != nil {
+			panic("op: invariant: two operators named " + o.Domain + "." + o.Name)
+		}
+		t[k] = o
+	}
+	return t
+}
+
+// Lookup returns the operator of a node, or an error that wraps ErrUnsupported
+// and names the node.
+func (t Table) Lookup(n *graph.Node) (*Op, error) {
+	domain := n.Domain
+	if domain == "ai.onnx" {
+		domain = ""
+	}
+	if o := t[Key{domain, n.Op}]; o != nil {
+		return o, nil
+	}
+	return nil, fmt.Errorf("%s: operator %s (opset %d) is %w", n.ID(), n.OpName(), n.Version, ErrUnsupported)
+}
