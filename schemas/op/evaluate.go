@@ -17,6 +17,14 @@ func (t Table) Eval(ctx context.Context, n *graph.Node, in []*graph.Tensor, oute
 	if o.Eval == nil {
 		return nil, fmt.Errorf("%s: %s has no reference evaluation: %w", n.ID(), n.OpName(), ErrUnsupported)
 	}
+	if err := o.checkArity(n); err != nil {
+		return nil, fmt.Errorf("%s: %w", n.ID(), err)
+	}
+	for i, v := range n.Inputs {
+		if v != nil && (i >= len(in) || in[i] == nil) {
+			return nil, fmt.Errorf("%s: input %q has no value: %w", n.ID(), v.Name, ErrInput)
+		}
+	}
 	c := &Call{Ctx: ctx, Node: n, In: in, Out: make([]*graph.Tensor, len(n.Outputs)), Outer: outer, Table: t}
 	if err := o.Eval(c); err != nil {
 		return nil, fmt.Errorf("%s: %w", n.ID(), err)

@@ -39,8 +39,8 @@ func (f *Facts) Know(v *graph.Value, elems []graph.Dim) {
 	}
 }
 
-// Elements returns the elements of an integer value as dims, if known:
-// constants, and what shape arithmetic derived.
+// Elements returns the elements of an integer or bool value as dims, if known:
+// constants, and what shape arithmetic derived. A bool is 0 or 1.
 func (f *Facts) Elements(v *graph.Value) ([]graph.Dim, bool) {
 	if v == nil {
 		return nil, false
@@ -48,7 +48,7 @@ func (f *Facts) Elements(v *graph.Value) ([]graph.Dim, bool) {
 	if k, ok := f.known[v]; ok {
 		return k, true
 	}
-	if v.Const == nil || !v.Const.DType.IsInt() || v.Const.Len() > maxKnown {
+	if v.Const == nil || !v.Const.DType.IsInt() && v.Const.DType != graph.Bool || v.Const.Len() > maxKnown {
 		return nil, false
 	}
 	ints, err := v.Const.Int64s()
@@ -70,6 +70,9 @@ func (f *Facts) Node(n *graph.Node) error {
 	o, err := f.table.Lookup(n)
 	if err != nil {
 		return err
+	}
+	if err := o.checkArity(n); err != nil {
+		return fmt.Errorf("%s: %w", n.ID(), err)
 	}
 	in := &Inference{Node: n, facts: f, types: make([]graph.Type, len(n.Outputs)), known: make([][]graph.Dim, len(n.Outputs))}
 	if err := o.Infer(in); err != nil {

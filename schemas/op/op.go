@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"mnnconv/graph"
 )
@@ -90,6 +91,37 @@ func (c *Call) New(i int, d graph.DType, shape ...int64) (*graph.Tensor, error) 
 		c.Set(i, t)
 	}
 	return t, err
+}
+
+// checkArity returns an error wrapping graph.ErrInvalid unless the node has the
+// inputs and outputs that the operator requires, and no others. So Infer and
+// Eval may use required inputs without looking.
+func (o *Op) checkArity(n *graph.Node) error {
+	for i, name := range o.Inputs {
+		if !strings.HasSuffix(name, "?") && !strings.HasSuffix(name, "...") && n.In(i) == nil {
+			return fmt.Errorf("input %q (%d) is missing: %w", name, i, graph.ErrInvalid)
+		}
+	}
+	if i := surplus(o.Inputs, n.Inputs); i >= 0 {
+		return fmt.Errorf("input %d where the operator takes %d: %w", i, len(o.Inputs), graph.ErrInvalid)
+	}
+	if i := surplus(o.Outputs, n.Outputs); i >= 0 {
+		return fmt.Errorf("output %d where the operator gives %d: %w", i, len(o.Outputs), graph.ErrInvalid)
+	}
+	return nil
+}
+
+// surplus returns the index of the first value beyond the names, or -1.
+func surplus(names []string, values []*graph.Value) int {
+	if k := len(names); k > 0 && strings.HasSuffix(names[k-1], "...") {
+		return -1
+	}
+	for i := len(names); i < len(values); i++ {
+		if values[i] != nil {
+			return i
+		}
+	}
+	return -1
 }
 
 // Table finds operators by domain and name.
