@@ -24,6 +24,11 @@ func (t Table) Eval(ctx context.Context, n *graph.Node, in []*graph.Tensor, oute
 		if v != nil && (i >= len(in) || in[i] == nil) {
 			return nil, fmt.Errorf("%s: input %q has no value: %w", n.ID(), v.Name, ErrInput)
 		}
+		if v != nil {
+			if err := o.checkKind(i, in[i].Kind); err != nil {
+				return nil, fmt.Errorf("%s: %w", n.ID(), err)
+			}
+		}
 	}
 	c := &Call{Ctx: ctx, Node: n, In: in, Out: make([]*graph.Tensor, len(n.Outputs)), Outer: outer, Table: t}
 	if err := o.Eval(c); err != nil {

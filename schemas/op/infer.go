@@ -21,6 +21,7 @@ type Inference struct {
 type Facts struct {
 	known map[*graph.Value][]graph.Dim
 	fresh int
+	depth int // of bodies within bodies
 	table Table
 }
 
@@ -74,6 +75,13 @@ func (f *Facts) Node(n *graph.Node) error {
 	if err := o.checkArity(n); err != nil {
 		return fmt.Errorf("%s: %w", n.ID(), err)
 	}
+	for i, v := range n.Inputs {
+		if v != nil {
+			if err := o.checkKind(i, v.Type.Kind); err != nil {
+				return fmt.Errorf("%s: %w", n.ID(), err)
+			}
+		}
+	}
 	in := &Inference{Node: n, facts: f, types: make([]graph.Type, len(n.Outputs)), known: make([][]graph.Dim, len(n.Outputs))}
 	if err := o.Infer(in); err != nil {
 		return fmt.Errorf("%s: %w", n.ID(), err)
@@ -85,6 +93,7 @@ func (f *Facts) Node(n *graph.Node) error {
 		t := in.types[i]
 		t.Space = v.Type.Space
 		v.Type = t
+		delete(f.known, v) // what an earlier pass over a loop's body knew
 		if in.known[i] != nil {
 			f.Know(v, in.known[i])
 		}
@@ -188,10 +197,13 @@ func (in *Inference) Body(b *graph.Body) error {
 		if b.Outer[i].Const != nil {
 			v.Const = b.Outer[i].Const
 		}
+		delete(in.facts.known, v)
 		if k, ok := in.facts.Elements(b.Outer[i]); ok {
 			in.facts.Know(v, k)
 		}
 	}
+	in.facts.depth++
+	defer func() { in.facts.depth-- }()
 	return in.facts.Graph(b.Graph)
 }
 

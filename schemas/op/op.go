@@ -37,6 +37,9 @@ type Op struct {
 	Cases        func() []Case
 	// Random marks operators whose results differ from call to call; they are never folded.
 	Random bool
+	// Containers marks operators that take sequences and optionals too; the
+	// others are never called with one.
+	Containers bool
 }
 
 // Case is a call with a known answer, run against Eval and every backend that
@@ -122,6 +125,15 @@ func surplus(names []string, values []*graph.Value) int {
 		}
 	}
 	return -1
+}
+
+// checkKind returns an error wrapping graph.ErrType if input i is a container
+// and the operator takes tensors only.
+func (o *Op) checkKind(i int, k graph.Kind) error {
+	if k != graph.TensorKind && !o.Containers {
+		return fmt.Errorf("input %d is a sequence or an optional, %s takes tensors: %w", i, o.Name, graph.ErrType)
+	}
+	return nil
 }
 
 // Table finds operators by domain and name.
