@@ -1,0 +1,187 @@
+package onnx
+
+import (
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"mnnconv/graph"
+	"mnnconv/schemas/onnx/internal/pb"
+)
+
+// functionKey identifies a model-local function.
+type functionKey struct{ domain, name, overload string }
+
+func (k functionKey) String() string {
+	s := k.name
+	if k.domain != "" {
+		s = k.domain + "." + s
+	}
+	if k.overload != "" {
+		s += ":" + k.overload
+	}
+	return shown(s)
+}
+
+// function is a FunctionProto whose nodes are not decoded: that happens at
+// each call, with the call's values and attributes.
+type function struct {
+	key      functionKey
+	at       span
+	inputs   []string
+	outputs  []string
+	required map[string]bool // attributes without a default
+	defaults map[string]span
+	nodes    []span
+	opsets   map[string]int64
+	types    map[string]*pb.ValueInfoProto
+}
+
+// call is one inlining of a function.
+type call struct {
+	d       *decoder
+	f       *function
+	node    *graph.Node
+	prefix  string                  // of the names that it makes
+	scope   *scope                  // of the function
+	results map[string]*graph.Value // the outputs that the caller wants
+}
+
+const functionDepth = 2 // of a FunctionProto in the file
+
+func (d *decoder) function(at span) error {
+	p := &pb.FunctionProto{}
+	f := &function{at: at, required: map[string]bool{}, defaults: map[string]span{}, types: map[string]*pb.ValueInfoProto{}}
+	var defaults []span
+	err := d.message(at, functionDepth, p, map[protowire.Number]func(span) error{
+		7:  func(s span) error { f.nodes = append(f.nodes, s); return d.take(32) },
+		11: func(s span) error { defaults = append(defaults, s); return d.take(32) },
+	})
+	if err != nil {
+		return err
+	}
+	f.key = functionKey{domainOf(p.GetDomain()), p.GetName(), p.GetOverload()}
+	f.inputs, f.outputs = p.GetInput(), p.GetOutput()
+	if err := d.take(256 + 32*int64(len(f.inputs)+len(f.outputs)+len(p.GetAttribute()))); err != nil {
+		return err
+	}
+	fail := func(err error) error { return within(err, "function %s", f.key) }
+	if f.key.name == "" {
+		return malformed("byte %d: a function has no name", at.at)
+	}
+	if _, twice := d.functions[f.key]; twice {
+		return fail(malformed("defined twice"))
+	}
+	if f.opsets, err = d.opsets(p.GetOpsetImport()); err != nil {
+		return fail(err)
+	}
+	for _, name := range p.GetAttribute() {
+		f.required[name] = true
+	}
+	for _, s := range defaults {
+		a := &pb.AttributeProto{}
+		if err := d.message(s, functionDepth+1, a, holdNothing); err != nil {
+			return fail(err)
+		}
+		f.defaults[a.GetName()] = s
+	}
+	for _, info := range p.GetValueInfo() {
+		f.types[info.GetName()] = info
+	}
+	d.functions[f.key] = f
+	return nil
+}
+
+// holdNothing drops the payloads of an attribute whose name alone is wanted.
+var holdNothing = map[protowire.Number]func(span) error{
+	5: skip, 6: skip, 10: skip, 11: skip, 22: skip, 23: skip,
+}
+
+func skip(span) error { return nil }
+
+// inline puts the nodes of f in the place of n, a call of it.
+func (d *decoder) inline(s *scope, n *graph.Node, f *function) error {
+	fail := func(err error) error { return within(err, "function %s", f.key) }
+	if s.levels >= d.o.MaxGraphDepth {
+		return fail(limited("subgraphs and functions nested more than %d deep", d.o.MaxGraphDepth))
+	}
+	if len(n.Inputs) > len(f.inputs) || len(n.Outputs) > len(f.outputs) {
+		return fail(malformed("called with %d inputs and %d outputs, it has %d and %d", len(n.Inputs), len(n.Outputs), len(f.inputs), len(f.outputs)))
+	}
+	c := &call{d: d, f: f, node: n, results: map[string]*graph.Value{}, prefix: n.Name + "/"}
+	if n.Name == "" {
+		c.prefix = f.key.name + "/"
+	}
+	c.scope = &scope{g: s.g, names: map[string]*graph.Value{}, opsets: f.opsets, types: f.types, call: c, levels: s.levels + 1}
+	for i, name := range f.inputs {
+		if _, twice := c.scope.names[name]; twice || name == "" {
+			return fail(malformed("input %d is called %s, as another one or not at all", i, quote(name)))
+		}
+		c.scope.names[name] = n.In(i)
+	}
+	for i, name := range f.outputs {
+		if v := n.Out(i); v != nil {
+			if _, twice := c.results[name]; twice {
+				return fail(malformed("output %s is listed twice", quote(name)))
+			}
+			c.results[name] = v
+			v.Def = nil
+		}
+	}
+	if err := d.nodes(c.scope, f.nodes, functionDepth+1); err != nil {
+		return fail(err)
+	}
+	for _, name := range f.outputs {
+		v := c.results[name]
+		if v == nil || v.Def != nil {
+			continue
+		}
+		in, ok := c.scope.names[name]
+		if !ok || in == nil || in == v {
+			return fail(malformed("output %s is never produced", quote(name)))
+		}
+		version, ok := f.opsets[""]
+		if !ok {
+			version = d.model.Opsets[""]
+		}
+		id := &graph.Node{Name: c.prefix + name, Op: "Identity", Version: int(version), Inputs: []*graph.Value{in}, Outputs: []*graph.Value{v}}
+		v.Def, v.Index = id, 0
+		s.g.Append(id)
+	}
+	return nil
+}
+
+// output returns the caller's value for an output of the function, or nil if
+// name is none, or s is one of the function's bodies.
+func (c *call) output(s *scope, name string) (*graph.Value, error) {
+	if c == nil || s != c.scope {
+		return nil, nil
+	}
+	v := c.results[name]
+	if v == nil {
+		return nil, nil
+	}
+	if first, twice := s.names[name]; twice {
+		return nil, malformed("%s is defined twice, first by %s", quote(name), definer(first))
+	}
+	s.names[name] = v
+	return v, nil
+}
+
+// attr returns the value of an attribute of the function in this call: given,
+// by default, or nil. declared is false for a name that the function lacks.
+func (c *call) attr(name string) (value any, declared bool, err error) {
+	def, hasDefault := c.f.defaults[name]
+	if !hasDefault && !c.f.required[name] {
+		return nil, false, nil
+	}
+	if c.node.Body(name) != nil {
+		return nil, true, unsupported("a reference to the graph attribute %s has no support", quote(name))
+	}
+	if v := c.node.Attr(name); v != nil || !hasDefault {
+		return v, true, nil
+	}
+	var n graph.Node
+	if err := c.d.attribute(&scope{levels: c.scope.levels}, &n, def, functionDepth+1); err != nil {
+		return nil, true, err
+	}
+	return n.Attr(name), true, nil
+}

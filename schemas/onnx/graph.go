@@ -1,0 +1,99 @@
+package onnx
+
+import (
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"mnnconv/graph"
+	"mnnconv/schemas/onnx/internal/pb"
+)
+
+// graph decodes a GraphProto. parent is the scope around a body; for the
+// outermost graph it holds only opset imports.
+func (d *decoder) graph(at span, parent *scope, depth int) (*scope, error) {
+	s := parent.inside(graph.New(""))
+	if parent.g == nil {
+		s.parent = nil
+	}
+	if s.levels > d.o.MaxGraphDepth {
+		return nil, limited("byte %d: subgraphs and functions nested more than %d deep", at.at, d.o.MaxGraphDepth)
+	}
+	p := &pb.GraphProto{}
+	var list []span
+	type weight struct {
+		name string
+		t    *graph.Tensor
+	}
+	var weights []weight
+	err := d.message(at, depth, p, map[protowire.Number]func(span) error{
+		1: func(s span) error {
+			if d.nodeCount+len(list) >= d.o.MaxNodes {
+				return limited("more than %d nodes", d.o.MaxNodes)
+			}
+			list = append(list, s)
+			return d.take(32)
+		},
+		5: func(s span) error {
+			name, t, err := d.tensor(s)
+			weights = append(weights, weight{name, t})
+			return err
+		},
+		15: func(s span) error {
+			return unsupported("byte %d: sparse initializers have no support: store the weight dense", s.at)
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	g := s.g
+	g.Name, g.Doc = p.GetName(), p.GetDocString()
+	if err := d.name(g.Name); err != nil {
+		return nil, err
+	}
+	fail := func(err error) (*scope, error) { return nil, within(err, "graph %s", quote(g.Name)) }
+	if g.Meta, err = d.meta(p.GetMetadataProps()); err != nil {
+		return fail(err)
+	}
+	for _, infos := range [][]*pb.ValueInfoProto{p.GetValueInfo(), p.GetOutput()} {
+		for _, info := range infos {
+			if info.GetType().GetValue() != nil {
+				s.types[info.GetName()] = info
+			}
+		}
+	}
+	for _, w := range weights {
+		v, err := d.define(s, w.name, "an initializer")
+		if err != nil {
+			return fail(err)
+		}
+		v.Const, v.Type = w.t, w.t.Type()
+	}
+	seen := map[string]bool{}
+	for _, info := range p.GetInput() {
+		name := info.GetName()
+		if v := s.names[name]; v != nil && v.Const != nil && !seen[name] {
+			seen[name] = true
+			continue // an input with a default, as all initializers before IR version 4: the constant wins
+		}
+		s.types[name] = info
+		v, err := d.define(s, name, "a graph input")
+		if err != nil {
+			return fail(err)
+		}
+		seen[name] = true
+		g.Inputs = append(g.Inputs, v)
+	}
+	if err := d.nodes(s, list, depth+1); err != nil {
+		return fail(err)
+	}
+	for i, info := range p.GetOutput() {
+		v, ok := s.resolve(info.GetName())
+		if !ok || v == nil {
+			return fail(malformed("graph output %d, %s, is never produced", i, quote(info.GetName())))
+		}
+		g.Outputs = append(g.Outputs, v)
+	}
+	if err := g.Sort(); err != nil {
+		return fail(malformed("%w", err))
+	}
+	return s, nil
+}

@@ -1,0 +1,109 @@
+package onnx
+
+import (
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"mnnconv/schemas/onnx/internal/pb"
+)
+
+// The versions of the format that are known.
+const (
+	minIR    = 3
+	maxIR    = 14
+	maxOpset = 27
+)
+
+// decodeModel decodes a ModelProto into d.model. The graph comes before the
+// opset imports in the file and is decoded after them.
+func (d *decoder) decodeModel(file span) error {
+	p := &pb.ModelProto{}
+	var main *span
+	var functions []span
+	err := d.message(file, 1, p, map[protowire.Number]func(span) error{
+		7: func(s span) error {
+			if main != nil {
+				return malformed("byte %d: the model has two graphs", s.at)
+			}
+			main = &s
+			return nil
+		},
+		20: skip, // training
+		25: func(s span) error { functions = append(functions, s); return d.take(32) },
+		26: skip, // other runtimes' devices
+	})
+	if err != nil {
+		return err
+	}
+	m := d.model
+	m.IRVersion, m.Version, m.Doc = p.GetIrVersion(), p.GetModelVersion(), p.GetDocString()
+	m.Producer, m.ProducerVersion, m.Domain = p.GetProducerName(), p.GetProducerVersion(), p.GetDomain()
+	switch {
+	case main == nil && m.IRVersion == 0:
+		return malformed("not an ONNX model: it has neither a graph nor an IR version")
+	case m.IRVersion == 0:
+		return malformed("the IR version is missing or 0; %d to %d have support", minIR, maxIR)
+	case m.IRVersion < 0:
+		return malformed("IR version %d; %d to %d have support", m.IRVersion, minIR, maxIR)
+	case m.IRVersion < minIR || m.IRVersion > maxIR:
+		return unsupported("IR version %d; %d to %d have support", m.IRVersion, minIR, maxIR)
+	case main == nil:
+		return malformed("the model has no graph")
+	}
+	if m.Meta, err = d.meta(p.GetMetadataProps()); err != nil {
+		return err
+	}
+	if m.Opsets, err = d.opsets(p.GetOpsetImport()); err != nil {
+		return err
+	}
+	if len(m.Opsets) == 0 {
+		return malformed("the model imports no operator set; versions 1 to %d of ai.onnx have support", maxOpset)
+	}
+	d.functions = make(map[functionKey]*function, len(functions))
+	for _, s := range functions {
+		if err := d.function(s); err != nil {
+			return err
+		}
+	}
+	if err := d.checkCalls(); err != nil {
+		return err
+	}
+	top, err := d.graph(*main, &scope{opsets: m.Opsets}, 2)
+	if err != nil {
+		return err
+	}
+	m.Graph = top.g
+	return d.external.check()
+}
+
+// opsets checks a list of opset imports.
+func (d *decoder) opsets(list []*pb.OperatorSetIdProto) (map[string]int64, error) {
+	out := make(map[string]int64, len(list))
+	for _, o := range list {
+		domain, version := domainOf(o.GetDomain()), o.GetVersion()
+		if err := d.name(domain); err != nil {
+			return nil, err
+		}
+		if err := d.take(96); err != nil {
+			return nil, err
+		}
+		known := "its versions start at 1"
+		if domain == "" {
+			domain, known = "", "1 to 27 have support"
+		}
+		label := shown(domain)
+		if domain == "" {
+			label = "ai.onnx"
+		}
+		if version < 1 {
+			return nil, malformed("opset %d of %s is missing, 0 or negative; %s", version, label, known)
+		}
+		if domain == "" && version > maxOpset {
+			return nil, unsupported("opset %d of %s; %s", version, label, known)
+		}
+		if v, twice := out[domain]; twice && v != version {
+			return nil, malformed("versions %d and %d of %s are imported", v, version, label)
+		}
+		out[domain] = version
+	}
+	return out, nil
+}

@@ -1,0 +1,105 @@
+package onnx
+
+import (
+	"fmt"
+	"strings"
+
+	"mnnconv/graph"
+	"mnnconv/schemas/onnx/internal/pb"
+)
+
+// typeOf converts a TypeProto. Every extent that is not a number becomes a
+// symbol of its own, stem.axis: the names that exporters give to extents are
+// hints, returned beside, since the same name often stands for different
+// lengths and different names for the same one.
+func (d *decoder) typeOf(p *pb.TypeProto, stem func() string) (t graph.Type, hints []string, err error) {
+	switch v := p.GetValue().(type) {
+	case nil:
+		return graph.Type{}, nil, nil
+	case *pb.TypeProto_TensorType:
+		t.DType, err = dtypeOf(int64(v.TensorType.GetElemType()))
+		if err != nil {
+			return t, nil, err
+		}
+		if s := v.TensorType.GetShape(); s != nil {
+			t.Shape, hints, err = d.shapeOf(s, stem)
+		}
+		return t, hints, err
+	case *pb.TypeProto_SequenceType:
+		t.Kind = graph.SequenceKind
+		t.Elem, err = d.elemOf(v.SequenceType.GetElemType(), stem)
+		return t, nil, err
+	case *pb.TypeProto_OptionalType:
+		t.Kind = graph.OptionalKind
+		t.Elem, err = d.elemOf(v.OptionalType.GetElemType(), stem)
+		return t, nil, err
+	case *pb.TypeProto_MapType:
+		return t, nil, unsupported("maps have no support")
+	case *pb.TypeProto_SparseTensorType:
+		return t, nil, unsupported("sparse tensors have no support")
+	}
+	return t, nil, unsupported("opaque types have no support")
+}
+
+// elemOf converts the element type of a container; nil where it is not told.
+func (d *decoder) elemOf(p *pb.TypeProto, stem func() string) (*graph.Type, error) {
+	if p == nil {
+		return nil, nil
+	}
+	t, _, err := d.typeOf(p, stem)
+	return &t, err
+}
+
+func (d *decoder) shapeOf(p *pb.TensorShapeProto, stem func() string) (graph.Shape, []string, error) {
+	dims := p.GetDim()
+	if len(dims) > d.o.MaxRank {
+		return nil, nil, limited("%d extents, the limit is %d", len(dims), d.o.MaxRank)
+	}
+	shape := make(graph.Shape, len(dims))
+	var hints []string
+	for i, dim := range dims {
+		if v, ok := dim.GetValue().(*pb.TensorShapeProto_Dimension_DimValue); ok {
+			if v.DimValue < 0 {
+				return nil, nil, malformed("extent %d is %d", i, v.DimValue)
+			}
+			shape[i] = graph.Const(v.DimValue)
+			continue
+		}
+		shape[i] = graph.Sym(fmt.Sprintf("%s.%d", stem(), i))
+		if hint := dim.GetDimParam(); hint != "" {
+			if err := d.name(hint); err != nil {
+				return nil, nil, err
+			}
+			if hints == nil {
+				hints = make([]string, len(dims))
+			}
+			hints[i] = hint
+		}
+	}
+	if err := d.take(48 * int64(len(dims))); err != nil {
+		return nil, nil, err
+	}
+	return shape, hints, nil
+}
+
+// stem returns a fresh stem for the symbols of a value: its name without the
+// characters that dims use as operators.
+func (d *decoder) stem(name string) string {
+	s := plainStem(name)
+	for n := 2; d.symbols[s]; n++ {
+		s = fmt.Sprintf("%s~%d", plainStem(name), n)
+	}
+	d.symbols[s] = true
+	return s
+}
+
+func plainStem(name string) string {
+	s := strings.Map(func(r rune) rune {
+		switch {
+		case r >= '0' && r <= '9', r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r == '_', r == '.', r == '/', r == ':':
+			return r
+		}
+		return '_'
+	}, name)
+	return s[:min(len(s), shownName)]
+}
