@@ -355,3 +355,12 @@ func (d Dim) String() string {
 	}
 	return b.String()
 }
+
+// Linear returns d as scale*symbol + rest with scale > 0, if it has that form:
+// how an extent gives its symbol a value.
+func (d Dim) Linear() (symbol string, scale, rest int64, ok bool) {
+	if len(d.terms) != 1 || len(d.terms[0].atoms) != 1 || d.terms[0].atoms[0].op != 0 || d.terms[0].coef <= 0 {
+		return "", 0, 0, false
+	}
+	return d.terms[0].atoms[0].name, d.terms[0].coef, d.c, true
+}

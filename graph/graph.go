@@ -12,10 +12,18 @@ type Graph struct {
 	Captures []*Value // of a body: stand-ins for values of the graph around it, aligned with Body.Outer
 	Outputs  []*Value
 	Nodes    []*Node
+	States   []State           // values that live from one run to the next, such as a KV cache
 	Meta     map[string]string // metadata properties of the file
 	Doc      string
 
 	values int // number of values made so far; the next value's ID
+}
+
+// State is a tensor that a session keeps from run to run, in one space: the
+// graph reads it as In, one of its Inputs, and hands back its new content as
+// Out, one of its Outputs. The runtime gives both the same memory.
+type State struct {
+	In, Out *Value
 }
 
 // Value is one SSA value.
@@ -154,7 +162,9 @@ func (n *Node) Reads(f func(*Value)) {
 	}
 	for _, b := range n.Bodies {
 		for _, v := range b.Outer {
-			f(v)
+			if v != nil {
+				f(v)
+			}
 		}
 	}
 }
@@ -217,6 +227,9 @@ func (g *Graph) Replace(with map[*Value]*Value) {
 	}
 	for i, v := range g.Outputs {
 		g.Outputs[i] = final(v)
+	}
+	for i, s := range g.States {
+		g.States[i].Out = final(s.Out)
 	}
 }
 
@@ -334,6 +347,10 @@ func (g *Graph) Clone() (*Graph, map[*Value]*Value) {
 		return out
 	}
 	c.Inputs, c.Captures, c.Outputs = all(g.Inputs), all(g.Captures), all(g.Outputs)
+	c.States = make([]State, len(g.States))
+	for i, s := range g.States {
+		c.States[i] = State{get(s.In), get(s.Out)}
+	}
 	c.Nodes = make([]*Node, len(g.Nodes))
 	for i, n := range g.Nodes {
 		k := *n

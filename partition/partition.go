@@ -1,0 +1,166 @@
+// Package partition decides where each node of a graph runs, inserts the copies
+// that follow, cuts the graph into partitions and has each target lower its own.
+//
+// What flows in: a raised graph, placement rules, and targets (device profiles
+// with their lowering). What flows out: a [Plan], which says all of that in one
+// place and is verified. Devices are data here: nothing is opened.
+package partition
+
+import (
+	"fmt"
+
+	"mnnconv/graph"
+	"mnnconv/schemas/op"
+)
+
+// Lowerer groups the nodes of a graph into the kernels of one backend. It is
+// pure: it opens nothing.
+type Lowerer interface {
+	Lower(Profile, *graph.Graph) ([]Kernel, error)
+}
+
+// Kernel is one launch of a partition: the nodes it covers.
+type Kernel struct {
+	Name  string
+	Nodes []*graph.Node
+}
+
+// Target is a device that nodes can be placed on.
+type Target struct {
+	Profile Profile
+	Lowerer Lowerer
+}
+
+// Partition is a run of nodes on one target, in topological order. Inputs are
+// the values it reads from outside (constants apart), Outputs what others read
+// of it; all of them live in the partition's space.
+type Partition struct {
+	Index   int
+	Target  string
+	Space   graph.Space
+	Inputs  []*graph.Value
+	Outputs []*graph.Value
+	States  []graph.State // the graph's states that the partition writes
+	Nodes   []*graph.Node
+	Kernels []Kernel
+}
+
+// Graph returns the partition as a graph of its own, over the same nodes.
+func (p *Partition) Graph() *graph.Graph {
+	return &graph.Graph{Name: fmt.Sprintf("partition-%d", p.Index), Inputs: p.Inputs, Outputs: p.Outputs, States: p.States, Nodes: p.Nodes}
+}
+
+// Step is what the schedule runs in order: a partition, or a copy between two
+// spaces.
+type Step struct {
+	Partition *Partition  // nil for a copy
+	Copy      *graph.Node // nil for a partition
+}
+
+// Plan is one phase's graph, placed, cut and lowered.
+type Plan struct {
+	Phase string
+	Graph *graph.Graph
+	Steps []Step
+}
+
+// Build places the graph by the rules, inserts copies, cuts, lowers and
+// verifies. The graph is changed: clone it first if it is needed again. targets
+// holds every device the rules may name.
+func Build(phase string, g *graph.Graph, rules []Rule, targets []Target) (*Plan, error) {
+	if err := place(g, rules, targets); err != nil {
+		return nil, err
+	}
+	insertCopies(g)
+	p := &Plan{Phase: phase, Graph: g, Steps: cut(g)}
+	if err := p.lower(targets); err != nil {
+		return nil, err
+	}
+	return p, p.Verify()
+}
+
+// Verify checks the plan's graph and that the steps run every node once, each
+// after what it reads, in its own space.
+func (p *Plan) Verify() error {
+	if err := graph.Verify(p.Graph); err != nil {
+		return fmt.Errorf("plan of phase %s: %w", p.Phase, err)
+	}
+	ready := map[*graph.Value]bool{}
+	for _, v := range p.Graph.Inputs {
+		ready[v] = true
+	}
+	ran := 0
+	for _, s := range p.Steps {
+		nodes := []*graph.Node{s.Copy}
+		if s.Partition != nil {
+			nodes = s.Partition.Nodes
+		}
+		for _, n := range nodes {
+			ran++
+			var err error
+			n.Reads(func(v *graph.Value) {
+				if v.Const == nil && !ready[v] && err == nil {
+					err = fmt.Errorf("%w: plan of phase %s: %s runs before value %q is made", graph.ErrInvalid, p.Phase, n.ID(), v.Name)
+				}
+			})
+			if err != nil {
+				return err
+			}
+			for _, v := range n.Outputs {
+				if v != nil {
+					ready[v] = true
+				}
+			}
+		}
+	}
+	if ran != len(p.Graph.Nodes) {
+		return fmt.Errorf("%w: plan of phase %s runs %d of %d nodes", graph.ErrInvalid, p.Phase, ran, len(p.Graph.Nodes))
+	}
+	return nil
+}
+
+// Partitions returns the partitions in order.
+func (p *Plan) Partitions() []*Partition {
+	var out []*Partition
+	for _, s := range p.Steps {
+		if s.Partition != nil {
+			out = append(out, s.Partition)
+		}
+	}
+	return out
+}
+
+// Copies returns the copy nodes in order.
+func (p *Plan) Copies() []*graph.Node {
+	var out []*graph.Node
+	for _, s := range p.Steps {
+		if s.Copy != nil {
+			out = append(out, s.Copy)
+		}
+	}
+	return out
+}
+
+func (p *Plan) lower(targets []Target) error {
+	for _, part := range p.Partitions() {
+		t, err := find(targets, part.Target)
+		if err != nil {
+			return err
+		}
+		made := map[*graph.Value]bool{}
+		for _, v := range part.Outputs {
+			made[v] = true
+		}
+		for _, st := range p.Graph.States {
+			if made[st.Out] {
+				part.States = append(part.States, st)
+			}
+		}
+		if part.Kernels, err = t.Lowerer.Lower(t.Profile, part.Graph()); err != nil {
+			return fmt.Errorf("partition %d on %s: %w", part.Index, part.Target, err)
+		}
+	}
+	return nil
+}
+
+func isCopy(n *graph.Node) bool { return n.Domain == op.Mnnconv && n.Op == "Copy" }

@@ -1,0 +1,55 @@
+package partition
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"mnnconv/graph"
+)
+
+// Profile is what planning must know of a device.
+type Profile struct {
+	Name      string   `json:"name"`                // backend and ordinal: "cpu", "sim:0"
+	Vendor    string   `json:"vendor,omitempty"`    // as the driver or the processor says
+	UUID      string   `json:"uuid,omitempty"`      // empty where the device has none
+	Memory    int64    `json:"memory"`              // bytes; 0: not known
+	MaxAlloc  int64    `json:"max_alloc,omitempty"` // bytes of one allocation; 0: Memory
+	Align     int64    `json:"align"`               // bytes
+	Operators []string `json:"operators,omitempty"` // domain-qualified names; empty: every operator that has a reference
+	DTypes    []string `json:"dtypes,omitempty"`    // empty: all
+}
+
+// Space is the profile's memory space.
+func (p Profile) Space() graph.Space { return graph.Space(p.Name) }
+
+// Supports reports whether the device runs the node, or why not.
+func (p Profile) Supports(n *graph.Node) error {
+	if len(p.Operators) > 0 && !slices.Contains(p.Operators, n.OpName()) {
+		return fmt.Errorf("%s has no kernel for %s", p.Name, n.OpName())
+	}
+	if len(p.DTypes) == 0 {
+		return nil
+	}
+	for _, v := range n.Outputs {
+		if v != nil && v.Type.Kind == graph.TensorKind && !slices.Contains(p.DTypes, v.Type.DType.String()) {
+			return fmt.Errorf("%s does not compute in %s (value %q)", p.Name, v.Type.DType, v.Name)
+		}
+	}
+	return nil
+}
+
+// ErrPlacement: the rules cannot be met, because a target is not there or lacks
+// an operator.
+var ErrPlacement = errors.New("no valid placement")
+
+func find(targets []Target, name string) (Target, error) {
+	var have []string
+	for _, t := range targets {
+		if t.Profile.Name == name {
+			return t, nil
+		}
+		have = append(have, t.Profile.Name)
+	}
+	return Target{}, fmt.Errorf("%w: device %q is not known here (known: %v; see `mnnconv devices`)", ErrPlacement, name, have)
+}

@@ -1,0 +1,134 @@
+// Package runtime runs plans on devices. It owns the interfaces that a backend
+// implements; no backend is imported here.
+//
+// What flows in: a verified partition.Plan per phase, opened devices, and host
+// tensors for the graph's inputs. What flows out: host tensors of its outputs.
+// Between two spaces data only moves by Transfer, through pinned host memory.
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"mnnconv/graph"
+	"mnnconv/partition"
+)
+
+// Backend is a kind of device. Opening it happens in Open; the rest needs no
+// driver beyond what Profile looks for.
+type Backend interface {
+	Name() string
+	// Profile describes one device. ErrUnavailable says what was looked for.
+	Profile(ordinal int) (partition.Profile, error)
+	partition.Lowerer
+	Open(partition.Profile) (Device, error)
+}
+
+// Device is one memory space with one in-order queue.
+type Device interface {
+	// Alloc returns device memory, or host memory that the device can transfer
+	// to and from. The caller closes the buffer.
+	Alloc(size int64, kind MemoryKind) (Buffer, error)
+	// Transfer moves bytes between this device's memory and pinned host memory,
+	// after the events in waits.
+	Transfer(dst, src View, waits []Event) (Event, error)
+	Compile(*partition.Partition) (Program, error)
+	Close() error
+}
+
+// MemoryKind says where a buffer lies.
+type MemoryKind uint8
+
+// The kinds of memory a device hands out.
+const (
+	DeviceMemory MemoryKind = iota
+	PinnedHost
+)
+
+// Buffer is memory that knows its space. Close releases it; any later use is an
+// error, never a dereference.
+type Buffer interface {
+	Space() graph.Space
+	Size() int64
+	Close() error
+}
+
+// HostBuffer is a buffer whose bytes the host may touch: pinned host memory, and
+// what the cpu backend allocates.
+type HostBuffer interface {
+	Buffer
+	Bytes() ([]byte, error)
+}
+
+// View is a stretch of a buffer, in bytes.
+type View struct {
+	Buffer       Buffer
+	Offset, Size int64
+}
+
+// Check returns an error unless the view lies inside its buffer and the buffer
+// in the given space. what names the value, for the message.
+func (v View) Check(space graph.Space, what string) error {
+	switch {
+	case v.Buffer == nil:
+		return fmt.Errorf("%w: value %q has no memory in %s", ErrAddress, what, space)
+	case v.Buffer.Space() != space:
+		return fmt.Errorf("%w: value %q lies in %s and is used in %s: a copy is missing", ErrAddress, what, v.Buffer.Space(), space)
+	case v.Offset < 0 || v.Size < 0 || v.Offset+v.Size > v.Buffer.Size():
+		return fmt.Errorf("%w: value %q: bytes %d to %d of a buffer of %d in %s", ErrAddress, what, v.Offset, v.Offset+v.Size, v.Buffer.Size(), space)
+	}
+	return nil
+}
+
+// Event is a point in a device's queue.
+type Event interface {
+	Wait(context.Context) error
+	// Times returns when the work ran, if the device measures that.
+	Times() (start, end time.Time, ok bool)
+}
+
+// Program is a compiled partition. Programs are shared by sessions.
+type Program interface {
+	// Record lays out one launch for the given inputs, which stay bound.
+	Record(Bindings) (Launch, error)
+	Close() error
+}
+
+// Bound is a value's memory and shape.
+type Bound struct {
+	View  View
+	DType graph.DType
+	Shape []int64
+}
+
+// Bindings are aligned with the partition's Inputs; states are among them.
+type Bindings struct {
+	Inputs []Bound
+}
+
+// Launch is a recorded run of a program; it can be submitted again and again,
+// one at a time.
+type Launch interface {
+	Submit(ctx context.Context, waits []Event) (Event, error)
+	// Outputs returns the memory and shapes of the partition's outputs, aligned
+	// with Outputs; valid once the event of Submit has been waited for, and until
+	// the next Submit.
+	Outputs() ([]Bound, error)
+	Close() error
+}
+
+// Errors that backends report, wrapped with what happened.
+var (
+	// ErrUnavailable: a driver or device is not there; the message says what was
+	// looked for and where.
+	ErrUnavailable = errors.New("device unavailable")
+	// ErrMemory: a device or the host has not enough memory.
+	ErrMemory = errors.New("out of memory")
+	// ErrAddress: memory was used in the wrong space, out of bounds or after its
+	// release.
+	ErrAddress = errors.New("invalid device address")
+	// ErrExecution: a kernel failed to build or to run.
+	ErrExecution = errors.New("execution failed")
+)

@@ -1,0 +1,219 @@
+// Package cpu is the backend of the host's own processor and memory. Its space
+// is the one that graph inputs and outputs live in.
+package cpu
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	goruntime "runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"mnnconv/graph"
+	"mnnconv/partition"
+	"mnnconv/runtime"
+	"mnnconv/runtime/host"
+	"mnnconv/schemas/op"
+)
+
+// Backend runs on Threads processors; fewer than one means all that the process
+// may use.
+type Backend struct {
+	Table   op.Table
+	Threads int
+}
+
+// Name returns "cpu".
+func (b *Backend) Name() string { return string(graph.Host) }
+
+// Profile describes the processor. There is one cpu device.
+func (b *Backend) Profile(ordinal int) (partition.Profile, error) {
+	if ordinal != 0 {
+		return partition.Profile{}, fmt.Errorf("%w: there is one cpu device, not cpu:%d", runtime.ErrUnavailable, ordinal)
+	}
+	return partition.Profile{Name: string(graph.Host), Vendor: field("/proc/cpuinfo", "model name"), Memory: memory(), Align: 64}, nil
+}
+
+// Lower groups nodes into host kernels.
+func (b *Backend) Lower(_ partition.Profile, g *graph.Graph) ([]partition.Kernel, error) {
+	return kernels(host.Lower(g)), nil
+}
+
+func kernels(groups []host.Group) []partition.Kernel {
+	out := make([]partition.Kernel, len(groups))
+	for i, g := range groups {
+		out[i] = partition.Kernel{Name: g.Name, Nodes: g.Nodes}
+	}
+	return out
+}
+
+// Open starts the worker pool.
+func (b *Backend) Open(partition.Profile) (runtime.Device, error) {
+	return &device{table: b.Table, pool: host.NewPool(b.Threads)}, nil
+}
+
+type device struct {
+	table op.Table
+	pool  *host.Pool
+}
+
+func (d *device) Close() error {
+	d.pool.Close()
+	return nil
+}
+
+// Alloc returns host memory for both kinds.
+func (d *device) Alloc(size int64, _ runtime.MemoryKind) (runtime.Buffer, error) {
+	if size < 0 {
+		return nil, fmt.Errorf("%w: allocation of %d bytes", runtime.ErrMemory, size)
+	}
+	return &buffer{bytes: make([]byte, size)}, nil
+}
+
+type buffer struct {
+	bytes  []byte
+	closed bool
+}
+
+func (b *buffer) Space() graph.Space { return graph.Host }
+func (b *buffer) Size() int64        { return int64(len(b.bytes)) }
+func (b *buffer) Close() error       { b.closed = true; b.bytes = nil; return nil }
+func (b *buffer) Bytes() ([]byte, error) {
+	if b.closed {
+		return nil, fmt.Errorf("%w: a buffer in %s is used after its release", runtime.ErrAddress, graph.Host)
+	}
+	return b.bytes, nil
+}
+
+// Transfer copies within host memory.
+func (d *device) Transfer(dst, src runtime.View, waits []runtime.Event) (runtime.Event, error) {
+	for _, w := range waits {
+		if err := w.Wait(context.Background()); err != nil {
+			return nil, err
+		}
+	}
+	start := time.Now()
+	to, err := hostBytes(dst)
+	if err != nil {
+		return nil, err
+	}
+	from, err := hostBytes(src)
+	if err != nil {
+		return nil, err
+	}
+	copy(to, from)
+	return done{start, time.Now()}, nil
+}
+
+func hostBytes(v runtime.View) ([]byte, error) {
+	if err := v.Check(graph.Host, "transfer"); err != nil {
+		return nil, err
+	}
+	b, err := v.Buffer.(runtime.HostBuffer).Bytes()
+	if err != nil {
+		return nil, err
+	}
+	return b[v.Offset : v.Offset+v.Size], nil
+}
+
+// done is the event of work that ran inside Submit or Transfer.
+type done struct{ start, end time.Time }
+
+func (done) Wait(context.Context) error            { return nil }
+func (d done) Times() (time.Time, time.Time, bool) { return d.start, d.end, true }
+
+func (d *device) Compile(p *partition.Partition) (runtime.Program, error) {
+	prog, err := host.Compile(d.table, host.Lower(p.Graph()), p.Inputs, p.Outputs, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &program{d, prog, p}, nil
+}
+
+type program struct {
+	d    *device
+	prog *host.Program
+	p    *partition.Partition
+}
+
+func (p *program) Close() error { return nil }
+
+func (p *program) Record(b runtime.Bindings) (runtime.Launch, error) {
+	in := make([]*graph.Tensor, len(b.Inputs))
+	for i, x := range b.Inputs {
+		bytes, err := hostBytes(x.View)
+		if err != nil {
+			return nil, fmt.Errorf("value %q: %w", p.p.Inputs[i].Name, err)
+		}
+		in[i] = &graph.Tensor{DType: x.DType, Shape: x.Shape, Data: bytes}
+	}
+	f, err := p.prog.Frame(in, p.d.pool, func(size int64) ([]byte, error) { return make([]byte, size), nil })
+	if err != nil {
+		return nil, err
+	}
+	return &launch{p: p.p, f: f, outs: make([]runtime.Bound, len(p.p.Outputs))}, nil
+}
+
+type launch struct {
+	p    *partition.Partition
+	f    *host.Frame
+	outs []runtime.Bound // kept from run to run, so that readers recorded against them stay valid
+}
+
+func (l *launch) Close() error { return nil }
+
+func (l *launch) Submit(ctx context.Context, waits []runtime.Event) (runtime.Event, error) {
+	for _, w := range waits {
+		if err := w.Wait(ctx); err != nil {
+			return nil, err
+		}
+	}
+	start := time.Now()
+	if err := l.f.Run(ctx); err != nil {
+		return nil, err
+	}
+	return done{start, time.Now()}, nil
+}
+
+func (l *launch) Outputs() ([]runtime.Bound, error) {
+	for i := range l.outs {
+		t := l.f.Out(i)
+		if t.Kind != graph.TensorKind {
+			return nil, fmt.Errorf("%w: output %q is no tensor and cannot leave its partition", op.ErrUnsupported, l.p.Outputs[i].Name)
+		}
+		if b, ok := l.outs[i].View.Buffer.(*buffer); ok && slices.Equal(l.outs[i].Shape, t.Shape) && len(b.bytes) == len(t.Data) &&
+			(len(t.Data) == 0 || &b.bytes[0] == &t.Data[0]) {
+			continue
+		}
+		l.outs[i] = runtime.Bound{View: runtime.View{Buffer: &buffer{bytes: t.Data}, Size: int64(len(t.Data))}, DType: t.DType, Shape: t.Shape}
+	}
+	return l.outs, nil
+}
+
+// field returns the value of the first line "name : value" of a file.
+func field(file, name string) string {
+	f, err := os.Open(file)
+	if err != nil {
+		return goruntime.GOARCH
+	}
+	defer f.Close()
+	for s := bufio.NewScanner(f); s.Scan(); {
+		if k, v, ok := strings.Cut(s.Text(), ":"); ok && strings.TrimSpace(k) == name {
+			return strings.TrimSpace(v)
+		}
+	}
+	return goruntime.GOARCH
+}
+
+// memory returns the machine's memory in bytes, 0 where it cannot be told.
+func memory() int64 {
+	kb, err := strconv.ParseInt(strings.TrimSuffix(field("/proc/meminfo", "MemTotal"), " kB"), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return kb << 10
+}

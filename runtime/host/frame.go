@@ -1,0 +1,360 @@
+package host
+
+import (
+	"context"
+	"fmt"
+
+	"mnnconv/graph"
+	"mnnconv/schemas/op"
+)
+
+// Frame is a program laid out for one set of input shapes. It is used by one
+// run at a time.
+type Frame struct {
+	p       *Program
+	tensors []*graph.Tensor // by slot
+	steps   []step
+	arena   []byte
+	outer   func(*graph.Value) *graph.Tensor
+}
+
+type step struct {
+	group  *Group
+	call   Call
+	static bool // the outputs' shapes are fixed and allocated
+}
+
+// Frame lays the program out for inputs of the given tensors' shapes (aligned
+// with the values it was compiled with); their Data may still be empty, and is
+// bound with Bind. alloc provides the arena in the device's memory.
+func (p *Program) Frame(in []*graph.Tensor, pool *Pool, alloc func(size int64) ([]byte, error)) (*Frame, error) {
+	f := &Frame{p: p, tensors: make([]*graph.Tensor, len(p.values))}
+	copy(f.tensors, p.consts)
+	f.outer = func(v *graph.Value) *graph.Tensor { return f.tensors[p.slot[v]] }
+	env := graph.Env{}
+	for i, v := range p.in {
+		if err := BindShape(env, v, in[i]); err != nil {
+			return nil, err
+		}
+		t := *in[i]
+		f.tensors[i] = &t
+	}
+	l := layout{align: 64}
+	type placed struct {
+		slot int
+		off  int64
+	}
+	var slots []placed
+	root := make([]int, len(p.values)) // the slot whose memory a view lies in
+	end := make([]int, len(p.values))  // the last group that reads that memory
+	for s := range root {
+		root[s], end[s] = s, p.last[s]
+	}
+	for i := len(p.groups) - 1; i >= 0; i-- { // a view keeps its source alive
+		g := &p.groups[i]
+		if (g.View || g.InPlace) && g.Out[0] != nil && g.In[0] != nil {
+			a, b := p.slot[g.In[0]], p.slot[g.Out[0]]
+			end[a] = max(end[a], end[b])
+		}
+	}
+	live := map[int]int64{} // slot → offset, of arena tensors still read
+	for i := range p.groups {
+		g := &p.groups[i]
+		st := step{group: g, static: true}
+		for _, v := range g.Out {
+			if v == nil {
+				continue
+			}
+			t, err := shaped(v, env)
+			if err != nil {
+				st.static = false
+				break
+			}
+			f.tensors[p.slot[v]] = t
+		}
+		for _, v := range g.In {
+			if v != nil && f.tensors[p.slot[v]] == nil {
+				st.static = false // reads something that only running shapes
+			}
+		}
+		if !st.static {
+			for _, v := range g.Out {
+				if v != nil {
+					f.tensors[p.slot[v]] = nil
+				}
+			}
+		} else {
+			for j, v := range g.Out {
+				if v == nil {
+					continue
+				}
+				s := p.slot[v]
+				if j == 0 && (g.View || g.InPlace) {
+					root[s] = root[p.slot[g.In[0]]]
+					continue
+				}
+				size, ok := v.Type.DType.Bytes(int64(f.tensors[s].Len()))
+				if !ok {
+					return nil, fmt.Errorf("value %q: %s has no size", v.Name, f.tensors[s].Type())
+				}
+				off := l.take(size)
+				live[s] = off
+				slots = append(slots, placed{s, off})
+			}
+		}
+		f.steps = append(f.steps, st)
+		for s, off := range live {
+			if end[s] <= i {
+				l.give(off)
+				delete(live, s)
+			}
+		}
+	}
+	arena, err := alloc(l.size)
+	if err != nil {
+		return nil, err
+	}
+	f.arena = arena
+	for _, s := range slots {
+		t := f.tensors[s.slot]
+		size, _ := t.DType.Bytes(int64(t.Len()))
+		t.Data = arena[s.off : s.off+size : s.off+size]
+	}
+	for i := range f.steps {
+		st := &f.steps[i]
+		st.call.Pool = pool
+		st.call.In = make([]*graph.Tensor, len(st.group.In))
+		st.call.Out = make([]*graph.Tensor, len(st.group.Out))
+	}
+	f.link()
+	return f, nil
+}
+
+// BindShape gives the symbols of v's declared shape the values of a concrete
+// tensor, and fails, naming the value, where an extent contradicts the type or
+// another input.
+func BindShape(env graph.Env, v *graph.Value, t *graph.Tensor) error {
+	if v.Type.Kind != graph.TensorKind || t.Kind != graph.TensorKind {
+		return nil
+	}
+	if t.DType != v.Type.DType {
+		return fmt.Errorf("%w: value %q is %s, got %s", graph.ErrType, v.Name, v.Type, t.Type())
+	}
+	if !v.Type.Shape.Ranked() {
+		return nil
+	}
+	if len(t.Shape) != len(v.Type.Shape) {
+		return fmt.Errorf("%w: value %q is %s, got %s", graph.ErrType, v.Name, v.Type, t.Type())
+	}
+	for i, d := range v.Type.Shape {
+		if name, ok := d.Symbol(); ok {
+			if have, ok := env[name]; !ok {
+				env[name] = t.Shape[i]
+			} else if have != t.Shape[i] {
+				return fmt.Errorf("%w: value %q is %s, got %s: %s is %d elsewhere", graph.ErrType, v.Name, v.Type, t.Type(), name, have)
+			}
+			continue
+		}
+		if name, scale, rest, ok := d.Linear(); ok {
+			if _, bound := env[name]; !bound && (t.Shape[i]-rest)%scale == 0 {
+				env[name] = (t.Shape[i] - rest) / scale
+			}
+		}
+		n, err := d.Eval(env)
+		if err != nil {
+			continue // a symbol that a later input binds; checked by the session's contract
+		}
+		if n != t.Shape[i] {
+			return fmt.Errorf("%w: value %q is %s, got %s: extent %d should be %d", graph.ErrType, v.Name, v.Type, t.Type(), i, n)
+		}
+	}
+	return nil
+}
+
+func shaped(v *graph.Value, env graph.Env) (*graph.Tensor, error) {
+	if v.Type.Kind != graph.TensorKind || v.Type.DType == graph.String || !v.Type.Shape.Ranked() {
+		return nil, fmt.Errorf("value %q has no fixed shape", v.Name)
+	}
+	shape, err := v.Type.Shape.Eval(env)
+	if err != nil {
+		return nil, err
+	}
+	n, err := graph.Elements(shape)
+	if err != nil {
+		return nil, err
+	}
+	if n > graph.MaxElements {
+		return nil, fmt.Errorf("value %q: shape %v has more than %d elements", v.Name, shape, int64(graph.MaxElements))
+	}
+	return &graph.Tensor{DType: v.Type.DType, Shape: shape}, nil
+}
+
+// Bind points input i at data of the shape the frame was made for.
+func (f *Frame) Bind(i int, data []byte) {
+	f.tensors[i].Data = data
+}
+
+// Out returns output i after a run: in the arena, an input or a constant, or
+// memory of its own where the shape depended on data.
+func (f *Frame) Out(i int) *graph.Tensor { return f.tensors[f.p.slot[f.p.out[i]]] }
+
+// link resolves tensors of static steps once, so that running does not.
+func (f *Frame) link() {
+	for i := range f.steps {
+		st := &f.steps[i]
+		for j, v := range st.group.In {
+			if v != nil {
+				st.call.In[j] = f.tensors[f.p.slot[v]]
+			}
+		}
+		for j, v := range st.group.Out {
+			if v != nil {
+				st.call.Out[j] = f.tensors[f.p.slot[v]]
+			}
+		}
+	}
+}
+
+// Run executes the steps in order. The context is looked at before each one.
+func (f *Frame) Run(ctx context.Context) error {
+	for i := range f.steps {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		st := &f.steps[i]
+		if err := f.run(ctx, st); err != nil {
+			return fmt.Errorf("%s: %w", st.group.Nodes[len(st.group.Nodes)-1].ID(), err)
+		}
+	}
+	return nil
+}
+
+func (f *Frame) run(ctx context.Context, st *step) error {
+	g := st.group
+	c := &st.call
+	c.Ctx = ctx
+	if !st.static {
+		return f.dynamic(ctx, st)
+	}
+	if g.View || g.InPlace {
+		c.Out[0].Data = c.In[0].Data
+	}
+	if g.View {
+		return nil
+	}
+	if g.Kernel != nil {
+		return g.Kernel(c)
+	}
+	// The reference allocates its own outputs; they move into the arena, so that
+	// later kernels find them where they were laid out.
+	outs, err := f.p.table.Eval(ctx, g.Nodes[0], c.In, f.outer)
+	if err != nil {
+		return err
+	}
+	for j, t := range outs {
+		if c.Out[j] == nil {
+			continue
+		}
+		if len(t.Data) != len(c.Out[j].Data) || !equal(t.Shape, c.Out[j].Shape) {
+			return fmt.Errorf("%w: output %q was inferred as %s and came out as %s", graph.ErrType, g.Out[j].Name, c.Out[j].Type(), t.Type())
+		}
+		copy(c.Out[j].Data, t.Data)
+	}
+	return nil
+}
+
+// dynamic runs a step whose shapes only its inputs' data tell: with the fast
+// kernel if type inference over the concrete inputs gives the output shapes,
+// else with the reference.
+func (f *Frame) dynamic(ctx context.Context, st *step) error {
+	g, p := st.group, f.p
+	in := make([]*graph.Tensor, len(g.In))
+	for j, v := range g.In {
+		if v != nil {
+			if in[j] = f.tensors[p.slot[v]]; in[j] == nil {
+				return fmt.Errorf("%w: value %q has not been computed", graph.ErrInvalid, v.Name)
+			}
+		}
+	}
+	if g.Kernel != nil && len(g.Nodes) == 1 && !g.InPlace {
+		if outs, ok := p.inferConcrete(g.Nodes[0], in); ok {
+			for j, v := range g.Out {
+				if v != nil {
+					f.tensors[p.slot[v]] = outs[j]
+				}
+			}
+			return g.Kernel(&Call{Ctx: ctx, Pool: st.call.Pool, In: in, Out: outs})
+		}
+	}
+	for _, n := range g.Nodes { // a fused group: node by node
+		args := make([]*graph.Tensor, len(n.Inputs))
+		for j, v := range n.Inputs {
+			if v != nil {
+				args[j] = f.outer(v)
+			}
+		}
+		outs, err := p.table.Eval(ctx, n, args, f.outer)
+		if err != nil {
+			return err
+		}
+		for j, v := range n.Outputs {
+			if v != nil {
+				f.tensors[p.slot[v]] = outs[j]
+			}
+		}
+	}
+	return nil
+}
+
+// inferConcrete returns allocated outputs for concrete inputs.
+func (p *Program) inferConcrete(n *graph.Node, in []*graph.Tensor) ([]*graph.Tensor, bool) {
+	g := graph.New("step")
+	m := *n
+	m.Inputs = make([]*graph.Value, len(in))
+	for i, t := range in {
+		if t == nil {
+			continue
+		}
+		m.Inputs[i] = g.NewInput("", t.Type())
+		if t.Kind == graph.TensorKind && t.DType.IsInt() && t.Len() <= 64 {
+			m.Inputs[i].Const = t
+		}
+	}
+	m.Outputs = make([]*graph.Value, len(n.Outputs))
+	for i, v := range n.Outputs {
+		if v != nil {
+			m.Outputs[i] = g.NewValue(v.Name, graph.Type{})
+		}
+	}
+	if op.NewFacts(p.table).Node(&m) != nil {
+		return nil, false
+	}
+	outs := make([]*graph.Tensor, len(n.Outputs))
+	for i, v := range m.Outputs {
+		if v == nil {
+			continue
+		}
+		shape, ok := v.Type.Shape.Ints()
+		if !ok || v.Type.Kind != graph.TensorKind {
+			return nil, false
+		}
+		t, err := graph.NewTensor(v.Type.DType, shape...)
+		if err != nil {
+			return nil, false
+		}
+		outs[i] = t
+	}
+	return outs, true
+}
+
+func equal(a, b []int64) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,157 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"mnnconv/graph"
+	"mnnconv/partition"
+)
+
+// Executor holds a plan's compiled programs on opened devices. Several sessions
+// may run it at once.
+type Executor struct {
+	plan     *partition.Plan
+	devices  map[string]Device
+	programs map[*partition.Partition]Program
+}
+
+// NewExecutor compiles every partition of a plan. devices maps target names to
+// opened devices, which the caller closes after the executor.
+func NewExecutor(plan *partition.Plan, devices map[string]Device) (*Executor, error) {
+	e := &Executor{plan: plan, devices: devices, programs: map[*partition.Partition]Program{}}
+	for _, p := range plan.Partitions() {
+		d := devices[p.Target]
+		if d == nil {
+			return nil, errors.Join(fmt.Errorf("%w: %s was planned and not opened", ErrUnavailable, p.Target), e.Close())
+		}
+		prog, err := d.Compile(p)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("partition %d on %s: %w", p.Index, p.Target, err), e.Close())
+		}
+		e.programs[p] = prog
+	}
+	return e, nil
+}
+
+// Plan returns the plan the executor runs.
+func (e *Executor) Plan() *partition.Plan { return e.plan }
+
+// Close releases the programs.
+func (e *Executor) Close() error {
+	var errs []error
+	for _, p := range e.programs {
+		errs = append(errs, p.Close())
+	}
+	e.programs = nil
+	return errors.Join(errs...)
+}
+
+// States is the memory of a session's states, by the name of the state's input
+// value: one buffer each, in one space. It is shared by the phases that name
+// the same states.
+type States map[string]Bound
+
+// NewStates allocates zeroed states for a plan; bounds gives the symbols in their
+// shapes their values.
+func (e *Executor) NewStates(bounds graph.Env) (States, error) {
+	states := States{}
+	for _, s := range e.plan.Graph.States {
+		shape, err := s.In.Type.Shape.Eval(bounds)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("state %q: %w", s.In.Name, err), states.Close())
+		}
+		n, err := graph.Elements(shape)
+		size, ok := s.In.Type.DType.Bytes(n)
+		if err != nil || !ok {
+			return nil, errors.Join(fmt.Errorf("state %q: shape %v has no size", s.In.Name, shape), states.Close())
+		}
+		d := e.devices[string(s.In.Type.Space)]
+		if d == nil {
+			return nil, errors.Join(fmt.Errorf("%w: state %q lives in %s, which was not opened", ErrUnavailable, s.In.Name, s.In.Type.Space), states.Close())
+		}
+		b, err := d.Alloc(size, DeviceMemory)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("state %q, %d bytes: %w", s.In.Name, size, err), states.Close())
+		}
+		states[s.In.Name] = Bound{View{b, 0, size}, s.In.Type.DType, shape}
+	}
+	return states, nil
+}
+
+// Close releases the states' memory.
+func (s States) Close() error {
+	var errs []error
+	for _, b := range s {
+		errs = append(errs, b.View.Buffer.Close())
+	}
+	clear(s)
+	return errors.Join(errs...)
+}
+
+// Session runs an executor for one user at a time. It keeps the launches of the
+// shapes it ran last, so that a decode loop records once.
+type Session struct {
+	e      *Executor
+	states States
+	frames []*frame // most recently used first
+}
+
+// maxFrames is how many input shapes a session keeps recorded: a prefill and a
+// decode, and one to spare for the next picture's size.
+const maxFrames = 3
+
+// NewSession starts a session over the given states, which the caller owns.
+func (e *Executor) NewSession(states States) *Session { return &Session{e: e, states: states} }
+
+// Close releases the session's launches and buffers.
+func (s *Session) Close() error {
+	var errs []error
+	for _, f := range s.frames {
+		errs = append(errs, f.close())
+	}
+	s.frames = nil
+	return errors.Join(errs...)
+}
+
+// Run executes the plan once. inputs is aligned with the graph's Inputs; entries
+// of states are nil. The returned tensors, aligned with Outputs (nil for states),
+// are valid until the next Run.
+func (s *Session) Run(ctx context.Context, inputs []*graph.Tensor) ([]*graph.Tensor, error) {
+	g := s.e.plan.Graph
+	if len(inputs) != len(g.Inputs) {
+		return nil, fmt.Errorf("phase %s takes %d inputs, got %d", s.e.plan.Phase, len(g.Inputs), len(inputs))
+	}
+	f, err := s.frame(inputs)
+	if err != nil {
+		return nil, err
+	}
+	return f.run(ctx, inputs)
+}
+
+// frame returns the launches for the inputs' shapes.
+func (s *Session) frame(inputs []*graph.Tensor) (*frame, error) {
+	for i, f := range s.frames {
+		if f.fits(inputs) {
+			if i > 0 {
+				s.frames = slices.Insert(slices.Delete(s.frames, i, i+1), 0, f)
+			}
+			return f, nil
+		}
+	}
+	f, err := newFrame(s, inputs)
+	if err != nil {
+		return nil, err
+	}
+	s.frames = slices.Insert(s.frames, 0, f)
+	if len(s.frames) > maxFrames {
+		old := s.frames[maxFrames]
+		s.frames = s.frames[:maxFrames]
+		if err := old.close(); err != nil {
+			return nil, err
+		}
+	}
+	return f, nil
+}
