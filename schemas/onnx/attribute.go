@@ -7,57 +7,79 @@ import (
 	"mnnconv/schemas/onnx/internal/pb"
 )
 
-// attribute decodes one AttributeProto into n: a value of Attrs, or a body. A
-// reference to an attribute of the function being inlined is replaced by that
-// attribute; where the call does not give it, n goes without.
-func (d *decoder) attribute(s *scope, n *graph.Node, at span, depth int) error {
-	if err := d.one("attributes", &d.attrs, d.o.MaxAttrs, 64); err != nil {
-		return err
+// attribute decodes one AttributeProto into n, a value of Attrs or a body, and
+// returns its name. A reference to an attribute of the function being inlined is
+// replaced by that attribute; where the call does not give it, n goes without.
+func (d *decoder) attribute(s *scope, n *graph.Node, at span, depth int) (name string, err error) {
+	if err := d.one("attributes", &d.attrs, d.o.MaxAttrs, 112); err != nil {
+		return "", err
 	}
 	a := &pb.AttributeProto{}
-	var tensor, body *span
-	var tensors []span
-	sparse, graphs := false, false
-	hold := map[protowire.Number]func(span) error{
-		5:  func(s span) error { tensor = &s; return nil },
-		6:  func(s span) error { body = &s; return nil },
-		10: func(s span) error { tensors = append(tensors, s); return d.take(32) },
-		11: func(span) error { graphs = true; return nil },
-		22: func(span) error { sparse = true; return nil },
-		23: func(span) error { sparse = true; return nil },
+	held := attributeParts{}
+	if err := d.message(at, depth, a, held.hold(d)); err != nil {
+		return "", err
 	}
-	if err := d.message(at, depth, a, hold); err != nil {
-		return err
+	if name = a.GetName(); name == "" {
+		return "", malformed("byte %d: an attribute has no name", at.at)
 	}
-	name := a.GetName()
 	if err := d.name(name); err != nil {
+		return "", err
+	}
+	if a.GetRefAttrName() != "" {
+		err = d.reference(s, n, a)
+	} else {
+		err = d.attributeValue(s, n, a, &held, depth)
+	}
+	if err != nil {
+		return "", within(err, "attribute %s", quote(name))
+	}
+	return name, nil
+}
+
+// attributeParts are the fields of an AttributeProto that are not decoded with
+// the others.
+type attributeParts struct {
+	tensor, body   *span
+	tensors        []span
+	sparse, graphs bool
+}
+
+func (p *attributeParts) hold(d *decoder) map[protowire.Number]func(span) error {
+	return map[protowire.Number]func(span) error{
+		5:  func(s span) error { p.tensor = &s; return nil },
+		6:  func(s span) error { p.body = &s; return nil },
+		10: func(s span) error { p.tensors = append(p.tensors, s); return d.take(32) },
+		11: func(span) error { p.graphs = true; return nil },
+		22: func(span) error { p.sparse = true; return nil },
+		23: func(span) error { p.sparse = true; return nil },
+	}
+}
+
+// reference puts the attribute of the call that a refers to into n.
+func (d *decoder) reference(s *scope, n *graph.Node, a *pb.AttributeProto) error {
+	ref := a.GetRefAttrName()
+	if s.call == nil {
+		return malformed("refers to attribute %s, but is not in a function", quote(ref))
+	}
+	v, declared, err := s.call.attr(d, ref)
+	switch {
+	case err != nil:
 		return err
-	}
-	if name == "" {
-		return malformed("byte %d: an attribute has no name", at.at)
-	}
-	if n.Has(name) || n.Body(name) != nil {
-		return malformed("attribute %s is given twice", quote(name))
-	}
-	if ref := a.GetRefAttrName(); ref != "" {
-		if s.call == nil {
-			return malformed("attribute %s refers to attribute %s, but is not in a function", quote(name), quote(ref))
-		}
-		v, declared, err := s.call.attr(ref)
-		switch {
-		case err != nil:
-			return within(err, "attribute %s", quote(name))
-		case !declared:
-			return malformed("attribute %s refers to attribute %s, which the function does not declare", quote(name), quote(ref))
-		case v == nil:
-			return nil
-		}
-		if want := kindOfValue(v); a.GetType() != 0 && a.GetType() != want {
-			return malformed("attribute %s is a %s, it refers to %s, which is a %s", quote(name), a.GetType(), quote(ref), want)
-		}
-		n.Attrs = append(n.Attrs, graph.Attr{Name: name, Value: v})
+	case !declared:
+		return malformed("refers to attribute %s, which the function does not declare", quote(ref))
+	case v == nil:
 		return nil
 	}
+	if want := kindOfValue(v); a.GetType() != 0 && a.GetType() != want {
+		return malformed("is a %s, but refers to %s, which is a %s", a.GetType(), quote(ref), want)
+	}
+	n.Attrs = append(n.Attrs, graph.Attr{Name: a.GetName(), Value: v})
+	return nil
+}
+
+// kind returns the type of an attribute, which must be that of the one value it
+// holds.
+func (p *attributeParts) kind(a *pb.AttributeProto) (pb.AttributeProto_AttributeType, error) {
 	present := []struct {
 		kind pb.AttributeProto_AttributeType
 		set  bool
@@ -65,28 +87,38 @@ func (d *decoder) attribute(s *scope, n *graph.Node, at span, depth int) error {
 		{pb.AttributeProto_FLOAT, a.F != nil},
 		{pb.AttributeProto_INT, a.I != nil},
 		{pb.AttributeProto_STRING, a.S != nil},
-		{pb.AttributeProto_TENSOR, tensor != nil},
-		{pb.AttributeProto_GRAPH, body != nil},
+		{pb.AttributeProto_TENSOR, p.tensor != nil},
+		{pb.AttributeProto_GRAPH, p.body != nil},
 		{pb.AttributeProto_FLOATS, a.Floats != nil},
 		{pb.AttributeProto_INTS, a.Ints != nil},
 		{pb.AttributeProto_STRINGS, a.Strings != nil},
-		{pb.AttributeProto_TENSORS, tensors != nil},
-		{pb.AttributeProto_GRAPHS, graphs},
-		{pb.AttributeProto_SPARSE_TENSOR, sparse},
+		{pb.AttributeProto_TENSORS, p.tensors != nil},
+		{pb.AttributeProto_GRAPHS, p.graphs},
 		{pb.AttributeProto_TYPE_PROTO, a.Tp != nil},
 		{pb.AttributeProto_TYPE_PROTOS, a.TypeProtos != nil},
 	}
 	kind := a.GetType()
-	for _, p := range present {
-		if !p.set {
+	for _, has := range present {
+		if !has.set {
 			continue
 		}
-		if kind == pb.AttributeProto_UNDEFINED { // files before IR version 2 have no type
-			kind = p.kind
+		if kind == pb.AttributeProto_UNDEFINED { // some writers leave the type out
+			kind = has.kind
 		}
-		if p.kind != kind && !(p.kind == pb.AttributeProto_SPARSE_TENSOR && kind == pb.AttributeProto_SPARSE_TENSORS) {
-			return malformed("attribute %s is a %s, but holds a %s", quote(name), kind, p.kind)
+		if has.kind != kind {
+			return 0, malformed("is a %s, but holds a %s", kind, has.kind)
 		}
+	}
+	if kind == pb.AttributeProto_UNDEFINED && p.sparse {
+		kind = pb.AttributeProto_SPARSE_TENSOR
+	}
+	return kind, nil
+}
+
+func (d *decoder) attributeValue(s *scope, n *graph.Node, a *pb.AttributeProto, held *attributeParts, depth int) error {
+	kind, err := held.kind(a)
+	if err != nil {
+		return err
 	}
 	var value any
 	switch kind {
@@ -107,20 +139,20 @@ func (d *decoder) attribute(s *scope, n *graph.Node, at span, depth int) error {
 		}
 		value = list
 	case pb.AttributeProto_TENSOR:
-		if tensor == nil {
-			return malformed("attribute %s is a TENSOR, but holds none", quote(name))
+		if held.tensor == nil {
+			return malformed("is a TENSOR, but holds none")
 		}
-		_, t, err := d.tensor(*tensor)
+		_, t, err := d.tensor(*held.tensor)
 		if err != nil {
-			return within(err, "attribute %s", quote(name))
+			return err
 		}
 		value = t
 	case pb.AttributeProto_TENSORS:
-		list := make([]*graph.Tensor, len(tensors))
-		for i, b := range tensors {
+		list := make([]*graph.Tensor, len(held.tensors))
+		for i, b := range held.tensors {
 			_, t, err := d.tensor(b)
 			if err != nil {
-				return within(err, "attribute %s", quote(name))
+				return err
 			}
 			list[i] = t
 		}
@@ -128,28 +160,28 @@ func (d *decoder) attribute(s *scope, n *graph.Node, at span, depth int) error {
 	case pb.AttributeProto_TYPE_PROTO:
 		t, _, err := d.typeOf(a.GetTp(), func() string { return d.stem("type") })
 		if err != nil {
-			return within(err, "attribute %s", quote(name))
+			return err
 		}
 		value = t
 	case pb.AttributeProto_GRAPH:
-		if body == nil {
-			return malformed("attribute %s is a GRAPH, but holds none", quote(name))
+		if held.body == nil {
+			return malformed("is a GRAPH, but holds none")
 		}
-		g, err := d.graph(*body, s, depth+1)
+		g, err := d.graph(*held.body, s, depth+1)
 		if err != nil {
-			return within(err, "attribute %s", quote(name))
+			return err
 		}
-		n.Bodies = append(n.Bodies, &graph.Body{Attr: name, Graph: g.g, Outer: g.outer})
+		n.Bodies = append(n.Bodies, &graph.Body{Attr: a.GetName(), Graph: g.g, Outer: g.outer})
 		return nil
 	case pb.AttributeProto_UNDEFINED:
-		return malformed("attribute %s has no value", quote(name))
+		return malformed("has no value")
 	default:
-		return unsupported("attribute %s is a %s, which has no support", quote(name), kind)
+		return unsupported("is a %s, which has no support", kind)
 	}
 	if err := d.take(sizeOfValue(value)); err != nil {
 		return err
 	}
-	n.Attrs = append(n.Attrs, graph.Attr{Name: name, Value: value})
+	n.Attrs = append(n.Attrs, graph.Attr{Name: a.GetName(), Value: value})
 	return nil
 }
 

@@ -8,7 +8,7 @@ import (
 
 // checkCalls refuses functions that call themselves, directly, in a ring, or
 // from a body, whether or not the graph calls them.
-func (d *decoder) checkCalls() error {
+func (d *decoder) checkCalls(functions []*function) error {
 	const active, done = 1, 2
 	state := map[*function]int{}
 	var ring []string
@@ -40,7 +40,7 @@ func (d *decoder) checkCalls() error {
 		state[f] = done
 		return nil
 	}
-	for _, f := range d.functions {
+	for _, f := range functions {
 		if err := visit(f); err != nil {
 			return err
 		}

@@ -1,10 +1,11 @@
 package onnx
 
+import "strconv"
+
 // decoder holds the state of decoding one model.
 type decoder struct {
 	o        Options
 	file     string // the model's own file, as Tensor.Source names it
-	model    *Model
 	external externalFiles
 
 	part  int64 // bytes of the file that are not raw weights
@@ -13,9 +14,43 @@ type decoder struct {
 	nodeCount, tensors, attrs int
 
 	functions map[functionKey]*function
-	names     map[string]bool // of all values so far
-	generated map[string]bool // those of inlined functions
-	symbols   map[string]bool // the stems of symbols
+	inlining  bool            // inside a call, whose nodes may be decoded more than once
+	names     namer           // of all values so far
+	symbols   namer           // the stems of symbols
+	generated map[string]bool // the names of inlined functions' values
+}
+
+func newDecoder(file string, size int64, o Options) *decoder {
+	return &decoder{
+		o: o, file: file, part: size,
+		external:  externalFiles{dir: o.ExternalDir, links: o.AllowLinks, open: map[string]*dataFile{}},
+		functions: map[functionKey]*function{},
+		names:     namer{},
+		symbols:   namer{},
+		generated: map[string]bool{},
+	}
+}
+
+// namer holds the names in use, each with the number that a further name like
+// it may get.
+type namer map[string]int
+
+// claim marks a name as used.
+func (n namer) claim(name string) {
+	if n[name] == 0 {
+		n[name] = 2
+	}
+}
+
+// fresh returns a name that is not in use: stem, or stem~2 and so on.
+func (n namer) fresh(stem string) string {
+	name := stem
+	for i := n[stem]; n[name] != 0; i++ {
+		name = stem + "~" + strconv.Itoa(i)
+		n[stem] = i + 1
+	}
+	n[name] = 2
+	return name
 }
 
 // budget returns how many bytes decoding may take beyond the file.

@@ -30,12 +30,16 @@ import (
 
 // externalFiles opens the data files of one model, each once.
 type externalFiles struct {
-	dir    string   // "" refuses all
-	links  []string // folders that links may lead into
-	files  *files
-	open   map[string][]byte
-	root   *os.Root
-	ranges map[string][]graph.Range
+	dir   string   // "" refuses all
+	links []string // folders that links may lead into
+	files *files
+	open  map[string]*dataFile // by cleaned location
+	root  *os.Root
+}
+
+type dataFile struct {
+	data []byte
+	used []graph.Range
 }
 
 // externalData lets t.Data be size bytes of the file that the entries name.
@@ -75,17 +79,18 @@ func (d *decoder) externalData(t *graph.Tensor, entries []span, size int64) erro
 	if size == 0 && location == "" {
 		return nil
 	}
-	data, err := d.external.file(location)
+	file, err := d.external.file(location)
 	if err != nil {
 		return within(err, "external data %s", quote(location))
 	}
+	data := file.data
 	if have := int64(len(data)); offset > have || size > have-offset {
 		return malformed("external data %s: bytes %d to %d are needed, the file has %d", quote(location), offset, uint64(offset)+uint64(size), have)
 	}
 	t.Data = data[offset : offset+size : offset+size]
 	t.Source = &graph.Range{File: location, Offset: offset, Length: size}
 	if size > 0 {
-		d.external.ranges[location] = append(d.external.ranges[location], *t.Source)
+		file.used = append(file.used, *t.Source)
 	}
 	return d.take(64)
 }
@@ -100,36 +105,43 @@ func parseSize(s string) (int64, error) {
 }
 
 // file returns the mapped bytes of a data file.
-func (x *externalFiles) file(location string) ([]byte, error) {
-	if data, ok := x.open[location]; ok {
-		return data, nil
+func (x *externalFiles) file(location string) (*dataFile, error) {
+	if err := x.checkLocation(location); err != nil {
+		return nil, err
 	}
-	f, size, err := x.openFile(location)
+	path := filepath.Clean(filepath.FromSlash(location))
+	if file, ok := x.open[path]; ok {
+		return file, nil
+	}
+	f, size, err := x.openFile(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	data, err := x.files.mapFile(quote(location), f, size)
+	data, err := x.files.mapFile(quote(filepath.Join(x.dir, path)), f, size)
 	if err != nil {
 		return nil, err
 	}
-	if x.open == nil {
-		x.open, x.ranges = map[string][]byte{}, map[string][]graph.Range{}
-	}
-	x.open[location] = data
-	return data, nil
+	x.open[path] = &dataFile{data: data}
+	return x.open[path], nil
 }
 
-func (x *externalFiles) openFile(location string) (*os.File, int64, error) {
-	if x.dir == "" {
-		return nil, 0, malformed("the model was not read from a folder, so external data needs an external folder to be given")
+func (x *externalFiles) checkLocation(location string) error {
+	switch {
+	case x.dir == "":
+		return malformed("refused by containment: the model was not read from a folder, and no folder of external data was given")
+	case location == "":
+		return malformed("no location is given")
+	case len(location) > 4096:
+		return malformed("refused by containment: the location has %d bytes", len(location))
+	case !filepath.IsLocal(location) || strings.ContainsAny(location, "\x00\\"):
+		return malformed("refused by containment: not a plain path beneath the model's folder")
 	}
-	if location == "" {
-		return nil, 0, malformed("no location is given")
-	}
-	if !filepath.IsLocal(location) || strings.ContainsAny(location, "\x00\\") {
-		return nil, 0, malformed("refused by containment: not a plain path beneath the model's folder")
-	}
+	return nil
+}
+
+// openFile opens a cleaned local path in the folder.
+func (x *externalFiles) openFile(path string) (*os.File, int64, error) {
 	if x.root == nil {
 		root, err := os.OpenRoot(x.dir)
 		if err != nil {
@@ -137,7 +149,6 @@ func (x *externalFiles) openFile(location string) (*os.File, int64, error) {
 		}
 		x.root = root
 	}
-	path := filepath.Clean(filepath.FromSlash(location))
 	if len(x.links) > 0 {
 		return x.openLinked(path)
 	}
@@ -241,16 +252,17 @@ func refused(err error) error {
 // check refuses ranges that overlap without being the same: tied weights share
 // a range, a wrong offset gives part of another tensor's.
 func (x *externalFiles) check() error {
-	for file, ranges := range x.ranges {
+	for name, file := range x.open {
+		ranges := file.used
 		sort.Slice(ranges, func(i, j int) bool {
 			a, b := ranges[i], ranges[j]
 			return a.Offset < b.Offset || a.Offset == b.Offset && a.Length < b.Length
 		})
 		for i := 1; i < len(ranges); i++ {
 			a, b := ranges[i-1], ranges[i]
-			if a != b && a.Offset+a.Length > b.Offset {
+			if (a.Offset != b.Offset || a.Length != b.Length) && a.Offset+a.Length > b.Offset {
 				return malformed("external data %s: the ranges of two tensors overlap: bytes %d to %d and %d to %d",
-					quote(file), a.Offset, a.Offset+a.Length, b.Offset, b.Offset+b.Length)
+					quote(name), a.Offset, a.Offset+a.Length, b.Offset, b.Offset+b.Length)
 			}
 		}
 	}

@@ -25,7 +25,6 @@ func (k functionKey) String() string {
 // each call, with the call's values and attributes.
 type function struct {
 	key      functionKey
-	at       span
 	inputs   []string
 	outputs  []string
 	required map[string]bool // attributes without a default
@@ -37,7 +36,6 @@ type function struct {
 
 // call is one inlining of a function.
 type call struct {
-	d       *decoder
 	f       *function
 	node    *graph.Node
 	prefix  string                  // of the names that it makes
@@ -45,27 +43,43 @@ type call struct {
 	results map[string]*graph.Value // the outputs that the caller wants
 }
 
-const functionDepth = 2 // of a FunctionProto in the file
+const (
+	functionDepth   = 2  // of a FunctionProto in the file
+	identityVersion = 13 // of the Identity that a function needs which imports no ai.onnx
+)
 
-func (d *decoder) function(at span) error {
+// readFunctions decodes the model's functions and refuses those that call
+// themselves.
+func (d *decoder) readFunctions(list []span) error {
+	functions := make([]*function, len(list))
+	for i, at := range list {
+		var err error
+		if functions[i], err = d.function(at); err != nil {
+			return err
+		}
+	}
+	return d.checkCalls(functions)
+}
+
+func (d *decoder) function(at span) (*function, error) {
 	p := &pb.FunctionProto{}
-	f := &function{at: at, required: map[string]bool{}, defaults: map[string]span{}, types: map[string]*pb.ValueInfoProto{}}
+	f := &function{required: map[string]bool{}, defaults: map[string]span{}, types: map[string]*pb.ValueInfoProto{}}
 	var defaults []span
 	err := d.message(at, functionDepth, p, map[protowire.Number]func(span) error{
 		7:  func(s span) error { f.nodes = append(f.nodes, s); return d.take(32) },
 		11: func(s span) error { defaults = append(defaults, s); return d.take(32) },
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	f.key = functionKey{domainOf(p.GetDomain()), p.GetName(), p.GetOverload()}
 	f.inputs, f.outputs = p.GetInput(), p.GetOutput()
 	if err := d.take(256 + 32*int64(len(f.inputs)+len(f.outputs)+len(p.GetAttribute()))); err != nil {
-		return err
+		return nil, err
 	}
-	fail := func(err error) error { return within(err, "function %s", f.key) }
+	fail := func(err error) (*function, error) { return nil, within(err, "function %s", f.key) }
 	if f.key.name == "" {
-		return malformed("byte %d: a function has no name", at.at)
+		return nil, malformed("byte %d: a function has no name", at.at)
 	}
 	if _, twice := d.functions[f.key]; twice {
 		return fail(malformed("defined twice"))
@@ -87,7 +101,7 @@ func (d *decoder) function(at span) error {
 		f.types[info.GetName()] = info
 	}
 	d.functions[f.key] = f
-	return nil
+	return f, nil
 }
 
 // holdNothing drops the payloads of an attribute whose name alone is wanted.
@@ -106,10 +120,14 @@ func (d *decoder) inline(s *scope, n *graph.Node, f *function) error {
 	if len(n.Inputs) > len(f.inputs) || len(n.Outputs) > len(f.outputs) {
 		return fail(malformed("called with %d inputs and %d outputs, it has %d and %d", len(n.Inputs), len(n.Outputs), len(f.inputs), len(f.outputs)))
 	}
-	c := &call{d: d, f: f, node: n, results: map[string]*graph.Value{}, prefix: n.Name + "/"}
-	if n.Name == "" {
-		c.prefix = f.key.name + "/"
+	c := &call{f: f, node: n, results: map[string]*graph.Value{}, prefix: n.Name + "/"}
+	for i := 0; i < len(n.Outputs) && c.prefix == "/"; i++ {
+		if v := n.Outputs[i]; v != nil {
+			c.prefix = v.Name + "/"
+		}
 	}
+	defer func(was bool) { d.inlining = was }(d.inlining)
+	d.inlining = true
 	c.scope = &scope{g: s.g, names: map[string]*graph.Value{}, opsets: f.opsets, types: f.types, call: c, levels: s.levels + 1}
 	for i, name := range f.inputs {
 		if _, twice := c.scope.names[name]; twice || name == "" {
@@ -140,7 +158,7 @@ func (d *decoder) inline(s *scope, n *graph.Node, f *function) error {
 		}
 		version, ok := f.opsets[""]
 		if !ok {
-			version = d.model.Opsets[""]
+			version = identityVersion
 		}
 		id := &graph.Node{Name: c.prefix + name, Op: "Identity", Version: int(version), Inputs: []*graph.Value{in}, Outputs: []*graph.Value{v}}
 		v.Def, v.Index = id, 0
@@ -168,7 +186,7 @@ func (c *call) output(s *scope, name string) (*graph.Value, error) {
 
 // attr returns the value of an attribute of the function in this call: given,
 // by default, or nil. declared is false for a name that the function lacks.
-func (c *call) attr(name string) (value any, declared bool, err error) {
+func (c *call) attr(d *decoder, name string) (value any, declared bool, err error) {
 	def, hasDefault := c.f.defaults[name]
 	if !hasDefault && !c.f.required[name] {
 		return nil, false, nil
@@ -180,8 +198,11 @@ func (c *call) attr(name string) (value any, declared bool, err error) {
 		return v, true, nil
 	}
 	var n graph.Node
-	if err := c.d.attribute(&scope{levels: c.scope.levels}, &n, def, functionDepth+1); err != nil {
+	if _, err := d.attribute(&scope{levels: c.scope.levels}, &n, def, functionDepth+1); err != nil {
 		return nil, true, err
+	}
+	if n.Bodies != nil {
+		return nil, true, unsupported("the default of the graph attribute %s has no support", quote(name))
 	}
 	return n.Attr(name), true, nil
 }

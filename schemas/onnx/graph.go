@@ -61,7 +61,7 @@ func (d *decoder) graph(at span, parent *scope, depth int) (*scope, error) {
 		}
 	}
 	for _, w := range weights {
-		v, err := d.define(s, w.name, "an initializer")
+		v, err := d.define(s, w.name, nil, "an initializer")
 		if err != nil {
 			return fail(err)
 		}
@@ -75,9 +75,12 @@ func (d *decoder) graph(at span, parent *scope, depth int) (*scope, error) {
 			continue // an input with a default, as all initializers before IR version 4: the constant wins
 		}
 		s.types[name] = info
-		v, err := d.define(s, name, "a graph input")
+		v, err := d.define(s, name, nil, "a graph input")
 		if err != nil {
 			return fail(err)
+		}
+		if s.parent == nil && v.Type.Kind == graph.TensorKind && v.Type.DType == graph.Undefined {
+			return fail(malformed("graph input %s has no type", quote(name)))
 		}
 		seen[name] = true
 		g.Inputs = append(g.Inputs, v)
@@ -92,8 +95,8 @@ func (d *decoder) graph(at span, parent *scope, depth int) (*scope, error) {
 		}
 		g.Outputs = append(g.Outputs, v)
 	}
-	if err := g.Sort(); err != nil {
-		return fail(malformed("%w", err))
+	if err := order(g); err != nil {
+		return fail(err)
 	}
 	return s, nil
 }

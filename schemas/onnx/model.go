@@ -1,6 +1,8 @@
 package onnx
 
 import (
+	"math"
+
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"mnnconv/schemas/onnx/internal/pb"
@@ -13,9 +15,9 @@ const (
 	maxOpset = 27
 )
 
-// decodeModel decodes a ModelProto into d.model. The graph comes before the
-// opset imports in the file and is decoded after them.
-func (d *decoder) decodeModel(file span) error {
+// decodeModel decodes a ModelProto into m. The graph comes before the opset
+// imports in the file and is decoded after them.
+func (d *decoder) decodeModel(m *Model, file span) error {
 	p := &pb.ModelProto{}
 	var main *span
 	var functions []span
@@ -34,12 +36,12 @@ func (d *decoder) decodeModel(file span) error {
 	if err != nil {
 		return err
 	}
-	m := d.model
+	end := len(file.b)
 	m.IRVersion, m.Version, m.Doc = p.GetIrVersion(), p.GetModelVersion(), p.GetDocString()
 	m.Producer, m.ProducerVersion, m.Domain = p.GetProducerName(), p.GetProducerVersion(), p.GetDomain()
 	switch {
 	case main == nil && m.IRVersion == 0:
-		return malformed("not an ONNX model: it has neither a graph nor an IR version")
+		return malformed("byte %d: the file ends and had neither a graph nor an IR version", end)
 	case m.IRVersion == 0:
 		return malformed("the IR version is missing or 0; %d to %d have support", minIR, maxIR)
 	case m.IRVersion < 0:
@@ -47,7 +49,7 @@ func (d *decoder) decodeModel(file span) error {
 	case m.IRVersion < minIR || m.IRVersion > maxIR:
 		return unsupported("IR version %d; %d to %d have support", m.IRVersion, minIR, maxIR)
 	case main == nil:
-		return malformed("the model has no graph")
+		return malformed("byte %d: the file ends and had no graph", end)
 	}
 	if m.Meta, err = d.meta(p.GetMetadataProps()); err != nil {
 		return err
@@ -56,15 +58,9 @@ func (d *decoder) decodeModel(file span) error {
 		return err
 	}
 	if len(m.Opsets) == 0 {
-		return malformed("the model imports no operator set; versions 1 to %d of ai.onnx have support", maxOpset)
+		return malformed("byte %d: the file ends and imported no operator set; opsets 1 to %d of ai.onnx have support", end, maxOpset)
 	}
-	d.functions = make(map[functionKey]*function, len(functions))
-	for _, s := range functions {
-		if err := d.function(s); err != nil {
-			return err
-		}
-	}
-	if err := d.checkCalls(); err != nil {
+	if err := d.readFunctions(functions); err != nil {
 		return err
 	}
 	top, err := d.graph(*main, &scope{opsets: m.Opsets}, 2)
@@ -86,22 +82,18 @@ func (d *decoder) opsets(list []*pb.OperatorSetIdProto) (map[string]int64, error
 		if err := d.take(96); err != nil {
 			return nil, err
 		}
-		known := "its versions start at 1"
+		newest := int64(math.MaxInt32)
 		if domain == "" {
-			domain, known = "", "1 to 27 have support"
-		}
-		label := shown(domain)
-		if domain == "" {
-			label = "ai.onnx"
+			newest = maxOpset
 		}
 		if version < 1 {
-			return nil, malformed("opset %d of %s is missing, 0 or negative; %s", version, label, known)
+			return nil, malformed("opset %d of %s (missing, 0 or negative); 1 to %d have support", version, domainName(domain), newest)
 		}
-		if domain == "" && version > maxOpset {
-			return nil, unsupported("opset %d of %s; %s", version, label, known)
+		if version > newest {
+			return nil, unsupported("opset %d of %s; 1 to %d have support", version, domainName(domain), newest)
 		}
 		if v, twice := out[domain]; twice && v != version {
-			return nil, malformed("versions %d and %d of %s are imported", v, version, label)
+			return nil, malformed("opsets %d and %d of %s are both imported", v, version, domainName(domain))
 		}
 		out[domain] = version
 	}

@@ -54,6 +54,9 @@ func (d *decoder) parseNode(s *scope, at span, p *parsedNode, depth int) error {
 	}
 	if s.call != nil && n.Name != "" {
 		n.Name = s.call.prefix + n.Name
+		if err := d.name(n.Name); err != nil {
+			return err
+		}
 	}
 	if n.Op == "" {
 		return malformed("byte %d: node %s has no operator", at.at, quote(n.Name))
@@ -71,7 +74,7 @@ func (d *decoder) parseNode(s *scope, at span, p *parsedNode, depth int) error {
 		}
 		v, err := s.call.output(s, name)
 		if v == nil && err == nil {
-			v, err = d.define(s, name, describe(n))
+			v, err = d.define(s, name, n, "")
 		}
 		if err != nil {
 			return err
@@ -95,17 +98,23 @@ func (d *decoder) finishNode(s *scope, p *parsedNode, depth int) error {
 		}
 		n.Inputs[i] = v
 	}
+	seen := make(map[string]bool, len(p.attrs))
 	for _, at := range p.attrs {
-		if err := d.attribute(s, n, at, depth+1); err != nil {
+		name, err := d.attribute(s, n, at, depth+1)
+		if err != nil {
 			return err
 		}
+		if seen[name] {
+			return malformed("attribute %s is given twice", quote(name))
+		}
+		seen[name] = true
 	}
 	if f := d.functions[functionKey{n.Domain, n.Op, p.overload}]; f != nil && n.Domain != "mnnconv" {
 		return d.inline(s, n, f)
 	}
 	version, ok := s.opsets[n.Domain]
 	if !ok {
-		return malformed("the model imports no version of domain %s", quote(n.Domain))
+		return malformed("no version of %s is imported", domainName(n.Domain))
 	}
 	n.Version = int(version)
 	if err := checkBodies(n); err != nil {
@@ -125,9 +134,6 @@ func (d *decoder) meta(list []*pb.StringStringEntryProto) (map[string]string, er
 		if err := d.name(e.GetKey()); err != nil {
 			return nil, err
 		}
-		if _, twice := m[e.GetKey()]; twice {
-			return nil, malformed("metadata key %s is given twice", quote(e.GetKey()))
-		}
 		if err := d.take(96 + int64(len(e.GetValue()))); err != nil {
 			return nil, err
 		}
@@ -142,6 +148,14 @@ func domainOf(name string) string {
 		return ""
 	}
 	return name
+}
+
+// domainName is the name of a domain for messages.
+func domainName(domain string) string {
+	if domain == "" {
+		return "ai.onnx"
+	}
+	return "domain " + quote(domain)
 }
 
 // checkBodies checks the counts of inputs and outputs of If's and Loop's

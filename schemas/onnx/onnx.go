@@ -17,6 +17,7 @@ package onnx
 //go:generate go run ./internal/gen internal/pb
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -104,19 +105,18 @@ func Decode(name string, data []byte, o Options) (*Model, error) {
 }
 
 func (m *Model) decode(name string, data []byte, o Options) error {
-	if kind := sniff(data); kind != "" {
-		return malformed("not an ONNX model, looks like %s", kind)
-	}
-	d := &decoder{
-		o: o, file: name, model: m,
-		part:      int64(len(data)),
-		names:     map[string]bool{},
-		generated: map[string]bool{},
-		symbols:   map[string]bool{},
-		external:  externalFiles{dir: o.ExternalDir, links: o.AllowLinks, files: &m.files},
-	}
+	d := newDecoder(name, int64(len(data)), o)
+	d.external.files = &m.files
 	defer d.external.close()
-	return m.Guard(func() error { return d.decodeModel(span{b: data}) })
+	return m.Guard(func() error {
+		err := d.decodeModel(m, span{b: data})
+		if errors.Is(err, ErrMalformed) {
+			if kind := sniff(data); kind != "" {
+				return malformed("not an ONNX model, looks like %s", kind)
+			}
+		}
+		return err
+	})
 }
 
 func tooLarge(size, limit int64) error {

@@ -27,14 +27,14 @@ func (s *scope) inside(g *graph.Graph) *scope {
 	}
 }
 
-// define makes the value of a name; by says what defines it. A name may be
-// defined once, in the scope and in all around it.
-func (d *decoder) define(s *scope, name, by string) (*graph.Value, error) {
+// define makes the value of a name, the output of a node or, without one, what
+// kind says. A name may be defined once, in the scope and in all around it.
+func (d *decoder) define(s *scope, name string, by *graph.Node, kind string) (*graph.Value, error) {
 	if err := d.name(name); err != nil {
 		return nil, err
 	}
 	if name == "" {
-		return nil, malformed("%s has no name", by)
+		return nil, malformed("%s has no name", kind)
 	}
 	for e := s; e != nil; e = e.parent {
 		if first, twice := e.names[name]; twice {
@@ -42,13 +42,22 @@ func (d *decoder) define(s *scope, name, by string) (*graph.Value, error) {
 			if e != s {
 				where = ", in the graph around this one"
 			}
-			return nil, malformed("%s defines %s, which %s defines already%s", by, quote(name), definer(first), where)
+			if by != nil {
+				kind = describe(by)
+			}
+			return nil, malformed("%s defines %s, which %s defines already%s", kind, quote(name), definer(first), where)
 		}
 	}
 	if err := d.take(320); err != nil {
 		return nil, err
 	}
-	v := s.g.NewValue(d.unique(s, name), graph.Type{})
+	unique := d.unique(s, name)
+	if len(unique) > len(name) {
+		if err := d.name(unique); err != nil {
+			return nil, err
+		}
+	}
+	v := s.g.NewValue(unique, graph.Type{})
 	if info := s.types[name]; info != nil {
 		var err error
 		if v.Type, v.Hints, err = d.typeOf(info.GetType(), d.stemOf(v.Name)); err != nil {
@@ -67,12 +76,10 @@ func (d *decoder) unique(s *scope, name string) string {
 		out = s.call.prefix + name
 	}
 	if s.call != nil || d.generated[out] {
-		for stem, n := out, 2; d.names[out]; n++ {
-			out = fmt.Sprintf("%s~%d", stem, n)
-		}
+		out = d.names.fresh(out)
 		d.generated[out] = true
 	}
-	d.names[out] = true
+	d.names.claim(out)
 	return out
 }
 

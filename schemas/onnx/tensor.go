@@ -115,7 +115,9 @@ func (d *decoder) tensorFields(s span) (*tensorFields, error) {
 				return nil, malformed("byte %d: tensor %s: raw_data given twice", f.tag, quote(p.name))
 			}
 			p.raw = &f.span
-			d.part -= int64(len(f.b))
+			if !d.inlining {
+				d.part -= int64(len(f.b))
+			}
 		case tensorExternalData:
 			if err := d.take(64); err != nil {
 				return nil, err

@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"mnnconv/graph"
@@ -56,11 +57,16 @@ func (d *decoder) shapeOf(p *pb.TensorShapeProto, stem func() string) (graph.Sha
 		return nil, nil, limited("%d extents, the limit is %d", len(dims), d.o.MaxRank)
 	}
 	shape := make(graph.Shape, len(dims))
+	known := int64(1) // product of the extents that are numbers
 	var hints []string
 	for i, dim := range dims {
 		if v, ok := dim.GetValue().(*pb.TensorShapeProto_Dimension_DimValue); ok {
 			if v.DimValue < 0 {
 				return nil, nil, malformed("extent %d is %d", i, v.DimValue)
+			}
+			var ok bool
+			if known, ok = graph.CheckedMul(known, max(v.DimValue, 1)); !ok || known > math.MaxInt64/16 {
+				return nil, nil, malformed("extents %v have a product that does not fit in 64 bits", dims)
 			}
 			shape[i] = graph.Const(v.DimValue)
 			continue
@@ -84,14 +90,7 @@ func (d *decoder) shapeOf(p *pb.TensorShapeProto, stem func() string) (graph.Sha
 
 // stem returns a fresh stem for the symbols of a value: its name without the
 // characters that dims use as operators.
-func (d *decoder) stem(name string) string {
-	s := plainStem(name)
-	for n := 2; d.symbols[s]; n++ {
-		s = fmt.Sprintf("%s~%d", plainStem(name), n)
-	}
-	d.symbols[s] = true
-	return s
-}
+func (d *decoder) stem(name string) string { return d.symbols.fresh(plainStem(name)) }
 
 func plainStem(name string) string {
 	s := strings.Map(func(r rune) rune {

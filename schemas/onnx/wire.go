@@ -82,6 +82,10 @@ func (d *decoder) message(s span, depth int, m proto.Message, hold map[protowire
 			}
 			if n := len(start.b) - len(rest.b); n > 0 {
 				segments = append(segments, start.b[:n])
+				cost += 32
+			}
+			if err := d.room(cost); err != nil {
+				return err
 			}
 			start = after
 			if err := take(f.span); err != nil {
