@@ -12,8 +12,9 @@ import (
 	"mnnconv/graph"
 )
 
-// TestAcceptLoad loads every exporter's model under $SHARED.
-func TestAcceptLoad(t *testing.T) {
+// TestAcceptModels loads every exporter's model under $SHARED, and saves and
+// loads it again in both forms.
+func TestAcceptModels(t *testing.T) {
 	shared := os.Getenv("SHARED")
 	if shared == "" {
 		t.Fatal("SHARED must name the folder of the exporters' models")
@@ -33,6 +34,9 @@ func TestAcceptLoad(t *testing.T) {
 			defer m.Close()
 			if err := graph.Verify(m.Graph); err != nil {
 				t.Errorf("%s: %v", path, err)
+			}
+			for _, o := range []SaveOptions{{}, {External: "weights.bin"}} {
+				roundTrip(t, m, o)
 			}
 			return nil
 		})

@@ -55,7 +55,7 @@ func (d *decoder) graph(at span, parent *scope, depth int) (*scope, error) {
 	}
 	for _, infos := range [][]*pb.ValueInfoProto{p.GetValueInfo(), p.GetOutput()} {
 		for _, info := range infos {
-			if info.GetType().GetValue() != nil {
+			if info.GetType().GetValue() != nil || s.types[info.GetName()] == nil {
 				s.types[info.GetName()] = info
 			}
 		}

@@ -64,6 +64,10 @@ func (d *decoder) parseNode(s *scope, at span, p *parsedNode, depth int) error {
 	if n.Meta, err = d.meta(m.GetMetadataProps()); err != nil {
 		return within(err, "%s", describe(n))
 	}
+	n.Path, n.Target, n.Cause = pull(n.Meta, metaPath), pull(n.Meta, metaTarget), pull(n.Meta, metaCause)
+	if len(n.Meta) == 0 {
+		n.Meta = nil
+	}
 	if err := d.take(16 * int64(len(m.GetInput())+len(m.GetOutput()))); err != nil {
 		return err
 	}

@@ -1,0 +1,123 @@
+package onnx
+
+import (
+	"strconv"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"mnnconv/graph"
+	"mnnconv/schemas/onnx/internal/pb"
+)
+
+// tensor encodes a TensorProto. Its data is inline and held by reference, or
+// goes to data if there is one and the tensor is large enough.
+func (e *encoder) tensor(name string, t *graph.Tensor, data *Data) (*pieces, error) {
+	size, err := checkTensor(t)
+	if err != nil {
+		return nil, err
+	}
+	p := &pieces{}
+	for _, n := range t.Shape {
+		p.varint(tensorDims, n)
+	}
+	p.varint(tensorDataType, int64(t.DType))
+	for _, s := range t.Strings {
+		p.bytes(tensorStringData, []byte(s))
+	}
+	if name != "" {
+		p.bytes(tensorName, []byte(name))
+	}
+	if t.DType == graph.String {
+		return p, nil
+	}
+	if data == nil || size < e.o.Threshold || size == 0 {
+		p.bytes(tensorRawData, t.Data)
+		return p, nil
+	}
+	r, err := data.Add(t)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range []*pb.StringStringEntryProto{
+		{Key: "location", Value: r.File},
+		{Key: "offset", Value: strconv.FormatInt(r.Offset, 10)},
+		{Key: "length", Value: strconv.FormatInt(r.Length, 10)},
+	} {
+		q := &pieces{}
+		if err := q.proto(e); err != nil {
+			return nil, err
+		}
+		p.message(tensorExternalData, q)
+	}
+	p.varint(tensorLocation, 1)
+	return p, nil
+}
+
+// checkTensor returns the size of t's data, which must fit its type.
+func checkTensor(t *graph.Tensor) (int64, error) {
+	if t.Kind != graph.TensorKind || !t.DType.Valid() {
+		return 0, unsupported("%s is no tensor", t.Type())
+	}
+	n, err := graph.Elements(t.Shape)
+	if err != nil {
+		return 0, err
+	}
+	size, ok := t.DType.Bytes(n)
+	if !ok || size != int64(len(t.Data)) || t.DType == graph.String && n != int64(len(t.Strings)) {
+		return 0, malformed("%s%v has %d bytes and %d strings", t.DType, t.Shape, len(t.Data), len(t.Strings))
+	}
+	return size, nil
+}
+
+// MarshalTensor encodes t as a TensorProto, or a sequence or optional as a
+// SequenceProto or OptionalProto.
+func MarshalTensor(t *graph.Tensor) ([]byte, error) {
+	p, err := encodeContainer(t)
+	if err != nil {
+		return nil, err
+	}
+	return p.join(), nil
+}
+
+// containerElem returns the elem_type and the field that hold a value of a kind
+// in a SequenceProto or OptionalProto: they use the same numbers for both,
+// except that an optional has one field less before them.
+func containerElem(k graph.Kind) (elemType int64, field protowire.Number) {
+	switch k {
+	case graph.SequenceKind:
+		return 3, 5
+	case graph.OptionalKind:
+		return 5, 7
+	}
+	return 1, 3
+}
+
+func encodeContainer(t *graph.Tensor) (*pieces, error) {
+	if t.Kind == graph.TensorKind {
+		return (&encoder{}).tensor("", t, nil)
+	}
+	kind := graph.TensorKind
+	if len(t.Elems) > 0 {
+		kind = t.Elems[0].Kind
+	}
+	if t.Kind == graph.OptionalKind && len(t.Elems) > 1 {
+		return nil, malformed("an optional holds %d values", len(t.Elems))
+	}
+	p := &pieces{}
+	elemType, field := containerElem(kind)
+	if len(t.Elems) == 0 && t.Kind == graph.OptionalKind {
+		elemType = 0
+	}
+	p.varint(2, elemType)
+	for i, elem := range t.Elems {
+		if elem.Kind != kind {
+			return nil, malformed("element %d is of another kind than the first", i)
+		}
+		q, err := encodeContainer(elem)
+		if err != nil {
+			return nil, within(err, "element %d", i)
+		}
+		p.message(field, q)
+	}
+	return p, nil
+}

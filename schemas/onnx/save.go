@@ -1,0 +1,185 @@
+package onnx
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// SaveOptions say where weights go.
+type SaveOptions struct {
+	// External is the name of the data file that Save writes beside the model;
+	// without it weights are stored in the model, up to protobuf's 2 GiB.
+	External string
+	// Threshold is the size in bytes from which a weight goes there; 1024.
+	Threshold int64
+	// Align is what the offsets in the data file are multiples of; 64.
+	Align int64
+	// Data, instead of External, is a data file that the caller writes.
+	Data *Data
+	// Functions are written into the model for runtimes that lack the operator.
+	Functions []Function
+}
+
+// maxModel is protobuf's limit of a message.
+const maxModel = math.MaxInt32
+
+// Marshal returns a small model as bytes, its weights included.
+func Marshal(m *Model) ([]byte, error) {
+	var out []byte
+	err := m.Guard(func() error {
+		p, err := encodeModel(m, SaveOptions{})
+		if err == nil {
+			err = checkModelSize(p)
+		}
+		if err == nil {
+			out = p.join()
+		}
+		return err
+	})
+	return out, err
+}
+
+// Write writes the model, and its large weights to o.Data if that is given.
+// Weights are streamed.
+func Write(w io.Writer, m *Model, o SaveOptions) error {
+	if o.External != "" {
+		return errors.New("Write takes SaveOptions.Data where Save takes External")
+	}
+	if o.Threshold <= 0 {
+		o.Threshold = 1024
+	}
+	return m.Guard(func() error {
+		p, err := encodeModel(m, o)
+		if err == nil {
+			err = checkModelSize(p)
+		}
+		if err != nil {
+			return err
+		}
+		_, err = p.WriteTo(w)
+		return err
+	})
+}
+
+func checkModelSize(p *pieces) error {
+	if p.size > maxModel {
+		return limited("the model has %d bytes, protobuf's limit is 2 GiB: save its weights as external data", p.size)
+	}
+	return nil
+}
+
+// Save writes the model to path, and its large weights to the file o.External
+// beside it. Each file is written under another name, synced and renamed, so that
+// a reader sees the old or the new one and never a part; on an error both stay as
+// they were. Between the two renames the old model is beside the new data: to
+// replace such a pair as one, save into a new folder and rename that.
+func Save(path string, m *Model, o SaveOptions) (err error) {
+	dir, base := filepath.Split(path)
+	if dir == "" {
+		dir = "."
+	}
+	var data, model *tempFile
+	defer func() {
+		for _, t := range []*tempFile{data, model} {
+			t.discard()
+		}
+		if err != nil {
+			err = fmt.Errorf("save %s: %w", path, err)
+		}
+	}()
+	if name := o.External; name != "" {
+		if !filepath.IsLocal(name) || strings.ContainsAny(name, `/\`) || name == base {
+			return fmt.Errorf("%s is no name of a data file beside the model", quote(name))
+		}
+		if data, err = newTempFile(dir, name); err != nil {
+			return err
+		}
+		o.External, o.Data = "", NewData(name, data.w, o.Align)
+	}
+	if model, err = newTempFile(dir, base); err != nil {
+		return err
+	}
+	if err = Write(model.w, m, o); err != nil {
+		return err
+	}
+	for _, t := range []*tempFile{data, model} {
+		if err = t.sync(); err != nil {
+			return err
+		}
+	}
+	for _, t := range []*tempFile{data, model} {
+		if err = t.rename(); err != nil {
+			return err
+		}
+	}
+	return syncDir(dir)
+}
+
+// tempFile is a file on its way to its name; nil does nothing.
+type tempFile struct {
+	f    *os.File
+	w    *bufio.Writer
+	path string
+}
+
+func newTempFile(dir, name string) (*tempFile, error) {
+	f, err := os.CreateTemp(dir, "."+name+".tmp*")
+	if err != nil {
+		return nil, err
+	}
+	t := &tempFile{f, bufio.NewWriterSize(f, 1<<16), filepath.Join(dir, name)}
+	if err := f.Chmod(0o644); err != nil {
+		t.discard()
+		return nil, err
+	}
+	return t, nil
+}
+
+func (t *tempFile) sync() error {
+	if t == nil {
+		return nil
+	}
+	err := t.w.Flush()
+	if err == nil {
+		err = t.f.Sync()
+	}
+	if err == nil {
+		err = t.f.Close()
+	}
+	return err
+}
+
+func (t *tempFile) rename() error {
+	if t == nil {
+		return nil
+	}
+	err := os.Rename(t.f.Name(), t.path)
+	if err == nil {
+		t.path = ""
+	}
+	return err
+}
+
+// discard removes the file unless it was renamed.
+func (t *tempFile) discard() {
+	if t != nil && t.path != "" {
+		t.f.Close()
+		os.Remove(t.f.Name())
+	}
+}
+
+// syncDir makes renames in a folder durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
