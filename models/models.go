@@ -1,0 +1,107 @@
+// Package models says what a model is to the rest of the module: graphs per
+// phase, and a session that answers questions. Each architecture is a package
+// below this one; the list of them is the command line's.
+package models
+
+import (
+	"context"
+	"time"
+
+	"mnnconv/graph"
+	"mnnconv/models/generate"
+	"mnnconv/models/picture"
+	"mnnconv/passes"
+	"mnnconv/runtime"
+	"mnnconv/schemas/onnx"
+	"mnnconv/schemas/op"
+)
+
+// Kind opens model folders of one architecture.
+type Kind struct {
+	Name string
+	Load func(dir string, o Options) (Model, error)
+}
+
+// Options for loading a model folder.
+type Options struct {
+	Table                op.Table
+	ONNX                 onnx.Options
+	MinPixels, MaxPixels int // override the image processor's limits; 0: as the folder says
+}
+
+// Model is a loaded model folder. It owns mapped files: close it last.
+type Model interface {
+	Info() Info
+	// Phases returns the raised graphs in the order they run. The caller may place
+	// and cut them, once.
+	Phases() []Phase
+	// NewSession makes a session with room for capacity tokens (0: a default) over
+	// executors by phase, which outlive it.
+	NewSession(executors map[string]*runtime.Executor, capacity int) (Session, error)
+	Close() error
+}
+
+// Phase is one graph of a model and what raising did to it.
+type Phase struct {
+	Name   string
+	Graph  *graph.Graph
+	Report *passes.Report
+}
+
+// Info describes a model for people and programs.
+type Info struct {
+	Architecture string // "qwen2.5-vl"
+	Family       string // the exporter family
+	Stages       []Stage
+	Notes        []string // what a user should know of how the folder was read
+	Vocabulary   int
+	Context      int // tokens the model was made for; 0: not said
+	Generate     generate.Config
+}
+
+// Stage is a part of the model and the file it came from.
+type Stage struct {
+	Name string
+	File string
+}
+
+// Session answers questions, one at a time.
+type Session interface {
+	Ask(ctx context.Context, q Question, s Settings) (*Answer, error)
+	Close() error
+}
+
+// Question is a text about pictures and videos, which stand before it.
+type Question struct {
+	Text  string
+	Media []Media
+}
+
+// Media is one picture, or one video of frames.
+type Media struct {
+	Frames []*picture.RGB
+	Video  bool
+	FPS    float64 // frames a second of a video
+}
+
+// Settings say how an answer is made.
+type Settings struct {
+	Most     int              // tokens at most; 0: as the context allows
+	Sampling generate.Options // how tokens are chosen
+	OnText   func(string) error // gets the answer as it grows; nil: nobody listens
+}
+
+// Answer is a finished answer.
+type Answer struct {
+	Text         string
+	Tokens       []int32 // without the token that ended it
+	PromptTokens int
+	Stats        Stats
+}
+
+// Stats say where the time of an answer went.
+type Stats struct {
+	Preprocess, Encode, Prefill, Decode time.Duration
+	FirstToken                          time.Duration // from the question to its first token
+	ImageTokens, PromptTokens, Tokens   int
+}

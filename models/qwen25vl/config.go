@@ -1,0 +1,190 @@
+package qwen25vl
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Config is what the model folder's side files say of the model, whatever
+// exporter wrote them. Sizes of layers are not here: the graphs hold them.
+type Config struct {
+	ImageToken, VideoToken int32
+	VisionStart            int32
+	Merge, Patch           int64
+	Window                 int64   // pixels; 0: no file says it
+	TokensPerSecond        float64 // temporal positions per second of video
+	MaxPositions           int     // tokens the model was made for
+	Hidden                 int64   // 0: no file says it
+	EOS                    []int32
+	MinPixels, MaxPixels   int // of MNN's side file; 0 elsewhere
+	Mean, Std              []float64
+	Source                 string // the file the ids came from
+}
+
+// ErrConfig: a side file is missing or contradicts itself.
+var ErrConfig = errors.New("model configuration")
+
+// maxSideFile bounds JSON side files.
+const maxSideFile = 64 << 20
+
+// readConfig reads config.json (flat, or nested under text_config), MNN's
+// llm_config.json or onnxruntime-genai's genai_config.json.
+func readConfig(dir string) (*Config, error) {
+	c := &Config{Merge: 2, Patch: 14, TokensPerSecond: 2}
+	for _, f := range []struct {
+		name string
+		read func(*Config, map[string]any) error
+	}{{"config.json", (*Config).readHF}, {"llm_config.json", (*Config).readMNN}, {"genai_config.json", (*Config).readGenAI}} {
+		m, err := readJSON(filepath.Join(dir, f.name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if f.name == "config.json" && m["model_type"] == nil && m["backend_type"] != nil {
+			continue // MNN's runtime configuration shares the name
+		}
+		c.Source = filepath.Join(dir, f.name)
+		if err := f.read(c, m); err != nil {
+			return nil, fmt.Errorf("%s: %w", c.Source, err)
+		}
+		return c, nil
+	}
+	return nil, fmt.Errorf("%s: %w: none of config.json, llm_config.json, genai_config.json is there: %w", dir, ErrConfig, fs.ErrNotExist)
+}
+
+func readJSON(path string) (map[string]any, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > maxSideFile || !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: %w: not a regular file of at most %d bytes", path, ErrConfig, int64(maxSideFile))
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var m map[string]any
+	if err := json.Unmarshal(b, &m); err != nil {
+		return nil, fmt.Errorf("%s: %w: %w", path, ErrConfig, err)
+	}
+	return m, nil
+}
+
+func (c *Config) readHF(m map[string]any) error {
+	if t, _ := m["model_type"].(string); t != "qwen2_5_vl" {
+		return fmt.Errorf("%w: model_type is %q, this family is qwen2_5_vl", ErrConfig, m["model_type"])
+	}
+	text := m
+	if t, ok := m["text_config"].(map[string]any); ok {
+		text = t
+	}
+	vision, _ := m["vision_config"].(map[string]any)
+	if err := c.tokens(m, "image_token_id", "video_token_id", "vision_start_token_id"); err != nil {
+		return err
+	}
+	c.MaxPositions = int(number(text, "max_position_embeddings", 0))
+	c.Hidden = int64(number(text, "hidden_size", 0))
+	c.Merge = int64(number(vision, "spatial_merge_size", 2))
+	c.Patch = int64(number(vision, "patch_size", number(vision, "spatial_patch_size", 14)))
+	c.Window = int64(number(vision, "window_size", 0))
+	c.TokensPerSecond = number(vision, "tokens_per_second", 2)
+	c.EOS = ids(m["eos_token_id"])
+	return c.sane()
+}
+
+// readMNN: window, patch and merge are constants of MNN's own C++, not in any file.
+func (c *Config) readMNN(m map[string]any) error {
+	if err := c.tokens(m, "image_pad", "video_pad", "vision_start"); err != nil {
+		return err
+	}
+	c.MaxPositions = int(number(m, "max_position_embeddings", 0))
+	c.Hidden = int64(number(m, "hidden_size", 0))
+	c.Window = 112
+	c.MinPixels, c.MaxPixels = int(number(m, "image_min_pixels", 0)), int(number(m, "image_max_pixels", 0))
+	c.Mean, c.Std = floats(m["image_mean"]), floats(m["image_norm"])
+	return c.sane()
+}
+
+// readGenAI: its window_size is a default of the exporter and is not read; the
+// vision graph holds the model's own.
+func (c *Config) readGenAI(m map[string]any) error {
+	model, _ := m["model"].(map[string]any)
+	if err := c.tokens(model, "image_token_id", "video_token_id", "vision_start_token_id"); err != nil {
+		return err
+	}
+	c.MaxPositions = int(number(model, "context_length", 0))
+	c.EOS = ids(model["eos_token_id"])
+	if d, ok := model["decoder"].(map[string]any); ok {
+		c.Hidden = int64(number(d, "hidden_size", 0))
+	}
+	if v, ok := model["vision"].(map[string]any); ok {
+		c.Merge = int64(number(v, "spatial_merge_size", 2))
+		c.Patch = int64(number(v, "patch_size", 14))
+		c.TokensPerSecond = number(v, "tokens_per_second", 2)
+	}
+	return c.sane()
+}
+
+func (c *Config) tokens(m map[string]any, image, video, start string) error {
+	for _, f := range []struct {
+		key string
+		to  *int32
+	}{{image, &c.ImageToken}, {video, &c.VideoToken}, {start, &c.VisionStart}} {
+		v := number(m, f.key, -1)
+		if v < 0 || v >= 1<<24 || v != float64(int32(v)) {
+			return fmt.Errorf("%w: %s is %v, a token id is needed", ErrConfig, f.key, m[f.key])
+		}
+		*f.to = int32(v)
+	}
+	return nil
+}
+
+func (c *Config) sane() error {
+	if c.Merge < 1 || c.Merge > 16 || c.Patch < 1 || c.Patch > 1024 || c.Window < 0 || c.Window > 1<<16 ||
+		c.MaxPositions < 0 || c.TokensPerSecond < 0 || c.TokensPerSecond > 1e6 {
+		return fmt.Errorf("%w: merge %d, patch %d, window %d, positions %d, tokens per second %g are out of range",
+			ErrConfig, c.Merge, c.Patch, c.Window, c.MaxPositions, c.TokensPerSecond)
+	}
+	return nil
+}
+
+func number(m map[string]any, key string, def float64) float64 {
+	if v, ok := m[key].(float64); ok {
+		return v
+	}
+	return def
+}
+
+func ids(v any) []int32 {
+	switch v := v.(type) {
+	case float64:
+		return []int32{int32(v)}
+	case []any:
+		var out []int32
+		for _, x := range v {
+			if f, ok := x.(float64); ok {
+				out = append(out, int32(f))
+			}
+		}
+		return out
+	}
+	return nil
+}
+
+func floats(v any) []float64 {
+	var out []float64
+	if list, ok := v.([]any); ok {
+		for _, x := range list {
+			f, _ := x.(float64)
+			out = append(out, f)
+		}
+	}
+	return out
+}

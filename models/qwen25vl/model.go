@@ -1,0 +1,170 @@
+// Package qwen25vl knows Qwen2.5-VL: how exporters write it, what its inputs
+// mean, how pictures and words become tokens, and how an answer is generated.
+// Everything else in the module sees graphs.
+//
+// What flows in: a model folder of any known exporter family. What flows out: one
+// graph per phase — encode (pixels and indexes to image rows) and extend (tokens
+// after those in the state to logits) — and, over executors of these graphs, a
+// [Session] that answers questions.
+package qwen25vl
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+
+	"mnnconv/graph"
+	"mnnconv/models"
+	"mnnconv/models/chat"
+	"mnnconv/models/generate"
+	"mnnconv/models/picture"
+	"mnnconv/models/tokenizer"
+)
+
+// Kind is Qwen2.5-VL.
+var Kind = models.Kind{Name: "qwen2.5-vl", Load: func(dir string, o models.Options) (models.Model, error) { return Load(dir, o) }}
+
+// Model is a loaded model folder.
+type Model struct {
+	Dir       string
+	Family    string
+	Config    *Config
+	Tokenizer *tokenizer.Tokenizer
+	Template  *chat.Template
+	Pictures  picture.Config
+	Generate  generate.Config
+	Notes     []string // what a user should know of how the folder was read
+
+	encode *encode // nil without a vision tower
+	extend *extend
+	files  *folder
+	stages []models.Stage
+}
+
+// Load reads a model folder and raises its graphs. The model owns mapped files:
+// close it last.
+func Load(dir string, o models.Options) (*Model, error) {
+	cfg, err := readConfig(dir)
+	if err != nil {
+		return nil, err
+	}
+	f, err := openFolder(dir, o.ONNX)
+	if err != nil {
+		return nil, err
+	}
+	m := &Model{Dir: dir, Config: cfg, files: f}
+	if err := m.load(o); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return m, nil
+}
+
+func (m *Model) load(o models.Options) error {
+	p, err := m.files.recognise()
+	if err != nil {
+		return err
+	}
+	m.Family = p.family
+	m.stages = p.stages()
+	if err := m.words(); err != nil {
+		return err
+	}
+	if err := m.pictures(o); err != nil {
+		return err
+	}
+	if p.vision != nil {
+		if m.encode, err = buildEncode(p.vision, m.Config, o.Table); err != nil {
+			return fmt.Errorf("%s: %w", m.Dir, err)
+		}
+		nameVision(m.encode.graph)
+	}
+	if m.extend, err = buildExtend(p, m.Config, o.Table); err != nil {
+		return fmt.Errorf("%s: %w", m.Dir, err)
+	}
+	nameDecoder(m.extend.graph)
+	if m.encode != nil && m.encode.width != m.extend.width {
+		return fmt.Errorf("%s: %w: %s makes rows of %d numbers, %s takes %d: the files are of different models", m.Dir, graph.ErrType,
+			p.vision.file.path, m.encode.width, p.decoder.file.path, m.extend.width)
+	}
+	if n := m.Tokenizer.Size(); int64(n) > m.extend.vocabulary {
+		return fmt.Errorf("%s: %w: the tokenizer has ids up to %d, the decoder's vocabulary has %d: the files are of different models",
+			m.Dir, graph.ErrType, n-1, m.extend.vocabulary)
+	}
+	return nil
+}
+
+// words loads tokenizer, template and generation settings.
+func (m *Model) words() error {
+	var err error
+	if m.Tokenizer, err = tokenizer.Load(m.Dir); err != nil {
+		return err
+	}
+	m.Template, err = chat.Load(m.Dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		if text := m.Tokenizer.ChatTemplate(); text != "" {
+			m.Template, err = chat.New(filepath.Join(m.Dir, "tokenizer.mtok"), text)
+		} else {
+			m.Template, err = chat.Default(), nil
+			m.Notes = append(m.Notes, "no chat template in the folder: Qwen2.5-VL's own is used")
+		}
+	}
+	if err != nil {
+		return err
+	}
+	m.Generate, err = generate.LoadConfig(m.Dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		m.Generate, err = generate.Config{BOS: -1, Pad: -1, Sampling: generate.Defaults()}, nil
+	}
+	if err != nil {
+		return err
+	}
+	if len(m.Generate.EOS) == 0 {
+		m.Generate.EOS = append(append(m.Generate.EOS, m.Config.EOS...), m.Tokenizer.StopIDs()...)
+	}
+	if len(m.Generate.EOS) == 0 {
+		return fmt.Errorf("%s: %w: no file names a token that ends an answer (eos_token_id)", m.Dir, ErrConfig)
+	}
+	return nil
+}
+
+// pictures loads the image processor's settings.
+func (m *Model) pictures(o models.Options) error {
+	c, err := picture.LoadConfig(m.Dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+		if m.Config.MinPixels > 0 {
+			c.MinPixels, c.MaxPixels = m.Config.MinPixels, m.Config.MaxPixels
+		}
+		m.Notes = append(m.Notes, fmt.Sprintf("no image processor settings of the model in the folder: pictures get %d to %d pixels (--min-pixels, --max-pixels)", c.MinPixels, c.MaxPixels))
+	}
+	if err != nil {
+		return err
+	}
+	if o.MinPixels > 0 {
+		c.MinPixels = o.MinPixels
+	}
+	if o.MaxPixels > 0 {
+		c.MaxPixels = o.MaxPixels
+	}
+	m.Pictures = c
+	return nil
+}
+
+// Info describes the model.
+func (m *Model) Info() models.Info {
+	return models.Info{Architecture: Kind.Name, Family: m.Family, Stages: m.stages, Notes: m.Notes,
+		Vocabulary: int(m.extend.vocabulary), Context: m.Config.MaxPositions, Generate: m.Generate}
+}
+
+// Phases returns the model's graphs in the order they run.
+func (m *Model) Phases() []models.Phase {
+	var out []models.Phase
+	if m.encode != nil {
+		out = append(out, models.Phase{Name: "encode", Graph: m.encode.graph, Report: m.encode.report})
+	}
+	return append(out, models.Phase{Name: "extend", Graph: m.extend.graph, Report: m.extend.report})
+}
+
+// Close unmaps the files.
+func (m *Model) Close() error { return m.files.Close() }

@@ -1,0 +1,313 @@
+package qwen25vl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"mnnconv/graph"
+	"mnnconv/models"
+	"mnnconv/models/generate"
+	"mnnconv/models/picture"
+	"mnnconv/runtime"
+)
+
+// ErrPrompt: a question cannot be answered as it is asked: too long for the
+// context, or pictures and their marks do not fit together.
+var ErrPrompt = errors.New("prompt")
+
+// Session answers questions over one state, one at a time.
+type Session struct {
+	m        *Model
+	encode   *runtime.Session // nil without a vision tower
+	extend   *runtime.Session
+	states   runtime.States
+	capacity int
+	step     stepInputs
+}
+
+// NewSession makes a session with room for capacity tokens. executors maps phase
+// names to their executors, which the caller closes after the session.
+func (m *Model) NewSession(executors map[string]*runtime.Executor, capacity int) (models.Session, error) {
+	if most := m.Config.MaxPositions; capacity <= 0 {
+		if capacity = most; capacity == 0 || capacity > defaultCapacity {
+			capacity = min(max(most, 2048), defaultCapacity)
+		}
+	} else if most > 0 && capacity > most {
+		return nil, fmt.Errorf("%w: a context of %d tokens is asked for, the model was made for %d", ErrPrompt, capacity, most)
+	}
+	states, err := executors["extend"].NewStates(graph.Env{"capacity": int64(capacity)})
+	if err != nil {
+		return nil, err
+	}
+	s := &Session{m: m, extend: executors["extend"].NewSession(states), states: states, capacity: capacity}
+	if m.encode != nil {
+		s.encode = executors["encode"].NewSession(nil)
+	}
+	return s, nil
+}
+
+// defaultCapacity is the context of a session whose caller names none, where the
+// model allows more.
+const defaultCapacity = 4096
+
+// Close releases launches and states.
+func (s *Session) Close() error {
+	var errs []error
+	if s.encode != nil {
+		errs = append(errs, s.encode.Close())
+	}
+	return errors.Join(append(errs, s.extend.Close(), s.states.Close())...)
+}
+
+// visionRows are the image rows of all media of a question, in the order of the prompt.
+type visionRows struct {
+	tensor *graph.Tensor // [rows, width]
+	spans  []span        // start is filled in when the prompt is known
+}
+
+// Encode runs the vision tower over pixel values and returns image rows [rows,
+// width]; the tensor is valid until the next call.
+func (s *Session) Encode(ctx context.Context, pixels []float32, grid Grid) (*graph.Tensor, error) {
+	if s.encode == nil {
+		return nil, fmt.Errorf("%w: %s has no vision tower and cannot look at pictures", ErrPrompt, s.m.Dir)
+	}
+	ins, err := s.m.encode.fill(pixels, grid)
+	if err != nil {
+		return nil, err
+	}
+	outs, err := s.encode.Run(ctx, ins)
+	if err != nil {
+		return nil, err
+	}
+	return outs[0], nil
+}
+
+// look preprocesses and encodes all media.
+func (s *Session) look(ctx context.Context, media []models.Media, st *models.Stats) (*visionRows, error) {
+	var r visionRows
+	var data []byte
+	total := int64(0)
+	for _, m := range media {
+		start := time.Now()
+		cfg := s.m.Pictures
+		var pixels []float32
+		var g [3]int64
+		var err error
+		if m.Video {
+			pixels, g, err = picture.ProcessVideo(cfg, m.Frames)
+		} else {
+			pixels, g, err = picture.Process(cfg, m.Frames[0])
+		}
+		if err != nil {
+			return nil, err
+		}
+		st.Preprocess += time.Since(start)
+		start = time.Now()
+		grid := Grid{g[0], g[1], g[2]}
+		t, err := s.Encode(ctx, pixels, grid)
+		if err != nil {
+			return nil, err
+		}
+		st.Encode += time.Since(start)
+		sp := span{grid: grid}
+		if m.Video {
+			sp.second = float64(cfg.TemporalPatch) / m.FPS
+		}
+		r.spans = append(r.spans, sp)
+		data = append(data, t.Data...)
+		total += t.Shape[0]
+		r.tensor = &graph.Tensor{DType: t.DType, Shape: []int64{total, t.Shape[1]}, Data: data}
+	}
+	st.ImageTokens = int(total)
+	return &r, nil
+}
+
+// Prompt is a tokenised prompt with its positions and image rows.
+type Prompt struct {
+	IDs       []int32
+	positions [3][]int64
+	next      int64
+	rows      *graph.Tensor // nil: none
+	rowsAt    []int64       // token of each row
+}
+
+// Ask answers one question, from an empty state.
+func (s *Session) Ask(ctx context.Context, q models.Question, set models.Settings) (*models.Answer, error) {
+	begin := time.Now()
+	sampler, err := generate.NewSampler(set.Sampling, int(s.m.extend.vocabulary))
+	if err != nil {
+		return nil, err
+	}
+	var st models.Stats
+	r, err := s.look(ctx, q.Media, &st)
+	if err != nil {
+		return nil, err
+	}
+	p, err := s.m.prompt(q.Text, q.Media, r)
+	if err != nil {
+		return nil, err
+	}
+	if len(p.IDs) >= s.capacity {
+		return nil, fmt.Errorf("%w: it has %d tokens (%d of pictures), the context has room for %d: use fewer or smaller pictures (--max-pixels) or a larger -c",
+			ErrPrompt, len(p.IDs), st.ImageTokens, s.capacity)
+	}
+	most := set.Most
+	if most <= 0 || most > s.capacity-len(p.IDs) {
+		most = s.capacity - len(p.IDs)
+	}
+	st.PromptTokens = len(p.IDs)
+	start := time.Now()
+	logits, err := s.Extend(ctx, p, 0)
+	if err != nil {
+		return nil, err
+	}
+	st.Prefill = time.Since(start)
+	a := &models.Answer{PromptTokens: len(p.IDs)}
+	history := append([]int32{}, p.IDs...)
+	stops := generate.Stops{IDs: s.m.Generate.EOS}
+	stream := s.m.Tokenizer.Stream(true)
+	say := func(text string) error {
+		a.Text += text
+		if text == "" || set.OnText == nil {
+			return nil
+		}
+		return set.OnText(text)
+	}
+	start = time.Now()
+	for i := 0; ; i++ {
+		id, err := sampler.Next(logits, history)
+		if err != nil {
+			return nil, fmt.Errorf("token %d of the answer: %w", i+1, err)
+		}
+		if i == 0 {
+			st.FirstToken = time.Since(begin)
+		}
+		if stops.Has(id) {
+			break
+		}
+		a.Tokens = append(a.Tokens, id)
+		history = append(history, id)
+		if err := say(stream.Push(id)); err != nil {
+			return nil, err
+		}
+		if len(a.Tokens) >= most {
+			break
+		}
+		if logits, err = s.decode(ctx, id, len(history)-1, p.next+int64(i)); err != nil {
+			return nil, err
+		}
+	}
+	if err := say(stream.Flush()); err != nil {
+		return nil, err
+	}
+	st.Decode = time.Since(start)
+	st.Tokens = len(a.Tokens)
+	a.Stats = st
+	return a, nil
+}
+
+// Extend runs the decoder over a prompt whose first token is number past of the
+// conversation, and returns the logits of its last token, valid until the next
+// call.
+func (s *Session) Extend(ctx context.Context, p *Prompt, past int) ([]float32, error) {
+	n := int64(len(p.IDs))
+	ids := make([]int64, n)
+	for i, id := range p.IDs {
+		ids[i] = int64(id)
+	}
+	pos := make([]int64, 0, 3*n)
+	for a := range p.positions {
+		pos = append(pos, p.positions[a]...)
+	}
+	in := map[string]*graph.Tensor{
+		inIDs:       graph.Ints(ids, 1, n),
+		inPositions: graph.Ints(pos, 3, 1, n),
+		inLogitsAt:  graph.Ints([]int64{n - 1}),
+		inWrite:     graph.Ints([]int64{int64(past)}),
+		inLengths:   graph.Ints([]int64{int64(past) + n}),
+	}
+	rowsAt := make([]int64, 0, 2*len(p.rowsAt))
+	for _, t := range p.rowsAt {
+		rowsAt = append(rowsAt, 0, t)
+	}
+	in[inRowsAt] = graph.Ints(rowsAt, int64(len(p.rowsAt)), 2)
+	in[inRows] = p.rows
+	return s.run(ctx, in)
+}
+
+// run aligns the named inputs with the graph's and returns float32 logits.
+func (s *Session) run(ctx context.Context, in map[string]*graph.Tensor) ([]float32, error) {
+	g := s.m.extend.graph
+	ins := make([]*graph.Tensor, len(g.Inputs))
+	for i, v := range g.Inputs {
+		t := in[v.Name]
+		if v.Name == inRows {
+			var err error
+			if t, err = s.rowsFor(v, t); err != nil {
+				return nil, err
+			}
+		}
+		ins[i] = t // nil for states
+	}
+	outs, err := s.extend.Run(ctx, ins)
+	if err != nil {
+		return nil, err
+	}
+	return outs[0].Float32s()
+}
+
+// rowsFor gives image rows the decoder's dtype; none are an empty tensor.
+func (s *Session) rowsFor(v *graph.Value, t *graph.Tensor) (*graph.Tensor, error) {
+	if t == nil {
+		return &graph.Tensor{DType: v.Type.DType, Shape: []int64{0, s.m.extend.width}}, nil
+	}
+	if t.DType == v.Type.DType {
+		return t, nil
+	}
+	f, err := t.Float32s()
+	if err != nil {
+		return nil, err
+	}
+	out, err := graph.NewTensor(v.Type.DType, t.Shape...)
+	if err != nil {
+		return nil, err
+	}
+	return out, out.SetFloat32s(f)
+}
+
+// stepInputs are the inputs of a decode step, made once and rewritten in place.
+type stepInputs struct {
+	ins                          []*graph.Tensor
+	ids, pos, write, lengths, at *graph.Tensor
+}
+
+// decode runs one token that is number past of the conversation.
+func (s *Session) decode(ctx context.Context, id int32, past int, position int64) ([]float32, error) {
+	st := &s.step
+	if st.ins == nil {
+		st.ids, st.pos = graph.Ints([]int64{0}, 1, 1), graph.Ints([]int64{0, 0, 0}, 3, 1, 1)
+		st.write, st.lengths, st.at = graph.Ints([]int64{0}), graph.Ints([]int64{0}), graph.Ints([]int64{0})
+		named := map[string]*graph.Tensor{inIDs: st.ids, inPositions: st.pos, inWrite: st.write, inLengths: st.lengths,
+			inLogitsAt: st.at, inRowsAt: graph.Ints(nil, 0, 2)}
+		for _, v := range s.m.extend.graph.Inputs {
+			t := named[v.Name]
+			if v.Name == inRows {
+				t = &graph.Tensor{DType: v.Type.DType, Shape: []int64{0, s.m.extend.width}}
+			}
+			st.ins = append(st.ins, t)
+		}
+	}
+	graph.View[int64](st.ids)[0] = int64(id)
+	for a := range 3 {
+		graph.View[int64](st.pos)[a] = position
+	}
+	graph.View[int64](st.write)[0] = int64(past)
+	graph.View[int64](st.lengths)[0] = int64(past) + 1
+	outs, err := s.extend.Run(ctx, st.ins)
+	if err != nil {
+		return nil, err
+	}
+	return outs[0].Float32s()
+}

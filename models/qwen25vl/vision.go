@@ -1,0 +1,355 @@
+package qwen25vl
+
+import (
+	"fmt"
+	"slices"
+
+	"mnnconv/graph"
+	"mnnconv/passes"
+	"mnnconv/schemas/op"
+)
+
+// encode is the phase from pixels and indexes to image rows.
+type encode struct {
+	graph    *graph.Graph
+	inputs   []encodeInput // aligned with graph.Inputs
+	geometry Geometry
+	pixelRow int64 // values per patch
+	width    int64 // of an image row
+	hoisted  []passes.Hoisted
+	report   *passes.Report
+}
+
+// encodeInput fills one input of the graph.
+type encodeInput struct {
+	meaning string // "pixels", a name of meanings, or "hoisted"
+	hoisted int
+}
+
+// probeGrids are sample grids on which a vision graph's indexes are compared with
+// the canonical ones: one window, ragged windows on both axes, two equal windows,
+// a video of ragged windows, and a larger picture.
+var probeGrids = []Grid{{1, 8, 8}, {1, 12, 20}, {1, 16, 8}, {1, 6, 10}, {2, 6, 8}}
+
+// windowCandidates are window sizes in merged tokens tried where no side file
+// names one.
+var windowCandidates = []int64{4, 2, 8, 3, 6, 1, 16}
+
+func buildEncode(p *visionPart, cfg *Config, table op.Table) (*encode, error) {
+	g := p.file.model.Graph
+	where := func(err error) error { return fmt.Errorf("%s: %w", p.file.path, err) }
+	if err := bindVision(g, p); err != nil {
+		return nil, where(err)
+	}
+	windows := windowCandidates
+	if cfg.Window > 0 {
+		windows = []int64{cfg.Window / cfg.Patch / cfg.Merge}
+	}
+	e := &encode{graph: g, pixelRow: 1176, width: cfg.Hidden}
+	var know passes.Knowledge
+	gridInput := ""
+	for name, in := range p.inputs {
+		if in.meaning == "grid" {
+			gridInput = name
+		}
+	}
+	if gridInput != "" {
+		// The graph computes its indexes itself: they are hoisted out of it once and
+		// compared with the canonical ones for each window size that could be meant.
+		probes, err := gridProbes(g, gridInput, cfg)
+		if err != nil {
+			return nil, where(err)
+		}
+		if e.hoisted, err = passes.Hoist(g, table, passes.Knowledge{Probes: probes}); err != nil {
+			return nil, where(err)
+		}
+	}
+	best := -1
+	for _, w := range windows {
+		m := Geometry{Merge: cfg.Merge, Window: max(1, w)}
+		k, err := knowVision(g, p, m)
+		if err != nil {
+			return nil, where(err)
+		}
+		if n := e.matches(m); n > best {
+			best, e.geometry, know = n, m, k
+		}
+	}
+	e.adoptMeanings(&know)
+	report, err := passes.Run(g, table, know)
+	if err != nil {
+		return nil, where(err)
+	}
+	e.report = report
+	return e, where2(e.finish(p, gridInput), where)
+}
+
+func where2(err error, where func(error) error) error {
+	if err == nil {
+		return nil
+	}
+	return where(err)
+}
+
+// bindVision gives the inputs the shapes their meanings have; the file's own
+// names for extents are hints only.
+func bindVision(g *graph.Graph, p *visionPart) error {
+	for _, v := range g.Inputs {
+		in, ok := p.inputs[v.Name]
+		if !ok {
+			return fmt.Errorf("%w: input %q has no known meaning", ErrFamily, v.Name)
+		}
+		if v.Type.Shape.Ranked() && len(v.Type.Shape) != len(in.shape) {
+			return fmt.Errorf("%w: input %q is %s, expected shape %s", ErrFamily, v.Name, v.Type, in.shape)
+		}
+		for i, d := range v.Type.Shape {
+			n, isConst := d.Int()
+			if w, known := in.shape[i].Int(); isConst && !known {
+				return fmt.Errorf("%w: input %q is %s: the graph was traced for one size and takes no other; export it with a dynamic extent %d", ErrFixedGrid, v.Name, v.Type, i)
+			} else if isConst && known && w != n {
+				return fmt.Errorf("%w: input %q is %s, expected shape %s", ErrFamily, v.Name, v.Type, in.shape)
+			}
+		}
+		v.Type.Shape = in.shape
+	}
+	g.Outputs = g.Outputs[:1]
+	return nil
+}
+
+// gridProbes are the sample inputs of a graph that takes the grid itself.
+func gridProbes(g *graph.Graph, input string, cfg *Config) ([]passes.Probe, error) {
+	v := named(g.Inputs, input)
+	probes := make([]passes.Probe, len(probeGrids))
+	for i, grid := range probeGrids {
+		t, err := tensor(v.Type.DType, []int64{1, 3}, []int64{grid.T, grid.H, grid.W})
+		if err != nil {
+			return nil, err
+		}
+		probes[i] = passes.Probe{Env: graph.Env{"rows": grid.Patches() / (cfg.Merge * cfg.Merge)}, Inputs: map[string]*graph.Tensor{input: t}}
+	}
+	return probes, nil
+}
+
+// knowVision builds the probes of a geometry: every index input's value on each
+// sample grid, and the candidates for segments.
+func knowVision(g *graph.Graph, p *visionPart, m Geometry) (passes.Knowledge, error) {
+	var k passes.Knowledge
+	full := passes.Segments{Input: "cu_seqlens", DType: graph.Int64}
+	window := passes.Segments{Input: "cu_window_seqlens", DType: graph.Int64}
+	for _, grid := range probeGrids {
+		ix, err := NewIndexes(m, grid)
+		if err != nil {
+			return k, err
+		}
+		probe := passes.Probe{
+			Env: graph.Env{"rows": int64(len(ix.WindowIndex)), "cu_seqlens.length": int64(len(ix.CuSeqlens)),
+				"cu_window_seqlens.length": int64(len(ix.CuWindow))},
+			Inputs: map[string]*graph.Tensor{}}
+		for _, v := range g.Inputs {
+			in := p.inputs[v.Name]
+			switch in.meaning {
+			case "pixels", "grid", "":
+				continue
+			case "masks":
+				n := ix.Grid.Patches()
+				both := append(mask(ix.CuSeqlens), mask(ix.CuWindow)...)
+				probe.Inputs[v.Name] = graph.Floats(both, 2, 1, n, n)
+				continue
+			}
+			shape, err := v.Type.Shape.Eval(probe.Env)
+			if err != nil {
+				return k, err
+			}
+			if probe.Inputs[v.Name], err = tensor(v.Type.DType, shape, valuesOf(in.meaning)(ix)); err != nil {
+				return k, fmt.Errorf("input %q: %w", v.Name, err)
+			}
+		}
+		full.Values = append(full.Values, ix.CuSeqlens)
+		window.Values = append(window.Values, ix.CuWindow)
+		k.Probes = append(k.Probes, probe)
+	}
+	// Window boundaries come first: on a picture of one window both agree, and no
+	// probe set may leave the choice open.
+	k.Segments = []passes.Segments{window, full}
+	return k, nil
+}
+
+func valuesOf(name string) func(*Indexes) []int64 {
+	for _, m := range meanings {
+		if m.name == name {
+			return m.values
+		}
+	}
+	return nil
+}
+
+// matches counts the hoisted indexes that a geometry explains.
+func (e *encode) matches(m Geometry) int {
+	n := 0
+	for _, h := range e.hoisted {
+		if meaningOf(h, m) != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// meaningOf returns the meaning whose values a hoisted index has on every grid.
+func meaningOf(h passes.Hoisted, m Geometry) string {
+	if !h.Samples[0].DType.IsInt() {
+		return ""
+	}
+	for _, k := range meanings {
+		ok := true
+		for i, grid := range probeGrids {
+			ix, err := NewIndexes(m, grid)
+			ok = ok && err == nil && sameInts(h.Samples[i], k.values(ix))
+		}
+		if ok {
+			return k.name
+		}
+	}
+	return ""
+}
+
+// adoptMeanings gives hoisted inputs their canonical names, joins those of one
+// meaning and type, and adds their samples to the probes.
+func (e *encode) adoptMeanings(know *passes.Knowledge) {
+	taken := map[string]*graph.Value{}
+	with := map[*graph.Value]*graph.Value{}
+	for _, h := range e.hoisted {
+		v := h.Input
+		if name := meaningOf(h, e.geometry); name != "" {
+			for i, d := range v.Type.Shape { // a symbol of its own becomes the meaning's length
+				if _, isConst := d.Int(); !isConst && !d.Equal(rows) && !d.Equal(patches) {
+					v.Type.Shape[i] = graph.Sym(name + ".length")
+				}
+			}
+			key := name
+			for first := taken[key]; first != nil && (first.Type.DType != v.Type.DType || !first.Type.Shape.Equal(v.Type.Shape)); first = taken[key] {
+				key += "'"
+			}
+			if first := taken[key]; first != nil {
+				with[v] = first
+				continue
+			}
+			taken[key] = v
+			v.From, v.Name = v.Name, key
+		}
+		for i := range know.Probes {
+			know.Probes[i].Inputs[v.Name] = h.Samples[i]
+			for axis, d := range v.Type.Shape {
+				if s, ok := d.Symbol(); ok {
+					know.Probes[i].Env[s] = h.Samples[i].Shape[axis]
+				}
+			}
+		}
+	}
+	e.graph.Replace(with)
+	e.graph.Inputs = slices.DeleteFunc(e.graph.Inputs, func(v *graph.Value) bool { return with[v] != nil })
+}
+
+// finish drops inputs nobody reads, brings the output to [rows, width], and says
+// how each remaining input is filled.
+func (e *encode) finish(p *visionPart, gridInput string) error {
+	g := e.graph
+	out := g.Outputs[0]
+	s := out.Type.Shape
+	if len(s) == 0 {
+		return fmt.Errorf("%w: the output %q has no known shape", ErrFamily, out.Name)
+	}
+	width, ok := s[len(s)-1].Int()
+	if !ok || !s.Elements().Equal(rows.Mul(graph.Const(width))) {
+		return fmt.Errorf("%w: the output %q is %s, expected one row for each merged token", ErrFamily, out.Name, out.Type)
+	}
+	e.width = width
+	if len(s) != 2 {
+		k := g.NewConst("image_rows.shape", graph.Ints([]int64{-1, width}))
+		n := g.NewNode("", "Reshape", passes.Opset, []*graph.Value{out, k}, "image_rows.flat")
+		n.Outputs[0].Type = graph.TensorOf(out.Type.DType, rows, width)
+		g.Append(n)
+		g.Outputs[0] = n.Outputs[0]
+	}
+	g.Outputs[0].From, g.Outputs[0].Name = out.Name, "image_rows"
+	uses := g.Uses()
+	g.Inputs = slices.DeleteFunc(g.Inputs, func(v *graph.Value) bool { return len(uses[v]) == 0 })
+	for _, v := range g.Inputs {
+		in := encodeInput{meaning: p.inputs[v.Name].meaning}
+		if in.meaning == "pixels" {
+			e.pixelRow, _ = v.Type.Shape[1].Int()
+			v.From, v.Name = v.Name, "pixel_values"
+		}
+		if in.meaning == "" || in.meaning == "grid" {
+			in.meaning = ""
+			for i, h := range e.hoisted {
+				if h.Input == v {
+					in = encodeInput{"hoisted", i}
+					if name := meaningOf(h, e.geometry); name != "" {
+						in.meaning = name
+					}
+				}
+			}
+			if in.meaning == "" && (v.Name == "cu_seqlens" || v.Name == "cu_window_seqlens") {
+				in.meaning = v.Name // added by the segments pass
+			}
+		}
+		if in.meaning == "" || in.meaning == "masks" {
+			return fmt.Errorf("%w: input %q is still needed after raising and cannot be filled: %v", ErrFamily, v.Name, e.report.Notes)
+		}
+		e.inputs = append(e.inputs, in)
+	}
+	return nil
+}
+
+// fill builds the inputs for one picture or video.
+func (e *encode) fill(pixels []float32, grid Grid) ([]*graph.Tensor, error) {
+	ix, err := NewIndexes(e.geometry, grid)
+	if err != nil {
+		return nil, err
+	}
+	if want := grid.Patches() * e.pixelRow; int64(len(pixels)) != want {
+		return nil, fmt.Errorf("grid %d×%d×%d needs %d pixel values, got %d", grid.T, grid.H, grid.W, want, len(pixels))
+	}
+	env := graph.Env{"rows": int64(len(ix.WindowIndex))}
+	ins := make([]*graph.Tensor, len(e.inputs))
+	for i, in := range e.inputs {
+		v := e.graph.Inputs[i]
+		switch in.meaning {
+		case "pixels":
+			t, err := graph.NewTensor(v.Type.DType, grid.Patches(), e.pixelRow)
+			if err != nil {
+				return nil, err
+			}
+			if err := t.SetFloat32s(pixels); err != nil {
+				return nil, err
+			}
+			ins[i] = t
+		case "hoisted":
+			h := e.hoisted[in.hoisted]
+			gt, err := tensor(graph.Int64, []int64{1, 3}, []int64{grid.T, grid.H, grid.W})
+			if err != nil {
+				return nil, err
+			}
+			probe := passes.Probe{Env: env, Inputs: map[string]*graph.Tensor{"image_grid_thw": gt, "grid_thw": gt}}
+			ts, err := passes.Compute([]passes.Hoisted{h}, probe)
+			if err != nil {
+				return nil, err
+			}
+			ins[i] = ts[0]
+		default:
+			vals := valuesOf(in.meaning)(ix)
+			shape := make([]int64, len(v.Type.Shape))
+			for a, d := range v.Type.Shape {
+				n, err := d.Eval(env)
+				if err != nil {
+					n = int64(len(vals)) // the meaning's own length
+				}
+				shape[a] = n
+			}
+			if ins[i], err = tensor(v.Type.DType, shape, vals); err != nil {
+				return nil, fmt.Errorf("input %q: %w", v.Name, err)
+			}
+		}
+	}
+	return ins, nil
+}

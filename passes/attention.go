@@ -1,0 +1,234 @@
+package passes
+
+import (
+	"math"
+	"slices"
+
+	p "mnnconv/graph"
+)
+
+// sdpaPattern is softmax(q·kᵀ·scale + mask)·v with the scale and mask optional
+// and casts around the softmax allowed (scaled dot-product attention, Vaswani et
+// al. 2017, as exporters decompose it).
+var sdpaPattern = func() *p.Pattern {
+	qk := p.Op("MatMul", p.Any("q"), p.Any("kt"))
+	scaled := p.Or(p.Op("Mul", qk, p.ScalarOf("scale")), p.Op("Div", qk, p.ScalarOf("root")), qk)
+	masked := p.Or(p.Op("Add", scaled, p.Any("mask")), scaled)
+	soft := p.Op("Softmax", p.Maybe("Cast", masked)).As("softmax")
+	return p.Op("MatMul", p.Maybe("Cast", p.Maybe("Cast", soft)), p.Any("v"))
+}()
+
+// attention raises decomposed attention, and tidies what any Attention reads:
+// heads repeated for grouped queries, a cache joined by Concat, and a mask that
+// probes show to be causal.
+func attention(c *context) error {
+	r := c.rewriter()
+	for _, n := range c.g.Nodes {
+		if n.Is("MatMul") {
+			c.sdpa(r, n)
+		}
+	}
+	r.apply()
+	if err := c.infer(); err != nil {
+		return err
+	}
+	r = c.rewriter()
+	for _, n := range c.g.Nodes {
+		if n.Is("Attention") {
+			c.tidyAttention(r, n)
+		}
+	}
+	r.apply()
+	return nil
+}
+
+func (c *context) sdpa(r *rewriter, n *p.Node) {
+	b, ok := sdpaPattern.Match(n.Outputs[0])
+	if !ok {
+		return
+	}
+	soft := b.Node("softmax")
+	q, kt, v := b.Value("q"), b.Value("kt"), b.Value("v")
+	rank := int64(len(q.Type.Shape))
+	if axis := soft.Int("axis", -1); rank != 4 || axis != -1 && axis != rank-1 || len(v.Type.Shape) != 4 || len(kt.Type.Shape) != 4 {
+		return
+	}
+	scale := float32(1)
+	if s, ok := b.Float("scale"); ok {
+		scale = s
+	}
+	if s, ok := b.Float("root"); ok {
+		scale = 1 / s
+	}
+	// Exporters also scale q and k before their product.
+	q, scale = unscale(q, scale)
+	kt, scale = unscale(kt, scale)
+	var k *p.Value
+	if d := kt.Def; d.Is("Transpose") {
+		switch perm := d.Ints("perm"); {
+		case equalInts(perm, 0, 1, 3, 2):
+			k = d.Inputs[0]
+			k, scale = unscale(k, scale)
+		case equalInts(perm, 0, 2, 3, 1):
+			k = r.op1(n, "Transpose", attrs{"perm": []int64{0, 2, 1, 3}}, d.Inputs[0])
+		}
+	}
+	if k == nil {
+		k = r.op1(n, "Transpose", attrs{"perm": []int64{0, 1, 3, 2}}, kt)
+	}
+	ins := []*p.Value{q, k, v}
+	if mask := b.Value("mask"); mask != nil {
+		if mask.Type.DType != q.Type.DType || len(mask.Type.Shape) < 2 {
+			return
+		}
+		ins = append(ins, mask)
+	}
+	m := r.add(n, "Attention", attrs{"scale": scale}, 1, ins...)
+	r.take(m, 0, n.Outputs[0])
+	c.raised("Attention")
+}
+
+// unscale takes a constant factor off a value.
+func unscale(v *p.Value, scale float32) (*p.Value, float32) {
+	if n := v.Def; n.Is("Mul") {
+		for i, x := range n.Inputs {
+			if k := n.Inputs[1-i]; k.Const != nil && k.Const.Kind == p.TensorKind && k.Const.Len() == 1 {
+				if f, err := k.Const.Float32s(); err == nil {
+					return x, scale * f[0]
+				}
+			}
+		}
+	}
+	return v, scale
+}
+
+func (c *context) tidyAttention(r *rewriter, n *p.Node) {
+	if len(n.Inputs[0].Type.Shape) != 4 {
+		return
+	}
+	k, v := unrepeat(n.Inputs[1]), unrepeat(n.Inputs[2])
+	if k.Type.Shape[1].Equal(v.Type.Shape[1]) {
+		n.Inputs[1], n.Inputs[2] = k, v
+	}
+	k, v = n.Inputs[1], n.Inputs[2]
+	if mask := n.In(3); mask != nil && n.Int("is_causal", 0) == 0 {
+		if ts, ok := c.eval(mask); ok && c.causal(ts, n.Inputs[0].Type.Shape[2], k.Type.Shape[2]) {
+			n.Inputs[3] = nil
+			n.SetAttr("is_causal", 1)
+		}
+	}
+	pastK, newK := c.joinedCache(k)
+	pastV, newV := c.joinedCache(v)
+	if pastK == nil || pastV == nil || n.In(4) != nil {
+		return
+	}
+	ins := []*p.Value{n.Inputs[0], newK, newV, n.In(3), pastK, pastV}
+	a := attrs{}
+	for _, at := range n.Attrs {
+		a[at.Name] = at.Value
+	}
+	m := r.add(n, "Attention", a, 3, ins...)
+	r.take(m, 0, n.Outputs[0])
+	r.take(m, 1, k)
+	r.take(m, 2, v)
+}
+
+// unrepeat follows Reshape(Expand(Unsqueeze(x))), which repeats heads for grouped
+// queries, back to x [batch, kv heads, rows, width].
+func unrepeat(v *p.Value) *p.Value {
+	re := v.Def
+	if !re.Is("Reshape") || len(v.Type.Shape) != 4 {
+		return v
+	}
+	ex := re.Inputs[0].Def
+	if !ex.Is("Expand") || len(ex.Outputs[0].Type.Shape) != 5 {
+		return v
+	}
+	un := ex.Inputs[0].Def
+	if !un.Is("Unsqueeze") {
+		return v
+	}
+	x := un.Inputs[0]
+	axes, ok := axesOf(un)
+	s, wide := x.Type.Shape, ex.Outputs[0].Type.Shape
+	if !ok || len(axes) != 1 || axes[0] != 2 || len(s) != 4 {
+		return v
+	}
+	for i, from := range []int{0, 1, -1, 2, 3} {
+		if from >= 0 && !wide[i].Equal(s[from]) {
+			return v
+		}
+	}
+	out := v.Type.Shape
+	if !out[1].Equal(wide[1].Mul(wide[2])) || !out[3].Equal(s[3]) {
+		return v
+	}
+	return x
+}
+
+// joinedCache splits Concat(past, new) along the rows where past is a graph input.
+func (c *context) joinedCache(v *p.Value) (past, fresh *p.Value) {
+	n := v.Def
+	if !n.Is("Concat") || len(n.Inputs) != 2 {
+		return nil, nil
+	}
+	if axis := n.Int("axis", 0); axis != 2 && axis != -2 {
+		return nil, nil
+	}
+	for _, in := range c.g.Inputs {
+		if in == n.Inputs[0] {
+			return n.Inputs[0], n.Inputs[1]
+		}
+	}
+	return nil, nil
+}
+
+// causal reports whether a mask lets query row i see exactly the key rows up to
+// i + (keys - queries), under every probe. Boolean masks say true, additive ones
+// 0, where a row may be seen; additive masks hide with at most -10,000.
+func (c *context) causal(masks []*p.Tensor, queries, keys p.Dim) bool {
+	for i, t := range masks {
+		q, err := queries.Eval(c.know.Probes[i].Env)
+		k, err2 := keys.Eval(c.know.Probes[i].Env)
+		if err != nil || err2 != nil || !visible(t, q, k, func(row, col int64) bool { return col <= row+k-q }) {
+			return false
+		}
+	}
+	return len(masks) > 0
+}
+
+// visible reports whether a mask of shape [1…, queries, keys] shows exactly what
+// want says.
+func visible(t *p.Tensor, queries, keys int64, want func(row, col int64) bool) bool {
+	r := len(t.Shape)
+	if r < 2 || t.Shape[r-2] != queries || t.Shape[r-1] != keys || int64(t.Len())%max(1, queries*keys) != 0 {
+		return false
+	}
+	see := make([]bool, t.Len())
+	if t.DType == p.Bool {
+		for i, b := range t.Data {
+			see[i] = b != 0
+		}
+	} else {
+		f, err := t.Float32s()
+		if err != nil {
+			return false
+		}
+		for i, x := range f {
+			if see[i] = x == 0; !see[i] && !(x <= -1e4) {
+				return false
+			}
+		}
+	}
+	for i, s := range see {
+		at := int64(i) % (queries * keys)
+		if s != want(at/keys, at%keys) {
+			return false
+		}
+	}
+	return true
+}
+
+func equalInts(v []int64, want ...int64) bool { return slices.Equal(v, want) }
+
+func invSqrt(n int64) float32 { return float32(1 / math.Sqrt(float64(n))) }

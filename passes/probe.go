@@ -1,0 +1,142 @@
+package passes
+
+import (
+	stdcontext "context"
+
+	"mnnconv/graph"
+)
+
+// Probe is one set of sample inputs of a graph: enough to evaluate the
+// subgraphs that compute indexes, masks and rotation tables, without weights.
+type Probe struct {
+	Env    graph.Env                // the symbols' values
+	Inputs map[string]*graph.Tensor // by input name; inputs that are absent are not computable
+}
+
+// prober evaluates values of the graph under one probe, remembering results.
+type prober struct {
+	c     *context
+	probe Probe
+	known map[*graph.Value]*graph.Tensor
+	bad   map[*graph.Value]bool
+	work  int64 // elements computed so far
+}
+
+// maxProbeWork bounds what one probe may compute, in elements.
+const maxProbeWork = 1 << 24
+
+// eval returns the value's tensor under each probe, or false if any of them
+// cannot compute it: it depends on inputs the probes do not give.
+func (c *context) eval(v *graph.Value) ([]*graph.Tensor, bool) {
+	if len(c.know.Probes) == 0 {
+		return nil, false
+	}
+	if c.probes == nil {
+		for _, p := range c.know.Probes {
+			c.probes = append(c.probes, &prober{c: c, probe: p, known: map[*graph.Value]*graph.Tensor{}, bad: map[*graph.Value]bool{}})
+		}
+	}
+	out := make([]*graph.Tensor, len(c.probes))
+	for i, p := range c.probes {
+		t := p.eval(v, 0)
+		if t == nil {
+			return nil, false
+		}
+		out[i] = t
+	}
+	return out, true
+}
+
+// maxProbeDepth bounds the chain of producers a probe follows.
+const maxProbeDepth = 4096
+
+func (p *prober) eval(v *graph.Value, depth int) *graph.Tensor {
+	if v == nil {
+		return nil
+	}
+	if v.Const != nil {
+		return v.Const
+	}
+	if t := p.known[v]; t != nil || p.bad[v] {
+		return t
+	}
+	t := p.compute(v, depth)
+	if t == nil {
+		p.bad[v] = true
+	}
+	return t
+}
+
+func (p *prober) compute(v *graph.Value, depth int) *graph.Tensor {
+	if t := p.elements(v); t != nil {
+		p.known[v] = t
+		return t
+	}
+	if v.Def == nil {
+		t := p.probe.Inputs[v.Name]
+		p.known[v] = t
+		return t
+	}
+	if depth > maxProbeDepth || p.work > maxProbeWork {
+		return nil
+	}
+	n := v.Def
+	in := make([]*graph.Tensor, len(n.Inputs))
+	for i, x := range n.Inputs {
+		if x == nil {
+			continue
+		}
+		if in[i] = p.eval(x, depth+1); in[i] == nil {
+			return nil
+		}
+	}
+	ok := true
+	for _, b := range n.Bodies {
+		for _, x := range b.Outer {
+			ok = ok && p.eval(x, depth+1) != nil
+		}
+	}
+	if !ok {
+		return nil
+	}
+	outs, err := p.c.table.Eval(stdcontext.Background(), n, in, func(x *graph.Value) *graph.Tensor { return p.eval(x, depth+1) })
+	if err != nil {
+		return nil
+	}
+	for i, o := range n.Outputs {
+		if o != nil {
+			p.known[o] = outs[i]
+			if outs[i].Kind == graph.TensorKind {
+				p.work += int64(outs[i].Len())
+			}
+		}
+	}
+	return p.known[v]
+}
+
+// elements builds an integer value from what inference knows of its elements,
+// without its producers: a Shape of activations, for one.
+func (p *prober) elements(v *graph.Value) *graph.Tensor {
+	if v.Type.DType != graph.Int64 || !v.Type.Shape.Ranked() || len(v.Type.Shape) > 1 {
+		return nil
+	}
+	dims, ok := p.c.facts.Elements(v)
+	if !ok {
+		return nil
+	}
+	vals := make([]int64, len(dims))
+	for i, d := range dims {
+		n, err := d.Eval(p.probe.Env)
+		if err != nil {
+			return nil
+		}
+		vals[i] = n
+	}
+	if len(v.Type.Shape) == 0 {
+		if len(vals) != 1 {
+			return nil
+		}
+		return graph.Scalar(vals[0])
+	}
+	return graph.Ints(vals)
+}

@@ -1,0 +1,253 @@
+package passes
+
+import (
+	"slices"
+
+	"mnnconv/graph"
+	"mnnconv/schemas/op"
+)
+
+// segments raises attention of one sequence under a block-diagonal mask to
+// mnnconv.SegmentedAttention: a dense mask of a 1242×881 picture would be 238 MB.
+// Which boundaries the mask stands for is found among the known candidates.
+func segments(c *context) error {
+	r := c.rewriter()
+	for _, n := range c.g.Nodes {
+		if !n.Is("Attention") || n.In(3) == nil || n.In(4) != nil || n.Int("is_causal", 0) != 0 {
+			continue
+		}
+		masks, ok := c.eval(n.Inputs[3])
+		if !ok {
+			continue
+		}
+		cu := c.boundaries(func(i int, values []int64) bool { return blockDiagonal(masks[i], values) })
+		if cu == nil {
+			c.note("%s: its mask matches no known segments", n.ID())
+			continue
+		}
+		c.segmented(r, n, n.Inputs[0], n.Inputs[1], n.Inputs[2], cu)
+	}
+	r.apply()
+	return nil
+}
+
+// boundaries returns the graph input of the first candidate that fits every probe.
+func (c *context) boundaries(fits func(probe int, values []int64) bool) *graph.Value {
+	for _, s := range c.know.Segments {
+		ok := len(s.Values) == len(c.know.Probes) && len(s.Values) > 0
+		for i := range s.Values {
+			ok = ok && fits(i, s.Values[i])
+		}
+		if !ok {
+			continue
+		}
+		for _, v := range c.g.Inputs {
+			if v.Name == s.Input {
+				return v
+			}
+		}
+		c.name(s.Input)
+		return c.g.NewInput(s.Input, graph.TensorOf(s.DType, graph.Sym(s.Input+".length")))
+	}
+	return nil
+}
+
+func blockDiagonal(mask *graph.Tensor, cu []int64) bool {
+	if len(cu) < 2 {
+		return false
+	}
+	rows := cu[len(cu)-1]
+	segment := make([]int, rows)
+	for s := range len(cu) - 1 {
+		for i := cu[s]; i < cu[s+1]; i++ {
+			segment[i] = s
+		}
+	}
+	return visible(mask, rows, rows, func(row, col int64) bool { return segment[row] == segment[col] })
+}
+
+// segmented replaces the attention n by SegmentedAttention over [tokens, heads,
+// width].
+func (c *context) segmented(r *rewriter, n *graph.Node, q, k, v, cu *graph.Value) {
+	out := n.Outputs[0]
+	heads := n.Int("q_num_heads", 0)
+	if heads == 0 {
+		heads = n.Int("num_heads", 0)
+	}
+	perm := attrs{"perm": []int64{0, 2, 1, 3}}
+	rows := func(x *graph.Value) *graph.Value {
+		s := x.Type.Shape
+		if len(s) == 4 {
+			h, ok := s[1].Int()
+			w, ok2 := s[3].Int()
+			if !ok || !ok2 || !s[0].IsConst(1) {
+				return nil
+			}
+			heads = h
+			return r.op1(n, "Reshape", nil, r.op1(n, "Transpose", perm, x), r.ints(-1, h, w))
+		}
+		w, ok := s[len(s)-1].Int()
+		if !ok || heads == 0 || w%heads != 0 || !s[0].IsConst(1) {
+			return nil
+		}
+		return r.op1(n, "Reshape", nil, x, r.ints(-1, heads, w/heads))
+	}
+	q3, k3, v3 := rows(q), rows(k), rows(v)
+	if q3 == nil || k3 == nil || v3 == nil {
+		c.note("%s: attention over a batch of sequences is not segmented", n.ID())
+		return
+	}
+	a := attrs{}
+	if s := n.Float("scale", 0); s != 0 {
+		a["scale"] = s
+	}
+	m := r.addIn(n, op.Mnnconv, "SegmentedAttention", 1, a, 1, q3, k3, v3, cu)
+	y := m.Outputs[0]
+	ys := y.Type.Shape
+	if len(out.Type.Shape) == 4 && len(q.Type.Shape) == 4 {
+		h, _ := ys[1].Int()
+		w, _ := ys[2].Int()
+		y = r.op1(n, "Reshape", nil, y, r.ints(1, -1, h, w))
+		y = r.op1(n, "Transpose", perm, y)
+	} else {
+		w, _ := ys[1].Mul(ys[2]).Int()
+		y = r.op1(n, "Reshape", nil, y, r.ints(1, -1, w))
+	}
+	r.take(y.Def, 0, out)
+	c.raised("SegmentedAttention")
+}
+
+// segmentLoop raises a Loop whose body attends within rows start to end of three
+// outer tensors [1, tokens, heads·width], with start and end neighbours in a
+// vector of boundaries, and appends the result to a tensor that grows.
+func segmentLoop(c *context) error {
+	r := c.rewriter()
+	for _, n := range c.g.Nodes {
+		if !n.Is("Loop") || len(n.Outputs) != 1 || n.Outputs[0] == nil {
+			continue
+		}
+		inner, q, k, v, cu := loopAttention(n)
+		if inner == nil {
+			continue
+		}
+		if ts, ok := c.eval(cu); ok {
+			known := c.boundaries(func(i int, values []int64) bool {
+				have, err := ts[i].Int64s()
+				return err == nil && slices.Equal(dedup(have), dedup(values))
+			})
+			if known != nil {
+				cu = known
+			}
+		}
+		m := *inner // its attributes, at the loop's place
+		m.Name, m.Outputs = n.Name, n.Outputs
+		before := len(r.before[n])
+		c.segmentedAt(r, n, &m, q, k, v, cu)
+		if len(r.before[n]) == before {
+			c.note("%s: its attention could not be segmented", n.ID())
+		}
+	}
+	r.apply()
+	return nil
+}
+
+func (c *context) segmentedAt(r *rewriter, at, inner *graph.Node, q, k, v, cu *graph.Value) {
+	c.segmented(r, inner, q, k, v, cu)
+	r.before[at] = append(r.before[at], r.before[inner]...)
+	delete(r.before, inner)
+}
+
+func dedup(v []int64) []int64 { return slices.Compact(slices.Clone(v)) }
+
+// loopAttention recognises the body and returns its attention node with the
+// outer tensors, or nil.
+func loopAttention(n *graph.Node) (inner *graph.Node, q, k, v, cu *graph.Value) {
+	b := n.Body("body")
+	if b == nil || len(b.Graph.Outputs) != 2 || len(b.Graph.Inputs) != 3 {
+		return nil, nil, nil, nil, nil
+	}
+	g := b.Graph
+	join := g.Outputs[1].Def
+	if !join.Is("Concat") || len(join.Inputs) != 2 || join.Inputs[0] != g.Inputs[2] || join.Int("axis", 0) != 1 {
+		return nil, nil, nil, nil, nil
+	}
+	att := join.Inputs[1].Def
+	if att == nil || att.Op != "MultiHeadAttention" && att.Op != "Attention" || len(att.Inputs) < 3 {
+		return nil, nil, nil, nil, nil
+	}
+	for i := 3; i < len(att.Inputs); i++ {
+		if att.Inputs[i] != nil {
+			return nil, nil, nil, nil, nil
+		}
+	}
+	outer := func(x *graph.Value) *graph.Value {
+		if i := slices.Index(g.Captures, x); i >= 0 {
+			return b.Outer[i]
+		}
+		return nil
+	}
+	var qkv [3]*graph.Value
+	var bounds *graph.Value
+	for i := range 3 {
+		s := att.Inputs[i].Def
+		if !s.Is("Slice") || s.In(2) == nil {
+			return nil, nil, nil, nil, nil
+		}
+		start, end := s.Inputs[1].Def, s.Inputs[2].Def
+		if !start.Is("Gather") || !end.Is("Gather") || start.Inputs[0] != end.Inputs[0] {
+			return nil, nil, nil, nil, nil
+		}
+		if !dependsOn(start.Inputs[1], g.Inputs[0]) || !next(end.Inputs[1], start.Inputs[1]) {
+			return nil, nil, nil, nil, nil
+		}
+		if qkv[i] = outer(s.Inputs[0]); qkv[i] == nil {
+			return nil, nil, nil, nil, nil
+		}
+		bounds = outer(start.Inputs[0])
+	}
+	if bounds == nil {
+		return nil, nil, nil, nil, nil
+	}
+	return att, qkv[0], qkv[1], qkv[2], bounds
+}
+
+// dependsOn reports whether v is the iteration counter up to shape and dtype.
+func dependsOn(v, counter *graph.Value) bool {
+	for range 8 {
+		if v == counter {
+			return true
+		}
+		n := v.Def
+		if !n.Is("Reshape") && !n.Is("Cast") && !n.Is("Unsqueeze") && !n.Is("Identity") {
+			return false
+		}
+		v = n.Inputs[0]
+	}
+	return false
+}
+
+// next reports whether b is a + 1.
+func next(b, a *graph.Value) bool {
+	n := b.Def
+	if !n.Is("Add") {
+		return false
+	}
+	one := n.Inputs[1]
+	if n.Inputs[0] != a {
+		one = n.Inputs[0]
+		if n.Inputs[1] != a {
+			return false
+		}
+	}
+	for range 4 { // the 1 may come cast
+		if one.Const != nil || one.Def == nil || !one.Def.Is("CastLike") && !one.Def.Is("Cast") {
+			break
+		}
+		one = one.Def.Inputs[0]
+	}
+	if one.Const == nil || one.Const.Kind != graph.TensorKind || one.Const.Len() != 1 {
+		return false
+	}
+	x, err := one.Const.Int64s()
+	return err == nil && x[0] == 1
+}
