@@ -1,6 +1,10 @@
 package graph
 
-import "fmt"
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
 
 // Graph is a list of nodes in topological order. A body of Loop, If or Scan is
 // a Graph too; what it reads from outside is made explicit as Captures, so that
@@ -254,9 +258,7 @@ func (g *Graph) RemoveDead() int {
 		n.Reads(func(v *Value) { live[v.ID] = true })
 		kept = append(kept, n)
 	}
-	for i, j := 0, len(kept)-1; i < j; i, j = i+1, j-1 {
-		kept[i], kept[j] = kept[j], kept[i]
-	}
+	slices.Reverse(kept)
 	removed := len(g.Nodes) - len(kept)
 	g.Nodes = kept
 	return removed
@@ -322,8 +324,8 @@ func (n *Node) deps() []*Node {
 	return deps
 }
 
-// Clone returns a deep copy that shares constants' tensors, and the map from old
-// to new values of the outermost graph.
+// Clone returns a deep copy that shares constants' tensors and the values of
+// attributes, and the map from old to new values of the outermost graph.
 func (g *Graph) Clone() (*Graph, map[*Value]*Value) {
 	c := *g
 	m := make(map[*Value]*Value, g.values)
@@ -334,6 +336,7 @@ func (g *Graph) Clone() (*Graph, map[*Value]*Value) {
 		w, ok := m[v]
 		if !ok {
 			u := *v
+			u.Type.Shape, u.Hints = slices.Clone(v.Type.Shape), slices.Clone(v.Hints)
 			w = &u
 			m[v] = w
 		}
@@ -347,6 +350,7 @@ func (g *Graph) Clone() (*Graph, map[*Value]*Value) {
 		return out
 	}
 	c.Inputs, c.Captures, c.Outputs = all(g.Inputs), all(g.Captures), all(g.Outputs)
+	c.Meta = maps.Clone(g.Meta)
 	c.States = make([]State, len(g.States))
 	for i, s := range g.States {
 		c.States[i] = State{get(s.In), get(s.Out)}
@@ -355,7 +359,7 @@ func (g *Graph) Clone() (*Graph, map[*Value]*Value) {
 	for i, n := range g.Nodes {
 		k := *n
 		k.Inputs, k.Outputs = all(n.Inputs), all(n.Outputs)
-		k.Attrs = append([]Attr(nil), n.Attrs...)
+		k.Attrs, k.Meta = slices.Clone(n.Attrs), maps.Clone(n.Meta)
 		for _, v := range k.Outputs {
 			if v != nil {
 				v.Def = &k

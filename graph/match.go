@@ -298,11 +298,10 @@ func singleNumber(v *Value) (float32, bool) {
 	if v == nil || v.Const == nil || v.Const.Kind != TensorKind {
 		return 0, false
 	}
-	t := v.Const
-	if size, ok := t.DType.Bytes(1); !ok || t.Len() != 1 || int64(len(t.Data)) != size {
+	if n, whole := v.Const.elements(); n != 1 || !whole {
 		return 0, false
 	}
-	x, err := t.Float32s()
+	x, err := v.Const.Float32s()
 	if err != nil {
 		return 0, false
 	}

@@ -28,5 +28,5 @@ func (a atom) nonNegative() bool {
 	case '>':
 		return a.a.NonNegative() || a.b.NonNegative()
 	}
-	return true
+	return a.op == 0
 }

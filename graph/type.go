@@ -146,7 +146,7 @@ func (t Type) String() string {
 		s = t.DType.String() + t.Shape.String()
 	}
 	if t.Space != "" {
-		s += "@" + string(t.Space)
+		s += "@" + plainOrQuoted(string(t.Space), isSpace)
 	}
 	return s
 }

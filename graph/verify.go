@@ -288,25 +288,20 @@ func (s *scope) constant(v *Value) {
 	if t := c.Type(); t.DType != v.Type.DType || !t.Shape.Equal(v.Type.Shape) {
 		s.badType("constant %q is declared %s, its data is %s", v.Name, v.Type, t)
 	}
-	n, err := Elements(c.Shape)
-	if err != nil {
-		s.badType("constant %q: %v", v.Name, err)
-		return
+	n, whole := c.elements()
+	size, ok := c.DType.Bytes(n)
+	onDisk := c.Data == nil && c.Source != nil && ok && c.Source.Length == size
+	if !whole && !onDisk {
+		s.badType("constant %q is %s, which does not go with %d bytes and %d strings of data", v.Name, c.Type(), sizeOf(c), len(c.Strings))
 	}
-	if c.DType == String {
-		if int64(len(c.Strings)) != n {
-			s.badType("constant %q has %d strings, its shape %v needs %d", v.Name, len(c.Strings), c.Shape, n)
-		}
-		return
+}
+
+// sizeOf returns the bytes of a tensor's data, in memory or on disk.
+func sizeOf(t *Tensor) int64 {
+	if t.Data == nil && t.Source != nil {
+		return t.Source.Length
 	}
-	want, ok := c.DType.Bytes(n)
-	got := int64(len(c.Data))
-	if c.Data == nil && c.Source != nil {
-		got = c.Source.Length // a weight that stays on disk
-	}
-	if !ok || got != want {
-		s.badType("constant %q has %d bytes, %s%v needs %d", v.Name, got, c.DType, c.Shape, want)
-	}
+	return int64(len(t.Data))
 }
 
 func (s *scope) node(n *Node) {

@@ -175,11 +175,11 @@ func TestVerifyRefuses(t *testing.T) {
 		{"constant's shape", chain, func(g *Graph) { node(g, 1).Inputs[1].Type = TensorOf(Float32, 4) }, ErrType,
 			[]string{`constant "w" is declared float32[4], its data is float32[2, 2]`}},
 		{"constant's size", chain, func(g *Graph) { w := node(g, 1).Inputs[1].Const; w.Data = w.Data[:15] }, ErrType,
-			[]string{`constant "w" has 15 bytes, float32[2 2] needs 16`}},
+			[]string{`constant "w" is float32[2, 2], which does not go with 15 bytes and 0 strings of data`}},
 		{"weight's size", chain, func(g *Graph) {
 			w := node(g, 1).Inputs[1].Const
 			w.Data, w.Source = nil, &Range{"weights", 0, 20}
-		}, ErrType, []string{`constant "w" has 20 bytes`}},
+		}, ErrType, []string{`constant "w" is float32[2, 2], which does not go with 20 bytes`}},
 
 		{"no copy", placedChain, func(g *Graph) { node(g, 3).Inputs[0] = out(g, 1) }, ErrInvalid,
 			[]string{`node "block.proj" (MatMul) on cpu reads value "y", which lives in sim:0: a Copy is missing`}},
