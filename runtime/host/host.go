@@ -24,6 +24,19 @@ type Call struct {
 	Ctx     context.Context
 	Pool    *Pool
 	In, Out []*graph.Tensor
+	memo    any
+}
+
+// Run does the parts of a kernel, see [Pool.Run].
+func (c *Call) Run(n int, parts Parts) error { return c.Pool.Run(c.Ctx, n, parts) }
+
+// memo returns the T that the kernel keeps from call to call of one step, so
+// that describing its parts does not allocate again.
+func memo[T any](c *Call) *T {
+	if c.memo == nil {
+		c.memo = new(T)
+	}
+	return c.memo.(*T)
 }
 
 // Kernel computes a group. Shapes are in the tensors; outputs are allocated.

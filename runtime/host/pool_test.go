@@ -1,0 +1,74 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+)
+
+// counts counts how often each part ran, and fails where two share a worker's
+// scratch at once.
+type counts struct {
+	t      *testing.T
+	n      []atomic.Int32
+	cancel func()
+}
+
+func (c *counts) Part(w *Worker, i int) {
+	s := w.Floats(8)
+	for range 100 {
+		s[3] = float32(i)
+		if s[3] != float32(i) {
+			c.t.Errorf("part %d shares its scratch", i)
+		}
+	}
+	c.n[i].Add(1)
+	if c.cancel != nil {
+		c.cancel()
+	}
+}
+
+func TestPoolRunsEveryPartOnce(t *testing.T) {
+	four := NewPool(4)
+	defer four.Close()
+	for _, p := range []*Pool{nil, four} {
+		for n := range 40 {
+			c := &counts{t: t, n: make([]atomic.Int32, n)}
+			if err := p.Run(context.Background(), n, c); err != nil {
+				t.Fatal(err)
+			}
+			for i := range c.n {
+				if k := c.n[i].Load(); k != 1 {
+					t.Errorf("%d workers: part %d of %d ran %d times", p.Workers(), i, n, k)
+				}
+			}
+		}
+	}
+}
+
+func TestPoolStopsWithItsContext(t *testing.T) {
+	p := NewPool(2)
+	defer p.Close()
+	ctx, cancel := context.WithCancel(context.Background())
+	c := &counts{t: t, n: make([]atomic.Int32, 1000), cancel: cancel}
+	if err := p.Run(ctx, len(c.n), c); !errors.Is(err, context.Canceled) {
+		t.Fatalf("got %v, want %v", err, context.Canceled)
+	}
+	ran := 0
+	for i := range c.n {
+		ran += int(c.n[i].Load())
+	}
+	if ran > 2 {
+		t.Errorf("%d parts ran after the context had ended, want at most one a worker", ran)
+	}
+}
+
+func TestPoolDoesNotAllocate(t *testing.T) {
+	p := NewPool(2)
+	defer p.Close()
+	c := &counts{t: t, n: make([]atomic.Int32, 16)}
+	if n := testing.AllocsPerRun(100, func() { _ = p.Run(context.Background(), len(c.n), c) }); n != 0 {
+		t.Errorf("%v allocations a run", n)
+	}
+}
