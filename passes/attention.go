@@ -28,7 +28,9 @@ func attention(c *context) error {
 			c.sdpa(r, n)
 		}
 	}
-	r.apply()
+	if err := r.apply(); err != nil {
+		return err
+	}
 	if err := c.infer(); err != nil {
 		return err
 	}
@@ -38,8 +40,7 @@ func attention(c *context) error {
 			c.tidyAttention(r, n)
 		}
 	}
-	r.apply()
-	return nil
+	return r.apply()
 }
 
 func (c *context) sdpa(r *rewriter, n *p.Node) {

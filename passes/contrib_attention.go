@@ -20,8 +20,7 @@ func contribAttention(c *context) error {
 			c.fusedAttention(r, n)
 		}
 	}
-	r.apply()
-	return nil
+	return r.apply()
 }
 
 // groupQuery: onnxruntime's operator is causal by definition; its seqlens_k must

@@ -32,8 +32,7 @@ func contribNorm(c *context) error {
 			c.rmsFrom(r, n, sum, n.Inputs[2])
 		}
 	}
-	r.apply()
-	return nil
+	return r.apply()
 }
 
 func (c *context) rmsFrom(r *rewriter, n *graph.Node, x, w *graph.Value) {

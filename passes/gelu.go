@@ -39,6 +39,5 @@ func gelu(c *context) error {
 		r.take(m, 0, n.Outputs[0])
 		c.raised("Gelu")
 	}
-	r.apply()
-	return nil
+	return r.apply()
 }

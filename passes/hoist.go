@@ -84,7 +84,7 @@ func Hoist(g *graph.Graph, table op.Table, know Knowledge) ([]Hoisted, error) {
 		if !ok || with[v] != nil {
 			return
 		}
-		name := c.nameFor(v)
+		name := c.name(v.Name + ".index")
 		in := g.NewInput(name, graph.Type{DType: ts[0].DType, Shape: c.extents(name, ts)})
 		with[v] = in
 		out = append(out, Hoisted{in, ts, v, src})
@@ -146,11 +146,6 @@ func Compute(values []Hoisted, p Probe) ([]*graph.Tensor, error) {
 		}
 	}
 	return out, nil
-}
-
-func (c *context) nameFor(v *graph.Value) string {
-	c.rewriter() // fills the names in use
-	return c.name(v.Name + ".index")
 }
 
 // fixed reports whether every extent is made of the probes' symbols.

@@ -86,8 +86,7 @@ func kvState(c *context) error {
 		c.raised("KV state")
 		layer++
 	}
-	r.apply()
-	return nil
+	return r.apply()
 }
 
 func drop(list *[]*graph.Value, v *graph.Value) {

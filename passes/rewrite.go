@@ -14,9 +14,15 @@ type rewriter struct {
 	c       *context
 	before  map[*graph.Node][]*graph.Node
 	removed map[*graph.Node]bool
+	err     error // the first node that could not be typed
 }
 
 func (c *context) rewriter() *rewriter {
+	return &rewriter{c: c, before: map[*graph.Node][]*graph.Node{}, removed: map[*graph.Node]bool{}}
+}
+
+// name returns base, numbered if it is taken.
+func (c *context) name(base string) string {
 	if c.names == nil {
 		c.names = map[string]bool{}
 		for _, v := range c.g.Inputs {
@@ -31,11 +37,6 @@ func (c *context) rewriter() *rewriter {
 			n.Reads(func(v *graph.Value) { c.names[v.Name] = true })
 		}
 	}
-	return &rewriter{c, map[*graph.Node][]*graph.Node{}, map[*graph.Node]bool{}}
-}
-
-// name returns base, numbered if it is taken.
-func (c *context) name(base string) string {
 	name := base
 	for i := 1; c.names[name]; i++ {
 		name = fmt.Sprintf("%s_%d", base, i)
@@ -67,9 +68,11 @@ func (r *rewriter) addIn(at *graph.Node, domain, opname string, version int, a a
 		n.SetAttr(k, a[k])
 	}
 	r.before[at] = append(r.before[at], n)
-	// Types of new values are inferred right away, so that later matches of the
-	// same pass see them. A failure shows again in the inference after the pass.
-	_ = r.c.facts.Node(n)
+	// Types of new values are inferred right away, so that the pass can go on from
+	// them.
+	if err := r.c.facts.Node(n); err != nil && r.err == nil {
+		r.err = err
+	}
 	return n
 }
 
@@ -97,9 +100,9 @@ func (r *rewriter) take(n *graph.Node, i int, v *graph.Value) {
 func (r *rewriter) remove(n *graph.Node) { r.removed[n] = true }
 
 // apply puts the collected nodes into the list.
-func (r *rewriter) apply() {
-	if len(r.before) == 0 && len(r.removed) == 0 {
-		return
+func (r *rewriter) apply() error {
+	if r.err != nil || len(r.before) == 0 && len(r.removed) == 0 {
+		return r.err
 	}
 	nodes := make([]*graph.Node, 0, len(r.c.g.Nodes))
 	for _, n := range r.c.g.Nodes {
@@ -110,4 +113,5 @@ func (r *rewriter) apply() {
 	}
 	r.c.g.Nodes = nodes
 	r.c.g.RemoveDead()
+	return nil
 }

@@ -47,8 +47,7 @@ func rmsNorm(c *context) error {
 		r.take(m, 0, n.Outputs[0])
 		c.raised("RMSNormalization")
 	}
-	r.apply()
-	return nil
+	return r.apply()
 }
 
 func narrow(d p.DType) bool { return d == p.Float16 || d == p.BFloat16 }

@@ -27,8 +27,7 @@ func rope(c *context) error {
 			c.ropeMulti(r, n)
 		}
 	}
-	r.apply()
-	return nil
+	return r.apply()
 }
 
 func (c *context) ropeHalves(r *rewriter, n *p.Node) {

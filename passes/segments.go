@@ -27,8 +27,7 @@ func segments(c *context) error {
 		}
 		c.segmented(r, n, n.Inputs[0], n.Inputs[1], n.Inputs[2], cu)
 	}
-	r.apply()
-	return nil
+	return r.apply()
 }
 
 // boundaries returns the graph input of the first candidate that fits every probe.
@@ -104,6 +103,9 @@ func (c *context) segmented(r *rewriter, n *graph.Node, q, k, v, cu *graph.Value
 	m := r.addIn(n, op.Mnnconv, "SegmentedAttention", 1, a, 1, q3, k3, v3, cu)
 	y := m.Outputs[0]
 	ys := y.Type.Shape
+	if len(ys) != 3 {
+		return // not typed: apply says why
+	}
 	if len(out.Type.Shape) == 4 && len(q.Type.Shape) == 4 {
 		h, _ := ys[1].Int()
 		w, _ := ys[2].Int()
@@ -147,8 +149,7 @@ func segmentLoop(c *context) error {
 			c.note("%s: its attention could not be segmented", n.ID())
 		}
 	}
-	r.apply()
-	return nil
+	return r.apply()
 }
 
 func (c *context) segmentedAt(r *rewriter, at, inner *graph.Node, q, k, v, cu *graph.Value) {

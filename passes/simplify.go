@@ -18,7 +18,11 @@ func simplify(c *context) error {
 		changed := c.fold()
 		changed = c.staticShapes() || changed
 		changed = c.noops() || changed
-		changed = c.transposes() || changed
+		moved, err := c.transposes()
+		if err != nil {
+			return err
+		}
+		changed = moved || changed
 		changed = c.cse() || changed
 		c.g.RemoveDead()
 		if !changed {
@@ -124,7 +128,7 @@ func (c *context) staticShapes() bool {
 		if !ok {
 			continue
 		}
-		n.Inputs[1] = c.g.NewConst(n.Inputs[1].Name+".static", graph.Ints(target))
+		n.Inputs[1] = c.g.NewConst(c.name(n.Inputs[1].Name+".static"), graph.Ints(target))
 		n.SetAttr("allowzero", 0)
 		changed = true
 	}

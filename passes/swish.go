@@ -19,6 +19,5 @@ func swish(c *context) error {
 		r.take(m, 0, n.Outputs[0])
 		c.raised("Swish")
 	}
-	r.apply()
-	return nil
+	return r.apply()
 }

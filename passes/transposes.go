@@ -5,7 +5,7 @@ import "mnnconv/graph"
 // transposes looks at chains of Transpose, Unsqueeze and Squeeze. A chain that in
 // the end only moves axes of extent 1 is a Reshape; two transposes in a row are
 // one.
-func (c *context) transposes() bool {
+func (c *context) transposes() (bool, error) {
 	r := c.rewriter()
 	changed := false
 	for _, n := range c.g.Nodes {
@@ -48,8 +48,7 @@ func (c *context) transposes() bool {
 			changed = true
 		}
 	}
-	r.apply()
-	return changed
+	return changed, r.apply()
 }
 
 // axisChain follows Transpose, Unsqueeze and Squeeze from v to their source. axes
