@@ -58,6 +58,7 @@ func TestCases(t *testing.T) {
 					}
 					checkInferred(t, n.Outputs[i], got[i])
 				}
+				checkKnown(t, table, n, k.In, got)
 			})
 		}
 	}
@@ -84,6 +85,42 @@ func checkInferred(t *testing.T, v *graph.Value, got *graph.Tensor) {
 	for i, d := range v.Type.Shape {
 		if n, ok := d.Int(); ok && n != got.Shape[i] {
 			t.Errorf("inferred %s, computed %s", v.Type, got.Type())
+		}
+	}
+}
+
+// checkKnown infers the node once more with constant inputs, and fails if shape
+// arithmetic contradicts the computed tensors.
+func checkKnown(t *testing.T, table Table, n *graph.Node, in, got []*graph.Tensor) {
+	t.Helper()
+	for i, x := range in {
+		if x != nil && x.Kind == graph.TensorKind {
+			n.Inputs[i].Const = x
+		}
+	}
+	facts := NewFacts(table)
+	if err := facts.Node(n); err != nil {
+		t.Fatalf("infer with constant inputs: %v", err)
+	}
+	for i, v := range n.Outputs {
+		if v == nil {
+			continue
+		}
+		checkInferred(t, v, got[i])
+		known, ok := facts.Elements(v)
+		if !ok {
+			continue
+		}
+		want, err := got[i].Int64s()
+		if err != nil || len(known) != len(want) {
+			t.Errorf("output %d: shape arithmetic gives %v, computed %s", i, known, got[i].Type())
+			continue
+		}
+		for j, d := range known {
+			if c, ok := d.Int(); ok && c != want[j] {
+				t.Errorf("output %d: shape arithmetic gives %v, computed %v", i, known, want)
+				break
+			}
 		}
 	}
 }
@@ -121,7 +158,8 @@ func same(got, want *graph.Tensor, tol float64) error {
 	w, _ := want.Float32s()
 	for i := range w {
 		d := math.Abs(float64(g[i]) - float64(w[i]))
-		if !(d <= tol+tol*math.Abs(float64(w[i]))) && math.Float32bits(g[i]) != math.Float32bits(w[i]) {
+		nan := g[i] != g[i] && w[i] != w[i]
+		if !(d <= tol+tol*math.Abs(float64(w[i]))) && g[i] != w[i] && !nan {
 			return fmt.Errorf("element %d: got %v, want %v", i, g[i], w[i])
 		}
 	}

@@ -191,38 +191,33 @@ func bit(b bool) uint8 {
 // inferBinary is Infer for operators whose output has the inputs' dtype and
 // broadcast shape; dims, if not nil, carries shape arithmetic through.
 func inferBinary(dims func(a, b graph.Dim) graph.Dim) func(*Inference) error {
+	if dims == nil {
+		return inferElementwise(nil)
+	}
+	return inferElementwise(func(x []graph.Dim) (graph.Dim, bool) { return dims(x[0], x[1]), true })
+}
+
+// inferElementwise is inferBinary for any number of inputs; dims gets one
+// element of each and returns false where the result is not proven.
+func inferElementwise(dims func(x []graph.Dim) (graph.Dim, bool)) func(*Inference) error {
 	return func(in *Inference) error {
-		a, b := in.Type(0), in.Type(1)
-		if a.DType != b.DType && a.DType.Valid() && b.DType.Valid() {
-			return in.Errorf("inputs have dtypes %s and %s", a.DType, b.DType)
+		inputs := make([]int, len(in.Node.Inputs))
+		shapes := make([]graph.Shape, len(inputs))
+		for i := range inputs {
+			inputs[i], shapes[i] = i, in.Type(i).Shape
 		}
-		s, err := in.Broadcast(a.Shape, b.Shape)
+		d, err := in.commonDType(inputs...)
 		if err != nil {
 			return err
 		}
-		in.SetTensor(0, a.DType, s)
-		if dims != nil && a.DType.IsInt() {
-			knowBinary(in, dims)
+		s, err := in.Broadcast(shapes...)
+		if err != nil {
+			return err
+		}
+		in.SetTensor(0, d, s)
+		if dims != nil && d.IsInt() {
+			in.knowEach(dims)
 		}
 		return nil
 	}
-}
-
-// knowBinary derives the elements of an integer result from known elements of
-// scalars and vectors.
-func knowBinary(in *Inference, dims func(a, b graph.Dim) graph.Dim) {
-	x, ok := in.Elements(0)
-	y, ok2 := in.Elements(1)
-	if !ok || !ok2 || len(in.Type(0).Shape) > 1 || len(in.Type(1).Shape) > 1 {
-		return
-	}
-	n := max(len(x), len(y))
-	if len(x) != n && len(x) != 1 || len(y) != n && len(y) != 1 || len(x) == 0 || len(y) == 0 {
-		return
-	}
-	out := make([]graph.Dim, n)
-	for i := range out {
-		out[i] = dims(x[i%len(x)], y[i%len(y)])
-	}
-	in.Know(0, out)
 }
