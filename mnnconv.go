@@ -1,0 +1,263 @@
+// Package mnnconv converts, checks, cuts and runs ONNX graphs over devices whose
+// memories are apart. The command line is a shell around it.
+//
+// What flows in: a model folder of any exporter family that Options.Models know,
+// or one .onnx file; placement rules; backends. What flows out: plans, which say
+// what runs where and what is copied, and programs, which run them.
+package mnnconv
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"mnnconv/graph"
+	"mnnconv/models"
+	"mnnconv/partition"
+	"mnnconv/passes"
+	"mnnconv/runtime"
+	"mnnconv/schemas/onnx"
+)
+
+// ErrSource: the path is no model that mnnconv can read; the message says what it
+// looks like and what to export instead.
+var ErrSource = errors.New("not a model mnnconv reads")
+
+// Options for loading, planning and opening.
+type Options struct {
+	Load     models.Options
+	Models   []models.Kind     // architectures to recognise folders by
+	Backends []runtime.Backend // devices that may be placed on; "cpu" must be among them
+	Place    string            // placement rules, see partition.ParseRules
+}
+
+// Source is a loaded model: a folder of a known architecture, or one graph.
+type Source struct {
+	Path   string
+	Model  models.Model // nil for a bare graph
+	Phases []models.Phase
+	Info   models.Info
+
+	file *onnx.Model // of a bare graph
+}
+
+// Load reads a model folder or an .onnx file and raises its graphs. Close it
+// after everything made from it.
+func Load(path string, o Options) (*Source, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return loadFile(path, o)
+	}
+	var errs []error
+	for _, k := range o.Models {
+		m, err := k.Load(path, o.Load)
+		if err == nil {
+			return &Source{Path: path, Model: m, Phases: m.Phases(), Info: m.Info()}, nil
+		}
+		errs = append(errs, err)
+	}
+	if alone := loneGraph(path); alone != "" && onlyMissing(errs) {
+		return loadFile(alone, o)
+	}
+	return nil, errors.Join(errs...)
+}
+
+// onlyMissing reports whether every error says that a file is missing: then the
+// folder is no model folder, rather than a broken one.
+func onlyMissing(errs []error) bool {
+	for _, err := range errs {
+		if !errors.Is(err, fs.ErrNotExist) {
+			return false
+		}
+	}
+	return true
+}
+
+// loneGraph returns the only .onnx file of a folder.
+func loneGraph(dir string) string {
+	found, err := filepath.Glob(filepath.Join(dir, "*.onnx"))
+	if err != nil || len(found) != 1 {
+		return ""
+	}
+	return found[0]
+}
+
+// loadFile reads one graph.
+func loadFile(path string, o Options) (*Source, error) {
+	switch strings.ToLower(filepath.Ext(path)) {
+	case ".mnn":
+		return nil, fmt.Errorf("%s: %w: a converted MNN model; export ONNX instead: python llmexport.py --path MODEL --export onnx", path, ErrSource)
+	case ".gguf":
+		return nil, fmt.Errorf("%s: %w: a GGUF file holds weights without a graph; export ONNX from the original checkpoint instead", path, ErrSource)
+	case ".safetensors", ".pt", ".pth", ".bin":
+		return nil, fmt.Errorf("%s: %w: a checkpoint holds weights without a graph; export ONNX first (see the README)", path, ErrSource)
+	}
+	m, err := onnx.Load(path, o.Load.ONNX)
+	if err != nil {
+		return nil, err
+	}
+	report, err := passes.Run(m.Graph, o.Load.Table, passes.Knowledge{})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), m.Close())
+	}
+	return &Source{Path: path, file: m, Phases: []models.Phase{{Name: "graph", Graph: m.Graph, Report: report}},
+		Info: models.Info{Architecture: "ONNX graph", Family: m.Producer, Stages: []models.Stage{{Name: "graph", File: filepath.Base(path)}}}}, nil
+}
+
+// Close unmaps the files.
+func (s *Source) Close() error {
+	if s.Model != nil {
+		return s.Model.Close()
+	}
+	return s.file.Close()
+}
+
+// Plan places and cuts every phase by the rules. It opens no device. The source's
+// graphs are changed: plan once.
+func Plan(s *Source, o Options) ([]*partition.Plan, error) {
+	rules, err := partition.ParseRules(o.Place)
+	if err != nil {
+		return nil, err
+	}
+	targets, err := Targets(o.Backends, o.Place)
+	if err != nil {
+		return nil, err
+	}
+	var plans []*partition.Plan
+	for _, ph := range s.Phases {
+		p, err := partition.Build(ph.Name, ph.Graph, rules, targets)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", s.Path, err)
+		}
+		plans = append(plans, p)
+	}
+	return plans, nil
+}
+
+// Targets describes the devices that the rules name, and the cpu. A device that
+// is named and not there is an error that says what was looked for.
+func Targets(backends []runtime.Backend, place string) ([]partition.Target, error) {
+	rules, err := partition.ParseRules(place)
+	if err != nil {
+		return nil, err
+	}
+	names := []string{string(graph.Host)}
+	for _, r := range rules {
+		names = append(names, r.Target)
+	}
+	var targets []partition.Target
+	seen := map[string]bool{}
+	for _, name := range names {
+		if seen[name] {
+			continue
+		}
+		seen[name] = true
+		b, ordinal, err := backendOf(backends, name)
+		if err != nil {
+			return nil, err
+		}
+		p, err := b.Profile(ordinal)
+		if err != nil {
+			return nil, err
+		}
+		targets = append(targets, partition.Target{Profile: p, Lowerer: b})
+	}
+	return targets, nil
+}
+
+func backendOf(backends []runtime.Backend, device string) (runtime.Backend, int, error) {
+	kind, number, _ := strings.Cut(device, ":")
+	ordinal := 0
+	if number != "" {
+		if n, err := fmt.Sscanf(number, "%d", &ordinal); n != 1 || err != nil || fmt.Sprint(ordinal) != number {
+			return nil, 0, fmt.Errorf("%w: %q is not a device such as sim:0", partition.ErrRules, device)
+		}
+	}
+	var have []string
+	for _, b := range backends {
+		if b.Name() == kind {
+			return b, ordinal, nil
+		}
+		have = append(have, b.Name())
+	}
+	return nil, 0, fmt.Errorf("%w: no backend %q (there are %s; see `mnnconv devices`)", partition.ErrPlacement, kind, strings.Join(have, ", "))
+}
+
+// Program is a model planned, with its devices opened and its partitions
+// compiled. Several sessions may run it at once.
+type Program struct {
+	Source *Source
+	Plans  []*partition.Plan
+
+	devices   map[string]runtime.Device
+	executors map[string]*runtime.Executor
+}
+
+// Open plans the source and opens the devices of the plan. Close the program
+// before its source.
+func Open(s *Source, o Options) (*Program, error) {
+	plans, err := Plan(s, o)
+	if err != nil {
+		return nil, err
+	}
+	p := &Program{Source: s, Plans: plans, devices: map[string]runtime.Device{}, executors: map[string]*runtime.Executor{}}
+	targets, err := Targets(o.Backends, o.Place)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range targets {
+		b, _, err := backendOf(o.Backends, t.Profile.Name)
+		if err != nil {
+			return nil, errors.Join(err, p.Close())
+		}
+		if p.devices[t.Profile.Name], err = b.Open(t.Profile); err != nil {
+			delete(p.devices, t.Profile.Name)
+			return nil, errors.Join(err, p.Close())
+		}
+	}
+	for _, plan := range plans {
+		e, err := runtime.NewExecutor(plan, p.devices)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("%s: phase %s: %w", s.Path, plan.Phase, err), p.Close())
+		}
+		p.executors[plan.Phase] = e
+	}
+	return p, nil
+}
+
+// Chat makes a session that answers questions, with room for capacity tokens (0:
+// a default).
+func (p *Program) Chat(capacity int) (models.Session, error) {
+	if p.Source.Model == nil {
+		return nil, fmt.Errorf("%s: %w: one graph answers no questions; give a model folder, or --input NAME=FILE.npy", p.Source.Path, ErrSource)
+	}
+	return p.Source.Model.NewSession(p.executors, capacity)
+}
+
+// Graph makes a session over the phase of a bare graph.
+func (p *Program) Graph() (*runtime.Session, error) {
+	e := p.executors["graph"]
+	if e == nil {
+		return nil, fmt.Errorf("%s: %w: a model folder, not one graph; give one of its .onnx files", p.Source.Path, ErrSource)
+	}
+	return e.NewSession(nil), nil
+}
+
+// Close releases programs and devices. Sessions must be closed before.
+func (p *Program) Close() error {
+	var errs []error
+	for _, e := range p.executors {
+		errs = append(errs, e.Close())
+	}
+	for _, d := range p.devices {
+		errs = append(errs, d.Close())
+	}
+	p.executors, p.devices = nil, nil
+	return errors.Join(errs...)
+}
