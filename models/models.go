@@ -86,8 +86,8 @@ type Media struct {
 
 // Settings say how an answer is made.
 type Settings struct {
-	Most     int              // tokens at most; 0: as the context allows
-	Sampling generate.Options // how tokens are chosen
+	Most     int                // tokens at most; 0: as the context allows
+	Sampling generate.Options   // how tokens are chosen
 	OnText   func(string) error // gets the answer as it grows; nil: nobody listens
 }
 

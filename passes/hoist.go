@@ -2,6 +2,7 @@ package passes
 
 import (
 	"fmt"
+	"maps"
 
 	"mnnconv/graph"
 	"mnnconv/schemas/op"
@@ -23,127 +24,114 @@ type source struct {
 	facts *op.Facts
 }
 
-// Hoist finds the integer and boolean values that the probes' inputs alone
-// determine, and floats among them whose shape nothing else tells, and makes each
-// that other nodes read an input of the graph. Extents that are the same multiple
-// of a symbol of the probes, or the same number, under every probe are written so;
-// others get a symbol of their own. Loops, NonZero and their like then feed fixed
-// shapes. The probes' inputs must decide at least one extent each way.
+// Hoist finds the values that the probes' inputs alone determine, and makes each
+// that other nodes read an input of the graph: integers and booleans first, then
+// the floats whose shape nothing else tells even so. Extents that are the same
+// multiple of a symbol of the probes, or the same number, under every probe are
+// written so; others get a symbol of their own. Loops, NonZero and their like then
+// feed fixed shapes. A hoisted value may depend on those before it.
 func Hoist(g *graph.Graph, table op.Table, know Knowledge) ([]Hoisted, error) {
 	c := &context{g: g, table: table, know: know, report: &Report{Raised: map[string]int{}}}
+	for _, step := range []func(*context) error{(*context).infer, constants, (*context).infer, simplify, (*context).infer} {
+		if err := step(c); err != nil {
+			return nil, err
+		}
+	}
+	out := c.hoist(func(v *graph.Value) bool { return !v.Type.DType.IsFloat() })
 	if err := c.infer(); err != nil {
 		return nil, err
 	}
-	if err := constants(c); err != nil {
-		return nil, err
-	}
-	if err := c.infer(); err != nil {
-		return nil, err
-	}
-	if err := simplify(c); err != nil {
-		return nil, err
-	}
-	if err := c.infer(); err != nil {
-		return nil, err
+	for i := range c.know.Probes { // what is an input now is known to the second round
+		p := Probe{Env: c.know.Probes[i].Env, Inputs: maps.Clone(c.know.Probes[i].Inputs)}
+		for _, h := range out {
+			p.Inputs[h.Input.Name] = h.Samples[i]
+		}
+		c.know.Probes[i] = p
 	}
 	base := map[string]bool{}
-	for _, p := range know.Probes {
-		for s := range p.Env {
-			base[s] = true
+	for _, v := range g.Inputs {
+		for _, d := range v.Type.Shape {
+			d.Symbols(base)
 		}
 	}
-	hoistable := func(v *graph.Value) ([]*graph.Tensor, bool) {
-		if v.Const != nil || v.Def == nil {
-			return nil, false
-		}
-		t := v.Type
-		if t.Kind != graph.TensorKind || t.DType.IsFloat() && fixed(t.Shape, base) {
-			return nil, false
-		}
-		if _, known := c.facts.Elements(v); known {
-			return nil, false // shape arithmetic over known symbols stays
-		}
-		return c.eval(v)
-	}
-	src := &source{table, c.facts}
+	return append(out, c.hoist(func(v *graph.Value) bool { return !fixed(v.Type.Shape, base) })...), nil
+}
+
+// hoist makes inputs of the values that want accepts and every probe can compute.
+func (c *context) hoist(want func(*graph.Value) bool) []Hoisted {
+	g := c.g
+	src := &source{c.table, c.facts}
 	samples := map[*graph.Value][]*graph.Tensor{}
 	for _, n := range g.Nodes {
 		for _, v := range n.Outputs {
-			if v == nil {
+			if v == nil || v.Type.Kind != graph.TensorKind {
 				continue
 			}
-			if ts, ok := hoistable(v); ok {
+			if _, known := c.facts.Elements(v); known {
+				continue // shape arithmetic over known symbols stays
+			}
+			if ts, ok := c.eval(v); ok && want(v) {
 				samples[v] = ts
 			}
 		}
 	}
 	with := map[*graph.Value]*graph.Value{}
 	var out []Hoisted
-	take := func(v *graph.Value) {
+	outside := func(n *graph.Node) bool { // reads hoisted values without being hoisted itself
+		for _, v := range n.Outputs {
+			if v != nil && samples[v] == nil {
+				return true
+			}
+		}
+		return false
+	}
+	swap := func(v *graph.Value) *graph.Value {
 		ts, ok := samples[v]
-		if !ok || with[v] != nil {
-			return
+		if !ok {
+			return v
 		}
-		name := c.name(v.Name + ".index")
-		in := g.NewInput(name, graph.Type{DType: ts[0].DType, Shape: c.extents(name, ts)})
-		with[v] = in
-		out = append(out, Hoisted{in, ts, v, src})
+		if with[v] == nil {
+			name := c.name(v.Name + ".index")
+			with[v] = g.NewInput(name, graph.Type{DType: ts[0].DType, Shape: c.extents(name, ts)})
+			out = append(out, Hoisted{with[v], ts, v, src})
+		}
+		return with[v]
 	}
+	// The nodes behind hoisted values stay as they are, to compute them later; only
+	// readers outside are redirected.
 	for _, n := range g.Nodes {
-		inner := true // every output is hoisted: what it reads need not be an input
-		for _, v := range n.Outputs {
-			inner = inner && (v == nil || samples[v] != nil)
-		}
-		if !inner {
-			n.Reads(take)
-		}
-	}
-	for _, v := range g.Outputs {
-		take(v)
-	}
-	// The source graph keeps its own nodes: readers in g are redirected one by one.
-	for _, n := range g.Nodes {
-		inner := true
-		for _, v := range n.Outputs {
-			inner = inner && (v == nil || samples[v] != nil)
-		}
-		if inner {
+		if !outside(n) {
 			continue
 		}
 		for i, v := range n.Inputs {
-			if w := with[v]; v != nil && w != nil {
-				n.Inputs[i] = w
+			if v != nil {
+				n.Inputs[i] = swap(v)
 			}
 		}
 		for _, b := range n.Bodies {
 			for i, v := range b.Outer {
-				if w := with[v]; w != nil {
-					b.Outer[i] = w
-				}
+				b.Outer[i] = swap(v)
 			}
 		}
 	}
 	for i, v := range g.Outputs {
-		if w := with[v]; w != nil {
-			g.Outputs[i] = w
-		}
+		g.Outputs[i] = swap(v)
 	}
 	g.RemoveDead()
-	return out, nil
+	return out
 }
 
-// Compute returns the hoisted values for one set of inputs.
+// Compute returns the hoisted values, all of one Hoist in order, for one set of
+// inputs.
 func Compute(values []Hoisted, p Probe) ([]*graph.Tensor, error) {
 	out := make([]*graph.Tensor, len(values))
-	var pr *prober
+	done := map[*graph.Value]*graph.Tensor{}
 	for i, h := range values {
-		if pr == nil {
-			pr = &prober{c: &context{table: h.source.table, facts: h.source.facts}, probe: p,
-				known: map[*graph.Value]*graph.Tensor{}, bad: map[*graph.Value]bool{}}
-		}
+		pr := &prober{c: &context{table: h.source.table, facts: h.source.facts}, probe: p, known: done, bad: map[*graph.Value]bool{}}
 		if out[i] = pr.eval(h.origin, 0); out[i] == nil {
-			return nil, fmt.Errorf("index %q cannot be computed from %v", h.origin.Name, p.Env)
+			return nil, fmt.Errorf("index %q cannot be computed from the grid", h.origin.Name)
 		}
+		done[h.Input] = out[i]
 	}
 	return out, nil
 }

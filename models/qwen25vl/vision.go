@@ -17,6 +17,7 @@ type encode struct {
 	pixelRow int64 // values per patch
 	width    int64 // of an image row
 	hoisted  []passes.Hoisted
+	grid     string // the input that hoisted values were computed from
 	report   *passes.Report
 }
 
@@ -53,6 +54,7 @@ func buildEncode(p *visionPart, cfg *Config, table op.Table) (*encode, error) {
 			gridInput = name
 		}
 	}
+	e.grid = gridInput
 	if gridInput != "" {
 		// The graph computes its indexes itself: they are hoisted out of it once and
 		// compared with the canonical ones for each window size that could be meant.
@@ -81,14 +83,10 @@ func buildEncode(p *visionPart, cfg *Config, table op.Table) (*encode, error) {
 		return nil, where(err)
 	}
 	e.report = report
-	return e, where2(e.finish(p, gridInput), where)
-}
-
-func where2(err error, where func(error) error) error {
-	if err == nil {
-		return nil
+	if err := e.finish(p); err != nil {
+		return nil, where(err)
 	}
-	return where(err)
+	return e, nil
 }
 
 // bindVision gives the inputs the shapes their meanings have; the file's own
@@ -251,7 +249,7 @@ func (e *encode) adoptMeanings(know *passes.Knowledge) {
 
 // finish drops inputs nobody reads, brings the output to [rows, width], and says
 // how each remaining input is filled.
-func (e *encode) finish(p *visionPart, gridInput string) error {
+func (e *encode) finish(p *visionPart) error {
 	g := e.graph
 	out := g.Outputs[0]
 	s := out.Type.Shape
@@ -311,6 +309,7 @@ func (e *encode) fill(pixels []float32, grid Grid) ([]*graph.Tensor, error) {
 		return nil, fmt.Errorf("grid %d×%d×%d needs %d pixel values, got %d", grid.T, grid.H, grid.W, want, len(pixels))
 	}
 	env := graph.Env{"rows": int64(len(ix.WindowIndex))}
+	var hoisted []*graph.Tensor
 	ins := make([]*graph.Tensor, len(e.inputs))
 	for i, in := range e.inputs {
 		v := e.graph.Inputs[i]
@@ -325,17 +324,17 @@ func (e *encode) fill(pixels []float32, grid Grid) ([]*graph.Tensor, error) {
 			}
 			ins[i] = t
 		case "hoisted":
-			h := e.hoisted[in.hoisted]
-			gt, err := tensor(graph.Int64, []int64{1, 3}, []int64{grid.T, grid.H, grid.W})
-			if err != nil {
-				return nil, err
+			if hoisted == nil {
+				gt, err := tensor(graph.Int64, []int64{1, 3}, []int64{grid.T, grid.H, grid.W})
+				if err != nil {
+					return nil, err
+				}
+				probe := passes.Probe{Env: env, Inputs: map[string]*graph.Tensor{e.grid: gt}}
+				if hoisted, err = passes.Compute(e.hoisted, probe); err != nil {
+					return nil, err
+				}
 			}
-			probe := passes.Probe{Env: env, Inputs: map[string]*graph.Tensor{"image_grid_thw": gt, "grid_thw": gt}}
-			ts, err := passes.Compute([]passes.Hoisted{h}, probe)
-			if err != nil {
-				return nil, err
-			}
-			ins[i] = ts[0]
+			ins[i] = hoisted[in.hoisted]
 		default:
 			vals := valuesOf(in.meaning)(ix)
 			shape := make([]int64, len(v.Type.Shape))
