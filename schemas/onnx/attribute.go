@@ -11,7 +11,7 @@ import (
 // returns its name. A reference to an attribute of the function being inlined is
 // replaced by that attribute; where the call does not give it, n goes without.
 func (d *decoder) attribute(s *scope, n *graph.Node, at span, depth int) (name string, err error) {
-	if err := d.one("attributes", &d.attrs, d.o.MaxAttrs, 112); err != nil {
+	if err := d.one("attributes", &d.attrs, d.o.MaxAttrs, 32); err != nil {
 		return "", err
 	}
 	a := &pb.AttributeProto{}
@@ -48,7 +48,7 @@ func (p *attributeParts) hold(d *decoder) map[protowire.Number]func(span) error 
 	return map[protowire.Number]func(span) error{
 		5:  func(s span) error { p.tensor = &s; return nil },
 		6:  func(s span) error { p.body = &s; return nil },
-		10: func(s span) error { p.tensors = append(p.tensors, s); return d.take(32) },
+		10: func(s span) error { p.tensors = append(p.tensors, s); return d.take(2 * spanSize) }, // the list grows by copying
 		11: func(span) error { p.graphs = true; return nil },
 		22: func(span) error { p.sparse = true; return nil },
 		23: func(span) error { p.sparse = true; return nil },

@@ -31,10 +31,14 @@ func (d *decoder) checkCalls(functions []*function) error {
 		}
 		state[f] = active
 		ring = append(ring, f.key.String())
-		for _, n := range f.nodes {
-			if err := d.calls(n, functionDepth+1, visit); err != nil {
-				return err
+		err := f.at.each("FunctionProto", func(field field) error {
+			if field.num != functionNode {
+				return nil
 			}
+			return d.calls(field.span, functionDepth+1, visit)
+		})
+		if err != nil {
+			return err
 		}
 		ring = ring[:len(ring)-1]
 		state[f] = done
@@ -82,21 +86,6 @@ func (d *decoder) calls(n span, depth int, visit func(*function) error) error {
 	}
 	if f := d.functions[key]; f != nil {
 		return visit(f)
-	}
-	return nil
-}
-
-// each calls f for every field of the message s.
-func (s span) each(what string, f func(field) error) error {
-	for rest := s; len(rest.b) > 0; {
-		next, after, err := rest.next(what)
-		if err == nil {
-			err = f(next)
-		}
-		if err != nil {
-			return err
-		}
-		rest = after
 	}
 	return nil
 }

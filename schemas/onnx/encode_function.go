@@ -66,7 +66,7 @@ func (e *encoder) function(f Function) (*pieces, error) {
 			Attrs: []graph.Attr{{Name: "value", Value: v.Const}},
 		})
 	}
-	inner := &encoder{o: e.o, opsets: opsets, names: e.names}
+	inner := &encoder{o: e.o, opsets: opsets, names: e.names, states: e.states}
 	inner.o.Data = nil // a function's constants stay with it
 	for _, n := range append(nodes, f.Graph.Nodes...) {
 		q, err := inner.node(n, scopes)

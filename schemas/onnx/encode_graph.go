@@ -29,6 +29,10 @@ func (e *encoder) graph(g *graph.Graph, around []map[string]bool) (*pieces, erro
 		}
 	}
 
+	for _, s := range g.States {
+		e.states[s.Out] = e.nameOf(s.In)
+	}
+
 	p := &pieces{}
 	for _, n := range g.Nodes {
 		q, err := e.node(n, inner)
@@ -61,13 +65,13 @@ func (e *encoder) graph(g *graph.Graph, around []map[string]bool) (*pieces, erro
 		listed[v] = true
 	}
 	for _, v := range constants {
-		if v.From != "" && !listed[v] {
+		if !listed[v] && len(e.annotateValue(v)) > 0 {
 			tail.ValueInfo = append(tail.ValueInfo, e.info(v))
 		}
 	}
 	for _, n := range g.Nodes {
 		for _, v := range n.Outputs {
-			if v != nil && !listed[v] && (typeProto(v) != nil || v.From != "" || v.Type.Space != "") {
+			if v != nil && !listed[v] && (e.typeProto(v) != nil || len(e.annotateValue(v)) > 0) {
 				tail.ValueInfo = append(tail.ValueInfo, e.info(v))
 			}
 		}
@@ -137,14 +141,5 @@ func (e *encoder) nameOf(v *graph.Value) string {
 
 // info describes a value: its type, and what metadata keeps.
 func (e *encoder) info(v *graph.Value) *pb.ValueInfoProto {
-	p := &pb.ValueInfoProto{Name: e.nameOf(v), Type: typeProto(v)}
-	meta := map[string]string{}
-	if v.From != "" {
-		meta[metaFrom] = v.From
-	}
-	if v.Type.Space != "" {
-		meta[metaSpace] = string(v.Type.Space)
-	}
-	p.MetadataProps = metaProtos(meta)
-	return p
+	return &pb.ValueInfoProto{Name: e.nameOf(v), Type: e.typeProto(v), MetadataProps: metaProtos(e.annotateValue(v))}
 }

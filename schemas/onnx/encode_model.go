@@ -12,13 +12,14 @@ import (
 type encoder struct {
 	o      SaveOptions
 	opsets map[string]int64
+	states map[*graph.Value]string // of outputs: the inputs whose state they are
 	names  map[*graph.Value]string // in the file, where they differ from the value's own
 }
 
 // encodeModel returns the pieces of a ModelProto, which refer to the weights
 // that stay inline; the others go to o.Data.
 func encodeModel(m *Model, o SaveOptions) (*pieces, error) {
-	e := &encoder{o: o, opsets: maps.Clone(m.Opsets), names: map[*graph.Value]string{}}
+	e := &encoder{o: o, opsets: maps.Clone(m.Opsets), names: map[*graph.Value]string{}, states: map[*graph.Value]string{}}
 	if e.opsets == nil {
 		e.opsets = map[string]int64{}
 	}

@@ -1,8 +1,6 @@
 package onnx
 
 import (
-	"maps"
-
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
@@ -37,16 +35,7 @@ func (e *encoder) node(n *graph.Node, scopes []map[string]bool) (*pieces, error)
 		}
 		p.message(5, q)
 	}
-	meta := maps.Clone(n.Meta)
-	for key, value := range map[string]string{metaPath: n.Path, metaTarget: n.Target, metaCause: n.Cause} {
-		if value != "" {
-			if meta == nil {
-				meta = map[string]string{}
-			}
-			meta[key] = value
-		}
-	}
-	return p, p.proto(&pb.NodeProto{Domain: n.Domain, MetadataProps: metaProtos(meta)})
+	return p, p.proto(&pb.NodeProto{Domain: n.Domain, MetadataProps: metaProtos(e.annotateNode(n))})
 }
 
 func (e *encoder) body(b *graph.Body, scopes []map[string]bool) (*pieces, error) {
@@ -94,7 +83,7 @@ func (e *encoder) attribute(a graph.Attr) (*pieces, error) {
 			m.Strings = append(m.Strings, []byte(s))
 		}
 	case graph.Type:
-		m.Tp = typeProto(&graph.Value{Type: v})
+		m.Tp = e.typeProto(&graph.Value{Type: v})
 	case Ref:
 		m.RefAttrName, m.Type = v.Name, kindOfValue(v.Like)
 	case *graph.Tensor:

@@ -9,20 +9,20 @@ import (
 )
 
 // typeProto converts the type of a value; nil if nothing is known of it.
-func typeProto(v *graph.Value) *pb.TypeProto { return typeOfKind(v.Type, v) }
+func (e *encoder) typeProto(v *graph.Value) *pb.TypeProto { return e.typeOfKind(v.Type, v) }
 
-func typeOfKind(t graph.Type, v *graph.Value) *pb.TypeProto {
+func (e *encoder) typeOfKind(t graph.Type, v *graph.Value) *pb.TypeProto {
 	switch t.Kind {
 	case graph.SequenceKind:
 		s := &pb.TypeProto_Sequence{}
 		if t.Elem != nil {
-			s.ElemType = typeOfKind(*t.Elem, v)
+			s.ElemType = e.typeOfKind(*t.Elem, v)
 		}
 		return &pb.TypeProto{Value: &pb.TypeProto_SequenceType{SequenceType: s}}
 	case graph.OptionalKind:
 		s := &pb.TypeProto_Optional{}
 		if t.Elem != nil {
-			s.ElemType = typeOfKind(*t.Elem, v)
+			s.ElemType = e.typeOfKind(*t.Elem, v)
 		}
 		return &pb.TypeProto{Value: &pb.TypeProto_OptionalType{OptionalType: s}}
 	}
@@ -33,7 +33,7 @@ func typeOfKind(t graph.Type, v *graph.Value) *pb.TypeProto {
 	if t.Shape.Ranked() {
 		p.Shape = &pb.TensorShapeProto{}
 		for i, d := range t.Shape {
-			p.Shape.Dim = append(p.Shape.Dim, dimProto(d, i, v))
+			p.Shape.Dim = append(p.Shape.Dim, e.dimProto(d, i, v))
 		}
 	}
 	return &pb.TypeProto{Value: &pb.TypeProto_TensorType{TensorType: p}}
@@ -41,12 +41,12 @@ func typeOfKind(t graph.Type, v *graph.Value) *pb.TypeProto {
 
 // dimProto converts extent i of v. A symbol that import made up becomes what
 // the file had there: the exporter's hint, or nothing.
-func dimProto(d graph.Dim, i int, v *graph.Value) *pb.TensorShapeProto_Dimension {
+func (e *encoder) dimProto(d graph.Dim, i int, v *graph.Value) *pb.TensorShapeProto_Dimension {
 	if n, ok := d.Int(); ok {
 		return &pb.TensorShapeProto_Dimension{Value: &pb.TensorShapeProto_Dimension_DimValue{DimValue: n}}
 	}
 	text := d.String()
-	if name, ok := d.Symbol(); ok && (madeUp(name, v.Name, i) || v.From != "" && madeUp(name, v.From, i)) {
+	if name, ok := d.Symbol(); ok && !e.o.Annotate && (madeUp(name, v.Name, i) || v.From != "" && madeUp(name, v.From, i)) {
 		text = ""
 		if i < len(v.Hints) {
 			text = v.Hints[i]

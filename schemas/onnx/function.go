@@ -29,7 +29,8 @@ type function struct {
 	outputs  []string
 	required map[string]bool // attributes without a default
 	defaults map[string]span
-	nodes    []span
+	at       span // the FunctionProto
+	nodes    int
 	opsets   map[string]int64
 	types    map[string]*pb.ValueInfoProto
 }
@@ -43,6 +44,13 @@ type call struct {
 	results map[string]*graph.Value // the outputs that the caller wants
 }
 
+// Fields of a FunctionProto, and its own in a ModelProto.
+const (
+	functionNode    = 7
+	functionDefault = 11
+	modelFunction   = 25
+)
+
 const (
 	functionDepth   = 2  // of a FunctionProto in the file
 	identityVersion = 13 // of the Identity that a function needs which imports no ai.onnx
@@ -50,31 +58,35 @@ const (
 
 // readFunctions decodes the model's functions and refuses those that call
 // themselves.
-func (d *decoder) readFunctions(list []span) error {
-	functions := make([]*function, len(list))
-	for i, at := range list {
-		var err error
-		if functions[i], err = d.function(at); err != nil {
-			return err
+func (d *decoder) readFunctions(file span) error {
+	var functions []*function
+	err := file.each("ModelProto", func(field field) error {
+		if field.num != modelFunction {
+			return nil
 		}
+		f, err := d.function(field.span)
+		functions = append(functions, f)
+		return err
+	})
+	if err != nil {
+		return err
 	}
 	return d.checkCalls(functions)
 }
 
 func (d *decoder) function(at span) (*function, error) {
 	p := &pb.FunctionProto{}
-	f := &function{required: map[string]bool{}, defaults: map[string]span{}, types: map[string]*pb.ValueInfoProto{}}
-	var defaults []span
+	f := &function{at: at, required: map[string]bool{}, defaults: map[string]span{}, types: map[string]*pb.ValueInfoProto{}}
 	err := d.message(at, functionDepth, p, map[protowire.Number]func(span) error{
-		7:  func(s span) error { f.nodes = append(f.nodes, s); return d.take(32) },
-		11: func(s span) error { defaults = append(defaults, s); return d.take(32) },
+		functionNode:    count(&f.nodes, d.o.MaxNodes, "nodes"),
+		functionDefault: skip,
 	})
 	if err != nil {
 		return nil, err
 	}
 	f.key = functionKey{domainOf(p.GetDomain()), p.GetName(), p.GetOverload()}
 	f.inputs, f.outputs = p.GetInput(), p.GetOutput()
-	if err := d.take(256 + 32*int64(len(f.inputs)+len(f.outputs)+len(p.GetAttribute()))); err != nil {
+	if err := d.take(768 + 64*int64(len(f.inputs)+len(f.outputs)+len(p.GetAttribute()))); err != nil {
 		return nil, err
 	}
 	fail := func(err error) (*function, error) { return nil, within(err, "function %s", f.key) }
@@ -90,12 +102,19 @@ func (d *decoder) function(at span) (*function, error) {
 	for _, name := range p.GetAttribute() {
 		f.required[name] = true
 	}
-	for _, s := range defaults {
-		a := &pb.AttributeProto{}
-		if err := d.message(s, functionDepth+1, a, holdNothing); err != nil {
-			return fail(err)
+	err = at.each("FunctionProto", func(field field) error {
+		if field.num != functionDefault {
+			return nil
 		}
-		f.defaults[a.GetName()] = s
+		a := &pb.AttributeProto{}
+		if err := d.message(field.span, functionDepth+1, a, holdNothing); err != nil {
+			return err
+		}
+		f.defaults[a.GetName()] = field.span
+		return d.take(128 + int64(len(a.GetName())))
+	})
+	if err != nil {
+		return fail(err)
 	}
 	for _, info := range p.GetValueInfo() {
 		f.types[info.GetName()] = info
@@ -144,7 +163,7 @@ func (d *decoder) inline(s *scope, n *graph.Node, f *function) error {
 			v.Def = nil
 		}
 	}
-	if err := d.nodes(c.scope, f.nodes, functionDepth+1); err != nil {
+	if err := d.nodes(c.scope, f.at, functionNode, f.nodes, functionDepth+1); err != nil {
 		return fail(err)
 	}
 	for _, name := range f.outputs {

@@ -7,6 +7,8 @@ import (
 	"mnnconv/schemas/onnx/internal/pb"
 )
 
+const graphNode = 1 // the field of a GraphProto's nodes
+
 // graph decodes a GraphProto. parent is the scope around a body; for the
 // outermost graph it holds only opset imports.
 func (d *decoder) graph(at span, parent *scope, depth int) (*scope, error) {
@@ -18,20 +20,14 @@ func (d *decoder) graph(at span, parent *scope, depth int) (*scope, error) {
 		return nil, limited("byte %d: subgraphs and functions nested more than %d deep", at.at, d.o.MaxGraphDepth)
 	}
 	p := &pb.GraphProto{}
-	var list []span
+	nodes := 0
 	type weight struct {
 		name string
 		t    *graph.Tensor
 	}
 	var weights []weight
 	err := d.message(at, depth, p, map[protowire.Number]func(span) error{
-		1: func(s span) error {
-			if d.nodeCount+len(list) >= d.o.MaxNodes {
-				return limited("more than %d nodes", d.o.MaxNodes)
-			}
-			list = append(list, s)
-			return d.take(32)
-		},
+		graphNode: count(&nodes, d.o.MaxNodes-d.nodeCount, "nodes"),
 		5: func(s span) error {
 			name, t, err := d.tensor(s)
 			weights = append(weights, weight{name, t})
@@ -85,7 +81,7 @@ func (d *decoder) graph(at span, parent *scope, depth int) (*scope, error) {
 		seen[name] = true
 		g.Inputs = append(g.Inputs, v)
 	}
-	if err := d.nodes(s, list, depth+1); err != nil {
+	if err := d.nodes(s, at, graphNode, nodes, depth+1); err != nil {
 		return fail(err)
 	}
 	for i, info := range p.GetOutput() {
@@ -94,6 +90,9 @@ func (d *decoder) graph(at span, parent *scope, depth int) (*scope, error) {
 			return fail(malformed("graph output %d, %s, is never produced", i, quote(info.GetName())))
 		}
 		g.Outputs = append(g.Outputs, v)
+	}
+	if err := d.readStates(s, p.GetOutput()); err != nil {
+		return fail(err)
 	}
 	if err := order(g); err != nil {
 		return fail(err)

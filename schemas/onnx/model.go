@@ -20,7 +20,6 @@ const (
 func (d *decoder) decodeModel(m *Model, file span) error {
 	p := &pb.ModelProto{}
 	var main *span
-	var functions []span
 	err := d.message(file, 1, p, map[protowire.Number]func(span) error{
 		7: func(s span) error {
 			if main != nil {
@@ -29,9 +28,9 @@ func (d *decoder) decodeModel(m *Model, file span) error {
 			main = &s
 			return nil
 		},
-		20: skip, // training
-		25: func(s span) error { functions = append(functions, s); return d.take(32) },
-		26: skip, // other runtimes' devices
+		20:            skip, // training
+		modelFunction: skip,
+		26:            skip, // other runtimes' devices
 	})
 	if err != nil {
 		return err
@@ -60,7 +59,7 @@ func (d *decoder) decodeModel(m *Model, file span) error {
 	if len(m.Opsets) == 0 {
 		return malformed("byte %d: the file ends and imported no operator set; opsets 1 to %d of ai.onnx have support", end, maxOpset)
 	}
-	if err := d.readFunctions(functions); err != nil {
+	if err := d.readFunctions(file); err != nil {
 		return err
 	}
 	top, err := d.graph(*main, &scope{opsets: m.Opsets}, 2)

@@ -11,19 +11,30 @@ import (
 // attributes are not looked up yet.
 type parsedNode struct {
 	*graph.Node
+	at       span
 	inputs   []string
-	attrs    []span
+	attrs    int
 	overload string
 }
 
-// nodes decodes the nodes of a graph or function into s.g: first what they
-// define, then what they read, since they may stand in any order.
-func (d *decoder) nodes(s *scope, list []span, depth int) error {
-	parsed := make([]parsedNode, len(list))
-	for i, at := range list {
-		if err := d.parseNode(s, at, &parsed[i], depth); err != nil {
-			return err
+const nodeAttribute = 5 // the field of a NodeProto's attributes
+
+// nodes decodes the n nodes in field num of the graph or function at into s.g:
+// first what they define, then what they read, since they may stand in any order.
+func (d *decoder) nodes(s *scope, at span, num protowire.Number, n, depth int) error {
+	if err := d.take(96 * int64(n)); err != nil {
+		return err
+	}
+	parsed := make([]parsedNode, 0, n)
+	err := at.each("nodes", func(f field) error {
+		if f.num != num {
+			return nil
 		}
+		parsed = append(parsed, parsedNode{at: f.span})
+		return d.parseNode(s, &parsed[len(parsed)-1], depth)
+	})
+	if err != nil {
+		return err
 	}
 	for i := range parsed {
 		p := &parsed[i]
@@ -34,13 +45,13 @@ func (d *decoder) nodes(s *scope, list []span, depth int) error {
 	return nil
 }
 
-func (d *decoder) parseNode(s *scope, at span, p *parsedNode, depth int) error {
-	if err := d.one("nodes", &d.nodeCount, d.o.MaxNodes, 320); err != nil {
+func (d *decoder) parseNode(s *scope, p *parsedNode, depth int) error {
+	if err := d.one("nodes", &d.nodeCount, d.o.MaxNodes, 240); err != nil {
 		return err
 	}
 	m := &pb.NodeProto{}
-	err := d.message(at, depth, m, map[protowire.Number]func(span) error{
-		5: func(s span) error { p.attrs = append(p.attrs, s); return d.take(32) },
+	err := d.message(p.at, depth, m, map[protowire.Number]func(span) error{
+		nodeAttribute: count(&p.attrs, d.o.MaxAttrs-d.attrs, "attributes"),
 	})
 	if err != nil {
 		return err
@@ -59,15 +70,12 @@ func (d *decoder) parseNode(s *scope, at span, p *parsedNode, depth int) error {
 		}
 	}
 	if n.Op == "" {
-		return malformed("byte %d: node %s has no operator", at.at, quote(n.Name))
+		return malformed("byte %d: node %s has no operator", p.at.at, quote(n.Name))
 	}
 	if n.Meta, err = d.meta(m.GetMetadataProps()); err != nil {
 		return within(err, "%s", describe(n))
 	}
-	n.Path, n.Target, n.Cause = pull(n.Meta, metaPath), pull(n.Meta, metaTarget), pull(n.Meta, metaCause)
-	if len(n.Meta) == 0 {
-		n.Meta = nil
-	}
+	d.readNode(n)
 	if err := d.take(16 * int64(len(m.GetInput())+len(m.GetOutput()))); err != nil {
 		return err
 	}
@@ -102,16 +110,8 @@ func (d *decoder) finishNode(s *scope, p *parsedNode, depth int) error {
 		}
 		n.Inputs[i] = v
 	}
-	seen := make(map[string]bool, len(p.attrs))
-	for _, at := range p.attrs {
-		name, err := d.attribute(s, n, at, depth+1)
-		if err != nil {
-			return err
-		}
-		if seen[name] {
-			return malformed("attribute %s is given twice", quote(name))
-		}
-		seen[name] = true
+	if err := d.attributes(s, p, depth); err != nil {
+		return err
 	}
 	if f := d.functions[functionKey{n.Domain, n.Op, p.overload}]; f != nil && n.Domain != "mnnconv" {
 		return d.inline(s, n, f)
@@ -126,6 +126,31 @@ func (d *decoder) finishNode(s *scope, p *parsedNode, depth int) error {
 	}
 	s.g.Append(n)
 	return nil
+}
+
+func (d *decoder) attributes(s *scope, p *parsedNode, depth int) error {
+	if p.attrs == 0 {
+		return nil
+	}
+	if err := d.take(96 * int64(p.attrs)); err != nil {
+		return err
+	}
+	p.Attrs = make([]graph.Attr, 0, p.attrs)
+	seen := make(map[string]bool, p.attrs)
+	return p.at.each("NodeProto", func(f field) error {
+		if f.num != nodeAttribute {
+			return nil
+		}
+		name, err := d.attribute(s, p.Node, f.span, depth+1)
+		if err != nil {
+			return err
+		}
+		if seen[name] {
+			return malformed("attribute %s is given twice", quote(name))
+		}
+		seen[name] = true
+		return nil
+	})
 }
 
 // meta converts metadata properties; none give nil.

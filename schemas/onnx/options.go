@@ -9,6 +9,10 @@ type Options struct {
 	// AllowLinks names folders, such as a model cache, beneath which symbolic
 	// and hard links to external data may lead. Without it links are refused.
 	AllowLinks []string
+	// Annotations reads what SaveOptions.Annotate wrote: placement, paths, states,
+	// and extents as dims. Only for files that mnnconv wrote; without it, what
+	// files call their extents are hints.
+	Annotations bool
 
 	MaxFile       int64 // bytes of the model file; 2 GiB - 1
 	MaxDepth      int   // nesting of messages; 100

@@ -22,6 +22,11 @@ type SaveOptions struct {
 	Align int64
 	// Data, instead of External, is a data file that the caller writes.
 	Data *Data
+	// Annotate keeps, in metadata, what ONNX has no field for: canonical paths,
+	// placement, spaces, states and exporters' names; and writes extents as dims
+	// where otherwise import's own symbols become the exporter's names again.
+	// Options.Annotations reads it back.
+	Annotate bool
 	// Functions are written into the model for runtimes that lack the operator.
 	Functions []Function
 }

@@ -63,11 +63,9 @@ func (d *decoder) define(s *scope, name string, by *graph.Node, kind string) (*g
 		if v.Type, v.Hints, err = d.typeOf(info.GetType(), d.stemOf(v.Name)); err != nil {
 			return nil, within(err, "value %s", quote(name))
 		}
-		meta, err := d.meta(info.GetMetadataProps())
-		if err != nil {
+		if err := d.readValue(v, info); err != nil {
 			return nil, within(err, "value %s", quote(name))
 		}
-		v.From, v.Type.Space = meta[metaFrom], graph.Space(meta[metaSpace])
 	}
 	s.names[name] = v
 	return v, nil

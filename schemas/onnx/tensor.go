@@ -97,7 +97,7 @@ func (d *decoder) tensorFields(s span) (*tensorFields, error) {
 			if len(f.b) == 0 && f.num != tensorStringData {
 				continue
 			}
-			if err := d.take(96); err != nil {
+			if err := d.take(2 * 96); err != nil {
 				return nil, err
 			}
 			if p.typed == nil {
@@ -119,7 +119,7 @@ func (d *decoder) tensorFields(s span) (*tensorFields, error) {
 				d.part -= int64(len(f.b))
 			}
 		case tensorExternalData:
-			if err := d.take(64); err != nil {
+			if err := d.take(2 * spanSize); err != nil {
 				return nil, err
 			}
 			p.external = append(p.external, f.span)

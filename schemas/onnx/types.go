@@ -71,11 +71,19 @@ func (d *decoder) shapeOf(p *pb.TensorShapeProto, stem func() string) (graph.Sha
 			shape[i] = graph.Const(v.DimValue)
 			continue
 		}
-		shape[i] = graph.Sym(fmt.Sprintf("%s.%d", stem(), i))
-		if hint := dim.GetDimParam(); hint != "" {
-			if err := d.name(hint); err != nil {
+		hint := dim.GetDimParam()
+		if err := d.name(hint); err != nil {
+			return nil, nil, err
+		}
+		if d.o.Annotations {
+			var err error
+			if shape[i], err = d.readDim(hint); err != nil {
 				return nil, nil, err
 			}
+			continue
+		}
+		shape[i] = graph.Sym(fmt.Sprintf("%s.%d", stem(), i))
+		if hint != "" {
 			if hints == nil {
 				hints = make([]string, len(dims))
 			}

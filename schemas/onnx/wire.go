@@ -12,6 +12,8 @@ type span struct {
 	at int
 }
 
+const spanSize = 32 // bytes of memory
+
 // field is one field of a message.
 type field struct {
 	num   protowire.Number
@@ -61,58 +63,81 @@ func (s span) next(what string) (field, span, error) {
 }
 
 // message decodes s into m with the generated code, except the fields of the
-// numbers in hold, which are handed over in file order before. Everything is
+// numbers in hold, which are handed over first, in file order. Everything is
 // checked and its memory counted before anything is decoded.
 func (d *decoder) message(s span, depth int, m proto.Message, hold map[protowire.Number]func(span) error) error {
 	desc := m.ProtoReflect().Descriptor()
+	what := string(desc.Name())
 	if depth > d.o.MaxDepth {
-		return limited("byte %d: %s: messages nested more than %d deep", s.at, desc.Name(), d.o.MaxDepth)
+		return limited("byte %d: %s: messages nested more than %d deep", s.at, what, d.o.MaxDepth)
 	}
 	var cost int64
-	var segments [][]byte // runs of fields that are not held
-	start, rest := s, s
-	for len(rest.b) > 0 {
-		f, after, err := rest.next(string(desc.Name()))
+	err := s.each(what, func(f field) error {
+		take, held := hold[f.num]
+		if !held {
+			n, err := d.scanField(f, desc, depth)
+			cost += n
+			return err
+		}
+		if f.typ != protowire.BytesType {
+			return malformed("byte %d: %s, field %d has wire type %d", f.tag, what, f.num, f.typ)
+		}
+		return take(f.span)
+	})
+	if err == nil {
+		err = d.room(cost)
+	}
+	if err != nil {
+		return err
+	}
+	merge := func(b []byte) error {
+		if len(b) == 0 {
+			return nil
+		}
+		o := proto.UnmarshalOptions{Merge: true, AllowPartial: true, DiscardUnknown: true, RecursionLimit: d.o.MaxDepth + 1}
+		if err := o.Unmarshal(b, m); err != nil {
+			return malformed("byte %d: %s: %w", s.at, what, err)
+		}
+		return nil
+	}
+	start := 0 // of a run of fields that are not held
+	err = s.each(what, func(f field) error {
+		if _, held := hold[f.num]; !held {
+			return nil
+		}
+		run := s.b[start : f.tag-s.at]
+		start = f.at - s.at + len(f.b)
+		return merge(run)
+	})
+	if err != nil {
+		return err
+	}
+	return merge(s.b[start:])
+}
+
+// each calls f for every field of the message s; what names the message.
+func (s span) each(what string, f func(field) error) error {
+	for rest := s; len(rest.b) > 0; {
+		next, after, err := rest.next(what)
+		if err == nil {
+			err = f(next)
+		}
 		if err != nil {
 			return err
 		}
-		if take, ok := hold[f.num]; ok {
-			if f.typ != protowire.BytesType {
-				return malformed("byte %d: %s, field %d has wire type %d", f.tag, desc.Name(), f.num, f.typ)
-			}
-			if n := len(start.b) - len(rest.b); n > 0 {
-				segments = append(segments, start.b[:n])
-				cost += 32
-			}
-			if err := d.room(cost); err != nil {
-				return err
-			}
-			start = after
-			if err := take(f.span); err != nil {
-				return err
-			}
-		} else {
-			n, err := d.scanField(f, desc, depth)
-			if err != nil {
-				return err
-			}
-			cost += n
-		}
 		rest = after
 	}
-	if len(start.b) > 0 {
-		segments = append(segments, start.b)
-	}
-	if err := d.room(cost); err != nil {
-		return err
-	}
-	for _, b := range segments {
-		o := proto.UnmarshalOptions{Merge: true, AllowPartial: true, DiscardUnknown: true, RecursionLimit: d.o.MaxDepth + 1}
-		if err := o.Unmarshal(b, m); err != nil {
-			return malformed("byte %d: %s: %w", s.at, desc.Name(), err)
-		}
-	}
 	return nil
+}
+
+// count returns a function that counts the fields handed to it, up to a limit.
+func count(n *int, limit int, what string) func(span) error {
+	return func(s span) error {
+		if *n++; *n > limit {
+			return limited("byte %d: more than %d %s", s.at, limit, what)
+		}
+		return nil
+	}
 }
 
 // scanField checks a field that the generated code is about to decode, and
@@ -133,17 +158,13 @@ func (d *decoder) scanField(f field, desc protoreflect.MessageDescriptor, depth 
 			return 0, limited("byte %d: %s: messages nested more than %d deep", f.tag, sub.Name(), d.o.MaxDepth)
 		}
 		cost := 64 + 24*int64(sub.Fields().Len())
-		for rest := f.span; len(rest.b) > 0; {
-			g, after, err := rest.next(string(sub.Name()))
-			if err != nil {
-				return 0, err
-			}
+		err := f.each(string(sub.Name()), func(g field) error {
 			n, err := d.scanField(g, sub, depth+1)
-			if err != nil {
-				return 0, err
-			}
 			cost += n
-			rest = after
+			return err
+		})
+		if err != nil {
+			return 0, err
 		}
 		return cost, nil
 	case protoreflect.StringKind, protoreflect.BytesKind:
