@@ -236,6 +236,11 @@ func TestDimSymbolsAreNoArithmetic(t *testing.T) {
 	if name, scale, rest, ok := Sym("past + 1").Mul(Const(3)).Sub(Const(2)).Linear(); name != "past + 1" || scale != 3 || rest != -2 || !ok {
 		t.Errorf("got %q, %d, %d, %v", name, scale, rest, ok)
 	}
+	for _, d := range []Dim{Const(3), Sym("n").Mul(Sym("n")), Sym("n").Add(Sym("m")), Sym("n").Mul(Const(-1)), Sym("n").Mod(Const(2))} {
+		if _, _, _, ok := d.Linear(); ok {
+			t.Errorf("%s is linear", d)
+		}
+	}
 	set := map[string]bool{}
 	Sym("a b").Div(Sym("c")).Symbols(set)
 	if len(set) != 2 || !set["a b"] || !set["c"] {

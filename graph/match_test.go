@@ -88,6 +88,8 @@ func TestMatch(t *testing.T) {
 		{"vector", ScalarOf("s"), e.g.NewConst("vec", Floats([]float32{1, 2})), nil},
 		{"string", ScalarOf("s"), e.g.NewConst("str", &Tensor{DType: String, Strings: []string{"1"}}), nil},
 		{"rounded literal", Literal(0.1), half, map[string]*Value{}},
+		{"bfloat16 literal", Literal(0.1), e.g.NewConst("bf16", &Tensor{DType: BFloat16, Data: []byte{0xcd, 0x3d}}), map[string]*Value{}},
+		{"no number", Literal(0), e.g.NewConst("complex", &Tensor{DType: Complex64, Data: make([]byte, 8)}), nil},
 		{"other literal", Literal(0.2), half, nil},
 		{"weight not read", Literal(1), e.g.NewConst("file", &Tensor{DType: Float32, Source: &Range{"f", 0, 4}}), nil},
 		{"equal constants", Op("Add", Op("Mul", Any("x"), ConstOf("c")), ConstOf("c")), e.op("Add", e.op("Mul", x, e.num(3)), e.num(3)), map[string]*Value{"x": x}},
@@ -106,6 +108,40 @@ func TestMatch(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestSameConstants: a name stands for equal constants, and for nothing that is
+// not known to be equal.
+func TestSameConstants(t *testing.T) {
+	e := expr{New("constants")}
+	p := Op("Add", ConstOf("c"), ConstOf("c"))
+	file := func(offset int64) *Tensor {
+		return &Tensor{DType: Float32, Shape: []int64{1}, Source: &Range{"weights", offset, 4}}
+	}
+	seq := func(x float32) *Tensor { return &Tensor{Kind: SequenceKind, Elems: []*Tensor{Floats([]float32{x})}} }
+	one := Floats([]float32{1})
+	for _, k := range []struct {
+		name string
+		a, b *Tensor
+		want bool
+	}{
+		{"one tensor", one, one, true},
+		{"equal", one, Floats([]float32{1}), true},
+		{"other number", one, Floats([]float32{2}), false},
+		{"other shape", one, Floats([]float32{1}, 1, 1), false},
+		{"other dtype", one, FromSlice(Uint32, []uint32{0x3f800000}), false},
+		{"one range", file(0), file(0), true},
+		{"other range", file(0), file(4), false},
+		{"read and not read", one, file(0), false},
+		{"strings", &Tensor{DType: String, Strings: []string{"a"}}, &Tensor{DType: String, Strings: []string{"b"}}, false},
+		{"sequences", seq(1), seq(1), true},
+		{"other sequence", seq(1), seq(2), false},
+	} {
+		v := e.op("Add", e.g.NewConst(k.name+" a", k.a), e.g.NewConst(k.name+" b", k.b))
+		if _, got := p.Match(v); got != k.want {
+			t.Errorf("%s: got %v", k.name, got)
+		}
 	}
 }
 

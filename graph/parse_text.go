@@ -2,6 +2,7 @@ package graph
 
 import (
 	"encoding/hex"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -71,13 +72,16 @@ func (p *parser) element(t *Tensor) {
 	case Float32, Float16, BFloat16, Float64:
 		var f float64
 		f, err = strconv.ParseFloat(s, max(bits, 32))
-		one := Tensor{DType: t.DType, Shape: []int64{1}, Data: make([]byte, bits/8)}
-		if bits == 64 {
-			View[float64](&one)[0] = f
-		} else {
-			one.SetFloat32s([]float32{float32(f)})
+		switch t.DType {
+		case Float32:
+			u = uint64(math.Float32bits(float32(f)))
+		case Float16:
+			u = uint64(F32ToF16(float32(f)))
+		case BFloat16:
+			u = uint64(F32ToBF16(float32(f)))
+		default:
+			u = math.Float64bits(f)
 		}
-		t.Data = append(t.Data, one.Data...)
 	case Int8, Int16, Int32, Int64:
 		var i int64
 		i, err = strconv.ParseInt(s, 10, bits)
@@ -90,15 +94,13 @@ func (p *parser) element(t *Tensor) {
 		var b []byte
 		b, err = hex.DecodeString(s)
 		t.Data = append(t.Data, b...)
-		bits = 0
+		bits = 0 // all there
 	}
 	if err != nil {
 		p.fail("%q is no element of a %s tensor", s, t.DType)
 	}
-	if !t.DType.IsFloat() {
-		for i := 0; i < bits; i += 8 {
-			t.Data = append(t.Data, byte(u>>i))
-		}
+	for i := 0; i < bits; i += 8 {
+		t.Data = append(t.Data, byte(u>>i))
 	}
 }
 

@@ -1,7 +1,6 @@
 package graph
 
 import (
-	"bufio"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -10,7 +9,10 @@ import (
 	"strings"
 )
 
-// The text form, for people, for messages and for the fixtures of tests:
+// inlineElements is how many elements a constant may have to be written whole.
+const inlineElements = 32
+
+// Text returns the text form of g, for people and for the fixtures of tests:
 //
 //	graph "attention" {
 //	  input %x: float32[batch, 4*n]@cpu
@@ -52,37 +54,29 @@ import (
 // Not shown: exporters' value names and hints, causes, metadata, documentation.
 // Larger constants without a file are cut short and show a hash; [ParseText]
 // refuses those.
-
-// inlineElements is how many elements a constant may have to be written whole.
-const inlineElements = 32
-
-// Text returns the text form of g.
 func Text(g *Graph) string {
-	var b strings.Builder
-	_ = WriteText(&b, g) // a Builder does not fail
-	return b.String()
-}
-
-// WriteText writes the text form of g. The error is that of w.
-func WriteText(w io.Writer, g *Graph) error {
-	p := &printer{w: bufio.NewWriter(w)}
+	p := &printer{}
 	p.graph(g, nil, 1)
-	p.w.WriteByte('\n')
-	return p.w.Flush()
+	return p.w.String() + "\n"
 }
 
-// printer writes lines; bufio keeps the first error for the end.
-type printer struct{ w *bufio.Writer }
+// WriteText writes the text form of g; see [Text]. The error is that of w.
+func WriteText(w io.Writer, g *Graph) error {
+	_, err := io.WriteString(w, Text(g))
+	return err
+}
+
+type printer struct{ w strings.Builder }
 
 func (p *printer) line(indent int, format string, args ...any) {
 	p.w.WriteString(strings.Repeat("  ", indent))
-	fmt.Fprintf(p.w, format, args...)
+	fmt.Fprintf(&p.w, format, args...)
 	p.w.WriteByte('\n')
 }
 
 // graph writes a graph whose closing brace is indented one less than its lines.
 func (p *printer) graph(g *Graph, outer []*Value, indent int) {
-	fmt.Fprintf(p.w, "graph %q {\n", g.Name)
+	fmt.Fprintf(&p.w, "graph %q {\n", g.Name)
 	for _, v := range g.Inputs {
 		p.line(indent, "input %s: %s", ref(v), v.Type)
 	}
@@ -281,7 +275,7 @@ func hashText(t *Tensor) string {
 	h := sha256.New()
 	h.Write(t.Data)
 	for _, s := range t.Strings {
-		fmt.Fprintf(h, "%q", s)
+		h.Write([]byte(strconv.Quote(s)))
 	}
 	return "sha256:" + hex.EncodeToString(h.Sum(nil)[:8])
 }

@@ -28,12 +28,11 @@ const copyDomain, copyOp = "mnnconv", "Copy"
 //     state uses;
 //   - once any value has a space the graph counts as placed: graph inputs and
 //     outputs live in Host (those of a body in the space of its node), except that
-//     the two of a state share any one space; each node
-//     reads and writes only values in the space that its Target names, and only
-//     mnnconv.Copy, with one input and one output of equal type, crosses from
-//     one space to another. Constants are uploaded where they are read and
-//     belong to no space. A body of which no value has a space runs where its
-//     node does.
+//     the two of a state share any one space; each node reads and writes only
+//     values in the space that its Target names; only mnnconv.Copy, with one input
+//     and one output of equal type, crosses from one space to another. Constants
+//     are uploaded where they are read and belong to no space. A body of which no
+//     value has a space runs where its node does.
 func Verify(g *Graph) error {
 	if g == nil {
 		return fmt.Errorf("%w: there is none", ErrInvalid)

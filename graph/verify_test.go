@@ -174,6 +174,8 @@ func TestVerifyRefuses(t *testing.T) {
 			[]string{`constant "w" is declared float16[2, 2], its data is float32[2, 2]`}},
 		{"constant's shape", chain, func(g *Graph) { node(g, 1).Inputs[1].Type = TensorOf(Float32, 4) }, ErrType,
 			[]string{`constant "w" is declared float32[4], its data is float32[2, 2]`}},
+		{"constant's kind", chain, func(g *Graph) { node(g, 1).Inputs[1].Type = Type{Kind: OptionalKind} }, ErrType,
+			[]string{`constant "w" is declared optional, its data is float32[2, 2]`}},
 		{"constant's size", chain, func(g *Graph) { w := node(g, 1).Inputs[1].Const; w.Data = w.Data[:15] }, ErrType,
 			[]string{`constant "w" is float32[2, 2], which does not go with 15 bytes and 0 strings of data`}},
 		{"weight's size", chain, func(g *Graph) {
@@ -216,6 +218,8 @@ func TestVerifyRefuses(t *testing.T) {
 		{"outer not visible", loop, func(g *Graph) { branch(g).Outer[0] = out(g, 2) }, ErrInvalid,
 			[]string{`node "chosen" (If) reads value "chosen" before node "chosen" (If) defines it`}},
 		{"too few outer", loop, func(g *Graph) { branch(g).Outer = branch(g).Outer[:1] }, ErrInvalid, []string{`is given 1 values for its 2 captures`}},
+		{"nil capture", loop, func(g *Graph) { branch(g).Graph.Captures = append(branch(g).Graph.Captures, nil) }, ErrInvalid,
+			[]string{`is given 2 values for its 3 captures`, `graph capture 2 is nil`}},
 		{"nil outer", loop, func(g *Graph) { branch(g).Outer[0] = nil }, ErrInvalid, []string{`is given nil for its capture 0`}},
 		{"capture's dtype", loop, func(g *Graph) { branch(g).Graph.Captures[0].Type.DType = Int64 }, ErrType,
 			[]string{`takes float32[n, 2] value "y" for capture "y", which is int64[n, 2]`}},
