@@ -17,6 +17,7 @@ func simplify(c *context) error {
 	for range 8 {
 		changed := c.fold()
 		changed = c.staticShapes() || changed
+		changed = c.reshapes() || changed
 		changed = c.noops() || changed
 		moved, err := c.transposes()
 		if err != nil {
@@ -129,6 +130,29 @@ func (c *context) staticShapes() bool {
 			continue
 		}
 		n.Inputs[1] = c.g.NewConst(c.name(n.Inputs[1].Name+".static"), graph.Ints(target))
+		n.SetAttr("allowzero", 0)
+		changed = true
+	}
+	return changed
+}
+
+// reshapes lets a Reshape of a Reshape read the first one's input.
+func (c *context) reshapes() bool {
+	changed := false
+	for _, n := range c.g.Nodes {
+		if !n.Is("Reshape") {
+			continue
+		}
+		inner := n.Inputs[0].Def
+		if !inner.Is("Reshape") && !inner.Is("Unsqueeze") && !inner.Is("Squeeze") && !inner.Is("Flatten") {
+			continue
+		}
+		src := inner.Inputs[0]
+		target, ok := staticTarget(src.Type.Shape, n.Outputs[0].Type.Shape)
+		if !ok || src.Type.Kind != graph.TensorKind {
+			continue
+		}
+		n.Inputs = []*graph.Value{src, c.g.NewConst(c.name(n.Outputs[0].Name+".shape"), graph.Ints(target))}
 		n.SetAttr("allowzero", 0)
 		changed = true
 	}

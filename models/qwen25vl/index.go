@@ -116,7 +116,16 @@ var meanings = []meaning{
 	{"cu_window_seqlens", func(ix *Indexes) []int64 { return ix.CuWindow }},
 	{"patch_positions", func(ix *Indexes) []int64 { return ix.Positions }},
 	{"windowed_patch_positions", func(ix *Indexes) []int64 { return ix.WindowedPlace }},
+	{"axis_positions", func(ix *Indexes) []int64 { return counting(max(ix.Grid.H, ix.Grid.W)) }},
 	{"patch_positions_by_axis", func(ix *Indexes) []int64 { return byAxis(ix.Positions) }},
+}
+
+func counting(n int64) []int64 {
+	v := make([]int64, n)
+	for i := range v {
+		v[i] = int64(i)
+	}
+	return v
 }
 
 // byAxis turns [patches, 2] into [2, patches].

@@ -59,11 +59,11 @@ func name(g *graph.Graph, stage, layers string, isAttention func(*graph.Node) bo
 		layer := (norms - 1) / 2
 		switch {
 		case norms == 0:
-			n.Path = stage + ".stem." + strings.ToLower(n.Op)
+			n.Path = stage + ".stem." + act(n, feeds)
 		case layer >= total:
 			n.Path = stage + "." + tail
 			if !isNorm {
-				n.Path += "." + strings.ToLower(n.Op)
+				n.Path += "." + act(n, feeds)
 			}
 		default:
 			part := "mlp"
@@ -82,11 +82,32 @@ func name(g *graph.Graph, stage, layers string, isAttention func(*graph.Node) bo
 				n.Path = fmt.Sprintf("%s.%d.attn", layers, layer)
 				continue
 			case role == "":
-				role = strings.ToLower(n.Op)
+				role = act(n, feeds)
 			}
 			n.Path = fmt.Sprintf("%s.%d.%s.%s", layers, layer, part, role)
 		}
 	}
+}
+
+// act names what is no projection, norm or attention: a bias after its projection,
+// a residual sum, rope, or the operator itself.
+func act(n *graph.Node, role map[*graph.Node]string) string {
+	switch n.Op {
+	case "RotaryEmbedding":
+		return "rope"
+	case "TensorScatter":
+		return "cache"
+	case "Add":
+		for i, v := range n.Inputs {
+			if v.Const != nil && n.Inputs[1-i].Def != nil && role[n.Inputs[1-i].Def] != "" {
+				return role[n.Inputs[1-i].Def] + ".bias"
+			}
+		}
+		if n.Inputs[0].Const == nil && n.Inputs[1].Const == nil {
+			return "residual"
+		}
+	}
+	return strings.ToLower(n.Op)
 }
 
 // projections names matrix products by what they feed: q, k, v and qkv before an

@@ -234,6 +234,9 @@ func (e *encode) adoptMeanings(know *passes.Knowledge) {
 			taken[key] = v
 			v.From, v.Name = v.Name, key
 		}
+		if e.adoptTable(h) {
+			continue
+		}
 		for i := range know.Probes {
 			know.Probes[i].Inputs[v.Name] = h.Samples[i]
 			for axis, d := range v.Type.Shape {
@@ -245,6 +248,49 @@ func (e *encode) adoptMeanings(know *passes.Knowledge) {
 	}
 	e.graph.Replace(with)
 	e.graph.Inputs = slices.DeleteFunc(e.graph.Inputs, func(v *graph.Value) bool { return with[v] != nil })
+}
+
+// adoptTable recognises a hoisted table of angles, position times frequency for
+// every position up to the grid's larger side, and computes it in the graph from
+// the positions: nothing but integers is then left to fill.
+func (e *encode) adoptTable(h passes.Hoisted) bool {
+	v := h.Input
+	if v.Type.DType != graph.Float32 || len(v.Type.Shape) != 2 {
+		return false
+	}
+	width, ok := v.Type.Shape[1].Int()
+	if !ok || width == 0 {
+		return false
+	}
+	var freq []float32
+	for i, grid := range probeGrids {
+		t := h.Samples[i]
+		if t.Shape[0] != max(grid.H, grid.W) || t.Shape[0] < 2 {
+			return false
+		}
+		f := graph.View[float32](t)
+		if freq == nil {
+			freq = f[width : 2*width]
+		}
+		for k, x := range f {
+			if x != float32(int64(k)/width)*freq[int64(k)%width] {
+				return false
+			}
+		}
+	}
+	g := e.graph
+	length := graph.Sym("axis_positions.length")
+	in := g.NewInput("axis_positions", graph.TensorOf(graph.Int64, length, 1))
+	cast := g.NewNode("", "Cast", passes.Opset, []*graph.Value{in}, v.Name+".positions")
+	cast.SetAttr("to", int64(graph.Float32))
+	cast.Outputs[0].Type = graph.TensorOf(graph.Float32, length, 1)
+	k := g.NewConst(v.Name+".frequencies", graph.Floats(freq, 1, width))
+	mul := g.NewNode("", "Mul", passes.Opset, []*graph.Value{cast.Outputs[0], k}, v.Name+".angles")
+	mul.Outputs[0].Type = graph.TensorOf(graph.Float32, length, width)
+	g.Nodes = append([]*graph.Node{cast, mul}, g.Nodes...)
+	g.Replace(map[*graph.Value]*graph.Value{v: mul.Outputs[0]})
+	g.Inputs = slices.DeleteFunc(g.Inputs, func(x *graph.Value) bool { return x == v })
+	return true
 }
 
 // finish drops inputs nobody reads, brings the output to [rows, width], and says
@@ -287,8 +333,8 @@ func (e *encode) finish(p *visionPart) error {
 					}
 				}
 			}
-			if in.meaning == "" && (v.Name == "cu_seqlens" || v.Name == "cu_window_seqlens") {
-				in.meaning = v.Name // added by the segments pass
+			if in.meaning == "" && valuesOf(v.Name) != nil {
+				in.meaning = v.Name // added while raising
 			}
 		}
 		if in.meaning == "" || in.meaning == "masks" {
