@@ -1,0 +1,232 @@
+package runtime_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"mnnconv/graph"
+	"mnnconv/partition"
+	"mnnconv/runtime"
+	"mnnconv/runtime/cpu"
+	"mnnconv/runtime/sim"
+	"mnnconv/schemas/op"
+)
+
+// bench is a pair of backends with everything opened that the rules name.
+type bench struct {
+	targets []partition.Target
+	devices map[string]runtime.Device
+}
+
+func newBench(t *testing.T, names ...string) *bench {
+	t.Helper()
+	table := op.All()
+	b := &bench{devices: map[string]runtime.Device{}}
+	for _, name := range append([]string{"cpu"}, names...) {
+		var backend runtime.Backend = &cpu.Backend{Table: table, Threads: 2}
+		ordinal := 0
+		if strings.HasPrefix(name, "sim:") {
+			backend, ordinal = &sim.Backend{Table: table, Threads: 2}, int(name[4]-'0')
+		}
+		p, err := backend.Profile(ordinal)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := backend.Open(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := d.Close(); err != nil {
+				t.Errorf("closing %s: %v", name, err)
+			}
+		})
+		b.targets = append(b.targets, partition.Target{Profile: p, Lowerer: backend})
+		b.devices[name] = d
+	}
+	return b
+}
+
+// chain is y = Relu(x + 1) ∘ Neg, with one node a stage: stage.add, stage.neg,
+// stage.relu.
+func chain(t *testing.T) *graph.Graph {
+	t.Helper()
+	g := graph.New("chain")
+	x := g.NewInput("x", graph.TensorOf(graph.Float32, "n"))
+	one := g.NewConst("one", graph.Floats([]float32{1}))
+	add := g.NewNode("", "Add", 24, []*graph.Value{x, one}, "sum")
+	neg := g.NewNode("", "Neg", 24, []*graph.Value{add.Outputs[0]}, "minus")
+	relu := g.NewNode("", "Relu", 24, []*graph.Value{neg.Outputs[0]}, "y")
+	add.Path, neg.Path, relu.Path = "stage.add", "stage.neg", "stage.relu"
+	g.Append(add, neg, relu)
+	g.Outputs = []*graph.Value{relu.Outputs[0]}
+	if err := op.NewFacts(op.All()).Graph(g); err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+func build(t *testing.T, b *bench, g *graph.Graph, place string) *partition.Plan {
+	t.Helper()
+	rules, err := partition.ParseRules(place)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := partition.Build("graph", g, rules, b.targets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func run(t *testing.T, b *bench, p *partition.Plan, x ...float32) ([]float32, error) {
+	t.Helper()
+	e, err := runtime.NewExecutor(p, b.devices)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	s := e.NewSession(nil)
+	defer func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	outs, err := s.Run(context.Background(), []*graph.Tensor{graph.Floats(x)})
+	if err != nil {
+		return nil, err
+	}
+	return slices.Clone(graph.View[float32](outs[0])), nil
+}
+
+func TestPlacementsAgree(t *testing.T) {
+	for _, c := range []struct {
+		place              string
+		partitions, copies int
+	}{
+		{"", 1, 0},
+		{"sim:0", 1, 2},
+		{"stage.neg=sim:0", 3, 2},
+		{"stage.add=sim:0,stage.neg=sim:1", 3, 3},
+		{"stage.add=sim:0,stage.relu=sim:0", 3, 4},
+		{"/neg|relu/=sim:1", 2, 2},
+	} {
+		b := newBench(t, "sim:0", "sim:1")
+		p := build(t, b, chain(t), c.place)
+		if len(p.Partitions()) != c.partitions || len(p.Copies()) != c.copies {
+			t.Errorf("%q: %d partitions and %d copies, want %d and %d", c.place, len(p.Partitions()), len(p.Copies()), c.partitions, c.copies)
+		}
+		got, err := run(t, b, p, 1, -3, 0, -1.5)
+		if err != nil {
+			t.Fatalf("%q: %v", c.place, err)
+		}
+		if want := []float32{0, 2, 0, 0.5}; !slices.Equal(got, want) {
+			t.Errorf("%q: got %v, want %v", c.place, got, want)
+		}
+	}
+}
+
+// TestMissingCopy takes a Copy out of a plan: the verifier refuses it, and forced
+// past the verifier the device refuses the address. Both name the value and both
+// spaces.
+func TestMissingCopy(t *testing.T) {
+	b := newBench(t, "sim:0")
+	p := build(t, b, chain(t), "stage.neg=sim:0")
+	i := slices.IndexFunc(p.Steps, func(s partition.Step) bool { return s.Copy != nil && s.Copy.Inputs[0].Name == "sum" })
+	if i < 0 {
+		t.Fatal("no copy of sum in the plan")
+	}
+	dropped := p.Steps[i].Copy
+	p.Steps = slices.Delete(p.Steps, i, i+1)
+	p.Graph.Nodes = slices.DeleteFunc(p.Graph.Nodes, func(n *graph.Node) bool { return n == dropped })
+	p.Graph.Replace(map[*graph.Value]*graph.Value{dropped.Outputs[0]: dropped.Inputs[0]})
+	for _, part := range p.Partitions() {
+		for j, v := range part.Inputs {
+			if v == dropped.Outputs[0] {
+				part.Inputs[j] = dropped.Inputs[0]
+			}
+		}
+	}
+	names := func(err error) {
+		t.Helper()
+		for _, word := range []string{`"sum"`, "cpu", "sim:0"} {
+			if !strings.Contains(err.Error(), word) {
+				t.Errorf("%q is not named in %q", word, err)
+			}
+		}
+	}
+	err := p.Verify()
+	if !errors.Is(err, graph.ErrInvalid) {
+		t.Fatalf("verify: %v", err)
+	}
+	names(err)
+	_, err = run(t, b, p, 1, 2)
+	if !errors.Is(err, runtime.ErrAddress) {
+		t.Fatalf("run: %v", err)
+	}
+	names(err)
+}
+
+func TestUnknownDevice(t *testing.T) {
+	b := newBench(t)
+	rules, err := partition.ParseRules("stage.neg=sim:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = partition.Build("graph", chain(t), rules, b.targets)
+	if !errors.Is(err, partition.ErrPlacement) || !strings.Contains(err.Error(), "sim:0") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestShapesChange runs one session with several input sizes, empty ones too.
+func TestShapesChange(t *testing.T) {
+	b := newBench(t, "sim:0")
+	p := build(t, b, chain(t), "stage.neg=sim:0")
+	e, err := runtime.NewExecutor(p, b.devices)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	s := e.NewSession(nil)
+	defer s.Close()
+	for _, n := range []int{3, 1, 0, 5, 3, 2, 7, 3} {
+		x := make([]float32, n)
+		for i := range x {
+			x[i] = float32(-2 * i)
+		}
+		outs, err := s.Run(context.Background(), []*graph.Tensor{graph.Floats(x)})
+		if err != nil {
+			t.Fatalf("%d elements: %v", n, err)
+		}
+		for i, y := range graph.View[float32](outs[0]) {
+			if want := max(0, float32(2*i-1)); y != want {
+				t.Errorf("%d elements: y[%d] = %v, want %v", n, i, y, want)
+			}
+		}
+	}
+}
+
+func TestCancel(t *testing.T) {
+	b := newBench(t)
+	p := build(t, b, chain(t), "")
+	e, err := runtime.NewExecutor(p, b.devices)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	s := e.NewSession(nil)
+	defer s.Close()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := s.Run(ctx, []*graph.Tensor{graph.Floats([]float32{1})}); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
