@@ -66,7 +66,7 @@ func imports(opsets map[string]int64, n *graph.Node) error {
 		opsets[n.Domain] = int64(n.Version)
 		return nil
 	}
-	if have != int64(n.Version) {
+	if !ok || have != int64(n.Version) {
 		return unsupported("written for opset %d of %s, the model is saved at %d: raise the node first", n.Version, domainName(n.Domain), have)
 	}
 	return nil

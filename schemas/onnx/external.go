@@ -158,9 +158,13 @@ func (x *externalFiles) openFile(path string) (*os.File, int64, error) {
 	}
 	if n := linkCount(info); n > 1 {
 		f.Close()
-		return nil, 0, malformed("refused as a hard link: the file has %d names; copy it, or allow links beneath its folder", n)
+		return nil, 0, hardLink(n)
 	}
 	return f, info.Size(), nil
+}
+
+func hardLink(names uint64) error {
+	return malformed("refused as a hard link: the file has %d names; copy it, or allow links beneath its folder", names)
 }
 
 // openLinked follows links, and opens what they lead to if that is beneath the
@@ -173,6 +177,7 @@ func (x *externalFiles) openLinked(path string) (*os.File, int64, error) {
 	if real, err = filepath.Abs(real); err != nil {
 		return nil, 0, err
 	}
+	refusal := malformed("refused by containment: it leads to %s, which is beneath no folder where links are allowed", quote(real))
 	for i, dir := range append([]string{x.dir}, x.links...) {
 		base, err := filepath.EvalSymlinks(dir)
 		if err == nil {
@@ -194,13 +199,15 @@ func (x *externalFiles) openLinked(path string) (*os.File, int64, error) {
 		if err != nil {
 			return nil, 0, err
 		}
-		if i == 0 && linkCount(info) > 1 {
+		// The model's own folder allows hard links only if it is named, too.
+		if n := linkCount(info); i == 0 && n > 1 {
 			f.Close()
-			continue // the model's own folder allows hard links only if it is named
+			refusal = hardLink(n)
+			continue
 		}
 		return f, info.Size(), nil
 	}
-	return nil, 0, malformed("refused by containment: it leads to %s, which is beneath no folder where links are allowed", quote(real))
+	return nil, 0, refusal
 }
 
 // openIn opens a regular file beneath root, on a path without symbolic links.

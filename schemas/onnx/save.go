@@ -81,9 +81,10 @@ func checkModelSize(p *pieces) error {
 
 // Save writes the model to path, and its large weights to the file o.External
 // beside it. Each file is written under another name, synced and renamed, so that
-// a reader sees the old or the new one and never a part; on an error both stay as
-// they were. Between the two renames the old model is beside the new data: to
-// replace such a pair as one, save into a new folder and rename that.
+// a reader sees the old or the new one and never a part; an error before the
+// renames leaves both as they were. Between the two renames the old model is
+// beside the new data: to replace such a pair as one, save into a new folder and
+// rename that.
 func Save(path string, m *Model, o SaveOptions) (err error) {
 	dir, base := filepath.Split(path)
 	if dir == "" {
