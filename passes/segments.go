@@ -122,14 +122,32 @@ func (c *context) segmented(r *rewriter, n *graph.Node, q, k, v, cu *graph.Value
 // segmentLoop raises a Loop whose body attends within rows start to end of three
 // outer tensors [1, tokens, heads·width], with start and end neighbours in a
 // vector of boundaries, and appends the result to a tensor that grows.
+//
+// One loop's result feeds the next one's input, and a Loop hides its shape: they
+// are raised in turn, with inference between.
 func segmentLoop(c *context) error {
+	for {
+		before := c.report.Raised["SegmentedAttention"]
+		if err := c.segmentLoops(); err != nil {
+			return err
+		}
+		if c.report.Raised["SegmentedAttention"] == before {
+			return nil
+		}
+		if err := c.infer(); err != nil {
+			return err
+		}
+	}
+}
+
+func (c *context) segmentLoops() error {
 	r := c.rewriter()
 	for _, n := range c.g.Nodes {
 		if !n.Is("Loop") || len(n.Outputs) != 1 || n.Outputs[0] == nil {
 			continue
 		}
 		inner, q, k, v, cu := loopAttention(n)
-		if inner == nil {
+		if inner == nil || !q.Type.Shape.Ranked() || !k.Type.Shape.Ranked() || !v.Type.Shape.Ranked() {
 			continue
 		}
 		if ts, ok := c.eval(cu); ok {
@@ -143,11 +161,7 @@ func segmentLoop(c *context) error {
 		}
 		m := *inner // its attributes, at the loop's place
 		m.Name, m.Outputs = n.Name, n.Outputs
-		before := len(r.before[n])
 		c.segmentedAt(r, n, &m, q, k, v, cu)
-		if len(r.before[n]) == before {
-			c.note("%s: its attention could not be segmented", n.ID())
-		}
 	}
 	return r.apply()
 }
