@@ -172,7 +172,7 @@ func hardLink(names uint64) error {
 func (x *externalFiles) openLinked(path string) (*os.File, int64, error) {
 	real, err := filepath.EvalSymlinks(filepath.Join(x.dir, path))
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, refused(err)
 	}
 	if real, err = filepath.Abs(real); err != nil {
 		return nil, 0, err
@@ -248,9 +248,17 @@ func openIn(root *os.Root, path string) (*os.File, fs.FileInfo, error) {
 	return f, info, nil
 }
 
-// refused tells os.Root's refusal to leave the folder from other errors.
+// refused tells os.Root's refusal to leave the folder from other errors. The
+// path in them is the file's own word and is left out: callers show it quoted.
 func refused(err error) error {
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		err = path.Err
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return malformed("%w: copy the whole export, its data files too", err)
+	case errors.Is(err, fs.ErrPermission):
 		return err
 	}
 	return malformed("refused by containment: %w", err)

@@ -85,6 +85,7 @@ func TestExternalEntries(t *testing.T) {
 		parts   []string
 	}{
 		{"missing file", [][]string{{"location", "none.bin"}}, fs.ErrNotExist, []string{`"none.bin"`}},
+		{"missing file with a hostile name", [][]string{{"location", "n\x1bne"}}, fs.ErrNotExist, []string{`"n\x1bne"`}},
 		{"missing folder", [][]string{{"location", "none/w.bin"}}, fs.ErrNotExist, nil},
 		{"no location", [][]string{{"offset", "0"}}, ErrMalformed, []string{"no location"}},
 		{"empty file", [][]string{{"location", "empty.bin"}}, ErrMalformed, []string{"bytes 0 to 8 are needed, the file has 0"}},
@@ -110,15 +111,21 @@ func TestExternalEntries(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := write(t, filepath.Join(dir, "m.onnx"), externalModel(t, c.weights...))
-			m, err := Load(path, Options{})
-			if c.kind == nil {
-				if err != nil {
-					t.Fatal(err)
+			for _, o := range []Options{{}, {AllowLinks: []string{dir}}} {
+				m, err := Load(path, o)
+				if c.kind == nil {
+					if err != nil {
+						t.Fatal(err)
+					}
+					m.Close()
+					continue
 				}
-				m.Close()
-				return
+				refuses(t, err, c.kind, append(c.parts, path)...)
+				refuses(t, err, ErrMalformed)
+				if strings.Contains(err.Error(), "\x1b") {
+					t.Errorf("%q shows a name raw", err)
+				}
 			}
-			refuses(t, err, c.kind, append(c.parts, path)...)
 		})
 	}
 }
