@@ -20,8 +20,14 @@ type Geometry struct {
 	Window int64 // tokens per side of an attention window: 112 / 14 / 2 = 4
 }
 
+// maxExtent bounds a grid's extents, so that their product fits an int64.
+const maxExtent = 1 << 16
+
 // check refuses grids that the merge does not divide.
 func (m Geometry) check(g Grid) error {
+	if max(g.T, g.H, g.W) > maxExtent {
+		return fmt.Errorf("grid %d×%d×%d is larger than %d in an extent", g.T, g.H, g.W, maxExtent)
+	}
 	if g.T < 1 || g.H < m.Merge || g.W < m.Merge || g.H%m.Merge != 0 || g.W%m.Merge != 0 {
 		return fmt.Errorf("grid %d×%d×%d is not made of blocks of %d×%d patches", g.T, g.H, g.W, m.Merge, m.Merge)
 	}

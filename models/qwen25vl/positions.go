@@ -21,13 +21,15 @@ func positions3(tokens int, spans []span, merge int64, tokensPerSecond float64) 
 	for a := range pos {
 		pos[a] = make([]int64, 0, tokens)
 	}
+	current := int64(0)
 	text := func(to int) {
 		for len(pos[0]) < to {
 			for a := range pos {
-				pos[a] = append(pos[a], next)
+				pos[a] = append(pos[a], current)
 			}
-			next++
+			current++
 		}
+		next = max(next, current)
 	}
 	for _, s := range spans {
 		if s.start < len(pos[0]) || s.start > tokens {
@@ -35,22 +37,23 @@ func positions3(tokens int, spans []span, merge int64, tokensPerSecond float64) 
 		}
 		text(s.start)
 		h, w := s.grid.H/merge, s.grid.W/merge
-		base, top := next, next
+		base := current
 		for t := range s.grid.T {
 			step := t
 			if s.second > 0 {
 				step = int64(math.Floor(float64(t) * s.second * tokensPerSecond))
 			}
+			next = max(next, base+step+1)
 			for i := range h {
 				for j := range w {
 					pos[0] = append(pos[0], base+step)
 					pos[1] = append(pos[1], base+i)
 					pos[2] = append(pos[2], base+j)
-					top = max(top, base+step, base+i, base+j)
 				}
 			}
 		}
-		next = top + 1
+		current = base + max(h, w)
+		next = max(next, current)
 	}
 	if len(pos[0]) > tokens {
 		return pos, 0, fmt.Errorf("pictures need %d tokens, the prompt has %d", len(pos[0]), tokens)

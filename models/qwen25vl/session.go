@@ -133,15 +133,26 @@ type Prompt struct {
 	rowsAt    []int64       // token of each row
 }
 
+// turn is one question on its way to its answer.
+type turn struct {
+	set     models.Settings
+	sampler *generate.Sampler
+	begin   time.Time
+	stats   models.Stats
+}
+
+func (s *Session) newTurn(set models.Settings) (*turn, error) {
+	sampler, err := generate.NewSampler(set.Sampling, int(s.m.extend.vocabulary))
+	return &turn{set: set, sampler: sampler, begin: time.Now()}, err
+}
+
 // Ask answers one question, from an empty state.
 func (s *Session) Ask(ctx context.Context, q models.Question, set models.Settings) (*models.Answer, error) {
-	begin := time.Now()
-	sampler, err := generate.NewSampler(set.Sampling, int(s.m.extend.vocabulary))
+	t, err := s.newTurn(set)
 	if err != nil {
 		return nil, err
 	}
-	var st models.Stats
-	r, err := s.look(ctx, q.Media, &st)
+	r, err := s.look(ctx, q.Media, &t.stats)
 	if err != nil {
 		return nil, err
 	}
@@ -149,40 +160,45 @@ func (s *Session) Ask(ctx context.Context, q models.Question, set models.Setting
 	if err != nil {
 		return nil, err
 	}
+	return s.answer(ctx, p, t)
+}
+
+// answer generates what follows a prompt, from an empty state.
+func (s *Session) answer(ctx context.Context, p *Prompt, t *turn) (*models.Answer, error) {
 	if len(p.IDs) >= s.capacity {
 		return nil, fmt.Errorf("%w: it has %d tokens (%d of pictures), the context has room for %d: use fewer or smaller pictures (--max-pixels) or a larger -c",
-			ErrPrompt, len(p.IDs), st.ImageTokens, s.capacity)
+			ErrPrompt, len(p.IDs), t.stats.ImageTokens, s.capacity)
 	}
-	most := set.Most
+	most := t.set.Most
 	if most <= 0 || most > s.capacity-len(p.IDs) {
 		most = s.capacity - len(p.IDs)
 	}
-	st.PromptTokens = len(p.IDs)
+	t.stats.PromptTokens = len(p.IDs)
 	start := time.Now()
 	logits, err := s.Extend(ctx, p, 0)
 	if err != nil {
 		return nil, err
 	}
-	st.Prefill = time.Since(start)
+	t.stats.Prefill = time.Since(start)
 	a := &models.Answer{PromptTokens: len(p.IDs)}
 	history := append([]int32{}, p.IDs...)
 	stops := generate.Stops{IDs: s.m.Generate.EOS}
 	stream := s.m.Tokenizer.Stream(true)
 	say := func(text string) error {
 		a.Text += text
-		if text == "" || set.OnText == nil {
+		if text == "" || t.set.OnText == nil {
 			return nil
 		}
-		return set.OnText(text)
+		return t.set.OnText(text)
 	}
 	start = time.Now()
 	for i := 0; ; i++ {
-		id, err := sampler.Next(logits, history)
+		id, err := t.sampler.Next(logits, history)
 		if err != nil {
 			return nil, fmt.Errorf("token %d of the answer: %w", i+1, err)
 		}
 		if i == 0 {
-			st.FirstToken = time.Since(begin)
+			t.stats.FirstToken = time.Since(t.begin)
 		}
 		if stops.Has(id) {
 			break
@@ -202,9 +218,9 @@ func (s *Session) Ask(ctx context.Context, q models.Question, set models.Setting
 	if err := say(stream.Flush()); err != nil {
 		return nil, err
 	}
-	st.Decode = time.Since(start)
-	st.Tokens = len(a.Tokens)
-	a.Stats = st
+	t.stats.Decode = time.Since(start)
+	t.stats.Tokens = len(a.Tokens)
+	a.Stats = t.stats
 	return a, nil
 }
 

@@ -347,12 +347,15 @@ func (e *encode) finish(p *visionPart) error {
 
 // fill builds the inputs for one picture or video.
 func (e *encode) fill(pixels []float32, grid Grid) ([]*graph.Tensor, error) {
-	ix, err := NewIndexes(e.geometry, grid)
-	if err != nil {
+	if err := e.geometry.check(grid); err != nil {
 		return nil, err
 	}
 	if want := grid.Patches() * e.pixelRow; int64(len(pixels)) != want {
 		return nil, fmt.Errorf("grid %d×%d×%d needs %d pixel values, got %d", grid.T, grid.H, grid.W, want, len(pixels))
+	}
+	ix, err := NewIndexes(e.geometry, grid)
+	if err != nil {
+		return nil, err
 	}
 	env := graph.Env{"rows": int64(len(ix.WindowIndex))}
 	var hoisted []*graph.Tensor
