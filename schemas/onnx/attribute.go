@@ -15,8 +15,8 @@ func (d *decoder) attribute(s *scope, n *graph.Node, at span, depth int) (name s
 		return "", err
 	}
 	a := &pb.AttributeProto{}
-	held := attributeParts{}
-	if err := d.message(at, depth, a, held.hold(d)); err != nil {
+	parts := attributeParts{}
+	if err := d.message(at, depth, a, held{attributeHeld, func(num protowire.Number, s span) error { return parts.take(d, num, s) }}); err != nil {
 		return "", err
 	}
 	if name = a.GetName(); name == "" {
@@ -28,7 +28,7 @@ func (d *decoder) attribute(s *scope, n *graph.Node, at span, depth int) (name s
 	if a.GetRefAttrName() != "" {
 		err = d.reference(s, n, a)
 	} else {
-		err = d.attributeValue(s, n, a, &held, depth)
+		err = d.attributeValue(s, n, a, &parts, depth)
 	}
 	if err != nil {
 		return "", within(err, "attribute %s", quote(name))
@@ -44,15 +44,23 @@ type attributeParts struct {
 	sparse, graphs bool
 }
 
-func (p *attributeParts) hold(d *decoder) map[protowire.Number]func(span) error {
-	return map[protowire.Number]func(span) error{
-		5:  func(s span) error { p.tensor = &s; return nil },
-		6:  func(s span) error { p.body = &s; return nil },
-		10: func(s span) error { p.tensors = append(p.tensors, s); return d.take(2 * spanSize) }, // the list grows by copying
-		11: func(span) error { p.graphs = true; return nil },
-		22: func(span) error { p.sparse = true; return nil },
-		23: func(span) error { p.sparse = true; return nil },
+const attributeHeld = 1<<5 | 1<<6 | 1<<10 | 1<<11 | 1<<22 | 1<<23
+
+func (p *attributeParts) take(d *decoder, num protowire.Number, s span) error {
+	switch num {
+	case 5:
+		p.tensor = &s
+	case 6:
+		p.body = &s
+	case 10:
+		p.tensors = append(p.tensors, s)
+		return d.take(4 * spanSize) // the list grows by copying
+	case 11:
+		p.graphs = true
+	case 22, 23:
+		p.sparse = true
 	}
+	return nil
 }
 
 // reference puts the attribute of the call that a refers to into n.
@@ -115,8 +123,8 @@ func (p *attributeParts) kind(a *pb.AttributeProto) (pb.AttributeProto_Attribute
 	return kind, nil
 }
 
-func (d *decoder) attributeValue(s *scope, n *graph.Node, a *pb.AttributeProto, held *attributeParts, depth int) error {
-	kind, err := held.kind(a)
+func (d *decoder) attributeValue(s *scope, n *graph.Node, a *pb.AttributeProto, parts *attributeParts, depth int) error {
+	kind, err := parts.kind(a)
 	if err != nil {
 		return err
 	}
@@ -139,17 +147,17 @@ func (d *decoder) attributeValue(s *scope, n *graph.Node, a *pb.AttributeProto, 
 		}
 		value = list
 	case pb.AttributeProto_TENSOR:
-		if held.tensor == nil {
+		if parts.tensor == nil {
 			return malformed("is a TENSOR, but holds none")
 		}
-		_, t, err := d.tensor(*held.tensor)
+		_, t, err := d.tensor(*parts.tensor)
 		if err != nil {
 			return err
 		}
 		value = t
 	case pb.AttributeProto_TENSORS:
-		list := make([]*graph.Tensor, len(held.tensors))
-		for i, b := range held.tensors {
+		list := make([]*graph.Tensor, len(parts.tensors))
+		for i, b := range parts.tensors {
 			_, t, err := d.tensor(b)
 			if err != nil {
 				return err
@@ -164,10 +172,10 @@ func (d *decoder) attributeValue(s *scope, n *graph.Node, a *pb.AttributeProto, 
 		}
 		value = t
 	case pb.AttributeProto_GRAPH:
-		if held.body == nil {
+		if parts.body == nil {
 			return malformed("is a GRAPH, but holds none")
 		}
-		g, err := d.graph(*held.body, s, depth+1)
+		g, err := d.graph(*parts.body, s, depth+1)
 		if err != nil {
 			return err
 		}

@@ -49,7 +49,7 @@ func (d *decoder) externalData(t *graph.Tensor, entries []span, size int64) erro
 	seen := map[string]bool{}
 	for _, s := range entries {
 		e := &pb.StringStringEntryProto{}
-		if err := d.message(s, 4, e, nil); err != nil {
+		if err := d.message(s, 4, e, held{}); err != nil {
 			return err
 		}
 		key, value := e.GetKey(), e.GetValue()

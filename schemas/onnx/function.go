@@ -44,14 +44,9 @@ type call struct {
 	results map[string]*graph.Value // the outputs that the caller wants
 }
 
-// Fields of a FunctionProto, and its own in a ModelProto.
 const (
-	functionNode    = 7
-	functionDefault = 11
-	modelFunction   = 25
-)
-
-const (
+	functionNode    = 7  // field of a FunctionProto
+	functionDefault = 11 // likewise
 	functionDepth   = 2  // of a FunctionProto in the file
 	identityVersion = 13 // of the Identity that a function needs which imports no ai.onnx
 )
@@ -77,10 +72,12 @@ func (d *decoder) readFunctions(file span) error {
 func (d *decoder) function(at span) (*function, error) {
 	p := &pb.FunctionProto{}
 	f := &function{at: at, required: map[string]bool{}, defaults: map[string]span{}, types: map[string]*pb.ValueInfoProto{}}
-	err := d.message(at, functionDepth, p, map[protowire.Number]func(span) error{
-		functionNode:    count(&f.nodes, d.o.MaxNodes, "nodes"),
-		functionDefault: skip,
-	})
+	err := d.message(at, functionDepth, p, held{1<<functionNode | 1<<functionDefault, func(num protowire.Number, s span) error {
+		if num == functionDefault {
+			return nil
+		}
+		return counted(&f.nodes, d.o.MaxNodes, s, "nodes")
+	}})
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +104,7 @@ func (d *decoder) function(at span) (*function, error) {
 			return nil
 		}
 		a := &pb.AttributeProto{}
-		if err := d.message(field.span, functionDepth+1, a, holdNothing); err != nil {
+		if err := d.message(field.span, functionDepth+1, a, held{attributeHeld, skip}); err != nil {
 			return err
 		}
 		f.defaults[a.GetName()] = field.span
@@ -123,12 +120,7 @@ func (d *decoder) function(at span) (*function, error) {
 	return f, nil
 }
 
-// holdNothing drops the payloads of an attribute whose name alone is wanted.
-var holdNothing = map[protowire.Number]func(span) error{
-	5: skip, 6: skip, 10: skip, 11: skip, 22: skip, 23: skip,
-}
-
-func skip(span) error { return nil }
+func skip(protowire.Number, span) error { return nil }
 
 // inline puts the nodes of f in the place of n, a call of it.
 func (d *decoder) inline(s *scope, n *graph.Node, f *function) error {

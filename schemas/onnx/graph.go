@@ -7,7 +7,12 @@ import (
 	"mnnconv/schemas/onnx/internal/pb"
 )
 
-const graphNode = 1 // the field of a GraphProto's nodes
+// Fields of a GraphProto.
+const (
+	graphNode   = 1
+	graphWeight = 5
+	graphSparse = 15
+)
 
 // graph decodes a GraphProto. parent is the scope around a body; for the
 // outermost graph it holds only opset imports.
@@ -26,17 +31,17 @@ func (d *decoder) graph(at span, parent *scope, depth int) (*scope, error) {
 		t    *graph.Tensor
 	}
 	var weights []weight
-	err := d.message(at, depth, p, map[protowire.Number]func(span) error{
-		graphNode: count(&nodes, d.o.MaxNodes-d.nodeCount, "nodes"),
-		5: func(s span) error {
-			name, t, err := d.tensor(s)
-			weights = append(weights, weight{name, t})
-			return err
-		},
-		15: func(s span) error {
+	err := d.message(at, depth, p, held{1<<graphNode | 1<<graphWeight | 1<<graphSparse, func(num protowire.Number, s span) error {
+		switch num {
+		case graphNode:
+			return counted(&nodes, d.o.MaxNodes-d.nodeCount, s, "nodes")
+		case graphSparse:
 			return unsupported("byte %d: sparse initializers have no support: store the weight dense", s.at)
-		},
-	})
+		}
+		name, t, err := d.tensor(s)
+		weights = append(weights, weight{name, t})
+		return err
+	}})
 	if err != nil {
 		return nil, err
 	}

@@ -15,23 +15,30 @@ const (
 	maxOpset = 27
 )
 
+// Fields of a ModelProto; training and other runtimes' devices are skipped.
+const (
+	modelGraph    = 7
+	modelTraining = 20
+	modelFunction = 25
+	modelDevices  = 26
+	modelHeld     = 1<<modelGraph | 1<<modelTraining | 1<<modelFunction | 1<<modelDevices
+)
+
 // decodeModel decodes a ModelProto into m. The graph comes before the opset
 // imports in the file and is decoded after them.
 func (d *decoder) decodeModel(m *Model, file span) error {
 	p := &pb.ModelProto{}
 	var main *span
-	err := d.message(file, 1, p, map[protowire.Number]func(span) error{
-		7: func(s span) error {
-			if main != nil {
-				return malformed("byte %d: the model has two graphs", s.at)
-			}
-			main = &s
+	err := d.message(file, 1, p, held{modelHeld, func(num protowire.Number, s span) error {
+		if num != modelGraph {
 			return nil
-		},
-		20:            skip, // training
-		modelFunction: skip,
-		26:            skip, // other runtimes' devices
-	})
+		}
+		if main != nil {
+			return malformed("byte %d: the model has two graphs", s.at)
+		}
+		main = &s
+		return nil
+	}})
 	if err != nil {
 		return err
 	}

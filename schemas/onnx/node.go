@@ -50,9 +50,9 @@ func (d *decoder) parseNode(s *scope, p *parsedNode, depth int) error {
 		return err
 	}
 	m := &pb.NodeProto{}
-	err := d.message(p.at, depth, m, map[protowire.Number]func(span) error{
-		nodeAttribute: count(&p.attrs, d.o.MaxAttrs-d.attrs, "attributes"),
-	})
+	err := d.message(p.at, depth, m, held{1 << nodeAttribute, func(_ protowire.Number, s span) error {
+		return counted(&p.attrs, d.o.MaxAttrs-d.attrs, s, "attributes")
+	}})
 	if err != nil {
 		return err
 	}

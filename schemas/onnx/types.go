@@ -1,8 +1,8 @@
 package onnx
 
 import (
-	"fmt"
 	"math"
+	"strconv"
 	"strings"
 
 	"mnnconv/graph"
@@ -82,7 +82,7 @@ func (d *decoder) shapeOf(p *pb.TensorShapeProto, stem func() string) (graph.Sha
 			}
 			continue
 		}
-		shape[i] = graph.Sym(fmt.Sprintf("%s.%d", stem(), i))
+		shape[i] = graph.Sym(stem() + "." + strconv.Itoa(i))
 		if hint != "" {
 			if hints == nil {
 				hints = make([]string, len(dims))

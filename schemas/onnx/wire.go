@@ -62,10 +62,19 @@ func (s span) next(what string) (field, span, error) {
 	return f, span{rest.b[v:], rest.at + v}, nil
 }
 
-// message decodes s into m with the generated code, except the fields of the
-// numbers in hold, which are handed over first, in file order. Everything is
-// checked and its memory counted before anything is decoded.
-func (d *decoder) message(s span, depth int, m proto.Message, hold map[protowire.Number]func(span) error) error {
+// held are the fields of a message that the generated code does not decode:
+// those of nums are handed to take, in file order.
+type held struct {
+	nums uint32 // bit n: the field of number n
+	take func(protowire.Number, span) error
+}
+
+func (h held) has(n protowire.Number) bool { return n < 32 && h.nums>>n&1 != 0 }
+
+// message decodes s into m with the generated code, except the fields to hold,
+// which are handed over first. Everything is checked and its memory counted
+// before anything is decoded.
+func (d *decoder) message(s span, depth int, m proto.Message, hold held) error {
 	desc := m.ProtoReflect().Descriptor()
 	what := string(desc.Name())
 	if depth > d.o.MaxDepth {
@@ -73,8 +82,7 @@ func (d *decoder) message(s span, depth int, m proto.Message, hold map[protowire
 	}
 	var cost int64
 	err := s.each(what, func(f field) error {
-		take, held := hold[f.num]
-		if !held {
+		if !hold.has(f.num) {
 			n, err := d.scanField(f, desc, depth)
 			cost += n
 			return err
@@ -82,7 +90,7 @@ func (d *decoder) message(s span, depth int, m proto.Message, hold map[protowire
 		if f.typ != protowire.BytesType {
 			return malformed("byte %d: %s, field %d has wire type %d", f.tag, what, f.num, f.typ)
 		}
-		return take(f.span)
+		return hold.take(f.num, f.span)
 	})
 	if err == nil {
 		err = d.room(cost)
@@ -102,7 +110,7 @@ func (d *decoder) message(s span, depth int, m proto.Message, hold map[protowire
 	}
 	start := 0 // of a run of fields that are not held
 	err = s.each(what, func(f field) error {
-		if _, held := hold[f.num]; !held {
+		if !hold.has(f.num) {
 			return nil
 		}
 		run := s.b[start : f.tag-s.at]
@@ -130,14 +138,12 @@ func (s span) each(what string, f func(field) error) error {
 	return nil
 }
 
-// count returns a function that counts the fields handed to it, up to a limit.
-func count(n *int, limit int, what string) func(span) error {
-	return func(s span) error {
-		if *n++; *n > limit {
-			return limited("byte %d: more than %d %s", s.at, limit, what)
-		}
-		return nil
+// counted counts a field, up to a limit.
+func counted(n *int, limit int, s span, what string) error {
+	if *n++; *n > limit {
+		return limited("byte %d: more than %d %s", s.at, limit, what)
 	}
+	return nil
 }
 
 // scanField checks a field that the generated code is about to decode, and

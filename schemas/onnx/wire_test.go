@@ -164,6 +164,7 @@ func TestSizes(t *testing.T) {
 		{"small nodes", wrap(7, many(1_000_000, entry)), ErrLimit, "memory"},
 		{"attributes", wrap(7, wrap(1, append(encode(t, &pb.NodeProto{OpType: "A"}), many(1_000_000, attribute)...))), ErrLimit, "memory"},
 		{"attributes of one name", wrap(7, wrap(1, append(encode(t, &pb.NodeProto{OpType: "A"}), many(2, attribute)...))), ErrMalformed, "given twice"},
+		{"tensors of an attribute", wrap(7, wrap(1, append(encode(t, &pb.NodeProto{OpType: "A"}), wrap(5, many(2_000_000, wrap(10, nil)))...))), ErrLimit, "memory"},
 		{"weights", wrap(7, many(1_000_000, wrap(5, nil))), ErrMalformed, "has no data type"},
 		{"metadata", many(2_000_000, wrap(14, nil)), ErrLimit, "memory"},
 		{"functions", append(many(2_000_000, wrap(25, nil)), wrap(7, nil)...), ErrMalformed, "a function has no name"},
