@@ -1,0 +1,73 @@
+# The project's chores. .ci/run calls the same targets.
+
+# Tools, pinned; the go command builds them.
+GOLANGCI_LINT = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+GO       ?= go
+FUZZTIME ?= 30s
+SHELL    := bash
+.SHELLFLAGS := -euo pipefail -c
+
+.PHONY: check lint clean-tree build cross test race fuzz bench readme accept
+
+# All that a change must pass besides its tests.
+check: lint cross clean-tree
+
+# Format, vet, lint, go.mod, generated code, import rules.
+lint:
+	@files=$$(git ls-files -co --exclude-standard '*.go' | xargs gofmt -l); \
+	 [ -z "$$files" ] || { echo "gofmt these files:" $$files; exit 1; }
+	$(GO) vet ./...
+	$(GO) vet -tags accept,readme ./...
+	$(GO) run $(GOLANGCI_LINT) run
+	$(GO) mod tidy -diff
+	$(GO) mod verify
+	$(GO) test -run '^TestFresh$$' ./schemas/onnx/internal/gen
+	$(GO) test -run '^TestImports' ./tests
+
+clean-tree:
+	@[ -z "$$(git status --porcelain)" ] || { echo "uncommitted:"; git status --short; exit 1; }
+
+build:
+	$(GO) build -o mnnconv ./cmd/mnnconv
+
+# Every system and processor the program is meant for, without cgo.
+cross:
+	@for target in linux/amd64 linux/arm64 darwin/arm64 windows/amd64; do \
+	  echo "build for $$target"; \
+	  CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/} $(GO) build -o /dev/null ./cmd/mnnconv; \
+	done
+
+test:
+	$(GO) test ./...
+
+# The race detector over the packages where goroutines share memory. It needs a
+# C compiler, which the product does not.
+race:
+	@packages=$$($(GO) list -f '{{.ImportPath}} {{.Imports}} {{.TestImports}} {{.XTestImports}}' ./... | \
+	   grep -E '[[ ](sync|sync/atomic|golang.org/x/sync/[a-z]+|mnnconv/runtime)[] ]' | cut -d' ' -f1); \
+	 echo "go test -race" $$packages; \
+	 CGO_ENABLED=1 $(GO) test -race $$packages
+
+# Each fuzz target for FUZZTIME.
+fuzz:
+	@grep -rl --include='*_test.go' '^func Fuzz' . | grep -v '/\.' | sort | while read -r file; do \
+	  for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' $$file); do \
+	    echo "fuzz $$target in $$(dirname $$file)"; \
+	    $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$(dirname $$file); \
+	  done; \
+	done
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+# The README's command blocks, in a fresh copy.
+readme:
+	$(GO) test -tags readme -run '^TestReadme' -count 1 -v ./tests
+
+# Everything over the full reference data: make accept SHARED=DIR. One package at
+# a time, because some of it is timed.
+accept:
+	@[ -d "$(SHARED)" ] || { echo "usage: make accept SHARED=DIR, where DIR holds the reference data"; exit 2; }
+	SHARED=$(abspath $(SHARED)) $(GO) test -tags accept -run Accept -json -p 1 -count 1 -timeout 2h ./... | \
+	  $(GO) run ./tests/acceptreport -o docs/accept.md
