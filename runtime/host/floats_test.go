@@ -2,6 +2,7 @@ package host
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"mnnconv/graph"
@@ -32,6 +33,13 @@ func TestHalfConversionsAgreeWithGraph(t *testing.T) {
 	for i, x := range v {
 		if want := graph.F32ToF16(x); narrow[i] != want {
 			t.Fatalf("narrowing %v gives %#x, want %#x", x, narrow[i], want)
+		}
+	}
+	rounded := slices.Clone(v)
+	roundFloats(graph.Float16, rounded)
+	for i, x := range v {
+		if want := graph.F16ToF32(narrow[i]); math.Float32bits(rounded[i]) != math.Float32bits(want) {
+			t.Fatalf("rounding %v gives %v, want %v", x, rounded[i], want)
 		}
 	}
 }

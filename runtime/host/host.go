@@ -66,6 +66,8 @@ type lowering func(n *graph.Node, uses map[*graph.Value][]graph.Use) (g Group, o
 var lowerings = []lowering{
 	lowerView,
 	lowerScatterState,
+	lowerRMSNorm,
+	lowerLayerNorm,
 }
 
 // Lower groups the nodes of a graph into kernels, in an order that respects

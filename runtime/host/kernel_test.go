@@ -1,0 +1,205 @@
+package host
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"mnnconv/graph"
+	"mnnconv/schemas/op"
+)
+
+var floatTypes = []graph.DType{graph.Float32, graph.Float16, graph.BFloat16}
+
+// Tolerances, relative to the largest number of the output: sums in another
+// order, or one rounding more of a narrow type.
+var tolerance = map[graph.DType]float64{graph.Float32: 3e-6, graph.Float16: 2e-3, graph.BFloat16: 1.6e-2}
+
+// random returns a tensor of numbers between -2 and 2.
+func random(r *rand.Rand, d graph.DType, shape ...int64) *graph.Tensor {
+	t, err := graph.NewTensor(d, shape...)
+	if err != nil {
+		panic(err)
+	}
+	v := make([]float32, t.Len())
+	for i := range v {
+		v[i] = 4*r.Float32() - 2
+	}
+	if err := t.SetFloat32s(v); err != nil {
+		panic(err)
+	}
+	return t
+}
+
+func ints(v ...int64) *graph.Tensor { return graph.Ints(v) }
+
+// nodeOf returns a graph of one node, whose inputs have the types of these
+// tensors; nil ones are absent.
+func nodeOf(domain, name string, in []*graph.Tensor, outs int, attrs ...graph.Attr) *graph.Graph {
+	g := graph.New("trial")
+	ins := make([]*graph.Value, len(in))
+	for i, x := range in {
+		if x != nil {
+			ins[i] = g.NewInput(fmt.Sprintf("in%d", i), x.Type())
+		}
+	}
+	addNode(g, domain, name, ins, outs, attrs...)
+	return g
+}
+
+// addNode appends a node, and makes its outputs those of the graph.
+func addNode(g *graph.Graph, domain, name string, ins []*graph.Value, outs int, attrs ...graph.Attr) *graph.Node {
+	version := 24
+	if domain != "" {
+		version = 1
+	}
+	names := make([]string, outs)
+	for i := range names {
+		names[i] = fmt.Sprintf("out%d.%d", len(g.Nodes), i)
+	}
+	n := g.NewNode(domain, name, version, ins, names...)
+	n.Attrs = attrs
+	g.Append(n)
+	g.Outputs = n.Outputs
+	if err := op.NewFacts(op.All()).Graph(g); err != nil {
+		panic(err)
+	}
+	return n
+}
+
+// differ runs the one kernel that must cover all nodes of g, and fails where
+// its outputs differ from the reference's by more than tol, where it writes
+// beside them, or changes an input. in is aligned with g.Inputs.
+func differ(t *testing.T, g *graph.Graph, in []*graph.Tensor, tol float64) []*graph.Tensor {
+	t.Helper()
+	in = slices.DeleteFunc(slices.Clone(in), func(x *graph.Tensor) bool { return x == nil })
+	want, err := op.All().Run(context.Background(), g, in, nil)
+	if err != nil {
+		t.Fatalf("reference: %v", err)
+	}
+	groups := Lower(g)
+	if len(groups) != 1 || groups[0].Kernel == nil {
+		t.Fatalf("no kernel covers %s", g.Nodes[len(g.Nodes)-1].ID())
+	}
+	tensors := map[*graph.Value]*graph.Tensor{}
+	before := make([][]byte, len(in))
+	for i, v := range g.Inputs {
+		tensors[v] = in[i]
+		before[i] = bytes.Clone(in[i].Data)
+	}
+	c, guards := call(groups[0], tensors, want)
+	pool := NewPool(3)
+	defer pool.Close()
+	for _, p := range []*Pool{nil, pool} {
+		c.Pool = p
+		for _, b := range guards {
+			for i := range b {
+				b[i] = 0xa5
+			}
+		}
+		if err := groups[0].Kernel(c); err != nil {
+			t.Fatalf("%s: %v", groups[0].Name, err)
+		}
+		for i, w := range want {
+			if err := near(c.Out[i], w, tol); err != nil {
+				t.Fatalf("%s, output %d of %s: %v", groups[0].Name, i, w.Type(), err)
+			}
+			b := guards[i]
+			if k := len(w.Data); bytes.Count(b[:guard], []byte{0xa5}) != guard || bytes.Count(b[guard+k:], []byte{0xa5}) != guard {
+				t.Fatalf("%s writes beside output %d of %s", groups[0].Name, i, w.Type())
+			}
+		}
+	}
+	for i := range in {
+		if !bytes.Equal(before[i], in[i].Data) {
+			t.Fatalf("%s changes input %d", groups[0].Name, i)
+		}
+	}
+	return c.Out
+}
+
+const guard = 64
+
+// call prepares a call of a group's kernel with outputs like want, each in the
+// middle of a guarded stretch.
+func call(g Group, tensors map[*graph.Value]*graph.Tensor, want []*graph.Tensor) (*Call, [][]byte) {
+	c := &Call{Ctx: context.Background()}
+	for _, v := range g.In {
+		x := tensors[v]
+		if x == nil && v != nil {
+			x = v.Const
+		}
+		c.In = append(c.In, x)
+	}
+	var guards [][]byte
+	for _, w := range want {
+		b := make([]byte, len(w.Data)+2*guard)
+		guards = append(guards, b)
+		c.Out = append(c.Out, &graph.Tensor{DType: w.DType, Shape: w.Shape, Data: b[guard : guard+len(w.Data) : guard+len(w.Data)]})
+	}
+	return c, guards
+}
+
+func near(got, want *graph.Tensor, tol float64) error {
+	if tol == 0 {
+		if !bytes.Equal(got.Data, want.Data) {
+			return fmt.Errorf("bytes differ from the reference's")
+		}
+		return nil
+	}
+	g, err := got.Float32s()
+	if err != nil {
+		return err
+	}
+	w, _ := want.Float32s()
+	largest := 0.0
+	for _, v := range w {
+		if a := math.Abs(float64(v)); a > largest && !math.IsInf(a, 0) {
+			largest = a
+		}
+	}
+	for i := range w {
+		d := math.Abs(float64(g[i]) - float64(w[i]))
+		if nan := g[i] != g[i] && w[i] != w[i]; !(d <= tol*largest) && g[i] != w[i] && !nan {
+			return fmt.Errorf("element %d: got %v, want %v", i, g[i], w[i])
+		}
+	}
+	return nil
+}
+
+// bench runs a group's kernel with all processors and returns the time of one
+// call in nanoseconds.
+func bench(b *testing.B, g *graph.Graph, in []*graph.Tensor) float64 {
+	in = slices.DeleteFunc(slices.Clone(in), func(x *graph.Tensor) bool { return x == nil })
+	groups := Lower(g)
+	if len(groups) != 1 || groups[0].Kernel == nil {
+		b.Fatalf("no kernel covers %s", g.Nodes[len(g.Nodes)-1].ID())
+	}
+	tensors := map[*graph.Value]*graph.Tensor{}
+	for i, v := range g.Inputs {
+		tensors[v] = in[i]
+	}
+	var outs []*graph.Tensor
+	for _, v := range g.Outputs {
+		shape, _ := v.Type.Shape.Ints()
+		t, err := graph.NewTensor(v.Type.DType, shape...)
+		if err != nil {
+			b.Fatal(err)
+		}
+		outs = append(outs, t)
+	}
+	c, _ := call(groups[0], tensors, outs)
+	c.Pool = NewPool(0)
+	defer c.Pool.Close()
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := groups[0].Kernel(c); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return float64(b.Elapsed().Nanoseconds()) / float64(b.N)
+}
