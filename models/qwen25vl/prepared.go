@@ -16,6 +16,8 @@ type Prepared struct {
 	Positions [3][]int64 // of each token: time, row, column
 	Pixels    []float32  // [patches, values]: those of all grids, one after the other
 	Grids     []Grid     // in the order of their tokens
+	// Embeddings [tokens, width], where given, stand for all tokens and pictures.
+	Embeddings *graph.Tensor
 }
 
 // Prepare runs the vision tower over the pixels of a prepared question and
@@ -29,6 +31,16 @@ func (s *Session) Prepare(ctx context.Context, q Prepared) (*Prompt, error) {
 		for _, x := range axis {
 			p.next = max(p.next, x+1)
 		}
+	}
+	if e := q.Embeddings; e != nil {
+		if len(e.Shape) != 2 || e.Shape[0] != int64(len(q.IDs)) || e.Shape[1] != s.m.extend.width || len(q.Grids) > 0 {
+			return nil, fmt.Errorf("%w: embeddings %v and %d pictures, want [%d, %d] alone", ErrPrompt, e.Shape, len(q.Grids), len(q.IDs), s.m.extend.width)
+		}
+		p.rows = e
+		for i := range q.IDs {
+			p.rowsAt = append(p.rowsAt, int64(i))
+		}
+		return p, nil
 	}
 	for i, id := range q.IDs {
 		if id == s.m.Config.ImageToken || id == s.m.Config.VideoToken {
