@@ -1,0 +1,375 @@
+//go:build accept
+
+package accept
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"mnnconv"
+	"mnnconv/graph"
+	"mnnconv/models"
+	"mnnconv/models/generate"
+	"mnnconv/models/picture"
+	"mnnconv/models/qwen25vl"
+	"mnnconv/runtime"
+	"mnnconv/runtime/cpu"
+	"mnnconv/runtime/sim"
+	"mnnconv/schemas/npy"
+	"mnnconv/schemas/op"
+	"mnnconv/tests"
+)
+
+// shared is the folder of reference data.
+func shared(parts ...string) string {
+	return filepath.Join(append([]string{os.Getenv("SHARED")}, parts...)...)
+}
+
+// row prints a line of the report, and fails the test if what was measured is not
+// what is wanted.
+func row(t *testing.T, ok bool, what, wanted, format string, args ...any) {
+	t.Helper()
+	verdict := "yes"
+	if !ok {
+		verdict = "no"
+		t.Fail()
+	}
+	t.Logf("accept: | %s | %s | %s | %s |", what, wanted, fmt.Sprintf(format, args...), verdict)
+}
+
+// placement is where a model runs.
+type placement struct {
+	export   string
+	place    string // rules
+	min, max int    // pixels, where the export's own files do not know the model's limits
+}
+
+func (p placement) String() string {
+	if p.place == "" {
+		return p.export
+	}
+	return p.export + " --place " + p.place
+}
+
+// open opens a chat with a model folder.
+func open(t *testing.T, dir string, p placement) *qwen25vl.Session {
+	t.Helper()
+	table := op.All()
+	o := mnnconv.Options{
+		Load:     models.Options{Table: table, MinPixels: p.min, MaxPixels: p.max},
+		Models:   []models.Kind{qwen25vl.Kind},
+		Backends: []runtime.Backend{&cpu.Backend{Table: table}, &sim.Backend{Table: table}},
+		Place:    p.place,
+	}
+	source, err := mnnconv.Load(dir, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { source.Close() })
+	program, err := mnnconv.Open(source, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { program.Close() })
+	chat, err := program.Chat(1024)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { chat.Close() })
+	return chat.(*qwen25vl.Session)
+}
+
+// exported opens one of the small model's exports.
+func exported(t *testing.T, p placement) *qwen25vl.Session {
+	t.Helper()
+	return open(t, shared("tinyvl/exports", p.export), p)
+}
+
+// greedy takes the likeliest token, whatever a model's folder says.
+func greedy(most int) models.Settings {
+	return models.Settings{Most: most, Sampling: generate.Options{TopP: 1, RepetitionPenalty: 1}}
+}
+
+// question reads the pictures, or the frames of one video, of a question.
+func question(t *testing.T, text string, files []string, video bool) models.Question {
+	t.Helper()
+	q := models.Question{Text: text}
+	for i, f := range files {
+		p, err := picture.Open(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if video && i > 0 {
+			q.Media[0].Frames = append(q.Media[0].Frames, p)
+			continue
+		}
+		q.Media = append(q.Media, models.Media{Frames: []*picture.RGB{p}, Video: video, FPS: 2})
+	}
+	return q
+}
+
+// tinyvlPlacements are the exports that answer the conversations.
+var tinyvlPlacements = []placement{
+	{export: "torch-dynamo-op23"},
+	{export: "torch-dynamo-op23", place: "vision=sim:0"},
+	{export: "tjs-fp16"},
+	{export: "tjs-fp16", place: "vision=sim:0"},
+	{export: "mnn-tied", min: 7056, max: 50176},
+	{export: "mnn-tied", place: "vision=sim:0", min: 7056, max: 50176},
+	{export: "olive-cpu-int4", min: 7056, max: 50176},
+	{export: "olive-cpu-int4", place: "vision=sim:0", min: 7056, max: 50176},
+}
+
+func TestAcceptConversations(t *testing.T) {
+	list := tests.Conversations(t)
+	for _, p := range tinyvlPlacements {
+		t.Run(p.String(), func(t *testing.T) {
+			s := exported(t, p)
+			same := 0
+			for _, c := range list {
+				a, err := s.Ask(t.Context(), question(t, c.Question, c.Files, c.Video), greedy(96))
+				if err != nil {
+					t.Errorf("%s: %v", c.Name, err)
+					continue
+				}
+				if a.Text != c.Text {
+					t.Logf("%s: %q, want %q", c.Name, a.Text, c.Text)
+					continue
+				}
+				same++
+			}
+			row(t, same == len(list), "conversations, "+p.String(), fmt.Sprintf("the reference text, %d of %d", len(list), len(list)), "%d of %d", same, len(list))
+		})
+	}
+}
+
+// prepare is the question that arrays of inputs make.
+func prepare(t *testing.T, in map[string]*graph.Tensor) qwen25vl.Prepared {
+	t.Helper()
+	var q qwen25vl.Prepared
+	for _, id := range graph.View[int64](in["input_ids"]) {
+		q.IDs = append(q.IDs, int32(id))
+	}
+	n := len(q.IDs)
+	for a := range q.Positions {
+		q.Positions[a] = graph.View[int64](in["position_ids"])[a*n : (a+1)*n]
+	}
+	grids := in["grid_thw"]
+	if grids == nil {
+		grids = in["image_grid_thw"]
+	}
+	if grids != nil {
+		for g := range slices.Chunk(graph.View[int64](grids), 3) {
+			q.Grids = append(q.Grids, qwen25vl.Grid{T: g[0], H: g[1], W: g[2]})
+		}
+		q.Pixels = graph.View[float32](in["pixel_values"])
+	}
+	return q
+}
+
+// folder reads all arrays of a folder of reference data.
+func folder(t *testing.T, parts ...string) map[string]*graph.Tensor {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(shared(parts...), "*.npy"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]*graph.Tensor{}
+	for _, f := range files {
+		x, err := npy.Read(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[strings.TrimSuffix(filepath.Base(f), ".npy")] = x
+	}
+	return all
+}
+
+// The small model's tokens that end an answer: <|im_end|> and <|endoftext|>.
+var tinyvlStops = []int64{504, 502}
+
+// untilStop cuts greedy tokens, which go on whatever they say, at the first that
+// ends an answer.
+func untilStop(tokens []int64) []int64 {
+	if i := slices.IndexFunc(tokens, func(id int64) bool { return slices.Contains(tinyvlStops, id) }); i >= 0 {
+		return tokens[:i]
+	}
+	return tokens
+}
+
+// TestAcceptCases compares the tokens of each export with those that onnxruntime
+// computes from the same export and the same inputs.
+func TestAcceptCases(t *testing.T) {
+	for export, count := range map[string]int{"tjs-q4f16": 6, "olive-cpu-int4": 5, "tjs-fp16": 6, "torch-dynamo-op23": 6, "mnn-tied": 6} {
+		t.Run(export, func(t *testing.T) {
+			s := exported(t, placement{export: export})
+			cases, err := filepath.Glob(shared("tinyvl/exports", export, "golden/*/tokens.npy"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			same := 0
+			for _, file := range cases {
+				name := filepath.Base(filepath.Dir(file))
+				want := graph.View[int64](folder(t, "tinyvl/exports", export, "golden", name)["tokens"])
+				a, err := s.AskPrepared(t.Context(), prepare(t, folder(t, "tinyvl/cases", name)), greedy(len(want)))
+				if err != nil {
+					t.Errorf("%s: %v", name, err)
+					continue
+				}
+				var got []int64
+				for _, id := range a.Tokens {
+					got = append(got, int64(id))
+				}
+				if want = untilStop(want); !slices.Equal(got, want) {
+					t.Logf("%s: tokens %v, want %v", name, got, want)
+					continue
+				}
+				same++
+			}
+			row(t, same == count && len(cases) == count, "cases, "+export, fmt.Sprintf("its own tokens up to the first stop token, %d of %d", count, count), "%d of %d", same, len(cases))
+		})
+	}
+}
+
+// TestAcceptArrays compares image rows and first-step logits of the float32
+// exports with PyTorch's, and with those that onnxruntime computes from the same
+// export. The table of embeddings of mnn-tied is rounded to bfloat16, and its
+// references were computed with the table as it was before: they are compared
+// over PyTorch's embeddings.
+func TestAcceptArrays(t *testing.T) {
+	for _, c := range []struct {
+		export, of, inputs, want string
+		logits                   string
+		embeddings               bool // of the inputs, not the export's own
+		bound                    float64
+	}{
+		{"torch-dynamo-op23", "PyTorch", "golden", "golden", "logits_first", false, 1e-3},
+		{"torch-dynamo-op23", "onnxruntime", "cases", "exports/torch-dynamo-op23/golden", "logits_last", false, 1e-3},
+		{"mnn-tied", "PyTorch", "cases", "cases", "ref_logits", true, 1e-3},
+		{"mnn-tied", "onnxruntime", "cases", "exports/mnn-tied/golden", "logits_last", true, 1e-3},
+		{"mnn-tied", "PyTorch, embeddings rounded to bfloat16", "golden", "golden", "logits_first", false, 1e-2},
+	} {
+		t.Run(c.export+" against "+c.of, func(t *testing.T) {
+			s := exported(t, placement{export: c.export})
+			rows, logits, pictures, count := 0.0, 0.0, 0, 0
+			files, err := filepath.Glob(shared("tinyvl", c.want, "*", c.logits+".npy"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, file := range files {
+				name := filepath.Base(filepath.Dir(file))
+				in, want := folder(t, "tinyvl", c.inputs, name), folder(t, "tinyvl", c.want, name)
+				q := prepare(t, in)
+				p, err := s.Prepare(t.Context(), q)
+				if err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+				for _, e := range []*graph.Tensor{want["image_embeds"], want["ref_image_embeds"]} {
+					if e != nil {
+						rows = max(rows, worst(t, p.Rows(), e))
+						pictures++
+					}
+				}
+				if c.embeddings {
+					e := in["ref_inputs_embeds"]
+					q.Embeddings, q.Pixels, q.Grids = e.Reshape(e.Shape[1], e.Shape[2]), nil, nil
+					if p, err = s.Prepare(t.Context(), q); err != nil {
+						t.Fatalf("%s: %v", name, err)
+					}
+				}
+				got, err := s.Extend(t.Context(), p, 0)
+				if err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+				l, err := want[c.logits].Float32s() // of the last token, or of all
+				if err != nil {
+					t.Fatal(err)
+				}
+				logits = max(logits, worst(t, graph.Floats(got), graph.Floats(l[len(l)-len(got):])))
+				count++
+			}
+			wanted := fmt.Sprintf("max error ≤ %.0e", c.bound)
+			row(t, pictures >= 5 && rows <= 1e-3, fmt.Sprintf("image rows, %s against %s", c.export, c.of), "max error ≤ 1e-03", "%.1e over %d cases", rows, pictures)
+			row(t, count >= 6 && logits <= c.bound, fmt.Sprintf("first-step logits, %s against %s", c.export, c.of), wanted, "%.1e over %d cases", logits, count)
+		})
+	}
+}
+
+// worst returns the largest difference of two tensors' elements.
+func worst(t *testing.T, a, b *graph.Tensor) float64 {
+	t.Helper()
+	x, err := a.Float32s()
+	if err != nil {
+		t.Fatal(err)
+	}
+	y, err := b.Float32s()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(x) != len(y) {
+		t.Fatalf("%v where %v is wanted", a.Shape, b.Shape)
+	}
+	d := 0.0
+	for i := range x {
+		e := math.Abs(float64(x[i]) - float64(y[i]))
+		if !(e <= d) { // NaN is the worst
+			d = e
+		}
+	}
+	return d
+}
+
+func TestAcceptQuestions(t *testing.T) {
+	file, err := os.Open(shared("tinyvl/vqa/questions.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	type line struct {
+		ID                  int
+		Images, Video       []string
+		Question, Reference string
+	}
+	var lines []line
+	for in := bufio.NewScanner(file); in.Scan(); {
+		var l line
+		if err := json.Unmarshal(in.Bytes(), &l); err != nil {
+			t.Fatal(err)
+		}
+		lines = append(lines, l)
+	}
+	for _, export := range []string{"tjs-fp16", "torch-dynamo-op23"} {
+		t.Run(export, func(t *testing.T) {
+			s := exported(t, placement{export: export})
+			start := time.Now()
+			same := 0
+			for _, l := range lines {
+				files := append(slices.Clone(l.Images), l.Video...)
+				for i, f := range files {
+					files[i] = shared("tinyvl/vqa", f)
+				}
+				a, err := s.Ask(t.Context(), question(t, l.Question, files, len(l.Video) > 0), greedy(96))
+				if err != nil {
+					t.Errorf("%d: %v", l.ID, err)
+					continue
+				}
+				if strings.TrimSpace(a.Text) != l.Reference {
+					t.Logf("%d: %q, want %q", l.ID, a.Text, l.Reference)
+					continue
+				}
+				same++
+			}
+			took := time.Since(start).Seconds()
+			row(t, same >= 199 && len(lines) == 200, "questions, "+export, "≥ 199 of 200 texts as the reference", "%d of %d", same, len(lines))
+			row(t, took <= 60, "time of the questions, "+export, "≤ 60 s on two cores", "%.1f s", took)
+		})
+	}
+}
