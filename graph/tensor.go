@@ -172,7 +172,7 @@ func (t *Tensor) Int64s() ([]int64, error) {
 			out[i] = t.packed(i)
 		}
 	default:
-		return nil, fmt.Errorf("%s tensor where integers are needed", t.DType)
+		return nil, fmt.Errorf("%w: %s tensor where integers are needed", ErrType, t.DType)
 	}
 	return out, nil
 }
@@ -225,7 +225,7 @@ func (t *Tensor) Float32s() ([]float32, error) {
 	default:
 		ints, err := t.Int64s()
 		if err != nil {
-			return nil, fmt.Errorf("%s tensor where numbers are needed", t.DType)
+			return nil, fmt.Errorf("%w: %s tensor where numbers are needed", ErrType, t.DType)
 		}
 		for i, v := range ints {
 			if t.DType == Uint64 {
@@ -260,7 +260,7 @@ func (t *Tensor) SetFloat32s(v []float32) error {
 			out[i] = float64(x)
 		}
 	default:
-		return fmt.Errorf("cannot store floats in a %s tensor", t.DType)
+		return fmt.Errorf("%w: floats cannot be stored in a %s tensor", ErrType, t.DType)
 	}
 	return nil
 }

@@ -13,7 +13,9 @@ var Compress = &Op{
 		if flags, ok := in.Ints(1); ok {
 			kept := int64(0)
 			for _, f := range flags {
-				kept += min(1, max(f, -f))
+				if f != 0 {
+					kept++
+				}
 			}
 			n = graph.Const(kept)
 		}

@@ -10,9 +10,7 @@ var Concat = &Op{
 	Infer: func(in *Inference) error {
 		types := make([]graph.Type, len(in.Node.Inputs))
 		for i := range types {
-			if types[i] = in.Type(i); !in.Has(i) {
-				return inputErrorf("input %d is absent", i)
-			}
+			types[i] = in.Type(i)
 		}
 		t, err := in.concat(types, in.Node.Int("axis", 0))
 		if err != nil {
@@ -45,14 +43,7 @@ var Concat = &Op{
 	},
 }
 
-func evalConcat(c *Call) error {
-	for i, t := range c.In {
-		if t == nil {
-			return inputErrorf("input %d is absent", i)
-		}
-	}
-	return c.concat(c.In, c.Node.Int("axis", 0))
-}
+func evalConcat(c *Call) error { return c.concat(c.In, c.Node.Int("axis", 0)) }
 
 // concat joins tensors along an axis into output 0.
 func (c *Call) concat(parts []*graph.Tensor, axis int64) error {
@@ -66,12 +57,12 @@ func (c *Call) concat(parts []*graph.Tensor, axis int64) error {
 	}
 	shape := append([]int64{}, first.Shape...)
 	for i, p := range parts[1:] {
-		same := len(p.Shape) == len(shape)
+		same := len(p.Shape) == len(shape) && p.DType == first.DType
 		for d := 0; same && d < len(shape); d++ {
 			same = d == k || p.Shape[d] == shape[d]
 		}
 		if !same {
-			return inputErrorf("shapes %v and %v (input %d) cannot be concatenated along axis %d", first.Shape, p.Shape, i+1, k)
+			return inputErrorf("%s and %s (input %d) cannot be concatenated along axis %d", first.Type(), p.Type(), i+1, k)
 		}
 		if shape[k] += p.Shape[k]; shape[k] < 0 {
 			return inputErrorf("the extent along axis %d overflows", k)

@@ -95,9 +95,6 @@ func inferLoop(in *Inference) error {
 	start := make([]graph.Type, carried)
 	for i := range start {
 		v := in.Node.In(i + 2)
-		if v == nil {
-			return inputErrorf("carried value %d is absent", i)
-		}
 		if start[i] = v.Type; v.Def.Is("SequenceEmpty") {
 			start[i].Elem = nil // the body's first element sets the type
 		}

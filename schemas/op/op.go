@@ -29,7 +29,7 @@ type Op struct {
 	Domain, Name string
 	Since        int      // first opset version of Domain that has it
 	Doc          string   // one sentence, then the formula or the source it follows
-	Inputs       []string // names; a trailing "?" marks an optional input, "..." a repeated last one
+	Inputs       []string // names; a trailing "?" marks an optional input, "..." a repeated last one (at least one if it is the first)
 	Outputs      []string // likewise
 	Attrs        []string // names of the attributes it knows; others are refused
 	Infer        func(*Inference) error
@@ -87,13 +87,15 @@ func (c *Call) Set(i int, t *graph.Tensor) {
 	}
 }
 
-// New allocates a tensor and stores it as output i.
+// New allocates a tensor and stores it as output i. A shape that cannot be is
+// an error wrapping ErrInput.
 func (c *Call) New(i int, d graph.DType, shape ...int64) (*graph.Tensor, error) {
 	t, err := graph.NewTensor(d, shape...)
-	if err == nil {
-		c.Set(i, t)
+	if err != nil {
+		return nil, fmt.Errorf("%w: output %d: %w", ErrInput, i, err)
 	}
-	return t, err
+	c.Set(i, t)
+	return t, nil
 }
 
 // checkArity returns an error wrapping graph.ErrInvalid unless the node has the
@@ -101,8 +103,14 @@ func (c *Call) New(i int, d graph.DType, shape ...int64) (*graph.Tensor, error) 
 // Eval may use required inputs without looking.
 func (o *Op) checkArity(n *graph.Node) error {
 	for i, name := range o.Inputs {
-		if !strings.HasSuffix(name, "?") && !strings.HasSuffix(name, "...") && n.In(i) == nil {
+		repeated := strings.HasSuffix(name, "...")
+		if !strings.HasSuffix(name, "?") && (!repeated || i == 0) && n.In(i) == nil {
 			return fmt.Errorf("input %q (%d) is missing: %w", name, i, graph.ErrInvalid)
+		}
+		for k := i; repeated && k < len(n.Inputs); k++ {
+			if n.Inputs[k] == nil {
+				return fmt.Errorf("input %q (%d) is missing: %w", name, k, graph.ErrInvalid)
+			}
 		}
 	}
 	if i := surplus(o.Inputs, n.Inputs); i >= 0 {

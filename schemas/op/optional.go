@@ -9,11 +9,10 @@ var Optional = &Op{
 	Inputs: []string{"input?"}, Outputs: []string{"output"}, Attrs: []string{"type"},
 	Containers: true,
 	Infer: func(in *Inference) error {
-		e := in.Type(0)
+		e, err := in.Type(0), error(nil)
 		if !in.Has(0) {
-			var ok bool
-			if e, ok = in.Node.Attr("type").(graph.Type); !ok {
-				return inputErrorf("neither an input nor a type")
+			if e, err = optionalType(in.Node); err != nil {
+				return err
 			}
 		}
 		e.Space = ""
@@ -21,6 +20,11 @@ var Optional = &Op{
 		return nil
 	},
 	Eval: func(c *Call) error {
+		if c.Arg(0) == nil {
+			if _, err := optionalType(c.Node); err != nil {
+				return err
+			}
+		}
 		c.Set(0, optionalTensor(c.Arg(0)))
 		return nil
 	},
@@ -33,6 +37,15 @@ var Optional = &Op{
 			{Name: "empty", Attrs: typ, Want: []*graph.Tensor{optionalTensor(nil)}},
 		}
 	},
+}
+
+// optionalType returns the type that an Optional without input is empty of.
+func optionalType(n *graph.Node) (graph.Type, error) {
+	t, ok := n.Attr("type").(graph.Type)
+	if !ok {
+		return t, inputErrorf("neither an input nor a type")
+	}
+	return t, nil
 }
 
 // optionalTensor returns an optional that holds t; nil: an empty one.

@@ -187,7 +187,7 @@ func padValue(c *Call, out *graph.Tensor) (mover, error) {
 		value, _ = graph.NewTensor(out.DType, 1)
 		if v := c.Node.Float("value", 0); v != 0 {
 			if err := value.SetFloat32s([]float32{v}); err != nil {
-				return mover{}, err
+				return mover{}, inputErrorf("value %g: %v", v, err)
 			}
 		}
 	}

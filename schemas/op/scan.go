@@ -72,11 +72,6 @@ func scanOf(n *graph.Node) (f scanForm, err error) {
 	if f.body, err = checkBody(n, "body", len(n.Inputs), len(n.Outputs)); err != nil {
 		return f, err
 	}
-	for i, v := range n.Inputs {
-		if v == nil {
-			return f, inputErrorf("input %d is absent", i)
-		}
-	}
 	list := func(name string, want int) []int64 {
 		if !n.Has(name) {
 			return make([]int64, want)

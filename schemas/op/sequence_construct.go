@@ -11,9 +11,6 @@ var SequenceConstruct = &Op{
 		e := in.Type(0)
 		for i := range in.Node.Inputs {
 			var err error
-			if !in.Has(i) {
-				return inputErrorf("input %d is absent", i)
-			}
 			if e, err = in.either(e, in.Type(i)); err != nil {
 				return err
 			}
@@ -23,8 +20,8 @@ var SequenceConstruct = &Op{
 	},
 	Eval: func(c *Call) error {
 		for i, t := range c.In {
-			if t == nil || t.DType != c.In[0].DType {
-				return inputErrorf("input %d is absent or of another dtype than input 0", i)
+			if t.DType != c.In[0].DType {
+				return inputErrorf("input %d is %s, input 0 %s", i, t.DType, c.In[0].DType)
 			}
 		}
 		c.Set(0, sequenceTensor(append([]*graph.Tensor{}, c.In...)...))

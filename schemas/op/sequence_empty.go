@@ -17,7 +17,8 @@ var SequenceEmpty = &Op{
 	},
 	Eval: func(c *Call) error {
 		c.Set(0, sequenceTensor())
-		return nil
+		_, err := dtypeAttr(c.Node, "dtype")
+		return err
 	},
 	Cases: func() []Case {
 		return []Case{

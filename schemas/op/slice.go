@@ -206,6 +206,8 @@ func sliceExtent(start, end graph.Dim, step int64, extent graph.Dim) (n graph.Di
 			n = graph.Const(0)
 		case start.NonNegative():
 			n = maxDim(extent.Sub(start), graph.Const(0))
+		case sok && s <= -noEnd:
+			n = extent
 		case sok: // the last -s
 			n = minDim(graph.Const(-s), extent)
 		default:

@@ -127,8 +127,8 @@ func writeIndices(c *Call, samples, capacity, length int64) ([]int64, error) {
 	if err != nil {
 		return nil, err
 	}
-	if int64(len(at)) != samples {
-		return nil, inputErrorf("%d write_indices for %d samples", len(at), samples)
+	if len(c.Arg(2).Shape) != 1 || int64(len(at)) != samples {
+		return nil, inputErrorf("write_indices of shape %v for %d samples", c.Arg(2).Shape, samples)
 	}
 	mode := c.Node.Str("mode", "linear")
 	if mode != "linear" && mode != "circular" {
