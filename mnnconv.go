@@ -246,7 +246,7 @@ func (p *Program) Graph() (*runtime.Session, error) {
 	if e == nil {
 		return nil, fmt.Errorf("%s: %w: a model folder, not one graph; give one of its .onnx files", p.Source.Path, ErrSource)
 	}
-	return e.NewSession(nil), nil
+	return e.NewSession(nil, nil, runtime.Schedule{}), nil
 }
 
 // Close releases programs and devices. Sessions must be closed before.

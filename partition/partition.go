@@ -19,10 +19,14 @@ type Lowerer interface {
 	Lower(Profile, *graph.Graph) ([]Kernel, error)
 }
 
-// Kernel is one launch of a partition: the nodes it covers.
+// Kernel is one launch of a partition: the nodes it covers, and the values it
+// reads and makes. Values between the nodes of a fused kernel never exist.
 type Kernel struct {
-	Name  string
-	Nodes []*graph.Node
+	Name    string
+	Nodes   []*graph.Node
+	In, Out []*graph.Value // nil: absent, not wanted
+	View    bool           // Out[0] is In[0] with another shape
+	InPlace bool           // Out[0] is written over In[0], a state
 }
 
 // Target is a device that nodes can be placed on.
@@ -62,6 +66,8 @@ type Plan struct {
 	Phase string
 	Graph *graph.Graph
 	Steps []Step
+
+	targets []Target
 }
 
 // Build places the graph by the rules, inserts copies, cuts, lowers and
@@ -72,7 +78,7 @@ func Build(phase string, g *graph.Graph, rules []Rule, targets []Target) (*Plan,
 		return nil, err
 	}
 	insertCopies(g)
-	p := &Plan{Phase: phase, Graph: g, Steps: cut(g)}
+	p := &Plan{Phase: phase, Graph: g, Steps: cut(g), targets: targets}
 	if err := p.lower(targets); err != nil {
 		return nil, err
 	}

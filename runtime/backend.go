@@ -103,9 +103,36 @@ type Bound struct {
 	Shape []int64
 }
 
-// Bindings are aligned with the partition's Inputs; states are among them.
+// Bindings are what one launch works on: its inputs, aligned with the partition's
+// Inputs (states are among them), and where its other values lie: in Arena, at the
+// offsets of Memory. Values without a slot are the backend's to allocate.
 type Bindings struct {
 	Inputs []Bound
+	Memory *partition.Memory
+	Arena  Buffer // of the partition's space; nil if the phase needs none there
+}
+
+// Place returns the stretch of the arena's bytes that a value of size bytes has,
+// or nil if it has none.
+func (b Bindings) Place(arena []byte, v *graph.Value, size int64) ([]byte, error) {
+	s := b.Memory.Slot(v)
+	if s == nil {
+		return nil, nil
+	}
+	if size > s.Size {
+		return nil, fmt.Errorf("%w: value %q needs %d bytes, the session was opened for %d (%v)", partition.ErrLimit, v.Name, size, s.Size, b.Memory.Bounds)
+	}
+	return arena[s.Offset : s.Offset+size : s.Offset+size], nil
+}
+
+// InArena returns the view of a value that lies in the arena, for a tensor of
+// size bytes; ok is false if it does not.
+func (b Bindings) InArena(v *graph.Value, size int64) (View, bool) {
+	s := b.Memory.Slot(v)
+	if s == nil || b.Arena == nil {
+		return View{}, false
+	}
+	return View{b.Arena, s.Offset, size}, true
 }
 
 // Launch is a recorded run of a program; it can be submitted again and again,

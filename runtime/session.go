@@ -8,6 +8,7 @@ import (
 
 	"mnnconv/graph"
 	"mnnconv/partition"
+	"mnnconv/runtime/host"
 )
 
 // Executor holds a plan's compiled programs on opened devices. Several sessions
@@ -92,22 +93,38 @@ func (s States) Close() error {
 }
 
 // Session runs an executor for one user at a time. It keeps the launches of the
-// shapes it ran last, so that a decode loop records once.
+// shapes it ran last, so that a decode loop records once and allocates nothing.
 type Session struct {
-	e      *Executor
-	states States
-	frames []*frame // most recently used first
+	e        *Executor
+	states   States
+	arenas   *Arenas
+	own      bool // arenas were made here, for the inputs at hand
+	schedule Schedule
+	frames   []*frame // most recently used first
 }
 
 // maxFrames is how many input shapes a session keeps recorded: a prefill and a
 // decode, and one to spare for the next picture's size.
 const maxFrames = 3
 
-// NewSession starts a session over the given states, which the caller owns.
-func (e *Executor) NewSession(states States) *Session { return &Session{e: e, states: states} }
+// NewSession starts a session over states and arenas, which the caller owns and
+// which other phases of the same session may share. Without arenas the session lays
+// out memory for the inputs it gets, anew when larger ones come.
+func (e *Executor) NewSession(states States, arenas *Arenas, schedule Schedule) *Session {
+	return &Session{e: e, states: states, arenas: arenas, own: arenas == nil, schedule: schedule}
+}
 
 // Close releases the session's launches and buffers.
 func (s *Session) Close() error {
+	errs := []error{s.drop()}
+	if s.own && s.arenas != nil {
+		errs = append(errs, s.arenas.Close())
+		s.arenas = nil
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Session) drop() error {
 	var errs []error
 	for _, f := range s.frames {
 		errs = append(errs, f.close())
@@ -118,7 +135,7 @@ func (s *Session) Close() error {
 
 // Run executes the plan once. inputs is aligned with the graph's Inputs; entries
 // of states are nil. The returned tensors, aligned with Outputs (nil for states),
-// are valid until the next Run.
+// are valid until the next run of this session or of one that shares its arenas.
 func (s *Session) Run(ctx context.Context, inputs []*graph.Tensor) ([]*graph.Tensor, error) {
 	g := s.e.plan.Graph
 	if len(inputs) != len(g.Inputs) {
@@ -141,6 +158,9 @@ func (s *Session) frame(inputs []*graph.Tensor) (*frame, error) {
 			return f, nil
 		}
 	}
+	if err := s.layOut(inputs); err != nil {
+		return nil, err
+	}
 	f, err := newFrame(s, inputs)
 	if err != nil {
 		return nil, err
@@ -154,4 +174,40 @@ func (s *Session) frame(inputs []*graph.Tensor) (*frame, error) {
 		}
 	}
 	return f, nil
+}
+
+// layOut makes arenas for the inputs where the session has none that fit.
+func (s *Session) layOut(inputs []*graph.Tensor) error {
+	if !s.own {
+		return nil
+	}
+	env := graph.Env{}
+	for i, v := range s.e.plan.Graph.Inputs {
+		t := inputs[i]
+		if t == nil {
+			b, ok := s.states[v.Name]
+			if !ok {
+				return fmt.Errorf("%w: input %q is missing", graph.ErrType, v.Name)
+			}
+			t = &graph.Tensor{DType: b.DType, Shape: b.Shape}
+		}
+		if err := host.BindShape(env, v, t); err != nil {
+			return err
+		}
+	}
+	if s.arenas != nil {
+		fits := true
+		for name, n := range env {
+			fits = fits && n <= s.arenas.phases[s.e.plan.Phase].memory.Bounds[name]
+		}
+		if fits {
+			return nil
+		}
+		if err := errors.Join(s.drop(), s.arenas.Close()); err != nil {
+			return err
+		}
+	}
+	var err error
+	s.arenas, err = NewArenas(map[string]graph.Env{s.e.plan.Phase: env}, s.e)
+	return err
 }

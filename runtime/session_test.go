@@ -93,7 +93,7 @@ func run(t *testing.T, b *bench, p *partition.Plan, x ...float32) ([]float32, er
 			t.Error(err)
 		}
 	}()
-	s := e.NewSession(nil)
+	s := e.NewSession(nil, nil, runtime.Schedule{})
 	defer func() {
 		if err := s.Close(); err != nil {
 			t.Error(err)
@@ -195,7 +195,7 @@ func TestShapesChange(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer e.Close()
-	s := e.NewSession(nil)
+	s := e.NewSession(nil, nil, runtime.Schedule{})
 	defer s.Close()
 	for _, n := range []int{3, 1, 0, 5, 3, 2, 7, 3} {
 		x := make([]float32, n)
@@ -222,7 +222,7 @@ func TestCancel(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer e.Close()
-	s := e.NewSession(nil)
+	s := e.NewSession(nil, nil, runtime.Schedule{})
 	defer s.Close()
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

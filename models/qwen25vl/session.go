@@ -41,9 +41,9 @@ func (m *Model) NewSession(executors map[string]*runtime.Executor, capacity int)
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{m: m, extend: executors["extend"].NewSession(states), states: states, capacity: capacity}
+	s := &Session{m: m, extend: executors["extend"].NewSession(states, nil, runtime.Schedule{}), states: states, capacity: capacity}
 	if m.encode != nil {
-		s.encode = executors["encode"].NewSession(nil)
+		s.encode = executors["encode"].NewSession(nil, nil, runtime.Schedule{})
 	}
 	return s, nil
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	goruntime "runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -46,7 +45,7 @@ func (b *Backend) Lower(_ partition.Profile, g *graph.Graph) ([]partition.Kernel
 func kernels(groups []host.Group) []partition.Kernel {
 	out := make([]partition.Kernel, len(groups))
 	for i, g := range groups {
-		out[i] = partition.Kernel{Name: g.Name, Nodes: g.Nodes}
+		out[i] = partition.Kernel{Name: g.Name, Nodes: g.Nodes, In: g.In, Out: g.Out, View: g.View, InPlace: g.InPlace}
 	}
 	return out
 }
@@ -151,16 +150,24 @@ func (p *program) Record(b runtime.Bindings) (runtime.Launch, error) {
 		}
 		in[i] = &graph.Tensor{DType: x.DType, Shape: x.Shape, Data: bytes}
 	}
-	f, err := p.prog.Frame(in, p.d.pool, func(size int64) ([]byte, error) { return make([]byte, size), nil })
+	var arena []byte
+	if b.Arena != nil {
+		var err error
+		if arena, err = hostBytes(runtime.View{Buffer: b.Arena, Size: b.Arena.Size()}); err != nil {
+			return nil, err
+		}
+	}
+	f, err := p.prog.Frame(in, p.d.pool, func(v *graph.Value, size int64) ([]byte, error) { return b.Place(arena, v, size) })
 	if err != nil {
 		return nil, err
 	}
-	return &launch{p: p.p, f: f, outs: make([]runtime.Bound, len(p.p.Outputs))}, nil
+	return &launch{p: p.p, f: f, b: b, outs: make([]runtime.Bound, len(p.p.Outputs))}, nil
 }
 
 type launch struct {
 	p    *partition.Partition
 	f    *host.Frame
+	b    runtime.Bindings
 	outs []runtime.Bound // kept from run to run, so that readers recorded against them stay valid
 }
 
@@ -180,16 +187,19 @@ func (l *launch) Submit(ctx context.Context, waits []runtime.Event) (runtime.Eve
 }
 
 func (l *launch) Outputs() ([]runtime.Bound, error) {
-	for i := range l.outs {
+	for i, v := range l.p.Outputs {
 		t := l.f.Out(i)
 		if t.Kind != graph.TensorKind {
-			return nil, fmt.Errorf("%w: output %q is no tensor and cannot leave its partition", op.ErrUnsupported, l.p.Outputs[i].Name)
+			return nil, fmt.Errorf("%w: output %q is no tensor and cannot leave its partition", op.ErrUnsupported, v.Name)
 		}
-		if b, ok := l.outs[i].View.Buffer.(*buffer); ok && slices.Equal(l.outs[i].Shape, t.Shape) && len(b.bytes) == len(t.Data) &&
-			(len(t.Data) == 0 || &b.bytes[0] == &t.Data[0]) {
-			continue
+		view, ok := l.b.InArena(v, int64(len(t.Data)))
+		if !ok {
+			view = l.outs[i].View
+			if b, mine := view.Buffer.(*buffer); !mine || len(b.bytes) != len(t.Data) || len(t.Data) > 0 && &b.bytes[0] != &t.Data[0] {
+				view = runtime.View{Buffer: &buffer{bytes: t.Data}, Size: int64(len(t.Data))}
+			}
 		}
-		l.outs[i] = runtime.Bound{View: runtime.View{Buffer: &buffer{bytes: t.Data}, Size: int64(len(t.Data))}, DType: t.DType, Shape: t.Shape}
+		l.outs[i] = runtime.Bound{View: view, DType: t.DType, Shape: t.Shape}
 	}
 	return l.outs, nil
 }

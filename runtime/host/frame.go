@@ -14,7 +14,6 @@ type Frame struct {
 	p       *Program
 	tensors []*graph.Tensor // by slot
 	steps   []step
-	arena   []byte
 	outer   func(*graph.Value) *graph.Tensor
 }
 
@@ -24,10 +23,13 @@ type step struct {
 	static bool // the outputs' shapes are fixed and allocated
 }
 
-// Frame lays the program out for inputs of the given tensors' shapes (aligned
-// with the values it was compiled with); their Data may still be empty, and is
-// bound with Bind. alloc provides the arena in the device's memory.
-func (p *Program) Frame(in []*graph.Tensor, pool *Pool, alloc func(size int64) ([]byte, error)) (*Frame, error) {
+// Place gives a value of the program memory of at least size bytes in the
+// device's memory, or nil where the plan has none for it: then the frame allocates.
+type Place func(v *graph.Value, size int64) ([]byte, error)
+
+// Frame lays the program out for inputs of the given tensors' shapes, aligned
+// with the values it was compiled with. Their Data is bound for all runs.
+func (p *Program) Frame(in []*graph.Tensor, pool *Pool, place Place) (*Frame, error) {
 	f := &Frame{p: p, tensors: make([]*graph.Tensor, len(p.values))}
 	copy(f.tensors, p.consts)
 	f.outer = func(v *graph.Value) *graph.Tensor { return f.tensors[p.slot[v]] }
@@ -39,30 +41,17 @@ func (p *Program) Frame(in []*graph.Tensor, pool *Pool, alloc func(size int64) (
 		t := *in[i]
 		f.tensors[i] = &t
 	}
-	l := layout{align: 64}
-	type placed struct {
-		slot int
-		off  int64
-	}
-	var slots []placed
-	root := make([]int, len(p.values)) // the slot whose memory a view lies in
-	end := make([]int, len(p.values))  // the last group that reads that memory
-	for s := range root {
-		root[s], end[s] = s, p.last[s]
-	}
-	for i := len(p.groups) - 1; i >= 0; i-- { // a view keeps its source alive
-		g := &p.groups[i]
-		if (g.View || g.InPlace) && g.Out[0] != nil && g.In[0] != nil {
-			a, b := p.slot[g.In[0]], p.slot[g.Out[0]]
-			end[a] = max(end[a], end[b])
-		}
-	}
-	live := map[int]int64{} // slot → offset, of arena tensors still read
 	for i := range p.groups {
 		g := &p.groups[i]
 		st := step{group: g, static: true}
-		for _, v := range g.Out {
-			if v == nil {
+		for _, v := range g.In {
+			if v != nil && f.tensors[p.slot[v]] == nil {
+				st.static = false // reads something that only running shapes
+			}
+		}
+		outs := make([]*graph.Tensor, len(g.Out))
+		for j, v := range g.Out {
+			if v == nil || !st.static {
 				continue
 			}
 			t, err := shaped(v, env)
@@ -70,55 +59,22 @@ func (p *Program) Frame(in []*graph.Tensor, pool *Pool, alloc func(size int64) (
 				st.static = false
 				break
 			}
-			f.tensors[p.slot[v]] = t
+			outs[j] = t
 		}
-		for _, v := range g.In {
-			if v != nil && f.tensors[p.slot[v]] == nil {
-				st.static = false // reads something that only running shapes
+		for j, v := range g.Out {
+			if v == nil || !st.static {
+				continue
 			}
-		}
-		if !st.static {
-			for _, v := range g.Out {
-				if v != nil {
-					f.tensors[p.slot[v]] = nil
-				}
+			f.tensors[p.slot[v]] = outs[j]
+			if j == 0 && (g.View || g.InPlace) {
+				continue
 			}
-		} else {
-			for j, v := range g.Out {
-				if v == nil {
-					continue
-				}
-				s := p.slot[v]
-				if j == 0 && (g.View || g.InPlace) {
-					root[s] = root[p.slot[g.In[0]]]
-					continue
-				}
-				size, ok := v.Type.DType.Bytes(int64(f.tensors[s].Len()))
-				if !ok {
-					return nil, fmt.Errorf("value %q: %s has no size", v.Name, f.tensors[s].Type())
-				}
-				off := l.take(size)
-				live[s] = off
-				slots = append(slots, placed{s, off})
+			var err error
+			if outs[j].Data, err = placed(v, outs[j], place); err != nil {
+				return nil, err
 			}
 		}
 		f.steps = append(f.steps, st)
-		for s, off := range live {
-			if end[s] <= i {
-				l.give(off)
-				delete(live, s)
-			}
-		}
-	}
-	arena, err := alloc(l.size)
-	if err != nil {
-		return nil, err
-	}
-	f.arena = arena
-	for _, s := range slots {
-		t := f.tensors[s.slot]
-		size, _ := t.DType.Bytes(int64(t.Len()))
-		t.Data = arena[s.off : s.off+size : s.off+size]
 	}
 	for i := range f.steps {
 		st := &f.steps[i]
@@ -128,6 +84,22 @@ func (p *Program) Frame(in []*graph.Tensor, pool *Pool, alloc func(size int64) (
 	}
 	f.link()
 	return f, nil
+}
+
+// placed returns the memory of a value of known shape.
+func placed(v *graph.Value, t *graph.Tensor, place Place) ([]byte, error) {
+	size, ok := t.DType.Bytes(int64(t.Len()))
+	if !ok {
+		return nil, fmt.Errorf("value %q: %s has no size", v.Name, t.Type())
+	}
+	mem, err := place(v, size)
+	if err != nil {
+		return nil, err
+	}
+	if mem == nil {
+		mem = make([]byte, size)
+	}
+	return mem[:size:size], nil
 }
 
 // BindShape gives the symbols of v's declared shape the values of a concrete
@@ -189,13 +161,8 @@ func shaped(v *graph.Value, env graph.Env) (*graph.Tensor, error) {
 	return &graph.Tensor{DType: v.Type.DType, Shape: shape}, nil
 }
 
-// Bind points input i at data of the shape the frame was made for.
-func (f *Frame) Bind(i int, data []byte) {
-	f.tensors[i].Data = data
-}
-
-// Out returns output i after a run: in the arena, an input or a constant, or
-// memory of its own where the shape depended on data.
+// Out returns output i after a run: where it was placed, an input or a constant,
+// or memory of its own where the shape depended on data.
 func (f *Frame) Out(i int) *graph.Tensor { return f.tensors[f.p.slot[f.p.out[i]]] }
 
 // link resolves tensors of static steps once, so that running does not.

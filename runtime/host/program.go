@@ -16,7 +16,6 @@ type Program struct {
 	slot   map[*graph.Value]int // every value that exists at run time, constants included
 	values []*graph.Value       // by slot
 	consts []*graph.Tensor      // by slot: weights where this device reads them
-	last   []int                // by slot: index of the last group that reads it; len(groups) if it leaves
 }
 
 // Compile prepares groups, in order, that read the values in (constants apart)
@@ -79,24 +78,6 @@ func Compile(table op.Table, groups []Group, in, out []*graph.Value, upload func
 			}
 			p.consts[s] = t
 		}
-	}
-	p.last = make([]int, len(p.values))
-	for i, g := range groups {
-		for _, n := range g.Nodes {
-			n.Reads(func(v *graph.Value) {
-				if s, ok := p.slot[v]; ok {
-					p.last[s] = i
-				}
-			})
-		}
-		for _, v := range g.Out {
-			if v != nil {
-				p.last[p.slot[v]] = i
-			}
-		}
-	}
-	for _, v := range out {
-		p.last[p.slot[v]] = len(groups)
 	}
 	return p, nil
 }

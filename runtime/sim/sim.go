@@ -47,7 +47,7 @@ func (b *Backend) Lower(_ partition.Profile, g *graph.Graph) ([]partition.Kernel
 	groups := host.Lower(g)
 	out := make([]partition.Kernel, len(groups))
 	for i, g := range groups {
-		out[i] = partition.Kernel{Name: g.Name, Nodes: g.Nodes}
+		out[i] = partition.Kernel{Name: g.Name, Nodes: g.Nodes, In: g.In, Out: g.Out, View: g.View, InPlace: g.InPlace}
 	}
 	return out, nil
 }
@@ -214,23 +214,22 @@ func (p *program) Record(b runtime.Bindings) (runtime.Launch, error) {
 		}
 		in[i] = &graph.Tensor{DType: x.DType, Shape: x.Shape, Data: mem}
 	}
-	l := &launch{p: p, outs: make([]runtime.Bound, len(p.p.Outputs)), states: map[int]runtime.Bound{}}
+	l := &launch{p: p, b: b, outs: make([]runtime.Bound, len(p.p.Outputs)), states: map[int]runtime.Bound{}}
 	for _, s := range p.p.States {
 		if k := slices.Index(p.p.Inputs, s.In); k >= 0 {
 			l.states[slices.Index(p.p.Outputs, s.Out)] = b.Inputs[k]
 		}
 	}
-	var err error
-	l.frame, err = p.host.Frame(in, p.d.pool, func(size int64) ([]byte, error) {
-		id, err := p.d.heap.alloc(size)
-		if err != nil {
+	var arena []byte
+	if b.Arena != nil {
+		var err error
+		if arena, err = p.d.bytes(runtime.View{Buffer: b.Arena, Size: b.Arena.Size()}); err != nil {
 			return nil, err
 		}
-		l.arena = append(l.arena, id)
-		return p.d.heap.bytes(id)
-	})
+	}
+	var err error
+	l.frame, err = p.host.Frame(in, p.d.pool, func(v *graph.Value, size int64) ([]byte, error) { return b.Place(arena, v, size) })
 	if err != nil {
-		l.Close()
 		return nil, err
 	}
 	return l, nil
@@ -239,27 +238,29 @@ func (p *program) Record(b runtime.Bindings) (runtime.Launch, error) {
 type launch struct {
 	p      *program
 	frame  *host.Frame
-	arena  []uint64
+	b      runtime.Bindings
 	outs   []runtime.Bound
 	states map[int]runtime.Bound // outputs that are states: written where they lie
 }
 
 func (l *launch) Close() error {
 	var first error
-	for _, id := range l.arena {
-		if err := l.p.d.heap.release(id); err != nil && first == nil {
+	for i := range l.outs {
+		if err := l.release(i); err != nil && first == nil {
 			first = err
 		}
 	}
-	for i, b := range l.outs {
-		if _, state := l.states[i]; b.View.Buffer != nil && !state {
-			if err := b.View.Buffer.Close(); err != nil && first == nil {
-				first = err
-			}
-		}
-	}
-	l.arena, l.outs = nil, nil
 	return first
+}
+
+// release gives back output i's memory if it is its own.
+func (l *launch) release(i int) error {
+	b, ok := l.outs[i].View.Buffer.(*buffer)
+	l.outs[i] = runtime.Bound{}
+	if _, state := l.states[i]; !ok || state || runtime.Buffer(b) == l.b.Arena {
+		return nil
+	}
+	return b.Close()
 }
 
 func (l *launch) Submit(ctx context.Context, waits []runtime.Event) (runtime.Event, error) {
@@ -280,8 +281,8 @@ func (l *launch) Submit(ctx context.Context, waits []runtime.Event) (runtime.Eve
 	return done{start, time.Now()}, nil
 }
 
-// Outputs copies results into buffers of their own, within the device: the arena
-// is the frame's alone.
+// Outputs says where results lie: in the arena, in their state, or, where only
+// running told their size, in device memory of their own.
 func (l *launch) Outputs() ([]runtime.Bound, error) {
 	for i, v := range l.p.p.Outputs {
 		if b, ok := l.states[i]; ok {
@@ -292,21 +293,23 @@ func (l *launch) Outputs() ([]runtime.Bound, error) {
 		if t.Kind != graph.TensorKind {
 			return nil, fmt.Errorf("%w: output %q is no tensor and cannot leave its partition", op.ErrUnsupported, v.Name)
 		}
-		out := &l.outs[i]
-		if out.View.Buffer == nil || out.View.Size != int64(len(t.Data)) {
-			if out.View.Buffer != nil {
-				if err := out.View.Buffer.Close(); err != nil {
-					return nil, err
-				}
+		size := int64(len(t.Data))
+		if view, ok := l.b.InArena(v, size); ok {
+			l.outs[i] = runtime.Bound{View: view, DType: t.DType, Shape: t.Shape}
+			continue
+		}
+		if l.outs[i].View.Buffer == nil || l.outs[i].View.Size != size {
+			if err := l.release(i); err != nil {
+				return nil, err
 			}
-			b, err := l.p.d.Alloc(int64(len(t.Data)), runtime.DeviceMemory)
+			b, err := l.p.d.Alloc(size, runtime.DeviceMemory)
 			if err != nil {
 				return nil, fmt.Errorf("output %q: %w", v.Name, err)
 			}
-			out.View = runtime.View{Buffer: b, Size: int64(len(t.Data))}
+			l.outs[i].View = runtime.View{Buffer: b, Size: size}
 		}
-		out.DType, out.Shape = t.DType, t.Shape
-		mem, err := l.p.d.bytes(out.View)
+		l.outs[i].DType, l.outs[i].Shape = t.DType, t.Shape
+		mem, err := l.p.d.bytes(l.outs[i].View)
 		if err != nil {
 			return nil, err
 		}

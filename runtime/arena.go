@@ -1,0 +1,105 @@
+package runtime
+
+import (
+	"errors"
+	"fmt"
+
+	"mnnconv/graph"
+	"mnnconv/partition"
+)
+
+// Arenas is the memory of one session: one buffer for each space, in which the
+// phases lie over each other, since a session runs one phase at a time.
+type Arenas struct {
+	phases  map[string]*laidOut
+	buffers map[graph.Space]Buffer
+}
+
+// laidOut is a phase's layout with the commands that follow from it.
+type laidOut struct {
+	memory   *partition.Memory
+	commands []partition.Command
+}
+
+// Need is what a phase needs in one space.
+type Need struct {
+	Phase string
+	Space graph.Space
+	Bytes int64 // of the arena
+	Live  int64 // the largest sum of values alive at once
+}
+
+// Plan lays the executor's phase out for the bounds, without allocating.
+func (e *Executor) layOut(bounds graph.Env) (*laidOut, error) {
+	m, err := e.plan.Layout(bounds)
+	if err != nil {
+		return nil, err
+	}
+	cmds := e.plan.Commands(m)
+	return &laidOut{m, cmds}, e.plan.VerifyCommands(m, cmds)
+}
+
+// NewArenas lays out the phases of executors on the same devices for the bounds
+// of each (by phase name) and allocates what they need.
+func NewArenas(bounds map[string]graph.Env, executors ...*Executor) (*Arenas, error) {
+	a := &Arenas{phases: map[string]*laidOut{}, buffers: map[graph.Space]Buffer{}}
+	sizes := map[graph.Space]int64{}
+	devices := map[graph.Space]Device{}
+	for _, e := range executors {
+		l, err := e.layOut(bounds[e.plan.Phase])
+		if err != nil {
+			return nil, err
+		}
+		a.phases[e.plan.Phase] = l
+		for _, r := range l.memory.Arenas {
+			sizes[r.Space] = max(sizes[r.Space], r.Size)
+			devices[r.Space] = e.devices[string(r.Space)]
+		}
+	}
+	for space, size := range sizes {
+		d := devices[space]
+		if d == nil {
+			return nil, errors.Join(fmt.Errorf("%w: %s was planned and not opened", ErrUnavailable, space), a.Close())
+		}
+		b, err := d.Alloc(size, DeviceMemory)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("memory of %s, %d bytes: %w", space, size, err), a.Close())
+		}
+		a.buffers[space] = b
+	}
+	return a, nil
+}
+
+// Needs lists what every phase needs where, for tables.
+func (a *Arenas) Needs() []Need {
+	var out []Need
+	for phase, l := range a.phases {
+		for _, r := range l.memory.Arenas {
+			out = append(out, Need{phase, r.Space, r.Size, r.Live})
+		}
+	}
+	return out
+}
+
+// Close releases the buffers.
+func (a *Arenas) Close() error {
+	var errs []error
+	for _, b := range a.buffers {
+		errs = append(errs, b.Close())
+	}
+	clear(a.buffers)
+	return errors.Join(errs...)
+}
+
+// view returns the memory of a value in its arena, for a tensor of size bytes;
+// ok is false if the value is not in an arena.
+func (a *Arenas) view(phase string, v *graph.Value, size int64) (View, bool, error) {
+	s := a.phases[phase].memory.Slot(v)
+	if s == nil {
+		return View{}, false, nil
+	}
+	if size > s.Size {
+		return View{}, false, fmt.Errorf("%w: value %q needs %d bytes, the session was opened for %d (%v)", partition.ErrLimit, v.Name, size, s.Size, a.phases[phase].memory.Bounds)
+	}
+	return View{a.buffers[s.Value.Type.Space], s.Offset, size}, true, nil
+}
