@@ -8,7 +8,6 @@ import (
 
 	"mnnconv/graph"
 	"mnnconv/partition"
-	"mnnconv/runtime/host"
 )
 
 // Executor holds a plan's compiled programs on opened devices. Several sessions
@@ -191,7 +190,7 @@ func (s *Session) layOut(inputs []*graph.Tensor) error {
 			}
 			t = &graph.Tensor{DType: b.DType, Shape: b.Shape}
 		}
-		if err := host.BindShape(env, v, t); err != nil {
+		if err := env.Bind(v, t); err != nil {
 			return err
 		}
 	}

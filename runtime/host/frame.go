@@ -35,7 +35,7 @@ func (p *Program) Frame(in []*graph.Tensor, pool *Pool, place Place) (*Frame, er
 	f.outer = func(v *graph.Value) *graph.Tensor { return f.tensors[p.slot[v]] }
 	env := graph.Env{}
 	for i, v := range p.in {
-		if err := BindShape(env, v, in[i]); err != nil {
+		if err := env.Bind(v, in[i]); err != nil {
 			return nil, err
 		}
 		t := *in[i]
@@ -100,47 +100,6 @@ func placed(v *graph.Value, t *graph.Tensor, place Place) ([]byte, error) {
 		mem = make([]byte, size)
 	}
 	return mem[:size:size], nil
-}
-
-// BindShape gives the symbols of v's declared shape the values of a concrete
-// tensor, and fails, naming the value, where an extent contradicts the type or
-// another input.
-func BindShape(env graph.Env, v *graph.Value, t *graph.Tensor) error {
-	if v.Type.Kind != graph.TensorKind || t.Kind != graph.TensorKind {
-		return nil
-	}
-	if t.DType != v.Type.DType {
-		return fmt.Errorf("%w: value %q is %s, got %s", graph.ErrType, v.Name, v.Type, t.Type())
-	}
-	if !v.Type.Shape.Ranked() {
-		return nil
-	}
-	if len(t.Shape) != len(v.Type.Shape) {
-		return fmt.Errorf("%w: value %q is %s, got %s", graph.ErrType, v.Name, v.Type, t.Type())
-	}
-	for i, d := range v.Type.Shape {
-		if name, ok := d.Symbol(); ok {
-			if have, ok := env[name]; !ok {
-				env[name] = t.Shape[i]
-			} else if have != t.Shape[i] {
-				return fmt.Errorf("%w: value %q is %s, got %s: %s is %d elsewhere", graph.ErrType, v.Name, v.Type, t.Type(), name, have)
-			}
-			continue
-		}
-		if name, scale, rest, ok := d.Linear(); ok {
-			if _, bound := env[name]; !bound && (t.Shape[i]-rest)%scale == 0 {
-				env[name] = (t.Shape[i] - rest) / scale
-			}
-		}
-		n, err := d.Eval(env)
-		if err != nil {
-			continue // a symbol that a later input binds; checked by the session's contract
-		}
-		if n != t.Shape[i] {
-			return fmt.Errorf("%w: value %q is %s, got %s: extent %d should be %d", graph.ErrType, v.Name, v.Type, t.Type(), i, n)
-		}
-	}
-	return nil
 }
 
 func shaped(v *graph.Value, env graph.Env) (*graph.Tensor, error) {
