@@ -146,8 +146,27 @@ func (d Dim) Div(e Dim) Dim {
 		if m, ok := d.Int(); ok {
 			return Const(floorDiv(m, n))
 		}
+		if g := d.divisor(n); g > 1 {
+			q, _ := d.exact(Const(g))
+			return q.Div(Const(n / g))
+		}
 	}
 	return opaque('d', "floor("+d.operand()+" / "+e.operand()+")", d, e)
+}
+
+// divisor returns the largest number that divides n > 0 and every coefficient.
+func (d Dim) divisor(n int64) int64 {
+	gcd := func(a, b int64) int64 {
+		for b != 0 {
+			a, b = b, a%b
+		}
+		return max(a, -a)
+	}
+	n = gcd(n, d.c)
+	for _, t := range d.terms {
+		n = gcd(n, t.coef)
+	}
+	return n
 }
 
 // Mod returns d - e*floor(d/e).

@@ -199,6 +199,7 @@ func TestDimString(t *testing.T) {
 		{m.Sub(n.Mul(n)).Sub(Const(2)), "m - n*n - 2"},
 		{n.Add(Const(27)).Div(Const(28)), "floor((n + 27) / 28)"},
 		{n.Mul(Const(2)).Div(m), "floor(2*n / m)"},
+		{n.Mul(Const(6)).Sub(Const(9)).Div(Const(15)), "floor((2*n - 3) / 5)"},
 		{n.Mod(Const(3)), "mod(n, 3)"},
 		{n.Min(m), "min(m, n)"},
 		{n.Max(m).Mul(Const(2)), "2*max(m, n)"},
