@@ -64,6 +64,7 @@ type lowering func(n *graph.Node, uses map[*graph.Value][]graph.Use) (g Group, o
 // lowerings lists all fast kernels, fused patterns before single nodes. The
 // first that accepts a node wins.
 var lowerings = []lowering{
+	lowerProduct,
 	lowerView,
 	lowerScatterState,
 	lowerRMSNorm,

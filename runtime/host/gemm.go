@@ -1,0 +1,46 @@
+package host
+
+import (
+	"fmt"
+
+	"mnnconv/graph"
+	"mnnconv/schemas/op"
+)
+
+// gemmForm covers ONNX Gemm unless A is transposed or C is more than a row.
+func gemmForm(n *graph.Node) (*productForm, bool) {
+	if !n.Is("Gemm") || n.Int("transA", 0) != 0 || !floats(n.In(0), n.In(1)) {
+		return nil, false
+	}
+	f := &productForm{in: n.Inputs, alpha: n.Float("alpha", 1), columns: true}
+	if c := n.In(2); c != nil {
+		out := n.Out(0)
+		if out == nil || !isRow(c, out) {
+			return nil, false
+		}
+		f.bias, f.beta = 2, n.Float("beta", 1)
+	}
+	transB := n.Int("transB", 0) != 0
+	f.bind = func(p *product, in []*graph.Tensor) error {
+		if len(in[0].Shape) != 2 || len(in[1].Shape) != 2 {
+			return fmt.Errorf("%w: Gemm of shapes %v and %v", op.ErrInput, in[0].Shape, in[1].Shape)
+		}
+		return p.bindMatMul(in[0], in[1], transB)
+	}
+	return f, true
+}
+
+// isRow reports whether v, broadcast to out, is one row for all rows, and out's
+// shape and type come out unchanged.
+func isRow(v, out *graph.Value) bool {
+	if !floats(v, out) || len(v.Type.Shape) == 0 || len(v.Type.Shape) > len(out.Type.Shape) {
+		return false
+	}
+	row, last := v.Type.Shape[:len(v.Type.Shape)-1], v.Type.Shape[len(v.Type.Shape)-1]
+	for _, d := range row {
+		if !d.IsConst(1) {
+			return false
+		}
+	}
+	return last.Equal(out.Type.Shape[len(out.Type.Shape)-1])
+}

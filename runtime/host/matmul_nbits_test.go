@@ -1,0 +1,74 @@
+package host
+
+import (
+	"fmt"
+	"testing"
+
+	"mnnconv/graph"
+	"mnnconv/schemas/op"
+)
+
+// nbits adds a MatMulNBits of random weights. zeros is "", "packed" or "float".
+func (m *multiply) nbits(d graph.DType, x []int64, n, bits, block int64, zeros string, bias bool) *multiply {
+	m.t.Helper()
+	k := x[len(x)-1]
+	perRow := (k + block - 1) / block
+	scales := m.numbers(d, n, perRow)
+	ins := []*graph.Value{m.input(m.numbers(d, x...)), m.constant(m.bytes(n, perRow, block*bits/8)), m.constant(scales), nil, nil, nil}
+	switch zeros {
+	case "packed":
+		ins[3] = m.constant(m.bytes(n, (perRow*bits+7)/8))
+	case "float":
+		ins[3] = m.constant(m.numbers(d, n, perRow))
+	}
+	if bias {
+		ins[5] = m.constant(m.numbers(d, n))
+	}
+	return m.node(op.Microsoft, "MatMulNBits", []graph.Attr{
+		{Name: "K", Value: k}, {Name: "N", Value: n}, {Name: "bits", Value: bits}, {Name: "block_size", Value: block}, {Name: "accuracy_level", Value: int64(4)},
+	}, ins...)
+}
+
+func TestMatMulNBits(t *testing.T) {
+	i := uint64(0)
+	for _, d := range []graph.DType{graph.Float32, graph.Float16} {
+		for _, bits := range []int64{4, 8} {
+			for _, block := range []int64{16, 32, 128, 256} {
+				for _, zeros := range []string{"", "packed", "float"} {
+					for _, x := range [][]int64{{1, 300}, {1, 5, 4200}, {2, 33, 77}} {
+						i++
+						t.Run(fmt.Sprintf("%s/%d bits/blocks of %d/zeros %s/%v", d, bits, block, zeros, x), func(t *testing.T) {
+							m := newMultiply(t, i)
+							m.nbits(d, x, 37, bits, block, zeros, i%2 == 0)
+							m.check(1 << bits * 4200)
+						})
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestMatMulNBitsAdd(t *testing.T) {
+	m := newMultiply(t, 1)
+	m.nbits(graph.Float32, []int64{2, 64}, 24, 4, 32, "", false)
+	m.node("", "Add", nil, m.constant(m.numbers(graph.Float32, 24)), m.out)
+	m.check(64 * 16)
+}
+
+func BenchmarkMatMulNBits(b *testing.B) {
+	for _, s := range []struct {
+		d             graph.DType
+		bits, m, k, n int64
+	}{
+		{graph.Float32, 4, 1, 2048, 11008},
+		{graph.Float32, 4, 16, 2048, 11008},
+		{graph.Float16, 8, 1, 2048, 11008},
+	} {
+		b.Run(fmt.Sprintf("%s/%dbits/%dx%dx%d", s.d, s.bits, s.m, s.k, s.n), func(b *testing.B) {
+			m := newMultiply(b, 1)
+			m.nbits(s.d, []int64{s.m, s.k}, s.n, s.bits, 32, "", false)
+			benchmark(b, m, int(s.m), int(s.k), int(s.n), int(s.k*s.n*s.bits/8))
+		})
+	}
+}
