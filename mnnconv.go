@@ -32,6 +32,7 @@ type Options struct {
 	Models   []models.Kind     // architectures to recognise folders by
 	Backends []runtime.Backend // devices that may be placed on; "cpu" must be among them
 	Place    string            // placement rules, see partition.ParseRules
+	Schedule string            // see runtime.ParseSchedule
 }
 
 // Source is a loaded model: a folder of a known architecture, or one graph.
@@ -195,6 +196,7 @@ type Program struct {
 	Source *Source
 	Plans  []*partition.Plan
 
+	schedule  runtime.Schedule
 	devices   map[string]runtime.Device
 	executors map[string]*runtime.Executor
 }
@@ -202,11 +204,15 @@ type Program struct {
 // Open plans the source and opens the devices of the plan. Close the program
 // before its source.
 func Open(s *Source, o Options) (*Program, error) {
+	schedule, err := runtime.ParseSchedule(o.Schedule)
+	if err != nil {
+		return nil, err
+	}
 	plans, err := Plan(s, o)
 	if err != nil {
 		return nil, err
 	}
-	p := &Program{Source: s, Plans: plans, devices: map[string]runtime.Device{}, executors: map[string]*runtime.Executor{}}
+	p := &Program{Source: s, Plans: plans, schedule: schedule, devices: map[string]runtime.Device{}, executors: map[string]*runtime.Executor{}}
 	targets, err := Targets(o.Backends, o.Place)
 	if err != nil {
 		return nil, err
@@ -237,7 +243,7 @@ func (p *Program) Chat(capacity int) (models.Session, error) {
 	if p.Source.Model == nil {
 		return nil, fmt.Errorf("%s: %w: one graph answers no questions; give a model folder, or --input NAME=FILE.npy", p.Source.Path, ErrSource)
 	}
-	return p.Source.Model.NewSession(p.executors, capacity)
+	return p.Source.Model.NewSession(p.executors, models.SessionOptions{Capacity: capacity, Schedule: p.schedule})
 }
 
 // Graph makes a session over the phase of a bare graph.
@@ -246,7 +252,7 @@ func (p *Program) Graph() (*runtime.Session, error) {
 	if e == nil {
 		return nil, fmt.Errorf("%s: %w: a model folder, not one graph; give one of its .onnx files", p.Source.Path, ErrSource)
 	}
-	return e.NewSession(nil, nil, runtime.Schedule{}), nil
+	return e.NewSession(nil, nil, p.schedule), nil
 }
 
 // Close releases programs and devices. Sessions must be closed before.

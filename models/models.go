@@ -35,9 +35,9 @@ type Model interface {
 	// Phases returns the raised graphs in the order they run. The caller may place
 	// and cut them, once.
 	Phases() []Phase
-	// NewSession makes a session with room for capacity tokens (0: a default) over
-	// executors by phase, which outlive it.
-	NewSession(executors map[string]*runtime.Executor, capacity int) (Session, error)
+	// NewSession makes a session over executors by phase, which outlive it. All its
+	// memory is allocated here.
+	NewSession(executors map[string]*runtime.Executor, o SessionOptions) (Session, error)
 	Close() error
 }
 
@@ -65,8 +65,16 @@ type Stage struct {
 	File string
 }
 
+// SessionOptions are the bounds and the manner of a session.
+type SessionOptions struct {
+	Capacity int // tokens of a conversation, pictures and answer included; 0: a default
+	Schedule runtime.Schedule
+}
+
 // Session answers questions, one at a time.
 type Session interface {
+	// Memory lists what the session's phases need in each space, weights apart.
+	Memory() []runtime.Need
 	Ask(ctx context.Context, q Question, s Settings) (*Answer, error)
 	Close() error
 }

@@ -1,8 +1,10 @@
 package runtime
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 
 	"mnnconv/graph"
 	"mnnconv/partition"
@@ -29,7 +31,7 @@ type Need struct {
 	Live  int64 // the largest sum of values alive at once
 }
 
-// Plan lays the executor's phase out for the bounds, without allocating.
+// layOut lays the executor's phase out for the bounds, without allocating.
 func (e *Executor) layOut(bounds graph.Env) (*laidOut, error) {
 	m, err := e.plan.Layout(bounds)
 	if err != nil {
@@ -78,6 +80,9 @@ func (a *Arenas) Needs() []Need {
 			out = append(out, Need{phase, r.Space, r.Size, r.Live})
 		}
 	}
+	slices.SortFunc(out, func(x, y Need) int {
+		return cmp.Or(cmp.Compare(x.Phase, y.Phase), cmp.Compare(x.Space, y.Space))
+	})
 	return out
 }
 

@@ -23,13 +23,15 @@ type Session struct {
 	encode   *runtime.Session // nil without a vision tower
 	extend   *runtime.Session
 	states   runtime.States
+	arenas   *runtime.Arenas
 	capacity int
 	step     stepInputs
 }
 
-// NewSession makes a session with room for capacity tokens. executors maps phase
-// names to their executors, which the caller closes after the session.
-func (m *Model) NewSession(executors map[string]*runtime.Executor, capacity int) (models.Session, error) {
+// NewSession makes a session. Its memory is laid out for a prompt, or a picture, as
+// long as the whole context.
+func (m *Model) NewSession(executors map[string]*runtime.Executor, o models.SessionOptions) (models.Session, error) {
+	capacity := o.Capacity
 	if most := m.Config.MaxPositions; capacity <= 0 {
 		if capacity = most; capacity == 0 || capacity > defaultCapacity {
 			capacity = min(max(most, 2048), defaultCapacity)
@@ -37,16 +39,57 @@ func (m *Model) NewSession(executors map[string]*runtime.Executor, capacity int)
 	} else if most > 0 && capacity > most {
 		return nil, fmt.Errorf("%w: a context of %d tokens is asked for, the model was made for %d", ErrPrompt, capacity, most)
 	}
-	states, err := executors["extend"].NewStates(graph.Env{"capacity": int64(capacity)})
-	if err != nil {
+	s := &Session{m: m, capacity: capacity}
+	var used []*runtime.Executor
+	for _, ph := range m.Phases() {
+		used = append(used, executors[ph.Name])
+	}
+	var err error
+	if s.arenas, err = runtime.NewArenas(m.bounds(int64(capacity)), used...); err != nil {
 		return nil, err
 	}
-	s := &Session{m: m, extend: executors["extend"].NewSession(states, nil, runtime.Schedule{}), states: states, capacity: capacity}
+	if s.states, err = executors["extend"].NewStates(graph.Env{"capacity": int64(capacity)}); err != nil {
+		return nil, errors.Join(err, s.arenas.Close())
+	}
+	s.extend = executors["extend"].NewSession(s.states, s.arenas, o.Schedule)
 	if m.encode != nil {
-		s.encode = executors["encode"].NewSession(nil, nil, runtime.Schedule{})
+		s.encode = executors["encode"].NewSession(nil, s.arenas, o.Schedule)
 	}
 	return s, nil
 }
+
+// bounds gives every symbol of the graphs its largest value in a context of
+// capacity tokens: no picture has more rows, no grid a longer side in patches, and
+// no picture more windows or frames.
+func (m *Model) bounds(capacity int64) map[string]graph.Env {
+	all := map[string]graph.Env{}
+	for _, ph := range m.Phases() {
+		symbols := map[string]bool{}
+		for _, v := range ph.Graph.Inputs {
+			for _, d := range v.Type.Shape {
+				d.Symbols(symbols)
+			}
+		}
+		env := graph.Env{}
+		for name := range symbols {
+			switch name {
+			case "rows", tokens, "capacity":
+				env[name] = capacity
+			case "wanted":
+				env[name] = 1
+			case "axis_positions.length":
+				env[name] = capacity * m.Config.Merge
+			default: // boundaries: one more than there are segments
+				env[name] = capacity + 1
+			}
+		}
+		all[ph.Name] = env
+	}
+	return all
+}
+
+// Memory lists what the phases need.
+func (s *Session) Memory() []runtime.Need { return s.arenas.Needs() }
 
 // defaultCapacity is the context of a session whose caller names none, where the
 // model allows more.
@@ -58,7 +101,7 @@ func (s *Session) Close() error {
 	if s.encode != nil {
 		errs = append(errs, s.encode.Close())
 	}
-	return errors.Join(append(errs, s.extend.Close(), s.states.Close())...)
+	return errors.Join(append(errs, s.extend.Close(), s.states.Close(), s.arenas.Close())...)
 }
 
 // visionRows are the image rows of all media of a question, in the order of the prompt.
