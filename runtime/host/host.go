@@ -69,6 +69,8 @@ var lowerings = []lowering{
 	lowerScatterState,
 	lowerRMSNorm,
 	lowerLayerNorm,
+	lowerAttention,
+	lowerSegmentedAttention,
 }
 
 // Lower groups the nodes of a graph into kernels, in an order that respects

@@ -1,0 +1,136 @@
+package host
+
+import (
+	"math"
+
+	"mnnconv/graph"
+)
+
+// attend is scaled dot-product attention, y = softmax(scale·q·kᵀ)·v, what the
+// operators named after it share. The softmax is taken along with the products,
+// a block of keys at a time, so that no more scores exist than a block has
+// (Milakov and Gimelshein, "Online normalizer calculation for softmax", 2018).
+// Blocks start at the first key, and a query's sums are its own: its bits do not
+// depend on which other queries are computed.
+type attend struct {
+	inner              inner
+	q, k, v, y         *graph.Tensor
+	qAt, kAt, vAt, yAt steps
+	size, width        int // of a vector of q or k; of v or y
+	group              int // query heads that share one key head
+	scale              float32
+	causal             bool
+}
+
+// steps says how far apart, in elements, the vectors of neighbouring rows and
+// heads lie.
+type steps struct{ row, head int }
+
+// stretch is a run of query rows, of all heads that share one key head.
+type stretch struct {
+	q, k, v, y int // index of the first vector's first element
+	rows       int
+	keys, most int // that the first row sees; each next row sees one more if causal, up to most
+}
+
+const (
+	blockKeys    = 64 // keys whose scores exist at once
+	blockQueries = 64 // vectors of queries that share the keys of a block, once they are read and widened
+)
+
+// rowsAtOnce returns how many rows a stretch should have.
+func (a *attend) rowsAtOnce() int { return max(1, blockQueries/max(1, a.group)) }
+
+// cost returns that of a stretch, for cutBy.
+func (a *attend) cost(rows, keys int) int { return rows * a.group * keys * (a.size + a.width) / 4 }
+
+// run computes the queries of a stretch.
+func (a *attend) run(w *Worker, s stretch) {
+	n := s.rows * a.group // vector i is that of head i%group in row i/group
+	seen := func(i int) int {
+		if a.causal {
+			return min(s.keys+i/a.group, s.most)
+		}
+		return s.most
+	}
+	rest := w.Floats(n*(a.size+a.width+2+blockKeys) + blockKeys*(a.size+a.width))
+	take := func(n int) (part []float32) { part, rest = rest[:n], rest[n:]; return part }
+	q := panel{take(n * a.size), a.size}
+	y := panel{take(n * a.width), a.width}
+	tops, sums, scores := take(n), take(n), take(n*blockKeys)
+	bufK, bufV := take(blockKeys*a.size), take(blockKeys*a.width)
+	for i := range n {
+		loadFloats(q.row(i, a.size), a.q.DType, a.q.Data, s.q+i/a.group*a.qAt.row+i%a.group*a.qAt.head)
+		tops[i] = float32(math.Inf(-1))
+	}
+	clear(sums)
+	clear(y.at)
+
+	for from, at := 0, 0; ; at += blockKeys { // vectors before from see no further keys
+		for from < n && seen(from) <= at {
+			from++
+		}
+		if from == n {
+			break
+		}
+		keys := min(blockKeys, seen(n-1)-at)
+		k := vectors(a.k, s.k+at*a.kAt.row, a.kAt.row, keys, a.size, bufK)
+		v := vectors(a.v, s.v+at*a.vAt.row, a.vAt.row, keys, a.width, bufV)
+		p := panel{scores, keys}
+		clear(scores[from*keys : n*keys])
+		a.inner.dots(panel{p.at[from*keys:], keys}, panel{q.at[from*a.size:], a.size}, k, n-from, a.size, keys)
+		i := from
+		for ; i < n && seen(i)-at < keys; i++ { // on the causal edge
+			row := p.row(i, seen(i)-at)
+			a.weigh(row, y.row(i, a.width), &tops[i], &sums[i])
+			a.inner.rows(panel{y.row(i, a.width), a.width}, panel{row, keys}, v, 1, len(row), a.width)
+		}
+		for j := i; j < n; j++ {
+			a.weigh(p.row(j, keys), y.row(j, a.width), &tops[j], &sums[j])
+		}
+		a.inner.rows(panel{y.at[i*a.width:], a.width}, panel{p.at[i*keys:], keys}, v, n-i, keys, a.width)
+	}
+	for i := range n {
+		row := y.row(i, a.width)
+		if sums[i] != 0 { // else it saw nothing: zeros
+			scale(row, 1/sums[i])
+		}
+		storeFloats(a.y.Data, a.y.DType, s.y+i/a.group*a.yAt.row+i%a.group*a.yAt.head, row)
+	}
+}
+
+// weigh replaces a block's products of one query by their weights, relative to
+// the largest score so far, top; y and sum, which hold the blocks before, follow
+// it.
+func (a *attend) weigh(scores, y []float32, top, sum *float32) {
+	largest := *top
+	for j, s := range scores {
+		s *= a.scale
+		scores[j] = s
+		if s > largest {
+			largest = s
+		}
+	}
+	if largest > *top {
+		shrink := exp(*top - largest)
+		scale(y, shrink)
+		*sum *= shrink
+		*top = largest
+	}
+	if math.IsInf(float64(largest), -1) {
+		largest = 0 // every key is hidden: weights of 0, or NaN where a score is
+	}
+	*sum += expShifted(scores, largest)
+}
+
+// vectors returns n vectors of a tensor, from element at on and step elements
+// apart, as float32: where they lie close together as such, else in buf.
+func vectors(t *graph.Tensor, at, step, n, size int, buf []float32) panel {
+	if t.DType == graph.Float32 && step == size {
+		return panel{graph.View[float32](t)[at:], size}
+	}
+	for i := range n {
+		loadFloats(buf[i*size:][:size], t.DType, t.Data, at+i*step)
+	}
+	return panel{buf, size}
+}

@@ -1,0 +1,137 @@
+package host
+
+import (
+	"fmt"
+	"math"
+
+	"mnnconv/graph"
+	"mnnconv/schemas/op"
+)
+
+// attention is ONNX Attention of queries over all keys, of which with is_causal
+// query i sees the first i+1; or over a cache of which the first
+// nonpad_kv_seqlen[b] rows count, and there is_causal lets the last query see all
+// of those, and each one before it one less.
+type attention struct {
+	attend
+	lengths             []int64 // nil: all keys
+	qBatch, kBatch      int     // elements of one sequence
+	vBatch, yBatch      int
+	kvHeads, rows, keys int
+	together, stretches int // rows in a stretch, stretches in a head
+	units               cut // of stretches
+}
+
+// lowerAttention covers Attention without mask, past, window, softcap and
+// outputs beside the first.
+func lowerAttention(n *graph.Node, _ map[*graph.Value][]graph.Use) (Group, bool) {
+	switch {
+	case !n.Is("Attention") || !areFloats(n.In(0), n.In(1), n.In(2)):
+		return Group{}, false
+	case n.In(3) != nil || n.In(4) != nil || n.In(5) != nil || n.Out(1) != nil || n.Out(2) != nil || n.Out(3) != nil:
+		return Group{}, false
+	case n.Float("softcap", 0) > 0 || n.Int("left_window_size", -1) >= 0 || n.Int("right_window_size", -1) >= 0:
+		return Group{}, false
+	case n.Int("softmax_precision", 0) == int64(graph.Float64):
+		return Group{}, false
+	case n.In(6) != nil && n.In(6).Type.DType != graph.Int64:
+		return Group{}, false
+	}
+	rank := len(n.Inputs[0].Type.Shape)
+	if rank != 3 && rank != 4 || len(n.Inputs[1].Type.Shape) != rank || len(n.Inputs[2].Type.Shape) != rank {
+		return Group{}, false
+	}
+	qHeads, kvHeads := n.Int("q_num_heads", 0), n.Int("kv_num_heads", 0)
+	causal, given, factor := n.Int("is_causal", 0) != 0, n.Has("scale"), n.Float("scale", 1)
+	g := single(n)
+	g.Kernel = func(c *Call) error {
+		k := memo[attention](c)
+		if err := k.bind(c, qHeads, kvHeads); err != nil {
+			return err
+		}
+		k.causal, k.scale = causal, factor
+		if !given {
+			k.scale = float32(1 / math.Sqrt(float64(k.size)))
+		}
+		return c.Run(k.units.parts(), k)
+	}
+	return g, true
+}
+
+// bind reads the shapes.
+func (k *attention) bind(c *Call, qHeads, kvHeads int64) error {
+	*k = attention{attend: attend{inner: newInner(), q: c.In[0], k: c.In[1], v: c.In[2], y: c.Out[0]}}
+	q, qAt := headsOf(k.q, qHeads)
+	x, kAt := headsOf(k.k, kvHeads)
+	v, vAt := headsOf(k.v, kvHeads)
+	y, yAt := headsOf(k.y, qHeads)
+	switch {
+	case x.heads < 1 || q.heads%x.heads != 0 || x != (heads{q.batch, x.heads, x.rows, q.size}) || v != (heads{q.batch, x.heads, x.rows, v.size}):
+		return fmt.Errorf("%w: attention of %s over keys %s and values %s", op.ErrInput, k.q.Type(), k.k.Type(), k.v.Type())
+	case y != heads{q.batch, q.heads, q.rows, v.size}:
+		return fmt.Errorf("%w: attention of %s over values %s gives no %s", op.ErrInput, k.q.Type(), k.v.Type(), k.y.Type())
+	}
+	if len(c.In) > 6 && c.In[6] != nil {
+		k.lengths = graph.View[int64](c.In[6])
+		if len(k.lengths) != q.batch {
+			return fmt.Errorf("%w: %d lengths for %d sequences", op.ErrInput, len(k.lengths), q.batch)
+		}
+		for _, l := range k.lengths {
+			if l < 0 || l > int64(x.rows) {
+				return fmt.Errorf("%w: length %d of a cache of %d rows", op.ErrInput, l, x.rows)
+			}
+		}
+	}
+	k.qAt, k.kAt, k.vAt, k.yAt = qAt, kAt, vAt, yAt
+	k.qBatch, k.kBatch, k.vBatch, k.yBatch = q.elements(), x.elements(), v.elements(), y.elements()
+	k.size, k.width, k.group = q.size, v.size, q.heads/x.heads
+	k.kvHeads, k.rows, k.keys = x.heads, q.rows, x.rows
+	k.together = k.rowsAtOnce()
+	k.stretches = (k.rows + k.together - 1) / k.together
+	k.units = cutBy(q.batch*k.kvHeads*k.stretches, k.cost(min(k.rows, k.together), k.keys))
+	return nil
+}
+
+// heads are the extents of a tensor of attention heads.
+type heads struct{ batch, heads, rows, size int }
+
+func (h heads) elements() int { return h.heads * h.rows * h.size }
+
+// headsOf returns the extents of a tensor [batch, heads, rows, size], or [batch,
+// rows, n·size], and how its vectors lie. No heads: the shape does not fit.
+func headsOf(t *graph.Tensor, n int64) (heads, steps) {
+	s := t.Shape
+	if len(s) == 4 {
+		h := heads{int(s[0]), int(s[1]), int(s[2]), int(s[3])}
+		return h, steps{row: h.size, head: h.rows * h.size}
+	}
+	if n < 1 || s[2]%n != 0 {
+		return heads{}, steps{}
+	}
+	h := heads{int(s[0]), int(n), int(s[1]), int(s[2] / n)}
+	return h, steps{row: h.heads * h.size, head: h.size}
+}
+
+// Part implements [Parts].
+func (k *attention) Part(w *Worker, i int) {
+	from, to := k.units.part(i)
+	for u := from; u < to; u++ {
+		row := u % k.stretches * k.together
+		head := u / k.stretches % k.kvHeads
+		b := u / k.stretches / k.kvHeads
+		s := stretch{
+			q:    b*k.qBatch + head*k.group*k.qAt.head + row*k.qAt.row,
+			k:    b*k.kBatch + head*k.kAt.head,
+			v:    b*k.vBatch + head*k.vAt.head,
+			y:    b*k.yBatch + head*k.group*k.yAt.head + row*k.yAt.row,
+			rows: min(k.together, k.rows-row),
+			keys: row + 1,
+			most: k.keys,
+		}
+		if k.lengths != nil {
+			s.most = int(k.lengths[b])
+			s.keys += s.most - k.rows
+		}
+		k.run(w, s)
+	}
+}
