@@ -34,7 +34,7 @@ func nbitsForm(n *graph.Node) (*productForm, bool) {
 		}
 		p.blocks = b
 		var zeros *graph.Tensor
-		if len(in) > 3 {
+		if n.In(3) != nil { // in may go on behind the node's inputs
 			zeros = in[3]
 		}
 		if err := p.blocks.bind(in[1], in[2], zeros); err != nil {

@@ -24,6 +24,9 @@ func (m *multiply) nbits(d graph.DType, x []int64, n, bits, block int64, zeros s
 	if bias {
 		ins[5] = m.constant(m.numbers(d, n))
 	}
+	for ins[len(ins)-1] == nil {
+		ins = ins[:len(ins)-1]
+	}
 	return m.node(op.Microsoft, "MatMulNBits", []graph.Attr{
 		{Name: "K", Value: k}, {Name: "N", Value: n}, {Name: "bits", Value: bits}, {Name: "block_size", Value: block}, {Name: "accuracy_level", Value: int64(4)},
 	}, ins...)
