@@ -152,7 +152,7 @@ func (s *stack) empty(v *graph.Value) {
 	s.dtype = v.Type.DType
 	s.shape = make([]int64, len(v.Type.Shape))
 	for i, d := range v.Type.Shape {
-		if n, ok := d.Int(); ok {
+		if n, ok := d.Int(); ok && n > 0 {
 			s.shape[i] = n
 		}
 	}
@@ -166,14 +166,14 @@ func (s *stack) tensor() (*graph.Tensor, error) {
 	return &graph.Tensor{DType: s.dtype, Shape: append([]int64{s.n}, s.shape...), Data: s.data, Strings: s.strings}, nil
 }
 
-// checkBody returns the named body of a node if it takes and gives as many
-// values as the node needs.
+// checkBody returns the named body of a node if it takes as many values as given
+// and gives at least as many as wanted.
 func checkBody(n *graph.Node, name string, inputs, outputs int) (*graph.Body, error) {
 	b := n.Body(name)
 	if b == nil {
 		return nil, inputErrorf("no graph %q", name)
 	}
-	if len(b.Graph.Inputs) != inputs || len(b.Graph.Outputs) != outputs {
+	if len(b.Graph.Inputs) != inputs || len(b.Graph.Outputs) < outputs {
 		return nil, inputErrorf("graph %q takes %d and gives %d values, want %d and %d",
 			name, len(b.Graph.Inputs), len(b.Graph.Outputs), inputs, outputs)
 	}

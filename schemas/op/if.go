@@ -80,8 +80,8 @@ func inferIf(in *Inference) error {
 	default:
 		return errors.Join(err, err2)
 	}
-	for i, v := range then.Graph.Outputs {
-		w := other.Graph.Outputs[i]
+	for i := range in.Node.Outputs {
+		v, w := then.Graph.Outputs[i], other.Graph.Outputs[i]
 		t, err := in.either(v.Type, w.Type)
 		if err != nil {
 			return err

@@ -80,10 +80,7 @@ var Loop = &Op{
 // loopBody returns the body and the number of carried values.
 func loopBody(n *graph.Node) (*graph.Body, int, error) {
 	carried := max(len(n.Inputs)-2, 0)
-	b, err := checkBody(n, "body", 2+carried, 1+len(n.Outputs))
-	if err == nil && len(n.Outputs) < carried {
-		err = inputErrorf("%d outputs for %d carried values", len(n.Outputs), carried)
-	}
+	b, err := checkBody(n, "body", 2+carried, 1+max(carried, len(n.Outputs)))
 	return b, carried, err
 }
 
@@ -116,15 +113,15 @@ func inferLoop(in *Inference) error {
 		in.Set(i, in.outward(t, outer))
 	}
 	trips := in.loopTrips(b)
-	for i := carried; i < len(in.Node.Outputs); i++ {
-		t := in.outward(b.Graph.Outputs[1+i].Type, outer)
+	for i, v := range b.Graph.Outputs[1+carried:] {
+		t := in.outward(v.Type, outer)
 		if t.Kind != graph.TensorKind {
-			return in.Errorf("result %d is %s, want a tensor", i-carried, t)
+			return in.Errorf("result %d is %s, want a tensor", i, t)
 		}
 		if t.Shape.Ranked() {
 			t.Shape = append(graph.Shape{trips}, t.Shape...)
 		}
-		in.Set(i, t)
+		in.Set(carried+i, t)
 	}
 	return nil
 }
@@ -197,7 +194,7 @@ func evalLoop(c *Call) error {
 	for i := range carried {
 		args[2+i] = c.Arg(2 + i)
 	}
-	results := make([]stack, len(c.Node.Outputs)-carried)
+	results := make([]stack, len(b.Graph.Outputs)-1-carried)
 	for i := range results {
 		results[i].empty(b.Graph.Outputs[1+carried+i])
 	}

@@ -119,6 +119,23 @@ func pick[T any](dst, src []T, at, step int) {
 	}
 }
 
+// partOf copies the n extents of x along axis k that start at at.
+func partOf(x *graph.Tensor, k int, at, n int64) (*graph.Tensor, error) {
+	shape := append([]int64{}, x.Shape...)
+	shape[k] = n
+	out, err := graph.NewTensor(x.DType, shape...)
+	if err != nil {
+		return nil, err
+	}
+	m, err := newMover(out, x)
+	if err != nil {
+		return nil, err
+	}
+	strides := rowStrides(x.Shape)
+	m.strided(shape, int(at)*strides[k], strides)
+	return out, nil
+}
+
 // rowStrides returns the strides of a row-major tensor, in elements.
 func rowStrides(shape []int64) []int {
 	strides := make([]int, len(shape))

@@ -12,7 +12,8 @@ var Scan = &Op{
 	Doc: "Runs body (state…, slices…) → (state…, results…) once for each extent of the last num_scan_inputs inputs along their axes " +
 		"(default 0), in their directions, and gives the last state and the results stacked along their axes. The batched form of " +
 		"version 8 is unsupported.",
-	Inputs: []string{"initial_state_and_scan_inputs..."}, Outputs: []string{"final_state_and_scan_outputs..."},
+	// Version 8 has an input more in front, which may be absent.
+	Inputs: []string{"initial_state_and_scan_inputs?", "..."}, Outputs: []string{"final_state_and_scan_outputs..."},
 	Attrs: []string{"num_scan_inputs", "scan_input_axes", "scan_input_directions", "scan_output_axes", "scan_output_directions"},
 	Infer: inferScan,
 	Eval:  evalScan,
@@ -66,12 +67,13 @@ func scanOf(n *graph.Node) (f scanForm, err error) {
 		return f, inputErrorf("num_scan_inputs is %d of %d inputs", scanned, len(n.Inputs))
 	}
 	f.inputs, f.states = int(scanned), len(n.Inputs)-int(scanned)
-	if f.outputs = len(n.Outputs) - f.states; f.outputs < 0 {
-		return f, inputErrorf("%d outputs for %d states", len(n.Outputs), f.states)
+	if n.Inputs[0] == nil {
+		return f, inputErrorf("input 0 is absent")
 	}
-	if f.body, err = checkBody(n, "body", len(n.Inputs), len(n.Outputs)); err != nil {
+	if f.body, err = checkBody(n, "body", len(n.Inputs), max(f.states, len(n.Outputs))); err != nil {
 		return f, err
 	}
+	f.outputs = len(f.body.Graph.Outputs) - f.states
 	list := func(name string, want int) []int64 {
 		if !n.Has(name) {
 			return make([]int64, want)

@@ -67,39 +67,15 @@ func evalSplit(c *Call) error {
 	at := int64(0)
 	for i, n := range sizes {
 		if c.Node.Outputs[i] != nil {
-			if err := c.part(i, x, k, at, n); err != nil {
+			part, err := partOf(x, k, at, n)
+			if err != nil {
 				return err
 			}
+			c.Set(i, part)
 		}
 		at += n
 	}
 	return nil
-}
-
-// part makes output i of the n extents of x along axis k that start at at.
-func (c *Call) part(i int, x *graph.Tensor, k int, at, n int64) error {
-	t, err := partOf(x, k, at, n)
-	if err == nil {
-		c.Set(i, t)
-	}
-	return err
-}
-
-// partOf copies the n extents of x along axis k that start at at.
-func partOf(x *graph.Tensor, k int, at, n int64) (*graph.Tensor, error) {
-	shape := append([]int64{}, x.Shape...)
-	shape[k] = n
-	out, err := graph.NewTensor(x.DType, shape...)
-	if err != nil {
-		return nil, err
-	}
-	m, err := newMover(out, x)
-	if err != nil {
-		return nil, err
-	}
-	strides := rowStrides(x.Shape)
-	m.strided(shape, int(at)*strides[k], strides)
-	return out, nil
 }
 
 // equalParts divides an extent among the node's outputs.
@@ -120,6 +96,8 @@ func equalParts(n *graph.Node, extent int64) ([]int64, error) {
 	return sizes, nil
 }
 
+// sumsTo returns an error unless there is a size for each output and they add
+// up to the extent.
 func sumsTo(sizes []int64, outputs int, extent int64) error {
 	if len(sizes) != outputs {
 		return inputErrorf("sizes %v for %d outputs", sizes, outputs)

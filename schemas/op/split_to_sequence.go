@@ -101,4 +101,4 @@ func chunkSizes(split *graph.Tensor, extent int64) ([]int64, error) {
 }
 
 // maxChunks bounds the tensors that one node makes of one.
-const maxChunks = 1 << 24
+const maxChunks = 1 << 20
