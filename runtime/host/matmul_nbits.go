@@ -1,6 +1,7 @@
 package host
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 
@@ -85,61 +86,89 @@ func (b *blocks) bind(data, scales, zeros *graph.Tensor) error {
 // panel implements [weights].
 func (b *blocks) panel(scratch []float32, row, col, rows, cols int) panel {
 	for r := range rows {
-		dst := scratch[r*cols:][:cols]
-		for done := 0; done < cols; {
-			block, in := (col+done)/b.size, (col+done)%b.size
-			i := (row+r)*b.perRow + block
-			n := min(b.size-in, cols-done)
-			b.unpack(dst[done:done+n], (i*b.size+in)*b.bits/8, b.zero(row+r, block), float(b.scales, i))
-			done += n
-		}
+		b.row(scratch[r*cols:][:cols], row+r, col)
 	}
 	return panel{scratch, cols}
 }
 
-// unpack stores the numbers that data holds from byte at on.
-func (b *blocks) unpack(dst []float32, at int, zero, scale float32) {
-	if b.bits == 8 {
-		for i, q := range b.data[at:][:len(dst)] {
-			dst[i] = (bytes8[q] - zero) * scale
+// row stores the numbers of a row from column col on, which is even.
+func (b *blocks) row(dst []float32, row, col int) {
+	var scales [32]float32
+	block, in := col/b.size, col%b.size
+	for len(dst) > 0 {
+		some := scales[:min(len(scales), ceil(in+len(dst), b.size))]
+		loadFloats(some, b.scales.DType, b.scales.Data, row*b.perRow+block)
+		for _, scale := range some {
+			n := min(b.size-in, len(dst))
+			b.unpack(dst[:n], ((row*b.perRow+block)*b.size+in)*b.bits/8, row, block, scale)
+			dst, block, in = dst[n:], block+1, 0
 		}
-		return
-	}
-	pairs := len(dst) / 2
-	for i, q := range b.data[at:][:pairs] {
-		pair := dst[2*i:][:2:2]
-		pair[0] = (bytes8[q&15] - zero) * scale
-		pair[1] = (bytes8[q>>4] - zero) * scale
-	}
-	if len(dst)%2 == 1 {
-		dst[2*pairs] = (bytes8[b.data[at+pairs]&15] - zero) * scale
 	}
 }
 
-// zero returns the zero point of a block.
-func (b *blocks) zero(row, block int) float32 {
+// unpack stores numbers of one block that data holds from byte at on.
+func (b *blocks) unpack(dst []float32, at, row, block int, scale float32) {
+	from := differences[256-b.zero(row, block):] // from[q] is q - zero
+	if b.zeros != nil && b.zeros.DType != graph.Uint8 {
+		var zero [1]float32
+		var own [256]float32
+		loadFloats(zero[:], b.zeros.DType, b.zeros.Data, row*b.perRow+block)
+		for q := range 1 << b.bits {
+			own[q] = float32(q) - zero[0]
+		}
+		from = own[:]
+	}
+	src := b.data[at:][:ceil(len(dst)*b.bits, 8)]
+	if b.bits == 8 {
+		scaleBytes(dst, src, (*[256]float32)(from), scale)
+	} else {
+		scaleNibbles(dst, src, (*[16]float32)(from), scale)
+	}
+}
+
+func scaleBytes(dst []float32, src []byte, from *[256]float32, scale float32) {
+	src = src[:len(dst)]
+	for i, q := range src {
+		dst[i] = from[q] * scale
+	}
+}
+
+func scaleNibbles(dst []float32, src []byte, from *[16]float32, scale float32) {
+	for len(dst) >= 8 && len(src) >= 4 {
+		d, q := (*[8]float32)(dst), binary.LittleEndian.Uint32(src)
+		d[0] = from[q&15] * scale
+		d[1] = from[q>>4&15] * scale
+		d[2] = from[q>>8&15] * scale
+		d[3] = from[q>>12&15] * scale
+		d[4] = from[q>>16&15] * scale
+		d[5] = from[q>>20&15] * scale
+		d[6] = from[q>>24&15] * scale
+		d[7] = from[q>>28] * scale
+		dst, src = dst[8:], src[4:]
+	}
+	for i := range dst {
+		dst[i] = from[src[i/2]>>(i%2*4)&15] * scale
+	}
+}
+
+// zero returns the zero point of a block, unless it is a float.
+func (b *blocks) zero(row, block int) int {
 	switch {
 	case b.zeros == nil:
-		return float32(int(1) << (b.bits - 1))
+		return 1 << (b.bits - 1)
 	case b.zeros.DType != graph.Uint8:
-		return float(b.zeros, row*b.perRow+block)
+		return 0
 	case b.bits == 8:
-		return float32(b.zeros.Data[row*b.zerosRow+block])
+		return int(b.zeros.Data[row*b.zerosRow+block])
 	}
-	return float32(b.zeros.Data[row*b.zerosRow+block/2] >> (block % 2 * 4) & 15)
+	return int(b.zeros.Data[row*b.zerosRow+block/2] >> (block % 2 * 4) & 15)
 }
 
-// float returns element i of t.
-func float(t *graph.Tensor, i int) float32 {
-	var v [1]float32
-	loadFloats(v[:], t.DType, t.Data, i)
-	return v[0]
-}
-
-// bytes8 is every byte as a float: reading it is faster than converting.
-var bytes8 = func() (t [256]float32) {
+// differences[256+q-z] is q - z for bytes q and z: reading it is faster than
+// converting and subtracting.
+var differences = func() (t [512]float32) {
 	for i := range t {
-		t[i] = float32(i)
+		t[i] = float32(i - 256)
 	}
 	return t
 }()
