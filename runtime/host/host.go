@@ -71,6 +71,10 @@ var lowerings = []lowering{
 	lowerLayerNorm,
 	lowerAttention,
 	lowerSegmentedAttention,
+	lowerSoftmax,
+	lowerSwishMul,
+	lowerElementwise,
+	lowerUnary,
 }
 
 // Lower groups the nodes of a graph into kernels, in an order that respects

@@ -1,0 +1,126 @@
+package host
+
+import (
+	"math"
+
+	"mnnconv/graph"
+)
+
+// unary is y = f(x), element by element; f may be nil: a conversion.
+type unary struct {
+	f    func(y, x []float32)
+	x, y *graph.Tensor
+	cut  cut
+}
+
+// lowerUnary covers functions of one float tensor, and Cast between float types.
+func lowerUnary(n *graph.Node, _ map[*graph.Value][]graph.Use) (Group, bool) {
+	if n.Domain != "" || len(n.Inputs) != 1 || !areFloats(n.Inputs[0], n.Out(0)) {
+		return Group{}, false
+	}
+	f, ok := functionOf(n)
+	if !ok {
+		return Group{}, false
+	}
+	g := single(n)
+	g.Kernel = func(c *Call) error {
+		k := memo[unary](c)
+		*k = unary{f: f, x: c.In[0], y: c.Out[0], cut: cutBy(c.Out[0].Len(), 4)}
+		return c.Run(k.cut.parts(), k)
+	}
+	return g, true
+}
+
+// Part implements [Parts].
+func (k *unary) Part(w *Worker, i int) {
+	buf := w.Floats(2 * lane)
+	from, to := k.cut.part(i)
+	for at := from; at < to; at += lane {
+		n := min(lane, to-at)
+		x := floatsOf(k.x, at, buf[:n])
+		if k.f == nil {
+			storeFloats(k.y.Data, k.y.DType, at, x)
+			continue
+		}
+		y := floatsFor(k.y, at, buf[lane:][:n])
+		k.f(y, x)
+		putFloats(k.y, at, y)
+	}
+}
+
+// functionOf returns the function that a node applies to every element.
+func functionOf(n *graph.Node) (f func(y, x []float32), ok bool) {
+	switch n.Op {
+	case "Cast":
+		return nil, true
+	case "Swish":
+		alpha := n.Float("alpha", 1)
+		return each(func(x float32) float32 { return x * sigmoid(alpha*x) }), true
+	case "Sigmoid":
+		return each(sigmoid), true
+	case "Gelu":
+		switch n.Str("approximate", "none") {
+		case "none":
+			return each(gelu), true
+		case "tanh":
+			return each(geluTanh), true
+		}
+	case "Relu":
+		return each(func(x float32) float32 { return max(0, x) }), true
+	case "Neg":
+		return each(func(x float32) float32 { return -x }), true
+	case "Abs":
+		return each(func(x float32) float32 { return math.Float32frombits(math.Float32bits(x) &^ (1 << 31)) }), true
+	case "Sqrt":
+		return each(func(x float32) float32 { return float32(math.Sqrt(float64(x))) }), true
+	case "Reciprocal":
+		return each(func(x float32) float32 { return 1 / x }), true
+	case "Exp":
+		return each(exp), true
+	case "Log":
+		return wide(math.Log), true
+	case "Sin":
+		return wide(math.Sin), true
+	case "Cos":
+		return wide(math.Cos), true
+	case "Tanh":
+		return wide(math.Tanh), true
+	case "Erf":
+		return wide(math.Erf), true
+	}
+	return nil, false
+}
+
+func each(f func(float32) float32) func(y, x []float32) {
+	return func(y, x []float32) {
+		y = y[:len(x)]
+		for i, v := range x {
+			y[i] = f(v)
+		}
+	}
+}
+
+// wide applies a function of float64 and rounds once.
+func wide(f func(float64) float64) func(y, x []float32) {
+	return each(func(x float32) float32 { return float32(f(float64(x))) })
+}
+
+// gelu returns x·Φ(x), where Φ is the normal distribution: erf by formula 7.1.26
+// of Abramowitz and Stegun, "Handbook of Mathematical Functions", whose error is
+// below 1.5e-7.
+func gelu(x float32) float32 {
+	z := math.Float32frombits(math.Float32bits(x)&^(1<<31)) * (1 / math.Sqrt2)
+	t := 1 / (1 + 0.3275911*z)
+	tail := ((((1.061405429*t-1.453152027)*t+1.421413741)*t-0.284496736)*t + 0.254829592) * t * exp(-z*z)
+	if x < 0 { // tail is 1 - erf(z)
+		return x * 0.5 * tail
+	}
+	return x * (1 - 0.5*tail)
+}
+
+// geluTanh returns x/2·(1 + tanh(u)), written x/(1 + e^-2u), for u = sqrt(2/π)·(x
+// + 0.044715·x³).
+func geluTanh(x float32) float32 {
+	const root = 0.7978845608028654
+	return x * sigmoid(2*root*(x+0.044715*x*x*x))
+}
