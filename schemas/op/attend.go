@@ -28,9 +28,12 @@ const (
 	afterSoftmax
 )
 
-// check reports shapes that do not go together.
-func (a *attend[T]) check() error {
+// check reports shapes that do not go together. The pasts, if any, are those
+// that the keys and values begin with, [batch, heads, rows, size].
+func (a *attend[T]) check(pastK, pastV *graph.Tensor) error {
 	switch q, k, v := a.qAt, a.kAt, a.vAt; {
+	case pastK != nil && pastK.Shape[2] != pastV.Shape[2]:
+		return inputErrorf("pasts of %d keys and %d values", pastK.Shape[2], pastV.Shape[2])
 	case k.batch != q.batch || v.batch != q.batch:
 		return inputErrorf("batches of %d queries, %d keys and %d values", q.batch, k.batch, v.batch)
 	case k.rows != v.rows:

@@ -65,7 +65,7 @@ func attention[T floating](c *Call) error {
 	if v, a.vAt, err = c.joined(2, pastV, v, kvHeads); err != nil {
 		return err
 	}
-	if err := a.check(); err != nil {
+	if err := a.check(pastK, pastV); err != nil {
 		return err
 	}
 	a.scale = T(1 / math.Sqrt(float64(a.qAt.size)))

@@ -13,15 +13,25 @@ var Conv = &Op{
 		"with strides, dilations and zero padding, for any number of spatial axes; floats of 16 bits sum in float32.",
 	Inputs: []string{"X", "W", "B?"}, Outputs: []string{"Y"},
 	Attrs: []string{"auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"},
-	Infer: func(in *Inference) error { return inferConv(in, in.Type(0).DType) },
-	Eval: func(c *Call) error {
-		switch c.Arg(0).DType {
-		case graph.Float32, graph.Float16, graph.BFloat16:
-			return conv[float32](c)
-		case graph.Float64:
-			return conv[float64](c)
+	Infer: func(in *Inference) error {
+		d, err := in.commonDType(0, 1, 2)
+		if err != nil {
+			return err
 		}
-		return undefinedFor(c.Arg(0).DType)
+		return inferConv(in, d)
+	},
+	Eval: func(c *Call) error {
+		d := c.Arg(0).DType
+		if c.Arg(1).DType != d || c.Arg(2) != nil && c.Arg(2).DType != d {
+			return inputErrorf("X is %s and W %s, and B must be the same", d, c.Arg(1).DType)
+		}
+		switch {
+		case d == graph.Float64:
+			return conv[float64](c)
+		case isReal(d):
+			return conv[float32](c)
+		}
+		return undefinedFor(d)
 	},
 	Cases: func() []Case {
 		return []Case{{

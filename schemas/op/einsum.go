@@ -15,9 +15,15 @@ var Einsum = &Op{
 	Inputs: []string{"Inputs..."}, Outputs: []string{"Output"},
 	Attrs: []string{"equation"},
 	Infer: func(in *Inference) error {
-		d := in.Type(0).DType
+		ranks, all := make([]int, len(in.Node.Inputs)), make([]int, len(in.Node.Inputs))
+		for i := range all {
+			all[i] = i
+		}
+		d, err := in.commonDType(all...)
+		if err != nil {
+			return err
+		}
 		in.SetTensor(0, d, nil)
-		ranks := make([]int, len(in.Node.Inputs))
 		for i := range ranks {
 			s := in.Type(i).Shape
 			if !s.Ranked() {
@@ -216,7 +222,7 @@ func einsum[T ring](c *Call, elements func(*graph.Tensor) ([]T, error), store fu
 		return err
 	}
 	one := operand[T]{data: []T{1}}
-	product := one
+	sum := one
 	for i, term := range e.terms {
 		o := operand[T]{}
 		if o.data, err = elements(c.In[i]); err != nil {
@@ -230,9 +236,9 @@ func einsum[T ring](c *Call, elements func(*graph.Tensor) ([]T, error), store fu
 		if i == len(e.terms)-1 {
 			later = e.out
 		}
-		if product, err = contract(c, product, o, later, extents); err != nil {
+		if sum, err = contract(c, sum, o, later, extents); err != nil {
 			return err
 		}
 	}
-	return store(out, product.data)
+	return store(out, sum.data)
 }

@@ -54,7 +54,7 @@ var FusedAttention = &Op{
 		}
 		at := func(t *graph.Tensor) heads { return rowMajor(t.Shape[0], t.Shape[1], t.Shape[2], t.Shape[3]) }
 		a := &attend[float32]{qAt: at(q), kAt: at(k), vAt: at(v), yAt: at(q)}
-		if err := a.check(); err != nil {
+		if err := a.check(nil, nil); err != nil {
 			return err
 		}
 		width := int64(a.qAt.heads) * int64(a.qAt.size)

@@ -14,10 +14,13 @@ var FusedMatMul = &Op{
 	Inputs: []string{"A", "B"}, Outputs: []string{"Y"},
 	Attrs: []string{"alpha", "transA", "transB", "transBatchA", "transBatchB"},
 	Infer: func(in *Inference) error {
-		a, b := in.Type(0), in.Type(1)
+		d, err := in.commonDType(0, 1)
+		if err != nil {
+			return err
+		}
 		f := fusedForm(in.Node)
-		s, err := in.matrixShape(swapLast(a.Shape, f.transA), swapLast(b.Shape, f.transB))
-		in.SetTensor(0, a.DType, s)
+		s, err := in.matrixShape(swapLast(in.Type(0).Shape, f.transA), swapLast(in.Type(1).Shape, f.transB))
+		in.SetTensor(0, d, s)
 		return err
 	},
 	Eval: func(c *Call) error {

@@ -9,7 +9,10 @@ var Gemm = &Op{
 	Inputs: []string{"A", "B", "C?"}, Outputs: []string{"Y"},
 	Attrs: []string{"alpha", "beta", "transA", "transB", "broadcast"},
 	Infer: func(in *Inference) error {
-		dtype := in.Type(0).DType
+		dtype, err := in.commonDType(0, 1, 2)
+		if err != nil {
+			return err
+		}
 		in.SetTensor(0, dtype, nil)
 		a, err := in.ranked(0, 2)
 		if err != nil {
@@ -35,6 +38,9 @@ var Gemm = &Op{
 			if err := c.wantRank(i, 2); err != nil {
 				return err
 			}
+		}
+		if t := c.Arg(2); t != nil && t.DType != c.Arg(0).DType {
+			return inputErrorf("A is %s, C is %s", c.Arg(0).DType, t.DType)
 		}
 		f := fusedForm(c.Node)
 		f.addend, f.beta = c.Arg(2), c.Node.Float("beta", 1)

@@ -12,12 +12,12 @@ var MatMul = &Op{
 	Doc:    "Y = A·B as numpy.matmul: batch extents broadcast, a vector is a row on the left and a column on the right; floats of 16 bits sum in float32.",
 	Inputs: []string{"A", "B"}, Outputs: []string{"Y"},
 	Infer: func(in *Inference) error {
-		a, b := in.Type(0), in.Type(1)
-		if a.DType != b.DType && a.DType.Valid() && b.DType.Valid() {
-			return in.Errorf("inputs have dtypes %s and %s", a.DType, b.DType)
+		d, err := in.commonDType(0, 1)
+		if err != nil {
+			return err
 		}
-		s, err := in.matrixShape(a.Shape, b.Shape)
-		in.SetTensor(0, a.DType, s)
+		s, err := in.matrixShape(in.Type(0).Shape, in.Type(1).Shape)
+		in.SetTensor(0, d, s)
 		return err
 	},
 	Eval: func(c *Call) error { return evalMatMul(c, matmulForm{alpha: 1}) },

@@ -52,7 +52,7 @@ func evalMultiHead(c *Call) error {
 	if v, a.vAt, err = c.joined(2, c.Arg(7), v, n); err != nil {
 		return err
 	}
-	if err := a.check(); err != nil {
+	if err := a.check(c.Arg(6), c.Arg(7)); err != nil {
 		return err
 	}
 	if a.kAt.heads != a.qAt.heads {

@@ -102,7 +102,7 @@ func segmentedAttention[T floating](c *Call) error {
 	}
 	tokens := func(t *graph.Tensor) heads { return rowMajor(1, t.Shape[0], t.Shape[1], t.Shape[2]) }
 	a := &attend[T]{qAt: tokens(q), kAt: tokens(k), vAt: tokens(v), yAt: tokens(q)}
-	if err := a.check(); err != nil {
+	if err := a.check(nil, nil); err != nil {
 		return err
 	}
 	if a.qAt.rows != a.kAt.rows || a.vAt.size != a.qAt.size {
