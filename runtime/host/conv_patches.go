@@ -11,7 +11,7 @@ import (
 // patchesForm covers ONNX Conv whose input is no larger than the kernel, as
 // vision towers embed patches: [P, C, spatial...] with weights [N, C, spatial...]
 // is a matrix product over C and the spatial axes.
-func patchesForm(n *graph.Node) (*productForm, bool) {
+func patchesForm(n *graph.Node, _ map[*graph.Value][]graph.Use) (*productForm, bool) {
 	if !n.Is("Conv") || n.Int("group", 1) != 1 || !floats(n.In(0), n.In(1)) {
 		return nil, false
 	}
@@ -29,7 +29,7 @@ func patchesForm(n *graph.Node) (*productForm, bool) {
 	if _, ok := w.Ints(); !ok {
 		return nil, false
 	}
-	f := &productForm{in: n.Inputs, alpha: 1, beta: 1, bind: bindPatches}
+	f := &productForm{nodes: []*graph.Node{n}, in: n.Inputs, alpha: 1, beta: 1, bind: bindPatches}
 	if bias := n.In(2); bias != nil {
 		if !floats(n.In(0), bias) {
 			return nil, false

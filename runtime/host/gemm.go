@@ -8,19 +8,21 @@ import (
 )
 
 // gemmForm covers ONNX Gemm unless A is transposed or C is more than a row.
-func gemmForm(n *graph.Node) (*productForm, bool) {
+func gemmForm(n *graph.Node, uses map[*graph.Value][]graph.Use) (*productForm, bool) {
 	if !n.Is("Gemm") || n.Int("transA", 0) != 0 || !floats(n.In(0), n.In(1)) {
 		return nil, false
 	}
-	f := &productForm{in: n.Inputs, alpha: n.Float("alpha", 1), columns: true}
+	w, swapped, behind := storedWeight(n.In(1), uses)
+	f := &productForm{nodes: append(behind, n), in: []*graph.Value{n.In(0), w}, alpha: n.Float("alpha", 1), columns: true}
 	if c := n.In(2); c != nil {
 		out := n.Out(0)
 		if out == nil || !isRow(c, out) {
 			return nil, false
 		}
+		f.in = append(f.in, c)
 		f.bias, f.beta = 2, n.Float("beta", 1)
 	}
-	transB := n.Int("transB", 0) != 0
+	transB := n.Int("transB", 0) != 0 != swapped
 	f.bind = func(p *product, in []*graph.Tensor) error {
 		if len(in[0].Shape) != 2 || len(in[1].Shape) != 2 {
 			return fmt.Errorf("%w: Gemm of shapes %v and %v", op.ErrInput, in[0].Shape, in[1].Shape)

@@ -9,7 +9,7 @@ import (
 
 // matmulForm covers ONNX MatMul and onnxruntime's FusedMatMul (its factor and
 // transB) of two float tensors of one type.
-func matmulForm(n *graph.Node) (*productForm, bool) {
+func matmulForm(n *graph.Node, uses map[*graph.Value][]graph.Use) (*productForm, bool) {
 	fused := n.Domain == op.Microsoft && n.Op == "FusedMatMul"
 	if !n.Is("MatMul") && !fused {
 		return nil, false
@@ -23,8 +23,9 @@ func matmulForm(n *graph.Node) (*productForm, bool) {
 	if !floats(a, b) || len(a.Type.Shape) == 0 || len(b.Type.Shape) == 0 || max(len(a.Type.Shape), len(b.Type.Shape)) > maxBatch+2 {
 		return nil, false
 	}
-	f := &productForm{in: []*graph.Value{a, b}, alpha: n.Float("alpha", 1), columns: len(b.Type.Shape) > 1}
-	transB := n.Int("transB", 0) != 0
+	w, swapped, behind := storedWeight(b, uses)
+	f := &productForm{nodes: append(behind, n), in: []*graph.Value{a, w}, alpha: n.Float("alpha", 1), columns: len(b.Type.Shape) > 1}
+	transB := n.Int("transB", 0) != 0 != swapped
 	f.bind = func(p *product, in []*graph.Tensor) error { return p.bindMatMul(in[0], in[1], transB) }
 	return f, true
 }

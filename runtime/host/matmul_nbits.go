@@ -10,7 +10,7 @@ import (
 )
 
 // nbitsForm covers onnxruntime's MatMulNBits with weights of 4 or 8 bits.
-func nbitsForm(n *graph.Node) (*productForm, bool) {
+func nbitsForm(n *graph.Node, _ map[*graph.Value][]graph.Use) (*productForm, bool) {
 	if n.Domain != op.Microsoft || n.Op != "MatMulNBits" || n.In(4) != nil || !floats(n.In(0)) || len(n.In(0).Type.Shape) == 0 {
 		return nil, false
 	}
@@ -21,7 +21,7 @@ func nbitsForm(n *graph.Node) (*productForm, bool) {
 	if b.rows < 1 || b.cols < 1 || max(b.rows, b.cols) > math.MaxInt32 { // so that products of extents are numbers
 		return nil, false
 	}
-	f := &productForm{in: n.Inputs, alpha: 1, beta: 1, columns: true}
+	f := &productForm{nodes: []*graph.Node{n}, in: n.Inputs, alpha: 1, beta: 1, columns: true}
 	if bias := n.In(5); bias != nil {
 		if n.Out(0) == nil || !isRow(bias, n.Out(0)) {
 			return nil, false

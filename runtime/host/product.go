@@ -3,6 +3,7 @@ package host
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"mnnconv/graph"
 	"mnnconv/schemas/op"
@@ -38,6 +39,7 @@ type product struct {
 
 // productForm is what the node or the pattern says of a product.
 type productForm struct {
+	nodes       []*graph.Node                              // what it covers, the last one giving the output
 	in          []*graph.Value                             // what the kernel reads
 	bind        func(p *product, in []*graph.Tensor) error // sets left, right, transposed, batch, m, k and n
 	alpha, beta float32
@@ -46,13 +48,13 @@ type productForm struct {
 	residual    int  // likewise
 }
 
-func (f *productForm) group(nodes ...*graph.Node) Group {
-	root := nodes[len(nodes)-1]
-	g := Group{Name: nodes[0].OpName(), Nodes: nodes, In: f.in, Out: root.Outputs, Kernel: f.run}
-	for _, n := range nodes[1:] {
-		g.Name += "+" + n.OpName()
+func (f *productForm) group() Group {
+	names := make([]string, len(f.nodes))
+	for i, n := range f.nodes {
+		names[i] = n.OpName()
 	}
-	return g
+	root := f.nodes[len(f.nodes)-1]
+	return Group{Name: strings.Join(names, "+"), Nodes: f.nodes, In: f.in, Out: root.Outputs, Kernel: f.run}
 }
 
 func (f *productForm) run(c *Call) error {

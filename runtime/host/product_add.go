@@ -10,34 +10,33 @@ import (
 // them: a constant row (a bias) and a tensor of the result's shape (a residual),
 // one of each at most.
 func lowerProduct(n *graph.Node, uses map[*graph.Value][]graph.Use) (Group, bool) {
-	f, nodes, ok := productOf(n, uses)
+	f, ok := productOf(n, uses)
 	if !ok {
 		return Group{}, false
 	}
-	return f.group(nodes...), true
+	return f.group(), true
 }
 
-// productOf returns the product that ends in n, and its nodes in order.
-func productOf(n *graph.Node, uses map[*graph.Value][]graph.Use) (*productForm, []*graph.Node, bool) {
-	for _, of := range []func(*graph.Node) (*productForm, bool){matmulForm, gemmForm, patchesForm, nbitsForm} {
-		if f, ok := of(n); ok {
-			return f, []*graph.Node{n}, true
+// productOf returns the product that ends in n.
+func productOf(n *graph.Node, uses map[*graph.Value][]graph.Use) (*productForm, bool) {
+	for _, of := range []func(*graph.Node, map[*graph.Value][]graph.Use) (*productForm, bool){matmulForm, gemmForm, patchesForm, nbitsForm} {
+		if f, ok := of(n, uses); ok {
+			return f, true
 		}
 	}
-	if !n.Is("Add") || n.Out(0) == nil {
-		return nil, nil, false
+	if !n.Is("Add") {
+		return nil, false
 	}
 	for i, v := range n.Inputs {
 		if v == nil || v.Def == nil || len(uses[v]) != 1 {
 			continue
 		}
-		f, nodes, ok := productOf(v.Def, uses)
-		if !ok || !f.add(n.Inputs[1-i], v) {
-			continue
+		if f, ok := productOf(v.Def, uses); ok && f.add(n.Inputs[1-i], v) {
+			f.nodes = append(f.nodes, n)
+			return f, true
 		}
-		return f, append(nodes, n), true
 	}
-	return nil, nil, false
+	return nil, false
 }
 
 // add makes v, which is added to the product out, part of it.
