@@ -75,6 +75,15 @@ var lowerings = []lowering{
 	lowerSwishMul,
 	lowerElementwise,
 	lowerUnary,
+	lowerRope,
+	lowerTranspose,
+	lowerExpand,
+	lowerSlice,
+	lowerConcat,
+	lowerSplit,
+	lowerGather,
+	lowerGatherBlockQuantized,
+	lowerScatterND,
 }
 
 // Lower groups the nodes of a graph into kernels, in an order that respects

@@ -23,10 +23,7 @@ type tokenRun struct{ first, rows, start, end int }
 
 // lowerSegmentedAttention covers SegmentedAttention of floats.
 func lowerSegmentedAttention(n *graph.Node, _ map[*graph.Value][]graph.Use) (Group, bool) {
-	if n.Domain != op.Mnnconv || n.Op != "SegmentedAttention" || !areFloats(n.In(0), n.In(1), n.In(2)) {
-		return Group{}, false
-	}
-	if d := n.Inputs[3].Type.DType; d != graph.Int32 && d != graph.Int64 {
+	if n.Domain != op.Mnnconv || n.Op != "SegmentedAttention" || !areFloats(n.In(0), n.In(1), n.In(2)) || !isIndex(n.Inputs[3]) {
 		return Group{}, false
 	}
 	given, factor := n.Has("scale"), n.Float("scale", 1)
@@ -59,13 +56,13 @@ func (k *segmentedAttention) bind(c *Call) error {
 	}
 	cu, tokens := c.In[3], int(q[0])
 	n := cu.Len()
-	if n == 0 || boundary(cu, 0) != 0 || boundary(cu, n-1) != tokens {
+	if n == 0 || intAt(cu, 0) != 0 || intAt(cu, n-1) != tokens {
 		return fmt.Errorf("%w: cu_seqlens of shape %v does not go from 0 to %d tokens", op.ErrInput, cu.Shape, tokens)
 	}
 	k.runs = k.runs[:0]
 	together, work := k.rowsAtOnce(), 0
 	for i := range n - 1 {
-		start, end := boundary(cu, i), boundary(cu, i+1)
+		start, end := intAt(cu, i), intAt(cu, i+1)
 		if end < start || end > tokens {
 			return fmt.Errorf("%w: cu_seqlens goes from %d to %d of %d tokens", op.ErrInput, start, end, tokens)
 		}
@@ -77,14 +74,6 @@ func (k *segmentedAttention) bind(c *Call) error {
 	}
 	k.units = cutBy(len(k.runs)*k.kvHeads, work/max(1, len(k.runs)))
 	return nil
-}
-
-// boundary returns element i of a tensor of int32 or int64.
-func boundary(cu *graph.Tensor, i int) int {
-	if cu.DType == graph.Int32 {
-		return int(graph.View[int32](cu)[i])
-	}
-	return int(graph.View[int64](cu)[i])
 }
 
 // Part implements [Parts].

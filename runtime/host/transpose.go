@@ -1,0 +1,49 @@
+package host
+
+import (
+	"fmt"
+
+	"mnnconv/graph"
+	"mnnconv/schemas/op"
+)
+
+// lowerTranspose covers ONNX Transpose: axis i of the output is axis perm[i] of
+// the input.
+func lowerTranspose(n *graph.Node, _ map[*graph.Value][]graph.Use) (Group, bool) {
+	if !n.Is("Transpose") || !isMovable(n.Inputs[0]) {
+		return Group{}, false
+	}
+	rank := len(n.Inputs[0].Type.Shape)
+	perm := make([]int, rank)
+	for i := range perm {
+		perm[i] = rank - 1 - i
+	}
+	if n.Has("perm") {
+		list := n.Ints("perm")
+		if len(list) != rank {
+			return Group{}, false
+		}
+		for i, from := range list {
+			var ok bool
+			if perm[i], ok = axisOf(from, rank); !ok {
+				return Group{}, false
+			}
+		}
+	}
+	g := single(n)
+	g.Kernel = func(c *Call) error {
+		x, y := c.In[0], c.Out[0]
+		var toSteps, fromSteps [maxAxes]int
+		to, from := stepsOf(y.Shape, &toSteps), stepsOf(x.Shape, &fromSteps)
+		m := memo[move](c)
+		m.begin(y, x, 0, 0)
+		for i, k := range perm {
+			if y.Shape[i] != x.Shape[k] {
+				return fmt.Errorf("%w: axes %v of shape %v are no shape %v", op.ErrInput, perm, x.Shape, y.Shape)
+			}
+			m.walk.add(int(y.Shape[i]), to[i], from[k])
+		}
+		return m.run(c)
+	}
+	return g, true
+}
