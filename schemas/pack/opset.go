@@ -1,0 +1,173 @@
+package pack
+
+import (
+	"cmp"
+	"fmt"
+
+	"mnnconv/graph"
+	"mnnconv/schemas/onnx"
+)
+
+// Opset is the version of ai.onnx that packages are written at.
+const Opset = 24
+
+// atOpset returns a copy of the graph whose nodes of ai.onnx are all written for
+// Opset, and the versions of the domains that it uses. Most operators have only
+// gained types and attributes over the versions; those whose form has changed are
+// in forms. Nodes get names of their own, which onnxruntime asks for: what one
+// node was raised to shares its name.
+func atOpset(g *graph.Graph) (*graph.Graph, map[string]int64, error) {
+	g, _ = g.Clone()
+	opsets := map[string]int64{"": Opset}
+	nameNodes(g, map[string]int{})
+	return g, opsets, raise(g, opsets)
+}
+
+// nameNodes numbers names that are taken; taken counts the nodes that asked for
+// each.
+func nameNodes(g *graph.Graph, taken map[string]int) {
+	for _, n := range g.Nodes {
+		n.Name = cmp.Or(n.Name, n.Op)
+		for base := n.Name; taken[n.Name] > 0; {
+			taken[base]++
+			n.Name = fmt.Sprintf("%s.%d", base, taken[base])
+		}
+		taken[n.Name]++
+		for _, b := range n.Bodies {
+			nameNodes(b.Graph, taken)
+		}
+	}
+}
+
+func raise(g *graph.Graph, opsets map[string]int64) error {
+	for _, n := range g.Nodes {
+		if n.Domain == "" {
+			for _, f := range forms[n.Op] {
+				if n.Version >= f.since {
+					continue
+				}
+				if err := f.raise(g, n); err != nil {
+					return fmt.Errorf("%s: %w: its form of opset %d cannot be written at opset %d: %w", n.ID(), onnx.ErrUnsupported, n.Version, Opset, err)
+				}
+			}
+			n.Version = Opset
+		}
+		opsets[n.Domain] = max(opsets[n.Domain], int64(n.Version))
+		for _, b := range n.Bodies {
+			if err := raise(b.Graph, opsets); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// form is a change of an operator's form, from version since on.
+type form struct {
+	since int
+	raise func(*graph.Graph, *graph.Node) error
+}
+
+// forms lists, from ONNX's Changelog.md, what changed its form between opsets 7
+// and 24 among the operators that mnnconv runs, oldest change first.
+var forms = map[string][]form{
+	"Clip":               {{11, numbersToInputs("min", "max")}},
+	"Dropout":            {{12, older}},
+	"Pad":                {{11, older}},
+	"ReduceL1":           {{18, axesToInput}},
+	"ReduceL2":           {{18, axesToInput}},
+	"ReduceLogSum":       {{18, axesToInput}},
+	"ReduceLogSumExp":    {{18, axesToInput}},
+	"ReduceMax":          {{18, axesToInput}},
+	"ReduceMean":         {{18, axesToInput}},
+	"ReduceMin":          {{18, axesToInput}},
+	"ReduceProd":         {{18, axesToInput}},
+	"ReduceSum":          {{13, axesToInput}},
+	"ReduceSumSquare":    {{18, axesToInput}},
+	"Slice":              {{10, older}},
+	"Softmax":            {{13, lastAxis}},
+	"LogSoftmax":         {{13, lastAxis}},
+	"Split":              {{13, intsToInput("split")}, {18, countOutputs}},
+	"Squeeze":            {{13, axesToInput}},
+	"TopK":               {{10, older}},
+	"Unsqueeze":          {{13, axesToInput}},
+	"BatchNormalization": {{9, older}},
+	"GroupNormalization": {{21, older}},
+	"Scan":               {{9, older}},
+}
+
+// older refuses a form that exporters of such models do not write.
+func older(*graph.Graph, *graph.Node) error {
+	return fmt.Errorf("export at a newer opset")
+}
+
+var axesToInput = intsToInput("axes")
+
+// intsToInput moves a list attribute to input 1.
+func intsToInput(attr string) func(*graph.Graph, *graph.Node) error {
+	return func(g *graph.Graph, n *graph.Node) error {
+		if !n.Has(attr) || n.In(1) != nil {
+			return nil
+		}
+		v := n.Ints(attr)
+		n.Inputs = append(n.Inputs[:1:1], g.NewConst(n.Outputs[0].Name+"."+attr, graph.Ints(v)))
+		drop(n, attr)
+		return nil
+	}
+}
+
+// numbersToInputs moves float attributes to inputs 1, 2 …, in the dtype of input 0.
+func numbersToInputs(attrs ...string) func(*graph.Graph, *graph.Node) error {
+	return func(g *graph.Graph, n *graph.Node) error {
+		inputs := n.Inputs[:1:1]
+		for _, a := range attrs {
+			if !n.Has(a) {
+				inputs = append(inputs, nil)
+				continue
+			}
+			t, err := graph.NewTensor(n.Inputs[0].Type.DType)
+			if err == nil {
+				err = t.SetFloat32s([]float32{n.Float(a, 0)})
+			}
+			if err != nil {
+				return err
+			}
+			inputs = append(inputs, g.NewConst(n.Outputs[0].Name+"."+a, t))
+			drop(n, a)
+		}
+		n.Inputs = inputs
+		return nil
+	}
+}
+
+// lastAxis: Softmax took the extents from axis on (1 by default) as one before
+// opset 13, and takes that axis alone (the last by default) since.
+func lastAxis(_ *graph.Graph, n *graph.Node) error {
+	shape := n.Inputs[0].Type.Shape
+	axis := n.Int("axis", 1)
+	if axis < 0 {
+		axis += int64(len(shape))
+	}
+	if !shape.Ranked() || axis != int64(len(shape))-1 {
+		return fmt.Errorf("it is over several extents")
+	}
+	n.SetAttr("axis", axis)
+	return nil
+}
+
+// countOutputs: since opset 18 a Split into equal parts says how many.
+func countOutputs(_ *graph.Graph, n *graph.Node) error {
+	if n.In(1) == nil && !n.Has("num_outputs") {
+		n.SetAttr("num_outputs", len(n.Outputs))
+	}
+	return nil
+}
+
+func drop(n *graph.Node, attr string) {
+	for i, a := range n.Attrs {
+		if a.Name == attr {
+			n.Attrs = append(n.Attrs[:i:i], n.Attrs[i+1:]...)
+			return
+		}
+	}
+}
