@@ -9,9 +9,13 @@ import (
 	"mnnconv/schemas/op"
 )
 
-// nbitsForm covers onnxruntime's MatMulNBits with weights of 4 or 8 bits.
+// nbitsForm covers onnxruntime's MatMulNBits with weights of 4 or 8 bits that
+// are there: the operator allows to leave them out.
 func nbitsForm(n *graph.Node, _ map[*graph.Value][]graph.Use) (*productForm, bool) {
-	if n.Domain != op.Microsoft || n.Op != "MatMulNBits" || n.In(4) != nil || !floats(n.In(0)) || len(n.In(0).Type.Shape) == 0 {
+	if n.Domain != op.Microsoft || n.Op != "MatMulNBits" || n.In(4) != nil || n.Int("weight_prepacked", 0) != 0 {
+		return nil, false
+	}
+	if x := n.In(0); !floats(x) || len(x.Type.Shape) == 0 || n.In(1) == nil || !n.In(1).Type.Shape.Ranked() {
 		return nil, false
 	}
 	b := blocks{bits: int(n.Int("bits", 4)), size: int(n.Int("block_size", 0)), rows: int(n.Int("N", 0)), cols: int(n.Int("K", 0))}
@@ -19,6 +23,11 @@ func nbitsForm(n *graph.Node, _ map[*graph.Value][]graph.Use) (*productForm, boo
 		return nil, false
 	}
 	if b.rows < 1 || b.cols < 1 || max(b.rows, b.cols) > math.MaxInt32 { // so that products of extents are numbers
+		return nil, false
+	}
+	b.perRow = ceil(b.cols, b.size)
+	b.zerosRow = ceil(b.perRow*b.bits, 8)
+	if !n.In(1).Type.Shape.Elements().IsConst(int64(b.bytes())) {
 		return nil, false
 	}
 	f := &productForm{nodes: []*graph.Node{n}, in: n.Inputs, alpha: 1, beta: 1, columns: true}
@@ -61,12 +70,14 @@ type blocks struct {
 	zerosRow   int           // bytes in a row of packed zeros
 }
 
+// bytes returns the length of data.
+func (b *blocks) bytes() int { return b.rows * b.perRow * (b.size * b.bits / 8) }
+
+// bind checks the tensors' sizes.
 func (b *blocks) bind(data, scales, zeros *graph.Tensor) error {
-	b.perRow = ceil(b.cols, b.size)
-	b.zerosRow = ceil(b.perRow*b.bits, 8)
 	b.data, b.scales, b.zeros = data.Data, scales, zeros
-	if want := b.rows * b.perRow * (b.size * b.bits / 8); data.DType.Bits() != 8 || data.Len() != want {
-		return fmt.Errorf("%w: weights are %s, want %d bytes", op.ErrInput, data.Type(), want)
+	if data.DType != graph.Uint8 || data.Len() != b.bytes() {
+		return fmt.Errorf("%w: weights are %s, want %d bytes", op.ErrInput, data.Type(), b.bytes())
 	}
 	if want := b.rows * b.perRow; !isFloat(scales.DType) || scales.Len() != want {
 		return fmt.Errorf("%w: scales are %s, want %d floats", op.ErrInput, scales.Type(), want)

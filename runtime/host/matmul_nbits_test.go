@@ -59,6 +59,23 @@ func TestMatMulNBitsAdd(t *testing.T) {
 	m.check(64 * 16)
 }
 
+// Weights that were left out, and ones in the order of rows that g_idx gives,
+// stay with the reference.
+func TestMatMulNBitsKeepsTheReferenceForOtherForms(t *testing.T) {
+	for name, change := range map[string]func(m *multiply, n *graph.Node){
+		"no weights": func(m *multiply, n *graph.Node) { n.Inputs[1] = m.constant(m.bytes(0)) },
+		"g_idx":      func(m *multiply, n *graph.Node) { n.Inputs = append(n.Inputs, nil, m.constant(graph.Ints(nil))) },
+		"prepacked":  func(m *multiply, n *graph.Node) { n.SetAttr("weight_prepacked", 1) },
+		"2 bits":     func(m *multiply, n *graph.Node) { n.SetAttr("bits", 2) },
+	} {
+		m := newMultiply(t, 1).nbits(graph.Float32, []int64{2, 64}, 24, 4, 32, "", false)
+		change(m, m.g.Nodes[0])
+		if g := Lower(m.g)[0]; g.Kernel != nil {
+			t.Errorf("%s: got a kernel", name)
+		}
+	}
+}
+
 func BenchmarkMatMulNBits(b *testing.B) {
 	for _, s := range []struct {
 		d             graph.DType

@@ -48,6 +48,7 @@ type productForm struct {
 	residual    int  // likewise
 }
 
+// group is the kernel of the form.
 func (f *productForm) group() Group {
 	names := make([]string, len(f.nodes))
 	for i, n := range f.nodes {
@@ -93,14 +94,14 @@ func (p *product) cut(workers int) {
 		maxRows          = 128
 		minCols, maxCols = 64, 512
 		few              = 4 // rows, below which weights are rather streamed
-		streamed         = 2048
+		streamed         = 4096
 		part             = 64 << 10 // products
 	)
-	count := p.batch.count()
-	if count*p.m*p.n == 0 {
+	if p.out.Len() == 0 {
 		p.tasks, p.together = 0, 1
 		return
 	}
+	count := p.batch.count()
 	wide := maxCols
 	if p.m < few {
 		wide = streamed
@@ -179,6 +180,7 @@ func (p *product) task(scratch []float32, t int) {
 	}
 }
 
+// scale multiplies every s.
 func scale(s []float32, by float32) {
 	if by == 1 {
 		return
@@ -188,81 +190,10 @@ func scale(s []float32, by float32) {
 	}
 }
 
+// add adds t to s, number by number.
 func add(s, t []float32) {
 	t = t[:len(s)]
 	for i := range s {
 		s[i] += t[i]
 	}
-}
-
-// batch is the extents before two stacks of matrices, broadcast as by
-// numpy.matmul. The zero value is one matrix on either side.
-type batch struct {
-	rank   int
-	dims   [maxBatch]int // extents of the result
-	sa, sb [maxBatch]int // strides, in matrices, of each side; 0 where it repeats
-}
-
-const maxBatch = 8
-
-// newBatch matches the extents before the matrices.
-func newBatch(a, b []int64) (batch, error) {
-	var s batch
-	if s.rank = max(len(a), len(b)); s.rank > maxBatch {
-		return s, fmt.Errorf("%w: stacks of shapes %v and %v have over %d axes", op.ErrUnsupported, a, b, maxBatch)
-	}
-	na, nb := 1, 1
-	for d := s.rank - 1; d >= 0; d-- {
-		x, y := extent(a, d-s.rank), extent(b, d-s.rank)
-		if x != y && x != 1 && y != 1 {
-			return s, fmt.Errorf("%w: stacks of shapes %v and %v cannot be broadcast together", op.ErrInput, a, b)
-		}
-		s.dims[d] = x
-		if x == 1 {
-			s.dims[d] = y
-		}
-		if x != 1 {
-			s.sa[d] = na
-		}
-		if y != 1 {
-			s.sb[d] = nb
-		}
-		na, nb = na*x, nb*y
-	}
-	return s, nil
-}
-
-// extent returns shape[len(shape)+d], d < 0, and 1 before the first.
-func extent(shape []int64, d int) int {
-	if d += len(shape); d >= 0 {
-		return int(shape[d])
-	}
-	return 1
-}
-
-func (s *batch) count() int {
-	n := 1
-	for _, d := range s.dims[:s.rank] {
-		n *= d
-	}
-	return n
-}
-
-// right returns how many different matrices the right side is.
-func (s *batch) right() int {
-	n := 1
-	for d, step := range s.sb[:s.rank] {
-		if step != 0 {
-			n *= s.dims[d]
-		}
-	}
-	return n
-}
-
-// at returns which matrix of each side makes matrix i of the result.
-func (s *batch) at(i int) (a, b int) {
-	for d := s.rank - 1; d >= 0; d-- {
-		a, b, i = a+i%s.dims[d]*s.sa[d], b+i%s.dims[d]*s.sb[d], i/s.dims[d]
-	}
-	return a, b
 }
