@@ -1,0 +1,109 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"mnnconv"
+	"mnnconv/partition"
+	"mnnconv/schemas/pack"
+)
+
+// modelOptions are the flags of commands that read a model.
+type modelOptions struct {
+	place                string
+	threads              int
+	minPixels, maxPixels int
+}
+
+const srcArg = "SRC, a model folder or an .onnx file"
+
+func (o *modelOptions) addPlace(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&o.place, "place", "", "`RULES` for what runs where: DEVICE, or PATH=DEVICE,... such as vision=sim:0,llm.layers.0-1=sim:1; the rest runs on cpu")
+}
+
+func (o *modelOptions) addThreads(cmd *cobra.Command) {
+	cmd.Flags().IntVarP(&o.threads, "threads", "t", 0, "processors to use; 0: all")
+}
+
+func (o *modelOptions) addPixels(cmd *cobra.Command) {
+	cmd.Flags().IntVar(&o.minPixels, "min-pixels", 0, "enlarge pictures to `N` pixels at least; 0: as the model says")
+	cmd.Flags().IntVar(&o.maxPixels, "max-pixels", 0, "shrink pictures to `N` pixels at most; 0: as the model says")
+}
+
+// wire checks the options and hands them to the library.
+func (o *modelOptions) wire() (mnnconv.Options, error) {
+	for _, f := range []struct {
+		flag  string
+		value int
+	}{{"--threads", o.threads}, {"--min-pixels", o.minPixels}, {"--max-pixels", o.maxPixels}} {
+		if f.value < 0 {
+			return mnnconv.Options{}, usagef("%s %d: want 0 or more", f.flag, f.value)
+		}
+	}
+	if o.minPixels > 0 && o.maxPixels > 0 && o.minPixels > o.maxPixels {
+		return mnnconv.Options{}, usagef("--min-pixels %d is over --max-pixels %d", o.minPixels, o.maxPixels)
+	}
+	w := wire(o.threads)
+	w.Place, w.Load.MinPixels, w.Load.MaxPixels = o.place, o.minPixels, o.maxPixels
+	// Rules and devices are checked before a large model is read.
+	_, err := mnnconv.Targets(w.Backends, w.Place)
+	return w, err
+}
+
+// load reads a model. The caller closes it.
+func (a *app) load(path string, o mnnconv.Options) (*mnnconv.Source, error) {
+	if pack.Is(path) {
+		return nil, fmt.Errorf("%s: a package; %w: give the folder it was converted from", path, errPackage)
+	}
+	p := a.progress("reading "+printable(filepath.Base(path)), -1, false)
+	defer p.end()
+	return mnnconv.Load(path, o)
+}
+
+// note tells people how a model was read.
+func (a *app) note(s *mnnconv.Source) {
+	for _, n := range s.Info.Notes {
+		fmt.Fprintf(a.err, "mnnconv: note: %s\n", printable(n))
+	}
+}
+
+// checkRules refuses rules that match nothing: they are misspelled.
+func checkRules(place string, plans []*partition.Plan) error {
+	rules, err := partition.ParseRules(place)
+	if err != nil {
+		return err
+	}
+	used := map[string]bool{}
+	stages := map[string]bool{}
+	for _, p := range plans {
+		for _, n := range p.Graph.Nodes {
+			used[n.Cause] = true
+			if stage, _, _ := strings.Cut(n.Path, "."); stage != "" {
+				stages[stage] = true
+			}
+		}
+	}
+	var errs []error
+	for _, r := range rules {
+		if !used["rule "+r.Text] {
+			errs = append(errs, fmt.Errorf("%w: rule %q places no node: misspelled, or rules before it took all; the model's parts are %s (see `mnnconv inspect --nodes`)",
+				partition.ErrPlacement, r.Text, strings.Join(sortedKeys(stages), ", ")))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// fileSize is the size of a regular file; ok is false if there is none.
+func fileSize(path string) (size int64, ok bool) {
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() {
+		return 0, false
+	}
+	return info.Size(), true
+}

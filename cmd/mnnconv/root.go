@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	goruntime "runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// grace is how long a command may clean up after Ctrl-C or SIGTERM.
+const grace = 800 * time.Millisecond
+
+// app is what every command gets of the world.
+type app struct {
+	in       io.Reader
+	out, err io.Writer
+
+	mu   sync.Mutex
+	temp []string // folders that go when the program ends, however it ends
+}
+
+// run executes one command line and returns its exit code. The first Ctrl-C or
+// SIGTERM cancels the command; a second one, or the end of its grace, ends the
+// program at once.
+func run(args []string, in io.Reader, out, errOut io.Writer) int {
+	a := &app{in: in, out: out, err: errOut}
+	defer a.removeTemp()
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	signal.Ignore(syscall.SIGPIPE) // a write to a closed pipe is an error, not a death that leaves temporary files
+
+	done := make(chan error, 1)
+	go func() { done <- a.execute(ctx, args) }()
+	select {
+	case err := <-done:
+		return a.report(err)
+	case s := <-signals:
+		stopped := errInterrupted
+		if s == syscall.SIGTERM {
+			stopped = errTerminated
+		}
+		cancel(stopped)
+		select {
+		case <-done:
+		case <-signals:
+		case <-time.After(grace):
+		}
+		return a.report(stopped)
+	}
+}
+
+// execute parses the command line and runs its command.
+func (a *app) execute(ctx context.Context, args []string) (err error) {
+	defer a.recovered(&err)
+	root := newRootCmd(a)
+	root.SetArgs(args)
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	return root.ExecuteContext(ctx)
+}
+
+// recovered turns a panic, which is a broken invariant, into an error that says
+// where.
+func (a *app) recovered(err *error) {
+	r := recover()
+	if r == nil {
+		return
+	}
+	where := ""
+	pcs := make([]uintptr, 64)
+	frames := goruntime.CallersFrames(pcs[:goruntime.Callers(3, pcs)])
+	for more := true; more && where == ""; {
+		var f goruntime.Frame
+		f, more = frames.Next()
+		if strings.HasPrefix(f.Function, "mnnconv") || strings.HasPrefix(f.Function, "main.") {
+			where = fmt.Sprintf(" (%s, line %d)", f.Function, f.Line)
+		}
+	}
+	*err = fmt.Errorf("%w: %v%s", errInternal, r, where)
+}
+
+// tempDir makes a folder that is removed when the program ends.
+func (a *app) tempDir() (string, error) {
+	dir, err := os.MkdirTemp("", "mnnconv-")
+	if err == nil {
+		a.mu.Lock()
+		a.temp = append(a.temp, dir)
+		a.mu.Unlock()
+	}
+	return dir, err
+}
+
+func (a *app) removeTemp() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, dir := range a.temp {
+		os.RemoveAll(dir)
+	}
+}
+
+func newRootCmd(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "mnnconv",
+		Short: "Convert, inspect and run ONNX models over devices whose memories are apart",
+		Long: "mnnconv reads a model folder or an .onnx file, places its parts on devices, cuts it\n" +
+			"there, shows every copy between memories, and runs it.\n\n" +
+			"Results go to stdout, everything else to stderr. Every flag can also be given as the\n" +
+			"environment variable that its help names; the flag wins.\n\n" + exitHelp(),
+		Example:                    "  mnnconv demo\n  mnnconv run FOLDER --image picture.png -p \"Describe the image.\"\n  mnnconv run FOLDER --image picture.png -p \"What is it?\" --place vision=sim:0",
+		Version:                    readVersion().String(),
+		SuggestionsMinimumDistance: 2,
+		SilenceErrors:              true,
+		SilenceUsage:               true,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			hint := "see `mnnconv --help`"
+			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+				hint = "did you mean " + strings.Join(near, " or ") + "?"
+			}
+			return usagef("unknown command %q; %s", args[0], hint)
+		},
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return setFromEnvironment(cmd) },
+	}
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usagef("%w; see `%s --help`", err, cmd.CommandPath())
+	})
+	root.AddCommand(
+		newDevicesCmd(a),
+		newVersionCmd(a),
+	)
+	for _, cmd := range root.Commands() {
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { f.Usage += " [" + variable(f.Name) + "]" })
+	}
+	return root
+}
+
+// variable is the environment variable of a flag.
+func variable(flag string) string {
+	return "MNNCONV_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// setFromEnvironment gives flags that are not on the command line the value of
+// their variable, if that is not empty. A flag that may be repeated takes several
+// values, separated as in PATH.
+func setFromEnvironment(cmd *cobra.Command) error {
+	var errs []error
+	cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
+		text := os.Getenv(variable(f.Name))
+		if f.Changed || text == "" || f.Name == "help" {
+			return
+		}
+		values := []string{text}
+		if strings.HasSuffix(f.Value.Type(), "...") {
+			values = strings.Split(text, string(os.PathListSeparator))
+		}
+		for _, v := range values {
+			if err := cmd.LocalFlags().Set(f.Name, v); err != nil {
+				errs = append(errs, usagef("environment variable %s: %w", variable(f.Name), err))
+			}
+		}
+	})
+	return errors.Join(errs...)
+}
+
+// list is a flag that may be repeated.
+type list struct {
+	values *[]string
+	kind   string
+}
+
+func (l list) Set(v string) error { *l.values = append(*l.values, v); return nil }
+func (l list) Type() string       { return l.kind + "..." }
+func (l list) String() string     { return "" }
+
+// args checks the number of arguments and says what they are.
+func args(least, most int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) >= least && (most < 0 || len(args) <= most) {
+			return nil
+		}
+		return usagef("%d arguments, want %s; see `%s --help`", len(args), what, cmd.CommandPath())
+	}
+}
