@@ -144,6 +144,7 @@ func newRootCmd(a *app) *cobra.Command {
 	})
 	root.AddCommand(
 		newDevicesCmd(a),
+		newPreprocessCmd(a),
 		newVersionCmd(a),
 	)
 	for _, cmd := range root.Commands() {
