@@ -145,6 +145,7 @@ func newRootCmd(a *app) *cobra.Command {
 	root.AddCommand(
 		newDevicesCmd(a),
 		newPreprocessCmd(a),
+		newTokenizeCmd(a),
 		newVersionCmd(a),
 	)
 	for _, cmd := range root.Commands() {
