@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"mnnconv"
+)
+
+// inspectOptions are the flags of inspect.
+type inspectOptions struct {
+	*app
+	modelOptions
+	src   string
+	nodes bool
+	json  bool
+}
+
+func newInspectCmd(a *app) *cobra.Command {
+	o := &inspectOptions{app: a}
+	cmd := &cobra.Command{
+		Use:   "inspect SRC",
+		Short: "Describe a model: stages, operators, partitions, copies, memory",
+		Long: "inspect reads a model, raises and cuts it as run would, and describes the result.\n" +
+			"Weights are not read, so that large models take no longer than small ones.",
+		Example: "  mnnconv inspect FOLDER --place vision=sim:0\n  mnnconv inspect model.onnx --nodes",
+		Args:    args(1, 1, srcArg),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.src = args[0]
+			return runInspect(cmd.Context(), o)
+		},
+	}
+	cmd.Flags().BoolVar(&o.nodes, "nodes", false, "list every node")
+	cmd.Flags().BoolVar(&o.json, "json", false, "print one line of JSON")
+	o.addPlace(cmd)
+	return cmd
+}
+
+func runInspect(_ context.Context, o *inspectOptions) (err error) {
+	w, err := o.wire()
+	if err != nil {
+		return err
+	}
+	s, err := o.load(o.src, w)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	inspected := newInspection(s) // before planning, which adds copies
+	plans, err := mnnconv.Plan(s, w)
+	if err != nil {
+		return err
+	}
+	if err := checkRules(o.place, plans); err != nil {
+		return err
+	}
+	inspected.addPlans(plans)
+	if o.json {
+		return writeJSON(o.out, inspected)
+	}
+	return inspected.write(o.out, o.nodes)
+}
