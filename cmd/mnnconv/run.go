@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"mnnconv"
+	"mnnconv/runtime"
+)
+
+// runOptions are the flags of run.
+type runOptions struct {
+	*app
+	modelOptions
+	sampling samplingFlags
+
+	src       string
+	prompt    string
+	hasPrompt bool
+	media     []medium
+	fps       float64
+	maxTokens int
+	context   int
+	maxImages int
+	batch     string
+	inputs    []string
+	outputDir string
+	json      bool
+	stats     bool
+	schedule  string
+}
+
+func newRunCmd(a *app) *cobra.Command {
+	o := &runOptions{app: a}
+	cmd := &cobra.Command{
+		Use:   "run SRC (-p TEXT | --batch FILE | --input NAME=FILE.npy...)",
+		Short: "Answer questions about pictures, or run any graph",
+		Long: "run answers a question with the model in a folder, about pictures and videos or none;\n" +
+			"or many questions of a file; or runs any .onnx graph on arrays.\n\n" +
+			"A questions file has a line of JSON for each: {\"id\", \"images\": [FILES], \"video\":\n" +
+			"[FRAME FILES], \"question\"}, its files relative to its own folder. Each line is answered\n" +
+			"by a line {\"id\", \"text\", \"tokens\", \"prompt_tokens\"} or {\"id\", \"error\"}.",
+		Example: "  mnnconv run FOLDER --image picture.png -p \"Describe the image.\"\n" +
+			"  mnnconv run FOLDER -p \"<img>picture.png</img>What is it?\" --place vision=sim:0\n" +
+			"  mnnconv run FOLDER --batch questions.jsonl > answers.jsonl\n" +
+			"  mnnconv run model.onnx --input x=x.npy --output-dir out",
+		Args: args(1, 1, srcArg),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.src, o.hasPrompt = args[0], cmd.Flags().Changed("prompt")
+			return runRun(cmd.Context(), o)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVarP(&o.prompt, "prompt", "p", "", "the question; <img>FILE</img> in it shows a picture")
+	f.Var(mediaFlag{&o.media, false}, "image", "show a picture (JPEG, PNG, WebP, BMP, GIF); may be repeated")
+	f.Var(mediaFlag{&o.media, true}, "video", "show a video: a folder of frames, in the order of the numbers in their names; may be repeated")
+	f.Float64Var(&o.fps, "fps", videoFPS, "frames a second that videos hold")
+	f.IntVarP(&o.maxTokens, "max-tokens", "n", 0, "end the answer after `N` tokens; 0: as the model says")
+	f.IntVarP(&o.context, "context", "c", 0, "room for `N` tokens of prompt and answer; 0: 4096, or what the model allows")
+	f.IntVar(&o.maxImages, "max-images", 16, "pictures and videos a question may have")
+	f.StringVar(&o.batch, "batch", "", "answer the questions of `FILE.jsonl`, - for stdin")
+	f.Var(list{&o.inputs, "NAME=FILE.npy"}, "input", "an array for a graph's input; may be repeated")
+	f.StringVar(&o.outputDir, "output-dir", "", "write a graph's outputs to `DIR`, one NAME.npy each (/ in a name is written _)")
+	f.BoolVar(&o.json, "json", false, "print the result as one line of JSON")
+	f.BoolVar(&o.stats, "stats", false, "print where the time went, to stderr")
+	f.StringVar(&o.schedule, "schedule", "serial", "order of work on several devices: serial, overlap, or random:`SEED`")
+	o.sampling.add(f)
+	o.addPlace(cmd)
+	o.addThreads(cmd)
+	o.addPixels(cmd)
+	return cmd
+}
+
+func runRun(ctx context.Context, o *runOptions) (err error) {
+	if err := o.check(); err != nil {
+		return err
+	}
+	w, err := o.wire()
+	if err != nil {
+		return err
+	}
+	w.Schedule = o.schedule
+	if _, err := runtime.ParseSchedule(o.schedule); err != nil {
+		return err
+	}
+	s, err := o.load(o.src, w)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	asks := o.hasPrompt || o.batch != ""
+	switch {
+	case s.Model == nil && asks:
+		return usagef("%s is one graph and answers no questions: give a model folder, or --input NAME=FILE.npy", o.src)
+	case s.Model != nil && !asks && len(o.inputs) > 0:
+		return usagef("%s is a model folder: give one of its .onnx files with --input, or a question with -p", o.src)
+	case s.Model != nil && !asks:
+		return usagef("give a question with -p, or a file of them with --batch")
+	}
+	o.note(s)
+	p, err := mnnconv.Open(s, w)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	if err := checkRules(o.place, p.Plans); err != nil {
+		return err
+	}
+	switch {
+	case o.batch != "":
+		return runBatch(ctx, o, p)
+	case asks:
+		return runQuestion(ctx, o, p)
+	}
+	return runGraph(ctx, o, p)
+}
+
+// check finds flags that contradict each other or are out of range.
+func (o *runOptions) check() error {
+	graph := len(o.inputs) > 0 || o.outputDir != ""
+	switch {
+	case o.hasPrompt && o.batch != "":
+		return usagef("-p and --batch exclude each other")
+	case graph && (o.hasPrompt || o.batch != ""):
+		return usagef("--input and --output-dir run a graph, -p and --batch ask a model: give one or the other")
+	case len(o.media) > 0 && !o.hasPrompt:
+		return usagef("pictures need a question: give one with -p")
+	case o.maxTokens < 0:
+		return usagef("--max-tokens %d: want 0 or more", o.maxTokens)
+	case o.context < 0:
+		return usagef("--context %d: want 0 or more", o.context)
+	case o.maxImages < 0:
+		return usagef("--max-images %d: want 0 or more", o.maxImages)
+	case !(o.fps > 0 && o.fps <= 1000):
+		return usagef("--fps %v: want a number above 0, at most 1000", o.fps)
+	}
+	return nil
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"mnnconv"
+	"mnnconv/models"
+)
+
+// answerLine is an answer as a line of JSON.
+type answerLine struct {
+	ID           json.RawMessage `json:"id,omitempty"`
+	Text         string          `json:"text"`
+	Tokens       []int32         `json:"tokens"`
+	PromptTokens int             `json:"prompt_tokens"`
+}
+
+func newAnswerLine(id json.RawMessage, a *models.Answer) answerLine {
+	return answerLine{id, a.Text, append([]int32{}, a.Tokens...), a.PromptTokens}
+}
+
+// runQuestion answers one question: its text as it comes, or one line of JSON.
+func runQuestion(ctx context.Context, o *runOptions, p *mnnconv.Program) (err error) {
+	text, tagged := cutImageTags(o.prompt)
+	media, err := loadMedia(append(o.media, tagged...), o.fps, o.maxImages)
+	if err != nil {
+		return err
+	}
+	s, err := p.Chat(o.context)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	set := o.settings(p)
+	wrote := false
+	if !o.json {
+		set.OnText = func(text string) error {
+			wrote = true
+			_, err := io.WriteString(o.out, text)
+			return err
+		}
+	}
+	answer, err := s.Ask(ctx, models.Question{Text: text, Media: media}, set)
+	if !o.json && (err == nil || wrote) {
+		if _, werr := io.WriteString(o.out, "\n"); err == nil {
+			err = werr
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if o.stats {
+		writeStats(o.err, answer.Stats)
+	}
+	if o.json {
+		return writeJSON(o.out, newAnswerLine(nil, answer))
+	}
+	return nil
+}
+
+// settings are the model's own, with the flags' in their place.
+func (o *runOptions) settings(p *mnnconv.Program) models.Settings {
+	own := p.Source.Info.Generate
+	set := models.Settings{Most: o.maxTokens, Sampling: o.sampling.over(own.Sampling)}
+	if set.Most == 0 {
+		set.Most = own.MaxNewTokens
+	}
+	return set
+}
+
+// writeStats prints a table of stages.
+func writeStats(w io.Writer, s models.Stats) {
+	t := table{{"stage", "time", "work", "tokens/s"}}
+	row := func(stage string, d time.Duration, tokens int, what string) {
+		rate := ""
+		if tokens > 0 && d > 0 {
+			rate = fmt.Sprintf("%.1f", float64(tokens)/d.Seconds())
+		}
+		t.add(stage, milliseconds(d), what, rate)
+	}
+	row("preprocess", s.Preprocess, 0, "")
+	row("encode", s.Encode, s.ImageTokens, plural(s.ImageTokens, "image token"))
+	row("prefill", s.Prefill, s.PromptTokens, plural(s.PromptTokens, "prompt token"))
+	row("decode", s.Decode, s.Tokens, plural(s.Tokens, "token"))
+	row("first token", s.FirstToken, 0, "")
+	_ = t.write(w, "")
+}
