@@ -144,6 +144,7 @@ func newRootCmd(a *app) *cobra.Command {
 	})
 	root.AddCommand(
 		newRunCmd(a),
+		newConvertCmd(a),
 		newInspectCmd(a),
 		newDevicesCmd(a),
 		newPreprocessCmd(a),
