@@ -143,6 +143,7 @@ func newRootCmd(a *app) *cobra.Command {
 		return usagef("%w; see `%s --help`", err, cmd.CommandPath())
 	})
 	root.AddCommand(
+		newDemoCmd(a),
 		newRunCmd(a),
 		newConvertCmd(a),
 		newInspectCmd(a),
