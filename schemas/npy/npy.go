@@ -14,7 +14,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/google/renameio/v2"
+	renameio "github.com/google/renameio/v2/maybe"
 
 	"mnnconv/graph"
 )
