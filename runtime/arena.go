@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"mnnconv/graph"
@@ -58,8 +59,8 @@ func NewArenas(bounds map[string]graph.Env, executors ...*Executor) (*Arenas, er
 			devices[r.Space] = e.devices[string(r.Space)]
 		}
 	}
-	for space, size := range sizes {
-		d := devices[space]
+	for _, space := range slices.Sorted(maps.Keys(sizes)) {
+		d, size := devices[space], sizes[space]
 		if d == nil {
 			return nil, errors.Join(fmt.Errorf("%w: %s was planned and not opened", ErrUnavailable, space), a.Close())
 		}
@@ -89,8 +90,8 @@ func (a *Arenas) Needs() []Need {
 // Close releases the buffers.
 func (a *Arenas) Close() error {
 	var errs []error
-	for _, b := range a.buffers {
-		errs = append(errs, b.Close())
+	for _, space := range slices.Backward(slices.Sorted(maps.Keys(a.buffers))) {
+		errs = append(errs, a.buffers[space].Close())
 	}
 	clear(a.buffers)
 	return errors.Join(errs...)

@@ -140,8 +140,8 @@ func (b Bindings) InArena(v *graph.Value, size int64) (View, bool) {
 type Launch interface {
 	Submit(ctx context.Context, waits []Event) (Event, error)
 	// Outputs returns the memory and shapes of the partition's outputs, aligned
-	// with Outputs; valid once the event of Submit has been waited for, and until
-	// the next Submit.
+	// with Outputs; valid after Submit and until the next one. An output whose shape
+	// only running tells has no Buffer until the event of Submit has been waited for.
 	Outputs() ([]Bound, error)
 	Close() error
 }

@@ -21,8 +21,10 @@ type frame struct {
 	apart   map[*graph.Value]Buffer // values of a size that only running tells, which crossed
 	launch  map[*partition.Partition]*recorded
 	outs    []*graph.Tensor
+	events  []Event   // of the commands of this run; nil: not started, or nothing to wait for
+	waits   [][]Event // of each command, rewritten in place
 
-	mu    sync.Mutex // of bound: queues may run at once
+	mu    sync.Mutex // of the maps and bound: queues may start commands at once
 	bound map[*graph.Value]Bound
 }
 
@@ -36,6 +38,17 @@ func newFrame(s *Session, inputs []*graph.Tensor) (*frame, error) {
 	f := &frame{s: s, l: s.arenas.phases[plan.Phase], inputs: make([]*graph.Tensor, len(inputs)),
 		staging: map[*graph.Node]HostBuffer{}, apart: map[*graph.Value]Buffer{}, launch: map[*partition.Partition]*recorded{},
 		outs: make([]*graph.Tensor, len(plan.Graph.Outputs)), bound: map[*graph.Value]Bound{}}
+	f.events, f.waits = make([]Event, len(f.l.commands)), make([][]Event, len(f.l.commands))
+	if err := f.bind(inputs); err != nil {
+		return nil, errors.Join(err, f.close())
+	}
+	return f, nil
+}
+
+// bind gives the graph's inputs their memory: states where they lie, others in the
+// host's arena.
+func (f *frame) bind(inputs []*graph.Tensor) error {
+	s, plan := f.s, f.s.e.plan
 	for i, v := range plan.Graph.Inputs {
 		t := inputs[i]
 		if b, ok := s.states[v.Name]; ok && t == nil {
@@ -43,24 +56,24 @@ func newFrame(s *Session, inputs []*graph.Tensor) (*frame, error) {
 			continue
 		}
 		if t == nil {
-			return nil, fmt.Errorf("%w: input %q is missing", graph.ErrType, v.Name)
+			return fmt.Errorf("%w: input %q is missing", graph.ErrType, v.Name)
 		}
 		f.inputs[i] = &graph.Tensor{Kind: t.Kind, DType: t.DType, Shape: slices.Clone(t.Shape)}
 		view, ok, err := s.arenas.view(plan.Phase, v, int64(len(t.Data)))
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if !ok { // a rank that is not declared: memory of its own
 			b, err := s.e.host().Alloc(int64(len(t.Data)), PinnedHost)
 			if err != nil {
-				return nil, errors.Join(fmt.Errorf("input %q: %w", v.Name, err), f.close())
+				return fmt.Errorf("input %q: %w", v.Name, err)
 			}
 			f.apart[v] = b
 			view = View{b, 0, b.Size()}
 		}
 		f.bound[v] = Bound{view, t.DType, f.inputs[i].Shape}
 	}
-	return f, nil
+	return nil
 }
 
 // host returns the device whose space is the host's, which every plan has:
@@ -93,7 +106,8 @@ func (f *frame) run(ctx context.Context, inputs []*graph.Tensor) ([]*graph.Tenso
 		}
 		copy(b[v.Offset:v.Offset+v.Size], t.Data)
 	}
-	if err := f.s.schedule.run(ctx, f.l.commands, f.command); err != nil {
+	clear(f.events)
+	if err := f.s.schedule.run(ctx, f.l.commands, f); err != nil {
 		return nil, err
 	}
 	for i, v := range plan.Graph.Outputs {
@@ -104,13 +118,47 @@ func (f *frame) run(ctx context.Context, inputs []*graph.Tensor) ([]*graph.Tenso
 	return f.outs, nil
 }
 
-// command runs one entry of a queue to its end.
-func (f *frame) command(ctx context.Context, c partition.Command) error {
-	s := f.s.e.plan.Steps[c.Step]
-	if s.Partition != nil {
-		return f.partition(ctx, s.Partition)
+// start starts command i, after the events of the commands that it waits for: all
+// of them have been started.
+func (f *frame) start(ctx context.Context, i int) error {
+	c := f.l.commands[i]
+	waits := f.waits[i][:0]
+	for _, w := range c.Waits {
+		if e := f.events[w]; e != nil {
+			waits = append(waits, e)
+		}
 	}
-	return f.copy(ctx, s.Copy, c.Hop)
+	f.waits[i] = waits
+	var err error
+	if s := f.s.e.plan.Steps[c.Step]; s.Partition != nil {
+		f.events[i], err = f.partition(ctx, s.Partition, waits)
+	} else {
+		f.events[i], err = f.copy(s.Copy, c.Hop, waits)
+	}
+	return f.where(i, err)
+}
+
+// end waits for the end of command i, whatever becomes of the context: what is
+// under way touches memory that is about to be used or released. Devices look at
+// the context themselves.
+func (f *frame) end(i int) error {
+	if e := f.events[i]; e != nil {
+		return f.where(i, e.Wait(context.Background()))
+	}
+	return nil
+}
+
+// where says which command an error is of.
+func (f *frame) where(i int, err error) error {
+	if err == nil {
+		return nil
+	}
+	s := f.s.e.plan.Steps[f.l.commands[i].Step]
+	if s.Partition != nil {
+		return fmt.Errorf("partition %d on %s: %w", s.Partition.Index, s.Partition.Target, err)
+	}
+	src, dst := s.Copy.Inputs[0], s.Copy.Outputs[0]
+	return fmt.Errorf("%s: value %q from %s to %s: %w", s.Copy.ID(), src.Name, src.Type.Space, dst.Type.Space, err)
 }
 
 func (f *frame) get(v *graph.Value) (Bound, bool) {
@@ -126,11 +174,9 @@ func (f *frame) set(v *graph.Value, b Bound) {
 	f.bound[v] = b
 }
 
-// partition runs one partition to its end.
-func (f *frame) partition(ctx context.Context, p *partition.Partition) error {
-	where := func(err error) error {
-		return fmt.Errorf("partition %d on %s: %w", p.Index, p.Target, err)
-	}
+// partition starts one partition. Where the shapes of its outputs depend on data it
+// ends it too, since what follows is recorded for them.
+func (f *frame) partition(ctx context.Context, p *partition.Partition, waits []Event) (Event, error) {
 	f.mu.Lock()
 	r := f.launch[p]
 	if r == nil {
@@ -142,10 +188,10 @@ func (f *frame) partition(ctx context.Context, p *partition.Partition) error {
 	for i, v := range p.Inputs {
 		b, ok := f.get(v)
 		if !ok {
-			return where(fmt.Errorf("%w: value %q has not been made", graph.ErrInvalid, v.Name))
+			return nil, fmt.Errorf("%w: value %q has not been made", graph.ErrInvalid, v.Name)
 		}
 		if err := b.View.Check(p.Space, v.Name); err != nil {
-			return where(err)
+			return nil, err
 		}
 		if !fresh && (b.View != r.inputs[i].View || !slices.Equal(b.Shape, r.inputs[i].Shape)) {
 			fresh = true
@@ -153,99 +199,88 @@ func (f *frame) partition(ctx context.Context, p *partition.Partition) error {
 		r.inputs[i] = b
 	}
 	if fresh {
-		if r.launch != nil {
-			if err := r.launch.Close(); err != nil {
-				return where(err)
-			}
+		if old := r.launch; old != nil {
 			r.launch = nil
+			if err := old.Close(); err != nil {
+				return nil, err
+			}
 		}
 		launch, err := f.s.e.programs[p].Record(Bindings{r.inputs, f.l.memory, f.s.arenas.buffers[p.Space]})
 		if err != nil {
-			return where(err)
+			return nil, err
 		}
 		r.launch = launch
 	}
-	ev, err := r.launch.Submit(ctx, nil)
+	ev, err := r.launch.Submit(ctx, waits)
 	if err != nil {
-		return where(err)
-	}
-	if err := ev.Wait(ctx); err != nil {
-		return where(err)
+		return nil, err
 	}
 	outs, err := r.launch.Outputs()
+	if err == nil && slices.ContainsFunc(outs, unknown) {
+		if err := ev.Wait(context.Background()); err != nil {
+			return nil, err
+		}
+		outs, err = r.launch.Outputs()
+	}
 	if err != nil {
-		return where(err)
+		return ev, err
 	}
 	for i, v := range p.Outputs {
 		f.set(v, outs[i])
 	}
-	return nil
+	return ev, nil
 }
 
-// copy moves one value from its space to another; between two devices in two
-// hops, through pinned memory of the target.
-func (f *frame) copy(ctx context.Context, n *graph.Node, hop partition.Hop) error {
+func unknown(b Bound) bool { return b.View.Buffer == nil }
+
+// copy starts moving one value from its space to another, or one hop of it:
+// between two devices it goes through pinned memory of the target. Of an empty
+// tensor there is nothing to move.
+func (f *frame) copy(n *graph.Node, hop partition.Hop, waits []Event) (Event, error) {
 	src, dst := n.Inputs[0], n.Outputs[0]
-	fail := func(err error) error {
-		return fmt.Errorf("%s: value %q from %s to %s: %w", n.ID(), src.Name, src.Type.Space, dst.Type.Space, err)
-	}
 	from, ok := f.get(src)
 	if !ok {
-		return fail(fmt.Errorf("%w: it has not been made", graph.ErrInvalid))
+		return nil, fmt.Errorf("%w: it has not been made", graph.ErrInvalid)
 	}
 	if err := from.View.Check(src.Type.Space, src.Name); err != nil {
-		return fail(err)
+		return nil, err
 	}
-	devices := f.s.e.devices
-	switch hop {
-	case partition.Down:
-		mid, err := f.stage(n, from.View.Size)
+	var mid View
+	if hop != partition.Whole {
+		b, err := f.stage(n, from.View.Size)
 		if err != nil {
-			return fail(err)
+			return nil, err
 		}
-		if err := move(ctx, devices[string(src.Type.Space)], View{mid, 0, from.View.Size}, from.View); err != nil {
-			return fail(err)
-		}
-		return nil
-	case partition.Up:
-		mid, err := f.stage(n, from.View.Size)
-		if err != nil {
-			return fail(err)
-		}
-		to, err := f.crossed(dst, from.View.Size)
-		if err != nil {
-			return fail(err)
-		}
-		if err := move(ctx, devices[string(dst.Type.Space)], to, View{mid, 0, from.View.Size}); err != nil {
-			return fail(err)
-		}
-		f.set(dst, Bound{to, from.DType, from.Shape})
-		return nil
+		mid = View{b, 0, from.View.Size}
+	}
+	if hop == partition.Down {
+		return f.move(src.Type.Space, mid, from.View, waits)
 	}
 	to, err := f.crossed(dst, from.View.Size)
 	if err != nil {
-		return fail(err)
-	}
-	d := devices[string(dst.Type.Space)]
-	if dst.Type.Space == graph.Host {
-		d = devices[string(src.Type.Space)]
-	}
-	if err := move(ctx, d, to, from.View); err != nil {
-		return fail(err)
+		return nil, err
 	}
 	f.set(dst, Bound{to, from.DType, from.Shape})
-	return nil
+	switch {
+	case hop == partition.Up:
+		return f.move(dst.Type.Space, to, mid, waits)
+	case dst.Type.Space == graph.Host:
+		return f.move(src.Type.Space, to, from.View, waits)
+	default:
+		return f.move(dst.Type.Space, to, from.View, waits)
+	}
 }
 
-func move(ctx context.Context, d Device, dst, src View) error {
+// move has the device of a space transfer.
+func (f *frame) move(by graph.Space, dst, src View, waits []Event) (Event, error) {
+	d := f.s.e.devices[string(by)]
 	if d == nil {
-		return fmt.Errorf("%w: it was not opened", ErrUnavailable)
+		return nil, fmt.Errorf("%w: it was not opened", ErrUnavailable)
 	}
-	ev, err := d.Transfer(dst, src, nil)
-	if err != nil {
-		return err
+	if src.Size == 0 {
+		return nil, nil
 	}
-	return ev.Wait(ctx)
+	return d.Transfer(dst, src, waits)
 }
 
 // stage returns pinned memory of the copy's target, made on first use.
@@ -255,6 +290,7 @@ func (f *frame) stage(n *graph.Node, size int64) (HostBuffer, error) {
 	if b := f.staging[n]; b != nil && b.Size() >= size {
 		return b, nil
 	} else if b != nil {
+		delete(f.staging, n)
 		if err := b.Close(); err != nil {
 			return nil, err
 		}
@@ -263,8 +299,12 @@ func (f *frame) stage(n *graph.Node, size int64) (HostBuffer, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.staging[n] = b.(HostBuffer)
-	return f.staging[n], nil
+	h, ok := b.(HostBuffer)
+	if !ok {
+		return nil, errors.Join(fmt.Errorf("%w: pinned memory of %s is not the host's", ErrAddress, n.Outputs[0].Type.Space), b.Close())
+	}
+	f.staging[n] = h
+	return h, nil
 }
 
 // crossed returns where a copied value goes: its slot, or memory of its own.
@@ -279,10 +319,10 @@ func (f *frame) crossed(v *graph.Value, size int64) (View, error) {
 		if b.Size() == size {
 			return View{b, 0, size}, nil
 		}
+		delete(f.apart, v)
 		if err := b.Close(); err != nil {
 			return View{}, err
 		}
-		delete(f.apart, v)
 	}
 	kind := DeviceMemory
 	if v.Type.Space == graph.Host {

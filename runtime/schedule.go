@@ -41,69 +41,97 @@ func ParseSchedule(text string) (Schedule, error) {
 	return Schedule{}, fmt.Errorf("%w %q: expected serial, overlap or random:SEED", ErrSchedule, text)
 }
 
-// run executes commands with do, which is called once for each.
-func (s Schedule) run(ctx context.Context, cmds []partition.Command, do func(context.Context, partition.Command) error) error {
+// work is what a schedule drives: commands by their index. start may return before
+// a command has ended, and end waits for that; start waits by itself for what
+// Command.Waits names, if that has been started.
+type work interface {
+	start(ctx context.Context, i int) error
+	end(i int) error
+}
+
+// run executes commands. All that were started have ended when it returns.
+func (s Schedule) run(ctx context.Context, cmds []partition.Command, w work) error {
 	switch s.kind {
 	case "overlap":
-		return overlapped(ctx, cmds, do)
+		return overlapped(ctx, cmds, w)
 	case "random":
-		return shuffled(ctx, cmds, s.seed, do)
+		return shuffled(ctx, cmds, s.seed, w)
 	}
-	for _, c := range cmds {
+	for i := range cmds {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := do(ctx, c); err != nil {
+		err := w.start(ctx, i)
+		if err = errors.Join(err, w.end(i)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// overlapped runs every queue in a goroutine of its own. The first error stops
-// the others; all have ended when it returns.
-func overlapped(ctx context.Context, cmds []partition.Command, do func(context.Context, partition.Command) error) error {
+// overlapped starts the commands of every queue in a goroutine of its own: a
+// backend that computes within Submit keeps no other waiting. The first error
+// stops the others.
+func overlapped(ctx context.Context, cmds []partition.Command, w work) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	done := make([]chan struct{}, len(cmds))
+	started := make([]chan struct{}, len(cmds))
 	queues := map[string][]int{}
 	for i, c := range cmds {
-		done[i] = make(chan struct{})
+		started[i] = make(chan struct{})
 		queues[c.Queue] = append(queues[c.Queue], i)
 	}
 	var wg sync.WaitGroup
 	for _, q := range queues {
 		wg.Go(func() {
-			for _, i := range q {
-				for _, w := range cmds[i].Waits {
-					select {
-					case <-done[w]:
-					case <-ctx.Done():
-						return
-					}
+			n := 0 // started
+			for ; n < len(q) && ctx.Err() == nil; n++ {
+				if !all(ctx, started, cmds[q[n]].Waits) {
+					break
 				}
-				if ctx.Err() != nil {
-					return
-				}
-				if err := do(ctx, cmds[i]); err != nil {
+				if err := w.start(ctx, q[n]); err != nil {
 					cancel(err)
-					return
+					n++
+					break
 				}
-				close(done[i])
+				close(started[q[n]])
+			}
+			for _, i := range q[:n] {
+				if err := w.end(i); err != nil {
+					cancel(err)
+				}
 			}
 		})
 	}
 	wg.Wait()
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return nil
+	return context.Cause(ctx)
 }
 
-// shuffled runs one ready command after the other, chosen at random.
-func shuffled(ctx context.Context, cmds []partition.Command, seed uint64, do func(context.Context, partition.Command) error) error {
+// all waits until the given commands have been started, and returns false if the
+// context ends before.
+func all(ctx context.Context, started []chan struct{}, which []int) bool {
+	for _, i := range which {
+		select {
+		case <-started[i]:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
+}
+
+// shuffled starts one ready command after the other, chosen at random, and lets
+// chance say how many are under way at once.
+func shuffled(ctx context.Context, cmds []partition.Command, seed uint64, w work) (err error) {
 	rng := rand.New(rand.NewPCG(seed, seed))
-	ended := make([]bool, len(cmds))
+	started, ended := make([]bool, len(cmds)), make([]bool, len(cmds))
+	defer func() {
+		for i := range cmds {
+			if started[i] && !ended[i] {
+				err = errors.Join(err, w.end(i))
+			}
+		}
+	}()
 	for range cmds {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -111,13 +139,13 @@ func shuffled(ctx context.Context, cmds []partition.Command, seed uint64, do fun
 		var ready []int
 		blocked := map[string]bool{} // queues whose head waits
 		for i, c := range cmds {
-			if ended[i] || blocked[c.Queue] {
+			if started[i] || blocked[c.Queue] {
 				continue
 			}
 			blocked[c.Queue] = true // only the head of a queue may run
 			ok := true
 			for _, w := range c.Waits {
-				ok = ok && ended[w]
+				ok = ok && started[w]
 			}
 			if ok {
 				ready = append(ready, i)
@@ -127,10 +155,16 @@ func shuffled(ctx context.Context, cmds []partition.Command, seed uint64, do fun
 			return fmt.Errorf("%w: commands wait for each other in a ring", ErrExecution)
 		}
 		i := ready[rng.IntN(len(ready))]
-		if err := do(ctx, cmds[i]); err != nil {
+		started[i] = true
+		if err := w.start(ctx, i); err != nil {
 			return err
 		}
-		ended[i] = true
+		if rng.IntN(2) == 0 {
+			ended[i] = true
+			if err := w.end(i); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

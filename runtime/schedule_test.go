@@ -8,6 +8,7 @@ import (
 
 	"mnnconv/graph"
 	"mnnconv/runtime"
+	"mnnconv/runtime/sim"
 	"mnnconv/schemas/op"
 )
 
@@ -52,7 +53,7 @@ func TestSchedulesAgree(t *testing.T) {
 		"/[135]$/=sim:0,/[024]$/=sim:1",
 		"arms.left.0-2=sim:0,arms.left=sim:1,arms.right.0-3=sim:1,arms.right=sim:0,join=sim:1",
 	} {
-		b := newBench(t, "sim:0", "sim:1")
+		b := newBench(t, sim.Config{Seed: 1}, sim.Config{Seed: 2})
 		e, err := runtime.NewExecutor(build(t, b, diamond(t), place), b.devices)
 		if err != nil {
 			t.Fatal(err)
@@ -94,7 +95,7 @@ func TestSchedulesAgree(t *testing.T) {
 
 // TestMissingWait takes a wait out of the commands: the verifier names both sides.
 func TestMissingWait(t *testing.T) {
-	b := newBench(t, "sim:0", "sim:1")
+	b := newBench(t)
 	p := build(t, b, diamond(t), "/[135]$/=sim:0,/[024]$/=sim:1")
 	m, err := p.Layout(graph.Env{"n": 9})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"mnnconv/graph"
@@ -39,11 +40,13 @@ func NewExecutor(plan *partition.Plan, devices map[string]Device) (*Executor, er
 // Plan returns the plan the executor runs.
 func (e *Executor) Plan() *partition.Plan { return e.plan }
 
-// Close releases the programs.
+// Close releases the programs, the last first.
 func (e *Executor) Close() error {
 	var errs []error
-	for _, p := range e.programs {
-		errs = append(errs, p.Close())
+	for _, p := range slices.Backward(e.plan.Partitions()) {
+		if prog := e.programs[p]; prog != nil {
+			errs = append(errs, prog.Close())
+		}
 	}
 	e.programs = nil
 	return errors.Join(errs...)
@@ -84,8 +87,8 @@ func (e *Executor) NewStates(bounds graph.Env) (States, error) {
 // Close releases the states' memory.
 func (s States) Close() error {
 	var errs []error
-	for _, b := range s {
-		errs = append(errs, b.View.Buffer.Close())
+	for _, name := range slices.Backward(slices.Sorted(maps.Keys(s))) {
+		errs = append(errs, s[name].View.Buffer.Close())
 	}
 	clear(s)
 	return errors.Join(errs...)
@@ -202,7 +205,9 @@ func (s *Session) layOut(inputs []*graph.Tensor) error {
 		if fits {
 			return nil
 		}
-		if err := errors.Join(s.drop(), s.arenas.Close()); err != nil {
+		err := errors.Join(s.drop(), s.arenas.Close())
+		s.arenas = nil
+		if err != nil {
 			return err
 		}
 	}

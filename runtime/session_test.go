@@ -15,22 +15,21 @@ import (
 	"mnnconv/schemas/op"
 )
 
-// bench is a pair of backends with everything opened that the rules name.
+// bench is the devices of a test.
 type bench struct {
 	targets []partition.Target
 	devices map[string]runtime.Device
+	sims    []*sim.Device
 }
 
-func newBench(t *testing.T, names ...string) *bench {
+// newBench opens cpu, sim:0 and sim:1; configs are of the simulated devices.
+func newBench(t *testing.T, configs ...sim.Config) *bench {
 	t.Helper()
 	table := op.All()
 	b := &bench{devices: map[string]runtime.Device{}}
-	for _, name := range append([]string{"cpu"}, names...) {
-		var backend runtime.Backend = &cpu.Backend{Table: table, Threads: 2}
-		ordinal := 0
-		if strings.HasPrefix(name, "sim:") {
-			backend, ordinal = &sim.Backend{Table: table, Threads: 2}, int(name[4]-'0')
-		}
+	s := &sim.Backend{Table: table, Threads: 2, Opened: func(d *sim.Device) { b.sims = append(b.sims, d) }}
+	copy(s.Config[:], configs)
+	open := func(backend runtime.Backend, ordinal int) {
 		p, err := backend.Profile(ordinal)
 		if err != nil {
 			t.Fatal(err)
@@ -41,12 +40,15 @@ func newBench(t *testing.T, names ...string) *bench {
 		}
 		t.Cleanup(func() {
 			if err := d.Close(); err != nil {
-				t.Errorf("closing %s: %v", name, err)
+				t.Errorf("closing %s: %v", p.Name, err)
 			}
 		})
 		b.targets = append(b.targets, partition.Target{Profile: p, Lowerer: backend})
-		b.devices[name] = d
+		b.devices[p.Name] = d
 	}
+	open(&cpu.Backend{Table: table, Threads: 2}, 0)
+	open(s, 0)
+	open(s, 1)
 	return b
 }
 
@@ -118,7 +120,7 @@ func TestPlacementsAgree(t *testing.T) {
 		{"stage.add=sim:0,stage.relu=sim:0", 3, 4},
 		{"/neg|relu/=sim:1", 2, 2},
 	} {
-		b := newBench(t, "sim:0", "sim:1")
+		b := newBench(t)
 		p := build(t, b, chain(t), c.place)
 		if len(p.Partitions()) != c.partitions || len(p.Copies()) != c.copies {
 			t.Errorf("%q: %d partitions and %d copies, want %d and %d", c.place, len(p.Partitions()), len(p.Copies()), c.partitions, c.copies)
@@ -137,7 +139,7 @@ func TestPlacementsAgree(t *testing.T) {
 // past the verifier the device refuses the address. Both name the value and both
 // spaces.
 func TestMissingCopy(t *testing.T) {
-	b := newBench(t, "sim:0")
+	b := newBench(t)
 	p := build(t, b, chain(t), "stage.neg=sim:0")
 	i := slices.IndexFunc(p.Steps, func(s partition.Step) bool { return s.Copy != nil && s.Copy.Inputs[0].Name == "sum" })
 	if i < 0 {
@@ -176,19 +178,19 @@ func TestMissingCopy(t *testing.T) {
 
 func TestUnknownDevice(t *testing.T) {
 	b := newBench(t)
-	rules, err := partition.ParseRules("stage.neg=sim:0")
+	rules, err := partition.ParseRules("stage.neg=sim:3")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, err = partition.Build("graph", chain(t), rules, b.targets)
-	if !errors.Is(err, partition.ErrPlacement) || !strings.Contains(err.Error(), "sim:0") {
+	if !errors.Is(err, partition.ErrPlacement) || !strings.Contains(err.Error(), "sim:3") {
 		t.Errorf("got %v", err)
 	}
 }
 
 // TestShapesChange runs one session with several input sizes, empty ones too.
 func TestShapesChange(t *testing.T) {
-	b := newBench(t, "sim:0")
+	b := newBench(t)
 	p := build(t, b, chain(t), "stage.neg=sim:0")
 	e, err := runtime.NewExecutor(p, b.devices)
 	if err != nil {
@@ -228,5 +230,62 @@ func TestCancel(t *testing.T) {
 	cancel()
 	if _, err := s.Run(ctx, []*graph.Tensor{graph.Floats([]float32{1})}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestShapesFromData sends a value of fixed shape to another device that a kernel
+// made from one whose shape only running tells.
+func TestShapesFromData(t *testing.T) {
+	for _, place := range []string{"", "tail=sim:0", "front=sim:0", "front=sim:0,tail=sim:1"} {
+		b := newBench(t)
+		g := graph.New("data")
+		x := g.NewInput("x", graph.TensorOf(graph.Float32, "n"))
+		where := g.NewNode("", "NonZero", 24, []*graph.Value{x}, "where")
+		sum := g.NewNode("", "ReduceSum", 24, []*graph.Value{where.Outputs[0]}, "sum")
+		neg := g.NewNode("", "Neg", 24, []*graph.Value{sum.Outputs[0]}, "y")
+		other := g.NewNode("", "Neg", 24, []*graph.Value{where.Outputs[0]}, "z")
+		where.Path, sum.Path, neg.Path, other.Path = "front.where", "front.sum", "tail.neg", "tail.other"
+		g.Append(where, sum, neg, other)
+		g.Outputs = []*graph.Value{neg.Outputs[0], other.Outputs[0]}
+		if err := op.NewFacts(op.All()).Graph(g); err != nil {
+			t.Fatal(err)
+		}
+		e, err := runtime.NewExecutor(build(t, b, g, place), b.devices)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := e.NewSession(nil, nil, runtime.Schedule{})
+		for _, c := range []struct{ x, z []float32 }{
+			{[]float32{0, 1, 0, 2}, []float32{-1, -3}},
+			{[]float32{0, 0, 5, 2}, []float32{-2, -3}},
+			{[]float32{0, 0, 0, 0}, nil},
+			{[]float32{3, 0, 5, 2}, []float32{0, -2, -3}},
+		} {
+			outs, err := s.Run(context.Background(), []*graph.Tensor{graph.Floats(c.x)})
+			if err != nil {
+				t.Fatalf("%q: %v", place, err)
+			}
+			var y int64
+			z := graph.View[int64](outs[1])
+			for i, v := range c.z {
+				y += int64(v)
+				if i >= len(z) || z[i] != int64(v) {
+					t.Fatalf("%q: %v: z is %v", place, c.x, z)
+				}
+			}
+			if got := graph.View[int64](outs[0]); len(z) != len(c.z) || got[0] != y {
+				t.Errorf("%q: %v: y is %v, want %d; z is %v", place, c.x, got, y, z)
+			}
+		}
+		closeAll(t, s, e)
+	}
+}
+
+func closeAll(t *testing.T, cs ...interface{ Close() error }) {
+	t.Helper()
+	for _, c := range cs {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
