@@ -10,6 +10,7 @@ import (
 	"mnnconv/graph"
 	"mnnconv/models/generate"
 	"mnnconv/models/picture"
+	"mnnconv/partition"
 	"mnnconv/passes"
 	"mnnconv/runtime"
 	"mnnconv/schemas/onnx"
@@ -35,6 +36,9 @@ type Model interface {
 	// Phases returns the raised graphs in the order they run. The caller may place
 	// and cut them, once.
 	Phases() []Phase
+	// Terms are what the model demands of its boundary tensors, for sessions of
+	// capacity tokens (0: a default).
+	Terms(capacity int) partition.Terms
 	// NewSession makes a session over executors by phase, which outlive it. All its
 	// memory is allocated here.
 	NewSession(executors map[string]*runtime.Executor, o SessionOptions) (Session, error)

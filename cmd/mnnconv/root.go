@@ -146,6 +146,7 @@ func newRootCmd(a *app) *cobra.Command {
 		newDemoCmd(a),
 		newRunCmd(a),
 		newConvertCmd(a),
+		newValidateCmd(a),
 		newInspectCmd(a),
 		newDevicesCmd(a),
 		newPreprocessCmd(a),

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"mnnconv"
+	"mnnconv/partition"
+)
+
+// validateOptions are the flags of validate.
+type validateOptions struct {
+	*app
+	modelOptions
+	src     string
+	context int
+	json    bool
+}
+
+func newValidateCmd(a *app) *cobra.Command {
+	o := &validateOptions{app: a}
+	cmd := &cobra.Command{
+		Use:   "validate SRC",
+		Short: "Check every tensor that crosses from one part of a model to another, without a device",
+		Long: "validate cuts a model as run would, opens no device, and checks the contract of every\n" +
+			"tensor that crosses a boundary: what both sides take it for, what the model demands of\n" +
+			"it, and the limits of the devices. It lists all of them, and all violations at once.",
+		Example: "  mnnconv validate FOLDER --place vision=sim:0,llm=sim:1",
+		Args:    args(1, 1, srcArg),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.src = args[0]
+			return runValidate(cmd.Context(), o)
+		},
+	}
+	cmd.Flags().IntVarP(&o.context, "context", "c", 0, "check limits for `N` tokens of prompt and answer; 0: 4096, or what the model allows")
+	cmd.Flags().BoolVar(&o.json, "json", false, "print the contracts as one line of JSON")
+	o.addPlace(cmd)
+	return cmd
+}
+
+func runValidate(_ context.Context, o *validateOptions) (err error) {
+	if o.context < 0 {
+		return usagef("--context %d: want 0 or more", o.context)
+	}
+	w, err := o.wire()
+	if err != nil {
+		return err
+	}
+	s, err := o.load(o.src, w)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	plans, err := mnnconv.Plan(s, w)
+	if err != nil {
+		return err
+	}
+	if err := checkRules(o.place, plans); err != nil {
+		return err
+	}
+	set, violations := mnnconv.Contracts(s, plans, o.context)
+	if o.json {
+		err = writeJSON(o.out, set)
+	} else {
+		err = contractTable(set).write(o.out, "")
+	}
+	return errors.Join(violations, err)
+}
+
+// contractTable has a line for each boundary tensor.
+func contractTable(set *partition.ContractSet) table {
+	t := table{{"boundary", "value", "type", "bytes", "at most", "from", "to", ""}}
+	for _, c := range set.Contracts {
+		verdict := "OK"
+		if n := len(c.Violations); n > 0 {
+			verdict = plural(n, "violation")
+		}
+		t.add(string(c.Edge), printable(c.Value), printable(c.To.Type), printable(c.Bytes), bytesText(c.MostBytes), sideText(c.From), sideText(c.To), verdict)
+	}
+	return t
+}
+
+// sideText names one side of a boundary in a few words.
+func sideText(s partition.Side) string {
+	what := s.Phase + " caller"
+	if s.Partition >= 0 {
+		what = s.Phase + " " + strconv.Itoa(s.Partition)
+	}
+	if s.Stage != "" {
+		what += " " + printable(s.Stage)
+	}
+	return what + " on " + s.Space
+}

@@ -1,0 +1,135 @@
+package qwen25vl
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"mnnconv/graph"
+	"mnnconv/partition"
+)
+
+// Terms are what the model demands of its boundary tensors, with symbols bounded
+// for a context of capacity tokens (0: the default). The relations of indexes are
+// those of Hugging Face's Qwen2_5_VisionTransformer.get_window_index and
+// rot_pos_emb, those of positions of Qwen2_5_VLModel.get_rope_index.
+func (m *Model) Terms(capacity int) partition.Terms {
+	if capacity <= 0 {
+		capacity = defaultCapacity
+		if most := m.Config.MaxPositions; most > 0 {
+			capacity = min(capacity, most)
+		}
+	}
+	t := partition.Terms{Bounds: m.bounds(int64(capacity)), Files: map[string]string{}}
+	for _, s := range m.stages {
+		t.Files[s.Name] = s.File
+	}
+	if m.encode != nil {
+		t.Relations = append(t.Relations, m.encodeRelations()...)
+		t.Orders = m.encodeOrders()
+	}
+	t.Relations = append(t.Relations, m.extendRelations()...)
+	return t
+}
+
+// width is where the width of rows and hidden states comes from.
+func (m *Model) width() (int64, string) {
+	if m.Config.Hidden > 0 {
+		return m.Config.Hidden, "hidden_size in " + filepath.Base(m.Config.Source)
+	}
+	return m.extend.width, "the decoder's embeddings"
+}
+
+func (m *Model) encodeRelations() []partition.Relation {
+	width, from := m.width()
+	out := []partition.Relation{{Phase: "encode", Value: "image_rows", Kind: partition.Extent, Axis: -1, High: graph.Const(width),
+		Text: "width = hidden size", Source: from}}
+	names := map[string]string{}
+	for i, v := range m.encode.graph.Inputs {
+		names[m.encode.inputs[i].meaning] = v.Name
+	}
+	zero, one := graph.Const(0), graph.Const(1)
+	unit := fmt.Sprintf("%d patches a row", m.encode.geometry.Merge*m.encode.geometry.Merge)
+	for i, v := range m.encode.graph.Inputs {
+		r := partition.Relation{Phase: "encode", Value: v.Name, Source: "get_window_index, rot_pos_emb of the reference"}
+		switch m.encode.inputs[i].meaning {
+		case "window_index":
+			r.Kind, r.High, r.Text = partition.Permutation, rows, "a permutation of the rows"
+		case "reverse_window_index":
+			r.Kind, r.High, r.Text = partition.Permutation, rows, "a permutation of the rows"
+			if other := names["window_index"]; other != "" {
+				r.Kind, r.Other, r.Text = partition.Inverse, other, "the inverse of the window index"
+			}
+		case "cu_seqlens", "cu_window_seqlens":
+			r.Kind, r.Low, r.High, r.Text = partition.Ascending, zero, patches, "ascending from 0 to the number of patches, "+unit
+		case "patch_positions", "windowed_patch_positions", "patch_positions_by_axis":
+			r.Kind, r.Low, r.High, r.Text = partition.Bounded, zero, patches, "rows and columns of the grid"
+		case "axis_positions":
+			if s := v.Type.Shape; len(s) > 0 {
+				r.Kind, r.Low, r.High, r.Text = partition.Ascending, zero, s[0].Sub(one), "counting up from 0"
+			}
+		}
+		if r.Kind != "" {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// encodeOrders says how rows and windows are ordered.
+func (m *Model) encodeOrders() []partition.Order {
+	g := m.encode.geometry
+	merge := fmt.Sprintf("merge size %d: %s", g.Merge, filepath.Base(m.Config.Source))
+	window := fmt.Sprintf("window of %d rows a side: window_size %d in %s", g.Window, m.Config.Window, filepath.Base(m.Config.Source))
+	switch {
+	case m.Family == mnn.Name:
+		merge = fmt.Sprintf("merge size %d: a constant of MNN's own runtime", g.Merge)
+		window = fmt.Sprintf("window of %d rows a side: the constant 112 of MNN's own runtime", g.Window)
+	case m.Config.Window == 0:
+		window = fmt.Sprintf("window of %d rows a side: the size that explains the graph's own indexes on sample grids", g.Window)
+	}
+	out := []partition.Order{
+		{Phase: "encode", Value: "pixel_values", Text: "patches frame by frame, in blocks of merge × merge, rows before columns", Source: merge},
+		{Phase: "encode", Value: "image_rows", Text: "frame by frame, rows before columns; the windows' order is undone", Source: merge},
+	}
+	for i, v := range m.encode.graph.Inputs {
+		switch m.encode.inputs[i].meaning {
+		case "window_index", "reverse_window_index", "cu_window_seqlens", "windowed_patch_positions":
+			out = append(out, partition.Order{Phase: "encode", Value: v.Name, Text: "window by window, rows before columns", Source: window})
+		}
+	}
+	return out
+}
+
+func (m *Model) extendRelations() []partition.Relation {
+	width, from := m.width()
+	one := graph.Const(1)
+	n, capacity := graph.Sym(tokens), graph.Sym("capacity")
+	all := []partition.Relation{
+		{Value: inIDs, Kind: partition.Bounded, High: graph.Const(m.extend.vocabulary), Text: "token ids below the vocabulary", Source: "the width of the logits"},
+		{Value: inRows, Kind: partition.Extent, Axis: -1, High: graph.Const(width), Text: "width = hidden size", Source: from},
+		{Value: inRowsAt, Kind: partition.Bounded, High: n, Text: "rows stand at tokens of the prompt", Source: "the prompt"},
+		{Value: inPositions, Kind: partition.Extent, Axis: -1, High: n, Text: "M-RoPE positions, one a token on each axis", Source: "get_rope_index of the reference"},
+		{Value: inPositions, Kind: partition.Bounded, High: graph.Const(1 << 31), Text: "positions count up from 0", Source: "get_rope_index of the reference"},
+		{Value: inWrite, Kind: partition.Bounded, High: capacity.Sub(n).Add(one), Text: "write index + tokens ≤ capacity", Source: "the state's extent"},
+		{Value: inLengths, Kind: partition.Bounded, Low: n, High: capacity.Add(one), Text: "tokens ≤ length ≤ capacity", Source: "the state's extent"},
+		{Value: inLogitsAt, Kind: partition.Bounded, High: n, Text: "logits of tokens of the prompt", Source: "the prompt"},
+		{Value: outLogits, Kind: partition.Extent, Axis: -1, High: graph.Const(m.extend.vocabulary), Text: "one logit a token of the vocabulary", Source: "the decoder"},
+	}
+	if m.encode != nil {
+		all = append(all, partition.Relation{Value: inIDs, Kind: partition.Count, High: rows, Tokens: []int64{int64(m.Config.ImageToken), int64(m.Config.VideoToken)},
+			Text:   fmt.Sprintf("image and video tokens = Σ t·h·w/%d = image rows", m.Config.Merge*m.Config.Merge),
+			Source: "image_token_id, video_token_id in " + filepath.Base(m.Config.Source)})
+	}
+	there := map[string]bool{outLogits: true}
+	for _, v := range m.extend.graph.Inputs {
+		there[v.Name] = true
+	}
+	var out []partition.Relation
+	for _, r := range all {
+		r.Phase = "extend"
+		if there[r.Value] {
+			out = append(out, r)
+		}
+	}
+	return out
+}

@@ -1,0 +1,171 @@
+package partition
+
+import (
+	"fmt"
+	"math"
+
+	"mnnconv/graph"
+)
+
+// CheckValues checks a relation on the values of a tensor in host memory and names
+// the first element that breaks it. other is the tensor that the relation compares
+// with, if it does; env gives the symbols of its bounds their values. Nothing is
+// allocated for relations on floats.
+func (r Relation) CheckValues(t, other *graph.Tensor, env graph.Env) error {
+	switch r.Kind {
+	case Finite:
+		return firstOver(t, maxFloat(t.DType), r)
+	case Magnitude:
+		most, err := r.High.Eval(env)
+		if err != nil {
+			return err
+		}
+		return firstOver(t, float64(most), r)
+	case Extent:
+		return nil
+	}
+	v, err := t.Int64s()
+	if err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrContract, r.Text, err)
+	}
+	var low, high int64
+	if low, err = r.Low.Eval(env); err != nil {
+		return err
+	}
+	if high, err = r.High.Eval(env); err != nil {
+		return err
+	}
+	switch r.Kind {
+	case Bounded:
+		for i, x := range v {
+			if x < low || x >= high {
+				return r.broken("element %d is %d, expected %d to %d", i, x, low, high-1)
+			}
+		}
+	case Permutation:
+		return r.permutation(v, high)
+	case Inverse:
+		return r.inverse(v, other)
+	case Ascending:
+		for i, x := range v {
+			switch {
+			case i == 0 && x != low:
+				return r.broken("element 0 is %d, expected %d", x, low)
+			case i > 0 && x <= v[i-1]:
+				return r.broken("element %d is %d, expected more than %d before it", i, x, v[i-1])
+			case i == len(v)-1 && x != high:
+				return r.broken("element %d, the last, is %d, expected %d", i, x, high)
+			}
+		}
+	case Count:
+		return r.count(v, high)
+	}
+	return nil
+}
+
+func (r Relation) broken(format string, args ...any) error {
+	return fmt.Errorf("%w: %s: %s", ErrContract, r.Text, fmt.Sprintf(format, args...))
+}
+
+func (r Relation) permutation(v []int64, n int64) error {
+	if int64(len(v)) != n {
+		return r.broken("%d elements, expected %d", len(v), n)
+	}
+	seen := make([]bool, n)
+	for i, x := range v {
+		switch {
+		case x < 0 || x >= n:
+			return r.broken("element %d is %d, expected 0 to %d", i, x, n-1)
+		case seen[x]:
+			return r.broken("element %d is %d, which came before", i, x)
+		}
+		seen[x] = true
+	}
+	return nil
+}
+
+func (r Relation) inverse(v []int64, other *graph.Tensor) error {
+	if other == nil {
+		return r.broken("value %q is not there to be compared with", r.Other)
+	}
+	o, err := other.Int64s()
+	if err != nil {
+		return err
+	}
+	if len(o) != len(v) {
+		return r.broken("%d elements, %q has %d", len(v), r.Other, len(o))
+	}
+	for i, x := range o {
+		if x < 0 || x >= int64(len(v)) || v[x] != int64(i) {
+			return r.broken("%q holds %d at %d, and element %d here is not %d", r.Other, x, i, x, i)
+		}
+	}
+	return nil
+}
+
+// count leaves a single token out: a model may say a placeholder itself, and that
+// stands for no row.
+func (r Relation) count(v []int64, want int64) error {
+	if len(v) == 1 {
+		return nil
+	}
+	have, last := int64(0), 0
+	for i, x := range v {
+		for _, t := range r.Tokens {
+			if x == t {
+				have, last = have+1, i
+			}
+		}
+	}
+	if have != want {
+		return r.broken("%d of them, the last at %d, expected %d", have, last, want)
+	}
+	return nil
+}
+
+// maxFloat is the largest number of a float dtype; 0 for other dtypes.
+func maxFloat(d graph.DType) float64 {
+	switch d {
+	case graph.Float16:
+		return 65504
+	case graph.BFloat16:
+		return 3.3895313892515355e38
+	case graph.Float32:
+		return 3.4028234663852886e38
+	case graph.Float64:
+		return 1.7976931348623157e308
+	}
+	return 0
+}
+
+// firstOver finds the first element that is NaN, or further from 0 than most.
+func firstOver(t *graph.Tensor, most float64, r Relation) error {
+	bad := func(i int, x float64) error {
+		return r.broken("element %d is %v, expected at most %g in magnitude", i, x, most)
+	}
+	switch t.DType {
+	case graph.Float32:
+		for i, x := range graph.View[float32](t) {
+			if y := float64(x); !(y <= most && -y <= most) {
+				return bad(i, y)
+			}
+		}
+	case graph.Float64:
+		for i, y := range graph.View[float64](t) {
+			if !(y <= most && -y <= most) {
+				return bad(i, y)
+			}
+		}
+	case graph.Float16, graph.BFloat16:
+		for i, h := range graph.View[uint16](t) {
+			y := float64(graph.F16ToF32(h))
+			if t.DType == graph.BFloat16 {
+				y = float64(math.Float32frombits(uint32(h) << 16))
+			}
+			if !(y <= most && -y <= most) {
+				return bad(i, y)
+			}
+		}
+	}
+	return nil
+}
