@@ -37,19 +37,22 @@ func halfBlocks(pictures []*picture.RGB, width int) string {
 			if i > 0 {
 				b.WriteByte(' ')
 			}
+			pen := ""
 			for x := range c.w {
-				top, ok := mean(p, x, 2*line, c.w, c.h)
-				if !ok {
-					b.WriteString("\x1b[0m ")
-					continue
+				cell, char := "\x1b[0m", " "
+				if top, ok := mean(p, x, 2*line, c.w, c.h); ok {
+					cell, char = fmt.Sprintf("\x1b[38;2;%d;%d;%dm", top[0], top[1], top[2]), "▀"
+					if low, ok := mean(p, x, 2*line+1, c.w, c.h); ok {
+						cell += fmt.Sprintf("\x1b[48;2;%d;%d;%dm", low[0], low[1], low[2])
+					} else {
+						cell += "\x1b[49m"
+					}
 				}
-				fmt.Fprintf(&b, "\x1b[38;2;%d;%d;%dm", top[0], top[1], top[2])
-				if low, ok := mean(p, x, 2*line+1, c.w, c.h); ok {
-					fmt.Fprintf(&b, "\x1b[48;2;%d;%d;%dm", low[0], low[1], low[2])
-				} else {
-					b.WriteString("\x1b[49m")
+				if cell != pen {
+					b.WriteString(cell)
+					pen = cell
 				}
-				b.WriteString("▀")
+				b.WriteString(char)
 			}
 			b.WriteString("\x1b[0m")
 		}

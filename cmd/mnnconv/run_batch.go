@@ -83,10 +83,10 @@ func runBatch(ctx context.Context, o *runOptions, p *mnnconv.Program) (err error
 				}
 			}
 		}
-		bar.add(1)
 		if readErr == io.EOF {
 			break
 		}
+		bar.add(1)
 	}
 	bar.end()
 	if o.stats {
@@ -176,13 +176,13 @@ func sum(a, b models.Stats) models.Stats {
 	return a
 }
 
-// countLines counts a file's lines and goes back to its start; -1 where it
-// cannot.
+// countLines counts the ends of a file's lines and goes back to its start; -1
+// where it cannot.
 func countLines(f *os.File) (int64, error) {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return -1, nil // a pipe
 	}
-	n := int64(1)
+	n := int64(0)
 	buf := make([]byte, 1<<16)
 	for {
 		k, err := f.Read(buf)

@@ -94,13 +94,16 @@ func (p *progress) hide() {
 	}
 }
 
-// end removes the bar.
+// end removes the bar; a second call does nothing.
 func (p *progress) end() {
 	if p == nil {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.timer == nil {
+		return
+	}
 	p.timer.Stop()
 	p.timer = nil
 	if p.bar != nil {
