@@ -69,6 +69,22 @@ func TestAttentionFollowsTheLargestScore(t *testing.T) {
 	differ(t, nodeOf("", "Attention", in, 1), in, 3e-6)
 }
 
+// A query all of whose scores are -Inf sees nothing, in one block as in several.
+func TestAttentionOfHiddenKeys(t *testing.T) {
+	inf := float32(math.Inf(-1))
+	for _, keys := range []int64{1, 63, 200} {
+		x, v := make([]float32, keys), make([]float32, keys)
+		for j := range x {
+			x[j], v[j] = inf, 1
+		}
+		in := []*graph.Tensor{graph.Floats([]float32{1, 2}, 1, 1, 2, 1), graph.Floats(x, 1, 1, keys, 1), graph.Floats(v, 1, 1, keys, 1)}
+		differ(t, nodeOf("", "Attention", in, 1), in, 3e-6)
+		x[keys-1], v[keys-1] = 0, 7
+		in[1], in[2] = graph.Floats(x, 1, 1, keys, 1), graph.Floats(v, 1, 1, keys, 1)
+		differ(t, nodeOf("", "Attention", in, 1), in, 3e-6)
+	}
+}
+
 // What lies in the cache beyond its length is never read as a number.
 func TestAttentionIgnoresUnusedCache(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
@@ -126,17 +142,17 @@ func TestAttentionRefusesWhatDoesNotFit(t *testing.T) {
 	good := []*graph.Tensor{q, x, x, nil, nil, nil, ints(2)}
 	g := nodeOf("", "Attention", good, 1)
 	kernel := Lower(g)[0].Kernel
-	for i, bad := range []*graph.Tensor{
-		graph.Floats(make([]float32, 8), 2, 1, 1, 4), x.Reshape(1, 4, 2, 1), x.Reshape(1, 1, 4, 2), nil, nil, nil, ints(3),
+	for _, bad := range []struct {
+		input int
+		is    *graph.Tensor
+	}{
+		{0, graph.Floats(make([]float32, 8), 2, 1, 1, 4)}, {1, x.Reshape(1, 4, 2, 1)}, {2, x.Reshape(1, 1, 4, 2)}, {6, ints(3)}, {6, ints(-1)}, {6, ints(1, 1)},
 	} {
-		if bad == nil {
-			continue
-		}
 		in := append([]*graph.Tensor{}, good...)
-		in[i] = bad
+		in[bad.input] = bad.is
 		out, _ := graph.NewTensor(graph.Float32, 1, 2, 1, 4)
 		if err := kernel(&Call{Ctx: context.Background(), In: in, Out: []*graph.Tensor{out}}); !errors.Is(err, op.ErrInput) {
-			t.Errorf("input %d of shape %v: got %v, want %v", i, bad.Shape, err, op.ErrInput)
+			t.Errorf("input %d, %s: got %v, want %v", bad.input, bad.is.Type(), err, op.ErrInput)
 		}
 	}
 }
@@ -174,7 +190,7 @@ func TestSegmentedAttentionRefusesBoundaries(t *testing.T) {
 	q := graph.Floats(make([]float32, 12), 3, 1, 4)
 	in := []*graph.Tensor{q, q, q, ints(0, 2, 3)}
 	kernel := Lower(nodeOf(op.Mnnconv, "SegmentedAttention", in, 1))[0].Kernel
-	for _, cu := range [][]int64{{}, {0}, {0, 2}, {1, 3}, {0, 2, 1, 3}, {0, 9, 3}, {0, -1, 3}, {0, 4}} {
+	for _, cu := range [][]int64{{}, {0}, {0, 2}, {1, 3}, {0, 2, 1, 3}, {0, 9, 3}, {0, -1, 3}, {0, 4}, {0, math.MaxInt64, 3}} {
 		out, _ := graph.NewTensor(graph.Float32, 3, 1, 4)
 		in[3] = graph.Ints(cu, int64(len(cu)))
 		if err := kernel(&Call{Ctx: context.Background(), In: in, Out: []*graph.Tensor{out}}); !errors.Is(err, op.ErrInput) {

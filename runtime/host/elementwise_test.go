@@ -111,12 +111,16 @@ func TestUnary(t *testing.T) {
 
 func TestCast(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
-	for _, from := range floatTypes {
+	for _, shape := range [][]int64{{}, {0}, {3, 4099}, {50_000}} {
 		for _, to := range floatTypes {
-			for _, shape := range [][]int64{{}, {0}, {3, 4099}, {50_000}} {
+			for _, from := range floatTypes {
 				x := []*graph.Tensor{random(r, from, shape...)}
 				differ(t, nodeOf("", "Cast", x, 1, flag("to", int64(to))), x, 0)
 			}
+		}
+		for _, from := range []graph.DType{graph.Int32, graph.Int64} {
+			x := []*graph.Tensor{filled(r, from, shape...)}
+			differ(t, nodeOf("", "Cast", x, 1, flag("to", int64(graph.Float32))), x, 0)
 		}
 	}
 }

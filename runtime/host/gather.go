@@ -16,21 +16,30 @@ type gather struct {
 }
 
 // lowerGather covers Gather from tensors of whole bytes: embeddings, whatever
-// their dtype, and reordered rows.
+// their dtype, and reordered rows. GatherND is the same where each index names a
+// slice of the first axis.
 func lowerGather(n *graph.Node, _ map[*graph.Value][]graph.Use) (Group, bool) {
-	if !n.Is("Gather") || !isMovable(n.Inputs[0]) || !isIndex(n.Inputs[1]) {
+	axis := n.Int("axis", 0)
+	switch {
+	case n.Is("Gather"):
+	case n.Is("GatherND"):
+		at := n.Inputs[1].Type.Shape
+		if n.Int("batch_dims", 0) != 0 || len(at) == 0 || !at[len(at)-1].IsConst(1) {
+			return Group{}, false
+		}
+	default:
 		return Group{}, false
 	}
-	axis, ok := axisOf(n.Int("axis", 0), len(n.Inputs[0].Type.Shape))
-	if !ok {
+	along, ok := axisOf(axis, len(n.Inputs[0].Type.Shape))
+	if !ok || !isMovable(n.Inputs[0]) || !isIndex(n.Inputs[1]) {
 		return Group{}, false
 	}
 	g := single(n)
 	g.Kernel = func(c *Call) error {
 		k := memo[gather](c)
 		*k = gather{x: c.In[0], at: c.In[1], y: c.Out[0]}
-		outer, inner := around(k.x.Shape, axis)
-		k.extent, k.picks = int(k.x.Shape[axis]), k.at.Len()
+		outer, inner := around(k.x.Shape, along)
+		k.extent, k.picks = int(k.x.Shape[along]), k.at.Len()
 		k.run = inner * k.x.DType.Bits() / 8
 		if err := inRange(k.at, k.extent); err != nil {
 			return err

@@ -75,6 +75,7 @@ var lowerings = []lowering{
 	lowerSwishMul,
 	lowerElementwise,
 	lowerUnary,
+	lowerCast,
 	lowerRope,
 	lowerTranspose,
 	lowerExpand,

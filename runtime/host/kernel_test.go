@@ -203,3 +203,103 @@ func bench(b *testing.B, g *graph.Graph, in []*graph.Tensor) float64 {
 	}
 	return float64(b.Elapsed().Nanoseconds()) / float64(b.N)
 }
+
+// Every operator's cases with known answers, where a kernel takes them.
+func TestKernelsAnswerTheCases(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	taken := map[string]bool{}
+	for _, o := range op.All() {
+		for _, k := range o.Cases() {
+			if len(k.Bodies) > 0 || slices.ContainsFunc(slices.Concat(k.In, k.Want), func(x *graph.Tensor) bool {
+				return x != nil && (x.Kind != graph.TensorKind || x.DType == graph.String)
+			}) {
+				continue
+			}
+			g := nodeOf(o.Domain, o.Name, k.In, len(k.Want), k.Attrs...)
+			if k.Version != 0 && k.Version != g.Nodes[0].Version {
+				continue
+			}
+			for i, w := range k.Want {
+				if w == nil {
+					g.Nodes[0].Outputs[i] = nil
+				}
+			}
+			group := Lower(g)[0]
+			if group.Kernel == nil {
+				continue
+			}
+			var outs []*graph.Tensor
+			for _, w := range k.Want {
+				if w != nil {
+					w = filled(r, w.DType, w.Shape...)
+				}
+				outs = append(outs, w)
+			}
+			if group.InPlace {
+				copy(outs[0].Data, k.In[0].Data)
+			}
+			c := &Call{Ctx: context.Background(), In: k.In, Out: outs}
+			if err := group.Kernel(c); err != nil {
+				t.Errorf("%s, %s: %v", o.Name, k.Name, err)
+				continue
+			}
+			taken[o.Name] = true
+			for i, w := range k.Want {
+				if w != nil {
+					if err := near(outs[i], w, max(k.Tol, 1e-6)); err != nil {
+						t.Errorf("%s, %s: output %d: %v", o.Name, k.Name, i, err)
+					}
+				}
+			}
+		}
+	}
+	if len(taken) < 30 {
+		t.Errorf("kernels took cases of %d operators only", len(taken))
+	}
+}
+
+// No kernel allocates once its scratch has grown.
+func TestKernelsDoNotAllocate(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	half := func(shape ...int64) *graph.Tensor { return random(r, graph.Float16, shape...) }
+	x, tokens, wide := half(1, 2, 300, 64), half(300, 2, 64), half(300, 128)
+	pool := NewPool(2)
+	defer pool.Close()
+	for _, k := range []struct {
+		domain, name string
+		in           []*graph.Tensor
+		attrs        []graph.Attr
+	}{
+		{"", "RMSNormalization", []*graph.Tensor{wide, half(128)}, nil},
+		{"", "LayerNormalization", []*graph.Tensor{wide, half(128), half(128)}, nil},
+		{"", "Attention", []*graph.Tensor{x, x, x, nil, nil, nil, ints(290)}, []graph.Attr{flag("is_causal", 1)}},
+		{op.Mnnconv, "SegmentedAttention", []*graph.Tensor{tokens, tokens, tokens, ints(0, 64, 300)}, nil},
+		{"", "Add", []*graph.Tensor{wide, half(128)}, nil},
+		{"", "Swish", []*graph.Tensor{wide}, nil},
+		{"", "Cast", []*graph.Tensor{wide}, []graph.Attr{flag("to", int64(graph.Float32))}},
+		{"", "Softmax", []*graph.Tensor{wide}, nil},
+		{"", "RotaryEmbedding", []*graph.Tensor{x, half(1, 300, 32), half(1, 300, 32)}, nil},
+		{"", "Transpose", []*graph.Tensor{x}, []graph.Attr{{Name: "perm", Value: []int64{0, 2, 1, 3}}}},
+		{"", "Concat", []*graph.Tensor{x, x}, []graph.Attr{flag("axis", -1)}},
+		{"", "Gather", []*graph.Tensor{wide, ints(3, 1)}, nil},
+		{"", "ScatterND", []*graph.Tensor{wide, ints(3).Reshape(1, 1), half(1, 128)}, nil},
+	} {
+		g := nodeOf(k.domain, k.name, k.in, 1, k.attrs...)
+		in := slices.DeleteFunc(k.in, func(x *graph.Tensor) bool { return x == nil })
+		tensors := map[*graph.Value]*graph.Tensor{}
+		for i, v := range g.Inputs {
+			tensors[v] = in[i]
+		}
+		want, err := op.All().Run(context.Background(), g, in, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		group := Lower(g)[0]
+		c, _ := call(group, tensors, want)
+		c.Pool = pool
+		n := testing.AllocsPerRun(50, func() { err = group.Kernel(c) })
+		if n >= 1 || err != nil { // a worker's scratch may grow on a later call, once
+			t.Errorf("%s: %v allocations a call, %v", group.Name, n, err)
+		}
+	}
+}

@@ -169,6 +169,10 @@ func TestGather(t *testing.T) {
 			differ(t, nodeOf("", "Gather", in, 1, graph.Attr{Name: "axis", Value: k.axis}), in, 0)
 		}
 	}
+	for _, indices := range []*graph.Tensor{ints(2, 0, -3, 1).Reshape(4, 1), ints(1, 2).Reshape(1, 2, 1), ints().Reshape(0, 1)} {
+		in := []*graph.Tensor{filled(r, graph.Float16, 3, 2, 5), indices}
+		differ(t, nodeOf("", "GatherND", in, 1), in, 0)
+	}
 	in := []*graph.Tensor{filled(r, graph.Float32, 3, 2), ints(1)}
 	kernel := Lower(nodeOf("", "Gather", in, 1))[0].Kernel
 	for _, bad := range []int64{3, -4, math.MaxInt64, math.MinInt64} {
@@ -210,7 +214,7 @@ func TestGatherBlockQuantized(t *testing.T) {
 		bits, width, each int64
 	}{
 		{graph.Int4, 4, 64, 32}, {graph.Uint4, 4, 64, 16}, {graph.Uint8, 4, 64, 32}, {graph.Uint8, 8, 64, 32},
-		{graph.Int4, 4, 50, 16}, {graph.Uint4, 4, 18, 16}, {graph.Uint8, 4, 50, 16}, {graph.Uint8, 8, 51, 16},
+		{graph.Int4, 4, 50, 16}, {graph.Uint4, 4, 18, 16}, {graph.Uint8, 4, 40, 16}, {graph.Uint8, 8, 51, 16},
 	} {
 		for _, d := range floatTypes {
 			for _, zeros := range []bool{false, true} {

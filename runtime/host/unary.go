@@ -6,20 +6,20 @@ import (
 	"mnnconv/graph"
 )
 
-// unary is y = f(x), element by element; f may be nil: a conversion.
+// unary is y = f(x), element by element.
 type unary struct {
 	f    func(y, x []float32)
 	x, y *graph.Tensor
 	cut  cut
 }
 
-// lowerUnary covers functions of one float tensor, and Cast between float types.
+// lowerUnary covers functions of one float tensor.
 func lowerUnary(n *graph.Node, _ map[*graph.Value][]graph.Use) (Group, bool) {
-	if n.Domain != "" || len(n.Inputs) != 1 || !areFloats(n.Inputs[0], n.Out(0)) {
+	if n.Domain != "" || len(n.Inputs) != 1 || !areFloats(n.Inputs[0]) {
 		return Group{}, false
 	}
-	f, ok := functionOf(n)
-	if !ok {
+	f := functionOf(n)
+	if f == nil {
 		return Group{}, false
 	}
 	g := single(n)
@@ -37,58 +37,51 @@ func (k *unary) Part(w *Worker, i int) {
 	from, to := k.cut.part(i)
 	for at := from; at < to; at += lane {
 		n := min(lane, to-at)
-		x := floatsOf(k.x, at, buf[:n])
-		if k.f == nil {
-			storeFloats(k.y.Data, k.y.DType, at, x)
-			continue
-		}
 		y := floatsFor(k.y, at, buf[lane:][:n])
-		k.f(y, x)
+		k.f(y, floatsOf(k.x, at, buf[:n]))
 		putFloats(k.y, at, y)
 	}
 }
 
-// functionOf returns the function that a node applies to every element.
-func functionOf(n *graph.Node) (f func(y, x []float32), ok bool) {
+// functionOf returns the function that a node applies to every element, or nil.
+func functionOf(n *graph.Node) func(y, x []float32) {
 	switch n.Op {
-	case "Cast":
-		return nil, true
 	case "Swish":
 		alpha := n.Float("alpha", 1)
-		return each(func(x float32) float32 { return x * sigmoid(alpha*x) }), true
+		return each(func(x float32) float32 { return x * sigmoid(alpha*x) })
 	case "Sigmoid":
-		return each(sigmoid), true
+		return each(sigmoid)
 	case "Gelu":
 		switch n.Str("approximate", "none") {
 		case "none":
-			return each(gelu), true
+			return each(gelu)
 		case "tanh":
-			return each(geluTanh), true
+			return each(geluTanh)
 		}
 	case "Relu":
-		return each(func(x float32) float32 { return max(0, x) }), true
+		return each(func(x float32) float32 { return max(0, x) })
 	case "Neg":
-		return each(func(x float32) float32 { return -x }), true
+		return each(func(x float32) float32 { return -x })
 	case "Abs":
-		return each(func(x float32) float32 { return math.Float32frombits(math.Float32bits(x) &^ (1 << 31)) }), true
+		return each(func(x float32) float32 { return math.Float32frombits(math.Float32bits(x) &^ (1 << 31)) })
 	case "Sqrt":
-		return each(func(x float32) float32 { return float32(math.Sqrt(float64(x))) }), true
+		return each(func(x float32) float32 { return float32(math.Sqrt(float64(x))) })
 	case "Reciprocal":
-		return each(func(x float32) float32 { return 1 / x }), true
+		return each(func(x float32) float32 { return 1 / x })
 	case "Exp":
-		return each(exp), true
+		return each(exp)
 	case "Log":
-		return wide(math.Log), true
+		return wide(math.Log)
 	case "Sin":
-		return wide(math.Sin), true
+		return wide(math.Sin)
 	case "Cos":
-		return wide(math.Cos), true
+		return wide(math.Cos)
 	case "Tanh":
-		return wide(math.Tanh), true
+		return wide(math.Tanh)
 	case "Erf":
-		return wide(math.Erf), true
+		return wide(math.Erf)
 	}
-	return nil, false
+	return nil
 }
 
 func each(f func(float32) float32) func(y, x []float32) {
