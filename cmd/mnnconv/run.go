@@ -30,6 +30,7 @@ type runOptions struct {
 	json      bool
 	stats     bool
 	schedule  string
+	checks    string
 }
 
 func newRunCmd(a *app) *cobra.Command {
@@ -65,7 +66,8 @@ func newRunCmd(a *app) *cobra.Command {
 	f.StringVar(&o.outputDir, "output-dir", "", "write a graph's outputs to `DIR`, one NAME.npy each (/ in a name is written _)")
 	f.BoolVar(&o.json, "json", false, "print the result as one line of JSON")
 	f.BoolVar(&o.stats, "stats", false, "print where the time went, to stderr")
-	f.StringVar(&o.schedule, "schedule", "serial", "order of work on several devices: serial, overlap, or random:`SEED`")
+	f.StringVar(&o.schedule, "schedule", "serial", "`ORDER` of work on several devices: serial, overlap, or random:SEED")
+	f.StringVar(&o.checks, "check", "shapes", "check boundary tensors at each run: shapes, values (their values too, where they lie) or none")
 	o.sampling.add(f)
 	o.addPlace(cmd)
 	o.addThreads(cmd)
@@ -84,6 +86,10 @@ func runRun(ctx context.Context, o *runOptions) (err error) {
 	w.Schedule = o.schedule
 	if _, err := runtime.ParseSchedule(o.schedule); err != nil {
 		return err
+	}
+	w.Check = o.checks
+	if _, err := runtime.ParseChecks(o.checks); err != nil {
+		return usagef("--check: %w", err)
 	}
 	s, err := o.load(o.src, w)
 	if err != nil {

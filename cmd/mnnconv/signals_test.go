@@ -1,0 +1,70 @@
+//go:build unix
+
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+const bundled = "../../models/tinyvl"
+
+// TestSignals interrupts a batch that waits for its second question.
+func TestSignals(t *testing.T) {
+	for _, c := range []struct {
+		signal syscall.Signal
+		code   int
+		says   string
+	}{{syscall.SIGINT, 130, "mnnconv: interrupted\n"}, {syscall.SIGTERM, 143, "mnnconv: terminated\n"}} {
+		questions, ask := io.Pipe()
+		answers, out := io.Pipe()
+		var errs bytes.Buffer
+		code := make(chan int)
+		go func() {
+			code <- run([]string{"run", bundled, "--batch", "-"}, questions, out, &errs)
+			out.Close()
+		}()
+		if _, err := fmt.Fprintln(ask, `{"id": 1, "question": "Count from 6 to 13."}`); err != nil {
+			t.Fatal(err)
+		}
+		if line, err := bufio.NewReader(answers).ReadString('\n'); err != nil {
+			t.Fatalf("%q %v", line, err)
+		}
+		if err := syscall.Kill(os.Getpid(), c.signal); err != nil {
+			t.Fatal(err)
+		}
+		if got := <-code; got != c.code || errs.String() != c.says {
+			t.Errorf("%v: exit code %d and %q, want %d and %q", c.signal, got, &errs, c.code, c.says)
+		}
+		ask.Close()
+	}
+}
+
+// TestClosedOutput: a reader that goes away, as head does, ends the program
+// without a word.
+func TestClosedOutput(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	defer w.Close()
+	for _, args := range [][]string{
+		{"devices"},
+		{"version"},
+		{"inspect", bundled},
+		{"run", bundled, "-p", "Count from 6 to 13."},
+		{"tokenize", bundled, "text"},
+	} {
+		var errs bytes.Buffer
+		if code := run(args, strings.NewReader(""), w, &errs); code != 141 || errs.Len() > 0 {
+			t.Errorf("%s: exit code %d and %q, want 141 and nothing", args[0], code, &errs)
+		}
+	}
+}
