@@ -2,8 +2,8 @@ package host
 
 import "mnnconv/graph"
 
-// cast is ONNX Cast between float types, and of int32 and int64 to float32: each
-// number becomes the nearest one, ties to even.
+// cast is ONNX Cast between float types, and of int32 and int64 to float32 and
+// float16: each number becomes the nearest one, ties to even.
 type cast struct {
 	x, y *graph.Tensor
 	cut  cut
@@ -14,7 +14,8 @@ func lowerCast(n *graph.Node, _ map[*graph.Value][]graph.Use) (Group, bool) {
 	if !n.Is("Cast") || !areFloats(n.Outputs[0]) {
 		return Group{}, false
 	}
-	whole := isIndex(n.Inputs[0]) && n.Outputs[0].Type.DType == graph.Float32
+	// Integers that float32 has to round are too large for float16, but not for bfloat16.
+	whole := isIndex(n.Inputs[0]) && n.Outputs[0].Type.DType != graph.BFloat16
 	if !whole && !areFloats(n.Inputs[0]) {
 		return Group{}, false
 	}
@@ -29,18 +30,19 @@ func lowerCast(n *graph.Node, _ map[*graph.Value][]graph.Use) (Group, bool) {
 
 // Part implements [Parts].
 func (k *cast) Part(w *Worker, i int) {
-	from, to := k.cut.part(i)
-	switch k.x.DType {
-	case graph.Int32:
-		widenInts(graph.View[float32](k.y)[from:to], graph.View[int32](k.x)[from:to])
-		return
-	case graph.Int64:
-		widenInts(graph.View[float32](k.y)[from:to], graph.View[int64](k.x)[from:to])
-		return
-	}
 	buf := w.Floats(lane)
+	from, to := k.cut.part(i)
 	for at := from; at < to; at += lane {
-		storeFloats(k.y.Data, k.y.DType, at, floatsOf(k.x, at, buf[:min(lane, to-at)]))
+		x := buf[:min(lane, to-at)]
+		switch k.x.DType {
+		case graph.Int32:
+			widenInts(x, graph.View[int32](k.x)[at:])
+		case graph.Int64:
+			widenInts(x, graph.View[int64](k.x)[at:])
+		default:
+			x = floatsOf(k.x, at, x)
+		}
+		storeFloats(k.y.Data, k.y.DType, at, x)
 	}
 }
 
