@@ -3,20 +3,36 @@ package partition
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"mnnconv/graph"
 )
+
+// rule returns the first rule that matches the node. A rule for the whole llm is
+// one for its embeddings and its head too, where none names them.
+func rule(n *graph.Node, rules []Rule) *Rule {
+	for i := range rules {
+		if rules[i].match(n) {
+			return &rules[i]
+		}
+	}
+	if stage, _, _ := strings.Cut(n.Path, "."); stage == "embed" || stage == "head" {
+		for i := range rules {
+			if rules[i].pattern == "llm" {
+				return &rules[i]
+			}
+		}
+	}
+	return nil
+}
 
 // place gives every node a target and a cause. Nodes without a canonical path
 // that no rule names go with their first reader; what is left goes to the cpu.
 func place(g *graph.Graph, rules []Rule, targets []Target) error {
 	used := map[string]bool{}
 	for _, n := range g.Nodes {
-		for _, r := range rules {
-			if r.match(n) {
-				n.Target, n.Cause = r.Target, "rule "+r.Text
-				break
-			}
+		if r := rule(n, rules); r != nil {
+			n.Target, n.Cause = r.Target, "rule "+r.Text
 		}
 	}
 	uses := g.Uses()

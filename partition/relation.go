@@ -16,6 +16,7 @@ type Relation struct {
 	Text   string   `json:"text"`   // what is demanded, in words
 	Source string   `json:"source"` // where it comes from: a file's field, or a constant of the family
 
+	Rows      []int     `json:"-"` // first and last index on axis 0 that it looks at; nil: all
 	Axis      int       `json:"-"` // of Extent; negative: from the last
 	Low, High graph.Dim `json:"-"` // see the kinds
 	Other     string    `json:"-"` // the value compared with: an input of the same phase
@@ -44,6 +45,7 @@ type relationJSON struct {
 	Kind   RuleKind `json:"kind"`
 	Text   string   `json:"text"`
 	Source string   `json:"source"`
+	Rows   []int    `json:"rows,omitempty"`
 	Axis   *int     `json:"axis,omitempty"`
 	Low    string   `json:"low,omitempty"`
 	High   string   `json:"high,omitempty"`
@@ -53,7 +55,7 @@ type relationJSON struct {
 
 // MarshalJSON writes dims as formulas over symbols.
 func (r Relation) MarshalJSON() ([]byte, error) {
-	j := relationJSON{Phase: r.Phase, Value: r.Value, Kind: r.Kind, Text: r.Text, Source: r.Source, Other: r.Other, Tokens: r.Tokens}
+	j := relationJSON{Phase: r.Phase, Value: r.Value, Kind: r.Kind, Text: r.Text, Source: r.Source, Other: r.Other, Tokens: r.Tokens, Rows: r.Rows}
 	switch r.Kind {
 	case Extent:
 		j.Axis, j.High = &r.Axis, r.High.String()
@@ -71,7 +73,7 @@ func (r *Relation) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &j); err != nil {
 		return err
 	}
-	*r = Relation{Phase: j.Phase, Value: j.Value, Kind: j.Kind, Text: j.Text, Source: j.Source, Other: j.Other, Tokens: j.Tokens}
+	*r = Relation{Phase: j.Phase, Value: j.Value, Kind: j.Kind, Text: j.Text, Source: j.Source, Other: j.Other, Tokens: j.Tokens, Rows: j.Rows}
 	if j.Axis != nil {
 		r.Axis = *j.Axis
 	}

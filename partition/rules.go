@@ -14,9 +14,10 @@ var ErrRules = errors.New("placement rules")
 
 // Rule places the nodes it matches on a target.
 type Rule struct {
-	Text   string // as written, for reports
-	Target string
-	match  func(n *graph.Node) bool
+	Text    string // as written, for reports
+	Target  string
+	pattern string // what stands before the device
+	match   func(n *graph.Node) bool
 }
 
 // ParseRules reads `--place`: one device ("cpu", "sim:0"), "auto", or a list
@@ -38,7 +39,7 @@ func ParseRules(text string) ([]Rule, error) {
 		if target == "" || found && pattern == "" {
 			return nil, fmt.Errorf("%w: %q is not PATH=DEVICE", ErrRules, part)
 		}
-		r := Rule{Text: part, Target: canonicalDevice(target)}
+		r := Rule{Text: part, Target: canonicalDevice(target), pattern: pattern}
 		switch {
 		case pattern == "":
 			r.match = func(*graph.Node) bool { return true }

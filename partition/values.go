@@ -28,6 +28,13 @@ func (r Relation) CheckValues(t, other *graph.Tensor, env graph.Env) error {
 	if err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrContract, r.Text, err)
 	}
+	if len(r.Rows) == 2 {
+		if len(t.Shape) == 0 || r.Rows[0] < 0 || r.Rows[1] < r.Rows[0] || t.Shape[0] <= int64(r.Rows[1]) {
+			return r.broken("rows %v of a tensor of shape %v", r.Rows, t.Shape)
+		}
+		row := len(v) / int(t.Shape[0])
+		v = v[r.Rows[0]*row : (r.Rows[1]+1)*row]
+	}
 	var low, high int64
 	if low, err = r.Low.Eval(env); err != nil {
 		return err

@@ -114,8 +114,8 @@ func TestContractsViolated(t *testing.T) {
 		"hidden_size in config.json",
 		`rows from extent 0 of input "pixel_values"`,
 		"encode → extend: image_rows, cpu → cpu",
-		"extend: position_ids, cpu → sim:1",
-		"24*tokens bytes are 26388279066624 at the bounds, the largest single allocation there is 8589934592",
+		"extend: step, cpu → sim:1",
+		"40*tokens bytes are 43980465111040 at the bounds, the largest single allocation there is 8589934592",
 		"lower -c",
 	} {
 		if !strings.Contains(err.Error(), want) {

@@ -102,21 +102,19 @@ func (m *Model) encodeOrders() []partition.Order {
 
 func (m *Model) extendRelations() []partition.Relation {
 	width, from := m.width()
-	one := graph.Const(1)
-	n, capacity := graph.Sym(tokens), graph.Sym("capacity")
+	n := graph.Sym(tokens)
 	all := []partition.Relation{
-		{Value: inIDs, Kind: partition.Bounded, High: graph.Const(m.extend.vocabulary), Text: "token ids below the vocabulary", Source: "the width of the logits"},
+		{Value: inStep, Kind: partition.Extent, Axis: 0, High: graph.Const(stepRows), Text: "ids, three M-RoPE positions and indexes, one a token each", Source: "get_rope_index of the reference"},
+		{Value: inStep, Kind: partition.Extent, Axis: -1, High: n, Text: "M-RoPE length = tokens", Source: "get_rope_index of the reference"},
+		{Value: inStep, Rows: []int{stepIDs, stepIDs}, Kind: partition.Bounded, High: graph.Const(m.extend.vocabulary), Text: "token ids below the vocabulary", Source: "the width of the logits"},
+		{Value: inStep, Rows: []int{stepPositions, stepPositions + 2}, Kind: partition.Bounded, High: graph.Const(1 << 31), Text: "positions count up from 0", Source: "get_rope_index of the reference"},
+		{Value: inStep, Rows: []int{stepIndex, stepIndex}, Kind: partition.Bounded, High: graph.Sym("capacity"), Text: "write index + tokens ≤ capacity", Source: "the state's extent"},
 		{Value: inRows, Kind: partition.Extent, Axis: -1, High: graph.Const(width), Text: "width = hidden size", Source: from},
 		{Value: inRowsAt, Kind: partition.Bounded, High: n, Text: "rows stand at tokens of the prompt", Source: "the prompt"},
-		{Value: inPositions, Kind: partition.Extent, Axis: -1, High: n, Text: "M-RoPE positions, one a token on each axis", Source: "get_rope_index of the reference"},
-		{Value: inPositions, Kind: partition.Bounded, High: graph.Const(1 << 31), Text: "positions count up from 0", Source: "get_rope_index of the reference"},
-		{Value: inWrite, Kind: partition.Bounded, High: capacity.Sub(n).Add(one), Text: "write index + tokens ≤ capacity", Source: "the state's extent"},
-		{Value: inLengths, Kind: partition.Bounded, Low: n, High: capacity.Add(one), Text: "tokens ≤ length ≤ capacity", Source: "the state's extent"},
-		{Value: inLogitsAt, Kind: partition.Bounded, High: n, Text: "logits of tokens of the prompt", Source: "the prompt"},
 		{Value: outLogits, Kind: partition.Extent, Axis: -1, High: graph.Const(m.extend.vocabulary), Text: "one logit a token of the vocabulary", Source: "the decoder"},
 	}
 	if m.encode != nil {
-		all = append(all, partition.Relation{Value: inIDs, Kind: partition.Count, High: rows, Tokens: []int64{int64(m.Config.ImageToken), int64(m.Config.VideoToken)},
+		all = append(all, partition.Relation{Value: inStep, Rows: []int{stepIDs, stepIDs}, Kind: partition.Count, High: rows, Tokens: []int64{int64(m.Config.ImageToken), int64(m.Config.VideoToken)},
 			Text:   fmt.Sprintf("image and video tokens = Σ t·h·w/%d = image rows", m.Config.Merge*m.Config.Merge),
 			Source: "image_token_id, video_token_id in " + filepath.Base(m.Config.Source)})
 	}

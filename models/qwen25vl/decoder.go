@@ -11,14 +11,26 @@ import (
 
 // Inputs of the extend phase.
 const (
-	inIDs       = "input_ids"        // int64 [batch, tokens]
-	inRows      = "image_rows"       // float [rows, width]
-	inRowsAt    = "image_rows_at"    // int64 [rows, 2]: batch and token of each row
-	inPositions = "position_ids"     // int64 [3, batch, tokens]
-	inLogitsAt  = "logits_at"        // int64 [wanted]: tokens whose logits are wanted
-	inWrite     = "write_indices"    // int64 [batch]
-	inLengths   = "nonpad_kv_seqlen" // int64 [batch]
-	outLogits   = "logits"           // float [batch, wanted, vocabulary]
+	inStep    = "step"          // int64 [5, batch, tokens]: all that a decode step brings
+	inRows    = "image_rows"    // float [rows, width]
+	inRowsAt  = "image_rows_at" // int64 [rows, 2]: batch and token of each row
+	outLogits = "logits"        // float [batch, 1, vocabulary]: of the last token
+)
+
+// Rows of the step: of each token its id, its three positions, and which token of
+// the conversation it is. Where the caches are written and how long they are then
+// follows from the last row, so that one copy feeds a device.
+const (
+	stepIDs       = 0
+	stepPositions = 1
+	stepIndex     = 4
+	stepRows      = 5
+)
+
+// Inputs of the decoder after raising, which the step takes the place of.
+const (
+	inWrite   = "write_indices"    // int64 [batch]
+	inLengths = "nonpad_kv_seqlen" // int64 [batch]
 )
 
 // extend is the phase that takes new tokens, with image rows among them, after
@@ -159,9 +171,9 @@ func knowDecoder(g *graph.Graph, d *decoderPart) passes.Knowledge {
 	return k
 }
 
-// selectLogits lets the graph compute logits only for the rows in logits_at: a
-// Gather on the token axis stands before the last projection, in place of the
-// selection an exporter may have put there. It returns the vocabulary's size.
+// selectLogits lets the graph compute logits only for the last token: a Gather on
+// the token axis stands before the last projection, in place of the selection an
+// exporter may have put there. It returns the vocabulary's size.
 func selectLogits(g *graph.Graph, d *decoderPart, table op.Table) (int64, error) {
 	logits := named(g.Outputs, d.logits)
 	s := logits.Type.Shape
@@ -172,7 +184,7 @@ func selectLogits(g *graph.Graph, d *decoderPart, table op.Table) (int64, error)
 	if !ok {
 		return 0, fmt.Errorf("%w: the vocabulary of output %q is not declared", ErrFamily, logits.Name)
 	}
-	at := g.NewInput(inLogitsAt, graph.TensorOf(graph.Int64, "wanted"))
+	at := g.NewConst("logits_at", graph.Ints([]int64{-1}))
 	node, slot := logits.Def, 0
 	var head *graph.Node // the projection: the last node before which selection pays
 	for depth := 0; node != nil && depth < 12; depth++ {
@@ -214,7 +226,7 @@ func dataInput(n *graph.Node) int {
 	return 0
 }
 
-// gatherRows puts a Gather of the wanted tokens before node at.
+// gatherRows puts a Gather of the tokens in at before a node.
 func gatherRows(g *graph.Graph, before *graph.Node, x, at *graph.Value) *graph.Value {
 	n := g.NewNode("", "Gather", passes.Opset, []*graph.Value{x, at}, "logits_rows")
 	n.SetAttr("axis", 1)
@@ -238,53 +250,60 @@ func (x *extend) link(p *parts, batch graph.Dim, table op.Table) error {
 	width := emb.Type.Shape[2]
 	x.width, _ = width.Int()
 	g := graph.New("extend")
-	ids := g.NewInput(inIDs, graph.TensorOf(graph.Int64, batch, tokens))
-	hidden, err := embed(g, &p.embed, ids, table)
-	if err != nil {
-		return err
-	}
-	add := func(domain, opname string, a map[string]any, in ...*graph.Value) *graph.Value {
-		n := g.NewNode(domain, opname, passes.Opset, in, fmt.Sprintf("%s.%d", opname, g.NumValues()))
+	add := func(path, opname string, a map[string]any, in ...*graph.Value) *graph.Value {
+		n := g.NewNode("", opname, passes.Opset, in, fmt.Sprintf("%s.%d", opname, g.NumValues()))
+		n.Path = path
 		for k, v := range a {
 			n.SetAttr(k, v)
 		}
 		g.Append(n)
 		return n.Outputs[0]
 	}
+	step := g.NewInput(inStep, graph.TensorOf(graph.Int64, stepRows, batch, tokens))
+	pick := func(path, name string, x *graph.Value, axis, i int64) *graph.Value {
+		return add(path, "Gather", map[string]any{"axis": axis}, x, g.NewConst(name, graph.Scalar(i)))
+	}
+	hidden, err := embed(g, &p.embed, pick("embed.ids", "step.ids", step, 0, stepIDs), table)
+	if err != nil {
+		return err
+	}
 	if p.vision != nil {
 		imageRows := g.NewInput(inRows, graph.TensorOf(emb.Type.DType, rows, width))
 		at := g.NewInput(inRowsAt, graph.TensorOf(graph.Int64, rows, 2))
-		hidden = add("", "ScatterND", nil, hidden, at, imageRows)
-		hidden.Def.Path = "embed.merge"
+		hidden = add("embed.merge", "ScatterND", nil, hidden, at, imageRows)
 	}
 	if d.rowsFirst {
-		hidden = add("", "Transpose", map[string]any{"perm": []int64{1, 0, 2}}, hidden)
-		hidden.Def.Path = "embed.layout"
+		hidden = add("embed.layout", "Transpose", map[string]any{"perm": []int64{1, 0, 2}}, hidden)
 	}
-	pos := g.NewInput(inPositions, graph.TensorOf(graph.Int64, 3, batch, tokens))
-	positions := pos
+	k := func(name string, x int64) *graph.Value { return g.NewConst("step."+name, graph.Ints([]int64{x})) }
+	positions := add("llm.step", "Slice", nil, step, k("first", stepPositions), k("end", stepPositions+3), k("axis", 0))
+	index := pick("llm.step", "step.index", step, 0, stepIndex)
+	write := pick("llm.step", "step.from", index, 1, 0)
+	length := add("llm.step", "Add", nil, pick("llm.step", "step.last", index, 1, -1), k("one", 1))
 	own := named(dec.Inputs, d.positions)
 	if own != nil {
 		if own.Type.DType != graph.Int64 {
-			positions = add("", "Cast", map[string]any{"to": int64(own.Type.DType)}, positions)
+			positions = add("llm.step", "Cast", map[string]any{"to": int64(own.Type.DType)}, positions)
 		}
 		if len(own.Type.Shape) == 2 {
-			k := g.NewConst("position_ids.shape", graph.Ints([]int64{3, -1}))
-			positions = add("", "Reshape", nil, positions, k)
+			shape := g.NewConst("position_ids.shape", graph.Ints([]int64{3, -1}))
+			positions = add("llm.step", "Reshape", nil, positions, shape)
 		}
 	}
-	unused := map[*graph.Value]*graph.Value{emb: hidden}
-	if own != nil {
-		unused[own] = positions
+	made := map[*graph.Value]*graph.Value{emb: hidden}
+	for v, by := range map[*graph.Value]*graph.Value{own: positions, named(dec.Inputs, inWrite): write, named(dec.Inputs, inLengths): length} {
+		if v != nil {
+			made[v] = by
+		}
 	}
 	uses := dec.Uses()
-	dec.Inputs = slices.DeleteFunc(dec.Inputs, func(v *graph.Value) bool { return len(uses[v]) == 0 && unused[v] == nil })
+	dec.Inputs = slices.DeleteFunc(dec.Inputs, func(v *graph.Value) bool { return len(uses[v]) == 0 && made[v] == nil })
 	for _, v := range dec.Inputs {
 		if v.Name == d.mask {
 			return fmt.Errorf("%s: %w: the mask %q is still needed after raising: %v", d.file.path, ErrFamily, v.Name, x.report.Notes)
 		}
 	}
-	g.Outputs = g.Inline(dec, unused)
+	g.Outputs = g.Inline(dec, made)
 	for i, v := range g.Outputs {
 		if v.Name == d.logits && i > 0 {
 			g.Outputs[0], g.Outputs[i] = g.Outputs[i], g.Outputs[0]

@@ -75,8 +75,6 @@ func (m *Model) bounds(capacity int64) map[string]graph.Env {
 			switch name {
 			case "rows", tokens, "capacity":
 				env[name] = capacity
-			case "wanted":
-				env[name] = 1
 			case "axis_positions.length":
 				env[name] = capacity * m.Config.Merge
 			default: // boundaries: one more than there are segments
@@ -272,28 +270,25 @@ func (s *Session) answer(ctx context.Context, p *Prompt, t *turn) (*models.Answe
 // call.
 func (s *Session) Extend(ctx context.Context, p *Prompt, past int) ([]float32, error) {
 	n := int64(len(p.IDs))
-	ids := make([]int64, n)
-	for i, id := range p.IDs {
-		ids[i] = int64(id)
+	step := make([]int64, 0, stepRows*n)
+	for _, id := range p.IDs {
+		step = append(step, int64(id))
 	}
-	pos := make([]int64, 0, 3*n)
-	for a := range p.positions {
-		pos = append(pos, p.positions[a]...)
+	for _, axis := range p.positions {
+		step = append(step, axis...)
 	}
-	in := map[string]*graph.Tensor{
-		inIDs:       graph.Ints(ids, 1, n),
-		inPositions: graph.Ints(pos, 3, 1, n),
-		inLogitsAt:  graph.Ints([]int64{n - 1}),
-		inWrite:     graph.Ints([]int64{int64(past)}),
-		inLengths:   graph.Ints([]int64{int64(past) + n}),
+	for i := range n {
+		step = append(step, int64(past)+i)
 	}
 	rowsAt := make([]int64, 0, 2*len(p.rowsAt))
 	for _, t := range p.rowsAt {
 		rowsAt = append(rowsAt, 0, t)
 	}
-	in[inRowsAt] = graph.Ints(rowsAt, int64(len(p.rowsAt)), 2)
-	in[inRows] = p.rows
-	return s.run(ctx, in)
+	return s.run(ctx, map[string]*graph.Tensor{
+		inStep:   graph.Ints(step, stepRows, 1, n),
+		inRowsAt: graph.Ints(rowsAt, int64(len(p.rowsAt)), 2),
+		inRows:   p.rows,
+	})
 }
 
 // run aligns the named inputs with the graph's and returns float32 logits.
@@ -338,18 +333,17 @@ func (s *Session) rowsFor(v *graph.Value, t *graph.Tensor) (*graph.Tensor, error
 
 // stepInputs are the inputs of a decode step, made once and rewritten in place.
 type stepInputs struct {
-	ins                          []*graph.Tensor
-	ids, pos, write, lengths, at *graph.Tensor
+	ins  []*graph.Tensor
+	step []int64
 }
 
 // decode runs one token that is number past of the conversation.
 func (s *Session) decode(ctx context.Context, id int32, past int, position int64) ([]float32, error) {
 	st := &s.step
 	if st.ins == nil {
-		st.ids, st.pos = graph.Ints([]int64{0}, 1, 1), graph.Ints([]int64{0, 0, 0}, 3, 1, 1)
-		st.write, st.lengths, st.at = graph.Ints([]int64{0}), graph.Ints([]int64{0}), graph.Ints([]int64{0})
-		named := map[string]*graph.Tensor{inIDs: st.ids, inPositions: st.pos, inWrite: st.write, inLengths: st.lengths,
-			inLogitsAt: st.at, inRowsAt: graph.Ints(nil, 0, 2)}
+		step := graph.Ints(make([]int64, stepRows), stepRows, 1, 1)
+		st.step = graph.View[int64](step)
+		named := map[string]*graph.Tensor{inStep: step, inRowsAt: graph.Ints(nil, 0, 2)}
 		for _, v := range s.m.extend.graph.Inputs {
 			t := named[v.Name]
 			if v.Name == inRows {
@@ -358,12 +352,11 @@ func (s *Session) decode(ctx context.Context, id int32, past int, position int64
 			st.ins = append(st.ins, t)
 		}
 	}
-	graph.View[int64](st.ids)[0] = int64(id)
+	st.step[stepIDs] = int64(id)
 	for a := range 3 {
-		graph.View[int64](st.pos)[a] = position
+		st.step[stepPositions+a] = position
 	}
-	graph.View[int64](st.write)[0] = int64(past)
-	graph.View[int64](st.lengths)[0] = int64(past) + 1
+	st.step[stepIndex] = int64(past)
 	outs, err := s.extend.Run(ctx, st.ins)
 	if err != nil {
 		return nil, err
