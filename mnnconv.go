@@ -33,6 +33,7 @@ type Options struct {
 	Backends []runtime.Backend // devices that may be placed on; "cpu" must be among them
 	Place    string            // placement rules, see partition.ParseRules
 	Schedule string            // see runtime.ParseSchedule
+	Check    string            // of boundary tensors at each run, see runtime.ParseChecks
 }
 
 // Source is a loaded model: a folder of a known architecture, or one graph.
@@ -197,6 +198,7 @@ type Program struct {
 	Plans  []*partition.Plan
 
 	schedule  runtime.Schedule
+	checks    runtime.Checks
 	devices   map[string]runtime.Device
 	executors map[string]*runtime.Executor
 }
@@ -208,11 +210,15 @@ func Open(s *Source, o Options) (*Program, error) {
 	if err != nil {
 		return nil, err
 	}
+	checks, err := runtime.ParseChecks(o.Check)
+	if err != nil {
+		return nil, err
+	}
 	plans, err := Plan(s, o)
 	if err != nil {
 		return nil, err
 	}
-	p := &Program{Source: s, Plans: plans, schedule: schedule, devices: map[string]runtime.Device{}, executors: map[string]*runtime.Executor{}}
+	p := &Program{Source: s, Plans: plans, schedule: schedule, checks: checks, devices: map[string]runtime.Device{}, executors: map[string]*runtime.Executor{}}
 	targets, err := Targets(o.Backends, o.Place)
 	if err != nil {
 		return nil, err
@@ -243,7 +249,11 @@ func (p *Program) Chat(capacity int) (models.Session, error) {
 	if p.Source.Model == nil {
 		return nil, fmt.Errorf("%s: %w: one graph answers no questions; give a model folder, or --input NAME=FILE.npy", p.Source.Path, ErrSource)
 	}
-	return p.Source.Model.NewSession(p.executors, models.SessionOptions{Capacity: capacity, Schedule: p.schedule})
+	set, err := Contracts(p.Source, p.Plans, capacity)
+	if err != nil {
+		return nil, err
+	}
+	return p.Source.Model.NewSession(p.executors, models.SessionOptions{Capacity: capacity, Schedule: p.schedule, Checks: p.checks.With(set)})
 }
 
 // Graph makes a session over the phase of a bare graph.
@@ -252,7 +262,13 @@ func (p *Program) Graph() (*runtime.Session, error) {
 	if e == nil {
 		return nil, fmt.Errorf("%s: %w: a model folder, not one graph; give one of its .onnx files", p.Source.Path, ErrSource)
 	}
-	return e.NewSession(nil, nil, p.schedule), nil
+	set, err := Contracts(p.Source, p.Plans, 0)
+	if err != nil {
+		return nil, err
+	}
+	session := e.NewSession(nil, nil, p.schedule)
+	session.Check(p.checks.With(set))
+	return session, nil
 }
 
 // Close releases programs and devices. Sessions must be closed before.

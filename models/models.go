@@ -73,6 +73,7 @@ type Stage struct {
 type SessionOptions struct {
 	Capacity int // tokens of a conversation, pictures and answer included; 0: a default
 	Schedule runtime.Schedule
+	Checks   runtime.Checks // of boundary tensors, at each run
 }
 
 // Session answers questions, one at a time.

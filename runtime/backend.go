@@ -158,4 +158,6 @@ var (
 	ErrAddress = errors.New("invalid device address")
 	// ErrExecution: a kernel failed to build or to run.
 	ErrExecution = errors.New("execution failed")
+	// ErrChecks: what is to be checked cannot be read, or not be checked there.
+	ErrChecks = errors.New("checks")
 )

@@ -23,8 +23,10 @@ type frame struct {
 	outs    []*graph.Tensor
 	events  []Event   // of the commands of this run; nil: not started, or nothing to wait for
 	waits   [][]Event // of each command, rewritten in place
+	env     graph.Env // the symbols' values
 
-	mu    sync.Mutex // of the maps and bound: queues may start commands at once
+	mu    sync.Mutex               // of the maps and bound: queues may start commands at once
+	seen  map[*graph.Value][]int64 // shapes of copied values that fit their types
 	bound map[*graph.Value]Bound
 }
 
@@ -37,8 +39,11 @@ func newFrame(s *Session, inputs []*graph.Tensor) (*frame, error) {
 	plan := s.e.plan
 	f := &frame{s: s, l: s.arenas.phases[plan.Phase], inputs: make([]*graph.Tensor, len(inputs)),
 		staging: map[*graph.Node]HostBuffer{}, apart: map[*graph.Value]Buffer{}, launch: map[*partition.Partition]*recorded{},
-		outs: make([]*graph.Tensor, len(plan.Graph.Outputs)), bound: map[*graph.Value]Bound{}}
+		outs: make([]*graph.Tensor, len(plan.Graph.Outputs)), bound: map[*graph.Value]Bound{}, seen: map[*graph.Value][]int64{}}
 	f.events, f.waits = make([]Event, len(f.l.commands)), make([][]Event, len(f.l.commands))
+	if err := f.checkInputs(inputs); err != nil {
+		return nil, err
+	}
 	if err := f.bind(inputs); err != nil {
 		return nil, errors.Join(err, f.close())
 	}
@@ -95,6 +100,9 @@ func (f *frame) fits(inputs []*graph.Tensor) bool {
 
 func (f *frame) run(ctx context.Context, inputs []*graph.Tensor) ([]*graph.Tensor, error) {
 	plan := f.s.e.plan
+	if err := f.checkInputValues(inputs); err != nil {
+		return nil, err
+	}
 	for i, t := range inputs {
 		if t == nil {
 			continue
@@ -245,6 +253,14 @@ func (f *frame) copy(n *graph.Node, hop partition.Hop, waits []Event) (Event, er
 	if err := from.View.Check(src.Type.Space, src.Name); err != nil {
 		return nil, err
 	}
+	if hop != partition.Up {
+		if err := f.checkCrossing(src, dst, from); err != nil {
+			return nil, err
+		}
+		if err := f.checkCrossingValues(src, dst, from, waits); err != nil {
+			return nil, err
+		}
+	}
 	var mid View
 	if hop != partition.Whole {
 		b, err := f.stage(n, from.View.Size)
@@ -363,7 +379,7 @@ func (f *frame) output(i int, v *graph.Value) error {
 		f.outs[i] = &graph.Tensor{}
 	}
 	*f.outs[i] = graph.Tensor{DType: b.DType, Shape: b.Shape, Data: bytes[b.View.Offset : b.View.Offset+b.View.Size]}
-	return nil
+	return f.checkOutput(v, f.outs[i])
 }
 
 func (f *frame) close() error {

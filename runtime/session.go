@@ -103,6 +103,8 @@ type Session struct {
 	own      bool // arenas were made here, for the inputs at hand
 	schedule Schedule
 	frames   []*frame // most recently used first
+	checks   checkLevel
+	demands  map[string][]partition.Relation // on values, by the canonical name
 }
 
 // maxFrames is how many input shapes a session keeps recorded: a prefill and a

@@ -2,6 +2,7 @@ package tests
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -12,6 +13,7 @@ import (
 
 	"mnnconv"
 	"mnnconv/graph"
+	"mnnconv/models"
 	"mnnconv/partition"
 )
 
@@ -136,6 +138,26 @@ func TestContractsOfAnotherModel(t *testing.T) {
 	for name, other := range map[string]*partition.ContractSet{"another model": olive, "another placement": moved} {
 		if err := other.Match(fp16); !errors.Is(err, partition.ErrContract) || !strings.Contains(err.Error(), "encode: pixel_values, cpu → sim:") {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestAnswersWithValuesChecked wants no false alarm in any of the conversations.
+func TestAnswersWithValuesChecked(t *testing.T) {
+	for _, export := range []string{"tjs-fp16", "olive-cpu-int4"} {
+		for _, place := range []string{"", "vision=sim:0,llm=sim:1"} {
+			t.Run(export+"/"+place, func(t *testing.T) {
+				o := options(place)
+				o.Check = "values"
+				o.Load.MinPixels, o.Load.MaxPixels = 7056, 50176
+				s := chat(t, Export(t, export), o)
+				for _, c := range Conversations(t) {
+					a, err := s.Ask(context.Background(), models.Question{Text: c.Question, Media: media(t, c)}, greedy)
+					if err != nil || a.Text != c.Text {
+						t.Errorf("%s: %+v, %v, want %q", c.Name, a, err, c.Text)
+					}
+				}
+			})
 		}
 	}
 }

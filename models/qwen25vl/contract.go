@@ -13,13 +13,7 @@ import (
 // those of Hugging Face's Qwen2_5_VisionTransformer.get_window_index and
 // rot_pos_emb, those of positions of Qwen2_5_VLModel.get_rope_index.
 func (m *Model) Terms(capacity int) partition.Terms {
-	if capacity <= 0 {
-		capacity = defaultCapacity
-		if most := m.Config.MaxPositions; most > 0 {
-			capacity = min(capacity, most)
-		}
-	}
-	t := partition.Terms{Bounds: m.bounds(int64(capacity)), Files: map[string]string{}}
+	t := partition.Terms{Bounds: m.bounds(int64(m.capacity(capacity)), int64(m.capacity(capacity)), int64(m.capacity(capacity))), Files: map[string]string{}}
 	for _, s := range m.stages {
 		t.Files[s.Name] = s.File
 	}

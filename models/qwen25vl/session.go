@@ -31,12 +31,8 @@ type Session struct {
 // NewSession makes a session. Its memory is laid out for a prompt, or a picture, as
 // long as the whole context.
 func (m *Model) NewSession(executors map[string]*runtime.Executor, o models.SessionOptions) (models.Session, error) {
-	capacity := o.Capacity
-	if most := m.Config.MaxPositions; capacity <= 0 {
-		if capacity = most; capacity == 0 || capacity > defaultCapacity {
-			capacity = min(max(most, 2048), defaultCapacity)
-		}
-	} else if most > 0 && capacity > most {
+	capacity := m.capacity(o.Capacity)
+	if most := m.Config.MaxPositions; most > 0 && capacity > most {
 		return nil, fmt.Errorf("%w: a context of %d tokens is asked for, the model was made for %d", ErrPrompt, capacity, most)
 	}
 	s := &Session{m: m, capacity: capacity}
@@ -52,10 +48,25 @@ func (m *Model) NewSession(executors map[string]*runtime.Executor, o models.Sess
 		return nil, errors.Join(err, s.arenas.Close())
 	}
 	s.extend = executors["extend"].NewSession(s.states, s.arenas, o.Schedule)
+	s.extend.Check(o.Checks)
 	if m.encode != nil {
 		s.encode = executors["encode"].NewSession(nil, s.arenas, o.Schedule)
+		s.encode.Check(o.Checks)
 	}
 	return s, nil
+}
+
+// capacity is the context of a session, in tokens, where asked are asked for (0:
+// nobody says).
+func (m *Model) capacity(asked int) int {
+	switch most := m.Config.MaxPositions; {
+	case asked > 0:
+		return asked
+	case most == 0 || most > defaultCapacity:
+		return min(max(most, 2048), defaultCapacity)
+	default:
+		return most
+	}
 }
 
 // bounds gives every symbol of the graphs its largest value in a context of
