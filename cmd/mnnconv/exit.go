@@ -150,9 +150,13 @@ func (a *app) report(err error) int {
 func lines(err error) []string {
 	text := err.Error()
 	var inner []error
-	switch e := err.(type) {
+	switch e := err.(type) { //nolint:errorlint // it goes down the tree itself
 	case *fs.PathError:
-		return []string{printable(e.Path) + ": " + printable(e.Err.Error())}
+		path := printable(e.Path)
+		if path == "" {
+			path = `""`
+		}
+		return []string{path + ": " + printable(e.Err.Error())}
 	case interface{ Unwrap() []error }:
 		inner = e.Unwrap()
 		if joined := errors.Join(inner...); joined != nil && joined.Error() == text {

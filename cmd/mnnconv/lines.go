@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 )
@@ -13,6 +14,19 @@ const maxLine = 64 << 20
 // errLine: a line of a file of JSON lines is not what it must be.
 var errLine = errors.New("malformed line")
 
+// decodeLine reads a line of JSON; the error names the member that is wrong.
+func decodeLine(line []byte, to any) error {
+	err := json.Unmarshal(line, to)
+	var wrong *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &wrong) && wrong.Field != "":
+		return fmt.Errorf("%w: %q cannot be a JSON %s", errLine, wrong.Field, wrong.Value)
+	case err != nil:
+		return fmt.Errorf("%w: %w", errLine, err)
+	}
+	return nil
+}
+
 // readLine reads a line without its end, of at most most bytes. With io.EOF it
 // may return the last one.
 func readLine(r *bufio.Reader, most int) ([]byte, error) {
@@ -22,7 +36,7 @@ func readLine(r *bufio.Reader, most int) ([]byte, error) {
 		if line = append(line, part...); len(line) > most {
 			return nil, fmt.Errorf("%w: more than %d bytes", errLine, most)
 		}
-		if err != bufio.ErrBufferFull {
+		if !errors.Is(err, bufio.ErrBufferFull) {
 			return bytes.TrimRight(line, "\r\n"), err
 		}
 	}

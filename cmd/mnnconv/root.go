@@ -42,10 +42,14 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 	defer signal.Stop(signals)
 	signal.Ignore(syscall.SIGPIPE) // a write to a closed pipe is an error, not a death that leaves temporary files
 
-	done := make(chan error, 1)
-	go func() { done <- a.execute(ctx, args) }()
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		err = a.execute(ctx, args)
+	}()
 	select {
-	case err := <-done:
+	case <-done:
 		return a.report(err)
 	case s := <-signals:
 		stopped := errInterrupted

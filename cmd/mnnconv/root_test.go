@@ -15,9 +15,7 @@ func TestPanic(t *testing.T) {
 	a := &app{err: &errs}
 	err := func() (err error) {
 		defer a.recovered(&err)
-		var m map[string]int
-		m["x"] = 1
-		return nil
+		panic("an invariant")
 	}()
 	if code := a.report(err); code != 1 || !strings.Contains(errs.String(), "TestPanic") || !strings.Contains(errs.String(), "report") {
 		t.Errorf("exit code %d and %q", code, &errs)

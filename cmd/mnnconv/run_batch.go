@@ -64,7 +64,7 @@ func runBatch(ctx context.Context, o *runOptions, p *mnnconv.Program) (err error
 	failed, asked := 0, 0
 	for n := 1; ; n++ {
 		line, readErr := readLine(questions, maxLine)
-		if readErr != nil && readErr != io.EOF {
+		if readErr != nil && !errors.Is(readErr, io.EOF) {
 			return fmt.Errorf("%s: line %d: %w", o.batch, n, readErr)
 		}
 		if len(bytes.TrimSpace(line)) > 0 {
@@ -83,7 +83,7 @@ func runBatch(ctx context.Context, o *runOptions, p *mnnconv.Program) (err error
 				}
 			}
 		}
-		if readErr == io.EOF {
+		if errors.Is(readErr, io.EOF) {
 			break
 		}
 		bar.add(1)
@@ -133,8 +133,8 @@ func (b *batch) answer(ctx context.Context, line []byte, bar *progress) error {
 }
 
 func (b *batch) ask(ctx context.Context, line []byte, q *questionLine) (*models.Answer, error) {
-	if err := json.Unmarshal(line, q); err != nil {
-		return nil, fmt.Errorf("%w: %w", errLine, err)
+	if err := decodeLine(line, q); err != nil {
+		return nil, err
 	}
 	if q.Question == nil {
 		return nil, fmt.Errorf(`%w: no "question" in the line`, errLine)
@@ -176,18 +176,18 @@ func sum(a, b models.Stats) models.Stats {
 	return a
 }
 
-// countLines counts the ends of a file's lines and goes back to its start; -1
-// where it cannot.
+// countLines counts the ends of a file's lines and goes back to its start; -1 for
+// what is no file but a pipe, say.
 func countLines(f *os.File) (int64, error) {
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return -1, nil // a pipe
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return -1, err
 	}
 	n := int64(0)
 	buf := make([]byte, 1<<16)
 	for {
 		k, err := f.Read(buf)
 		n += int64(bytes.Count(buf[:k], []byte{'\n'}))
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

@@ -49,7 +49,7 @@ func TestReadLine(t *testing.T) {
 			t.Errorf("%q %v, want %q", got, err, want)
 		}
 	}
-	if got, err := readLine(r, 1000); string(got) != "last" || err != io.EOF {
+	if got, err := readLine(r, 1000); string(got) != "last" || !errors.Is(err, io.EOF) {
 		t.Errorf("%q %v", got, err)
 	}
 	if _, err := readLine(bufio.NewReaderSize(strings.NewReader(strings.Repeat("x", 100)), 16), 99); !errors.Is(err, errLine) {

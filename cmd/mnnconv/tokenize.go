@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -94,15 +93,15 @@ func (o *tokenizeOptions) lines(t *tokenizer.Tokenizer) (err error) {
 	defer func() { err = errors.Join(err, out.Flush()) }()
 	for n := 1; ; n++ {
 		line, readErr := readLine(in, maxLine)
-		if readErr != nil && readErr != io.EOF {
+		if readErr != nil && !errors.Is(readErr, io.EOF) {
 			return fmt.Errorf("line %d: %w", n, readErr)
 		}
 		if len(bytes.TrimSpace(line)) > 0 {
 			var text struct {
 				Text *string `json:"text"`
 			}
-			if err := json.Unmarshal(line, &text); err != nil {
-				return fmt.Errorf("line %d: %w: %w", n, errLine, err)
+			if err := decodeLine(line, &text); err != nil {
+				return fmt.Errorf("line %d: %w", n, err)
 			}
 			if text.Text == nil {
 				return fmt.Errorf(`line %d: %w: no "text" in it`, n, errLine)
@@ -115,7 +114,7 @@ func (o *tokenizeOptions) lines(t *tokenizer.Tokenizer) (err error) {
 				return err
 			}
 		}
-		if readErr == io.EOF {
+		if errors.Is(readErr, io.EOF) {
 			return nil
 		}
 		if in.Buffered() == 0 { // nothing more at hand: somebody may wait for the answer
