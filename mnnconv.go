@@ -33,7 +33,12 @@ type Options struct {
 	Backends []runtime.Backend // devices that may be placed on; "cpu" must be among them
 	Place    string            // placement rules, see partition.ParseRules
 	Schedule string            // see runtime.ParseSchedule
-	Check    string            // of boundary tensors at each run, see runtime.ParseChecks
+	Memory   partition.Policy  // limits of spaces, and what they release
+	// Session bounds what sessions will be asked for; its zero value is a default.
+	Session models.SessionOptions
+	// Planned, unless nil, is told what will run before any device is opened.
+	Planned func([]*partition.Plan, *partition.Budget)
+	Check   string // of boundary tensors at each run, see runtime.ParseChecks
 }
 
 // Source is a loaded model: a folder of a known architecture, or one graph.
@@ -198,6 +203,7 @@ type Program struct {
 	Plans  []*partition.Plan
 
 	schedule  runtime.Schedule
+	session   models.SessionOptions
 	checks    runtime.Checks
 	devices   map[string]runtime.Device
 	executors map[string]*runtime.Executor
@@ -218,7 +224,17 @@ func Open(s *Source, o Options) (*Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Program{Source: s, Plans: plans, schedule: schedule, checks: checks, devices: map[string]runtime.Device{}, executors: map[string]*runtime.Executor{}}
+	budget, session, err := Fit(s, plans, o)
+	if err != nil {
+		return nil, err
+	}
+	if o.Planned != nil {
+		o.Planned(plans, budget)
+	}
+	if err := budget.Check(); err != nil {
+		return nil, fmt.Errorf("%s: %w", s.Path, err)
+	}
+	p := &Program{Source: s, Plans: plans, schedule: schedule, session: session, checks: checks, devices: map[string]runtime.Device{}, executors: map[string]*runtime.Executor{}}
 	targets, err := Targets(o.Backends, o.Place)
 	if err != nil {
 		return nil, err
@@ -244,8 +260,11 @@ func Open(s *Source, o Options) (*Program, error) {
 }
 
 // Chat makes a session that answers questions, with room for capacity tokens (0:
-// a default).
+// what the program was opened for).
 func (p *Program) Chat(capacity int) (models.Session, error) {
+	if capacity == 0 {
+		capacity = p.session.Capacity
+	}
 	if p.Source.Model == nil {
 		return nil, fmt.Errorf("%s: %w: one graph answers no questions; give a model folder, or --input NAME=FILE.npy", p.Source.Path, ErrSource)
 	}
@@ -253,7 +272,7 @@ func (p *Program) Chat(capacity int) (models.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p.Source.Model.NewSession(p.executors, models.SessionOptions{Capacity: capacity, Schedule: p.schedule, Checks: p.checks.With(set)})
+	return p.Source.Model.NewSession(p.executors, models.SessionOptions{Capacity: capacity, Images: p.session.Images, Frames: p.session.Frames, Schedule: p.schedule, Checks: p.checks.With(set)})
 }
 
 // Graph makes a session over the phase of a bare graph.

@@ -39,6 +39,9 @@ type Model interface {
 	// Terms are what the model demands of its boundary tensors, for sessions of
 	// capacity tokens (0: a default).
 	Terms(capacity int) partition.Terms
+	// Bounds gives every symbol of each phase's graph its largest value in sessions of
+	// these options, and the capacity in tokens that this takes for granted.
+	Bounds(o SessionOptions) (bounds map[string]graph.Env, capacity int, err error)
 	// NewSession makes a session over executors by phase, which outlive it. All its
 	// memory is allocated here.
 	NewSession(executors map[string]*runtime.Executor, o SessionOptions) (Session, error)
@@ -72,6 +75,8 @@ type Stage struct {
 // SessionOptions are the bounds and the manner of a session.
 type SessionOptions struct {
 	Capacity int // tokens of a conversation, pictures and answer included; 0: a default
+	Images   int // pictures and videos of a question at most; 0: as many as the capacity holds
+	Frames   int // of one video at most, 1: pictures alone; 0: as many as the capacity holds
 	Schedule runtime.Schedule
 	Checks   runtime.Checks // of boundary tensors, at each run
 }

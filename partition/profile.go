@@ -14,6 +14,8 @@ type Profile struct {
 	Vendor    string   `json:"vendor,omitempty"`    // as the driver or the processor says
 	UUID      string   `json:"uuid,omitempty"`      // empty where the device has none
 	Memory    int64    `json:"memory"`              // bytes; 0: not known
+	Free      int64    `json:"free,omitempty"`      // bytes free when the profile was taken; 0: not known
+	Mapped    bool     `json:"mapped,omitempty"`    // weights are read where their file is mapped and need no free memory
 	MaxAlloc  int64    `json:"max_alloc,omitempty"` // bytes of one allocation; 0: Memory
 	Align     int64    `json:"align"`               // bytes
 	Operators []string `json:"operators,omitempty"` // domain-qualified names; empty: every operator that has a reference

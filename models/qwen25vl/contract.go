@@ -13,7 +13,8 @@ import (
 // those of Hugging Face's Qwen2_5_VisionTransformer.get_window_index and
 // rot_pos_emb, those of positions of Qwen2_5_VLModel.get_rope_index.
 func (m *Model) Terms(capacity int) partition.Terms {
-	t := partition.Terms{Bounds: m.bounds(int64(m.capacity(capacity)), int64(m.capacity(capacity)), int64(m.capacity(capacity))), Files: map[string]string{}}
+	most := int64(m.capacity(capacity))
+	t := partition.Terms{Bounds: m.bounds(most, most, most), Files: map[string]string{}}
 	for _, s := range m.stages {
 		t.Files[s.Name] = s.File
 	}

@@ -28,20 +28,19 @@ type Session struct {
 	step     stepInputs
 }
 
-// NewSession makes a session. Its memory is laid out for a prompt, or a picture, as
-// long as the whole context.
+// NewSession makes a session. Its memory is laid out for a prompt as long as the
+// whole context.
 func (m *Model) NewSession(executors map[string]*runtime.Executor, o models.SessionOptions) (models.Session, error) {
-	capacity := m.capacity(o.Capacity)
-	if most := m.Config.MaxPositions; most > 0 && capacity > most {
-		return nil, fmt.Errorf("%w: a context of %d tokens is asked for, the model was made for %d", ErrPrompt, capacity, most)
+	bounds, capacity, err := m.Bounds(o)
+	if err != nil {
+		return nil, err
 	}
 	s := &Session{m: m, capacity: capacity}
 	var used []*runtime.Executor
 	for _, ph := range m.Phases() {
 		used = append(used, executors[ph.Name])
 	}
-	var err error
-	if s.arenas, err = runtime.NewArenas(m.bounds(int64(capacity)), used...); err != nil {
+	if s.arenas, err = runtime.NewArenas(bounds, used...); err != nil {
 		return nil, err
 	}
 	if s.states, err = executors["extend"].NewStates(graph.Env{"capacity": int64(capacity)}); err != nil {
@@ -67,34 +66,6 @@ func (m *Model) capacity(asked int) int {
 	default:
 		return most
 	}
-}
-
-// bounds gives every symbol of the graphs its largest value in a context of
-// capacity tokens: no picture has more rows, no grid a longer side in patches, and
-// no picture more windows or frames.
-func (m *Model) bounds(capacity int64) map[string]graph.Env {
-	all := map[string]graph.Env{}
-	for _, ph := range m.Phases() {
-		symbols := map[string]bool{}
-		for _, v := range ph.Graph.Inputs {
-			for _, d := range v.Type.Shape {
-				d.Symbols(symbols)
-			}
-		}
-		env := graph.Env{}
-		for name := range symbols {
-			switch name {
-			case "rows", tokens, "capacity":
-				env[name] = capacity
-			case "axis_positions.length":
-				env[name] = capacity * m.Config.Merge
-			default: // boundaries: one more than there are segments
-				env[name] = capacity + 1
-			}
-		}
-		all[ph.Name] = env
-	}
-	return all
 }
 
 // Memory lists what the phases need.

@@ -34,7 +34,8 @@ func (b *Backend) Profile(ordinal int) (partition.Profile, error) {
 	if ordinal != 0 {
 		return partition.Profile{}, fmt.Errorf("%w: there is one cpu device, not cpu:%d", runtime.ErrUnavailable, ordinal)
 	}
-	return partition.Profile{Name: string(graph.Host), Vendor: field("/proc/cpuinfo", "model name"), Memory: memory(), Align: 64}, nil
+	return partition.Profile{Name: string(graph.Host), Vendor: field("/proc/cpuinfo", "model name"),
+		Memory: memory("MemTotal"), Free: memory("MemAvailable"), Mapped: true, Align: 64}, nil
 }
 
 // Lower groups nodes into host kernels.
@@ -235,9 +236,10 @@ func field(file, name string) string {
 	return goruntime.GOARCH
 }
 
-// memory returns the machine's memory in bytes, 0 where it cannot be told.
-func memory() int64 {
-	kb, err := strconv.ParseInt(strings.TrimSuffix(field("/proc/meminfo", "MemTotal"), " kB"), 10, 64)
+// memory returns a figure of the machine's memory in bytes, 0 where it cannot be
+// told.
+func memory(name string) int64 {
+	kb, err := strconv.ParseInt(strings.TrimSuffix(field("/proc/meminfo", name), " kB"), 10, 64)
 	if err != nil {
 		return 0
 	}
