@@ -34,6 +34,7 @@ const (
 	Magnitude   RuleKind = "magnitude"   // |x| ≤ High, finite
 	Permutation RuleKind = "permutation" // each of 0 … High-1 once
 	Inverse     RuleKind = "inverse"     // this[Other[i]] = i
+	Consecutive RuleKind = "consecutive" // counting up by one, 0 ≤ x < High
 	Ascending   RuleKind = "ascending"   // strictly, from Low to High
 	Count       RuleKind = "count"       // High of the elements are in Tokens; where there is more than one element
 )
@@ -61,7 +62,7 @@ func (r Relation) MarshalJSON() ([]byte, error) {
 		j.Axis, j.High = &r.Axis, r.High.String()
 	case Bounded, Ascending:
 		j.Low, j.High = r.Low.String(), r.High.String()
-	case Magnitude, Permutation, Count:
+	case Magnitude, Permutation, Consecutive, Count:
 		j.High = r.High.String()
 	}
 	return json.Marshal(j)

@@ -49,6 +49,12 @@ func (r Relation) CheckValues(t, other *graph.Tensor, env graph.Env) error {
 				return r.broken("element %d is %d, expected %d to %d", i, x, low, high-1)
 			}
 		}
+	case Consecutive:
+		for i, x := range v {
+			if x < 0 || x >= high || i > 0 && x != v[i-1]+1 {
+				return r.broken("element %d is %d, expected the one before it and 1, 0 to %d", i, x, high-1)
+			}
+		}
 	case Permutation:
 		return r.permutation(v, high)
 	case Inverse:

@@ -39,6 +39,10 @@ func TestCheckValues(t *testing.T) {
 		{"range", Relation{Kind: Bounded, High: n}, graph.Ints([]int64{0, 2}), nil, ""},
 		{"above", Relation{Kind: Bounded, High: n}, graph.Ints([]int64{0, 3}), nil, "element 1 is 3, expected 0 to 2"},
 		{"below", Relation{Kind: Bounded, High: n}, graph.Ints([]int64{-1}), nil, "element 0 is -1"},
+		{"consecutive", Relation{Kind: Consecutive, High: n}, graph.Ints([]int64{1, 2}), nil, ""},
+		{"a gap", Relation{Kind: Consecutive, High: n}, graph.Ints([]int64{0, 2}), nil, "element 1 is 2"},
+		{"a row", Relation{Kind: Bounded, High: n, Rows: []int{1, 1}}, graph.Ints([]int64{9, 9, 0, 2, 9, 9}, 3, 2), nil, ""},
+		{"in a row", Relation{Kind: Bounded, High: n, Rows: []int{1, 1}}, graph.Ints([]int64{0, 0, 0, 3, 0, 0}, 3, 2), nil, "is 3, expected 0 to 2"},
 		{"permutation", Relation{Kind: Permutation, High: n}, graph.Ints([]int64{2, 0, 1}), nil, ""},
 		{"twice", Relation{Kind: Permutation, High: n}, graph.Ints([]int64{2, 0, 2}), nil, "element 2 is 2, which came before"},
 		{"too short", Relation{Kind: Permutation, High: n}, graph.Ints([]int64{1, 0}), nil, "2 elements, expected 3"},
@@ -65,7 +69,7 @@ func TestRelationJSON(t *testing.T) {
 	for _, r := range []Relation{
 		{Phase: "p", Value: "v", Kind: Extent, Axis: -1, High: graph.Const(256), Text: "t", Source: "s"},
 		{Phase: "p", Value: "v", Kind: Bounded, Low: graph.Const(-1), High: graph.Sym("n").Add(graph.Const(1)), Text: "t", Source: "s"},
-		{Phase: "p", Value: "v", Kind: Count, High: graph.Sym("n"), Tokens: []int64{1, 2}, Text: "t", Source: "s"},
+		{Phase: "p", Value: "v", Kind: Count, Rows: []int{0, 0}, High: graph.Sym("n"), Tokens: []int64{1, 2}, Text: "t", Source: "s"},
 	} {
 		b, err := json.Marshal(r)
 		if err != nil {

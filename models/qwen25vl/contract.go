@@ -103,7 +103,7 @@ func (m *Model) extendRelations() []partition.Relation {
 		{Value: inStep, Kind: partition.Extent, Axis: -1, High: n, Text: "M-RoPE length = tokens", Source: "get_rope_index of the reference"},
 		{Value: inStep, Rows: []int{stepIDs, stepIDs}, Kind: partition.Bounded, High: graph.Const(m.extend.vocabulary), Text: "token ids below the vocabulary", Source: "the width of the logits"},
 		{Value: inStep, Rows: []int{stepPositions, stepPositions + 2}, Kind: partition.Bounded, High: graph.Const(1 << 31), Text: "positions count up from 0", Source: "get_rope_index of the reference"},
-		{Value: inStep, Rows: []int{stepIndex, stepIndex}, Kind: partition.Bounded, High: graph.Sym("capacity"), Text: "write index + tokens ≤ capacity", Source: "the state's extent"},
+		{Value: inStep, Rows: []int{stepIndex, stepIndex}, Kind: partition.Consecutive, High: graph.Sym("capacity"), Text: "write index + tokens ≤ capacity, one token after the other", Source: "the state's extent"},
 		{Value: inRows, Kind: partition.Extent, Axis: -1, High: graph.Const(width), Text: "width = hidden size", Source: from},
 		{Value: inRowsAt, Kind: partition.Bounded, High: n, Text: "rows stand at tokens of the prompt", Source: "the prompt"},
 		{Value: outLogits, Kind: partition.Extent, Axis: -1, High: graph.Const(m.extend.vocabulary), Text: "one logit a token of the vocabulary", Source: "the decoder"},
