@@ -93,6 +93,7 @@ type decoderPart struct {
 type folder struct {
 	dir   string
 	files []*file
+	unmap []func() error // of tables without a graph
 }
 
 type file struct {
@@ -134,6 +135,9 @@ func (f *folder) Close() error {
 	var errs []error
 	for _, x := range f.files {
 		errs = append(errs, x.model.Close())
+	}
+	for _, unmap := range f.unmap {
+		errs = append(errs, unmap())
 	}
 	return errors.Join(errs...)
 }

@@ -2,10 +2,10 @@ package qwen25vl
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"mnnconv/graph"
+	"mnnconv/schemas/onnx"
 )
 
 // mnn is MNN's llmexport --export onnx: vision(patches, position_ids [2,
@@ -41,27 +41,25 @@ var mnn = Family{Name: "MNN llmexport", match: func(f *folder) (*parts, error) {
 	if !ok {
 		return nil, fmt.Errorf("%s: %w: the width of input_ids is not declared", filepath.Join(f.dir, d.path), ErrConfig)
 	}
-	if p.embed.table, err = mnnTable(f.dir, width); err != nil {
+	if p.embed.table, err = f.mnnTable(width); err != nil {
 		return nil, err
 	}
 	return p, nil
 }}
 
-// mnnTable reads embeddings_bf16.bin: rows of bfloat16, one a token.
-func mnnTable(dir string, width int64) (*graph.Tensor, error) {
-	path := filepath.Join(dir, "embeddings_bf16.bin")
-	info, err := os.Stat(path)
+// mnnTable maps embeddings_bf16.bin: rows of bfloat16, one a token.
+func (f *folder) mnnTable(width int64) (*graph.Tensor, error) {
+	const name = "embeddings_bf16.bin"
+	path := filepath.Join(f.dir, name)
+	b, unmap, err := onnx.MapFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("%w (MNN's decoder takes embeddings; the table of token embeddings is needed beside it)", err)
 	}
-	row := 2 * width
-	if !info.Mode().IsRegular() || info.Size() == 0 || info.Size()%row != 0 {
-		return nil, fmt.Errorf("%s: %w: %d bytes are not rows of %d bfloat16 numbers", path, ErrConfig, info.Size(), width)
+	f.unmap = append(f.unmap, unmap)
+	size := int64(len(b))
+	if size%(2*width) != 0 {
+		return nil, fmt.Errorf("%s: %w: %d bytes are not rows of %d bfloat16 numbers", path, ErrConfig, size, width)
 	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	return &graph.Tensor{DType: graph.BFloat16, Shape: []int64{info.Size() / row, width}, Data: b,
-		Source: &graph.Range{File: "embeddings_bf16.bin", Length: info.Size()}}, nil
+	return &graph.Tensor{DType: graph.BFloat16, Shape: []int64{size / (2 * width), width}, Data: b,
+		Source: &graph.Range{File: name, Length: size}}, nil
 }

@@ -129,6 +129,10 @@ func (s *Session) look(ctx context.Context, media []models.Media, st *models.Sta
 		st.Preprocess += time.Since(start)
 		start = time.Now()
 		grid := Grid{g[0], g[1], g[2]}
+		if n := total + grid.Patches()/(s.m.Config.Merge*s.m.Config.Merge); n >= int64(s.capacity) {
+			return nil, fmt.Errorf("%w: its pictures need %d tokens or more, the context has room for %d: use fewer or smaller pictures (--max-pixels) or a larger -c",
+				ErrPrompt, n, s.capacity)
+		}
 		t, err := s.Encode(ctx, pixels, grid)
 		if err != nil {
 			return nil, err
