@@ -48,10 +48,22 @@ func (c *context) sdpa(r *rewriter, n *p.Node) {
 	if !ok {
 		return
 	}
-	soft := b.Node("softmax")
+	soft, out := b.Node("softmax"), n.Outputs[0]
 	q, kt, v := b.Value("q"), b.Value("kt"), b.Value("v")
-	rank := int64(len(q.Type.Shape))
-	if axis := soft.Int("axis", -1); rank != 4 || axis != -1 && axis != rank-1 || len(v.Type.Shape) != 4 || len(kt.Type.Shape) != 4 {
+	for _, x := range []*p.Value{q, kt, v, soft.Outputs[0], out} {
+		if len(x.Type.Shape) != 4 {
+			return
+		}
+	}
+	last := int64(-1)
+	if soft.Version < 13 {
+		last = 1 // and all axes behind it
+	}
+	if axis := soft.Int("axis", last); axis != -1 && axis != 3 {
+		return
+	}
+	if v.Type.DType != q.Type.DType || out.Type.DType != q.Type.DType || broadcasts(q, kt) || broadcasts(q, v) ||
+		!kt.Type.Shape[1].Equal(v.Type.Shape[1]) {
 		return
 	}
 	scale := float32(1)
@@ -79,7 +91,7 @@ func (c *context) sdpa(r *rewriter, n *p.Node) {
 	}
 	ins := []*p.Value{q, k, v}
 	if mask := b.Value("mask"); mask != nil {
-		if mask.Type.DType != q.Type.DType || len(mask.Type.Shape) < 2 {
+		if mask.Type.DType != q.Type.DType || len(mask.Type.Shape) < 2 || spreads(mask, q) {
 			return
 		}
 		ins = append(ins, mask)
@@ -89,11 +101,30 @@ func (c *context) sdpa(r *rewriter, n *p.Node) {
 	c.raised("Attention")
 }
 
+// broadcasts reports whether x [batch, heads, …] has to be repeated to go with the
+// query: for its batch always, for its heads where Attention would not.
+func broadcasts(q, x *p.Value) bool {
+	a, b := q.Type.Shape, x.Type.Shape
+	return a[0].IsConst(1) != b[0].IsConst(1) || a[1].IsConst(1) && !b[1].IsConst(1)
+}
+
+// spreads reports whether a mask has a batch or heads that the query is provably
+// repeated for.
+func spreads(mask, q *p.Value) bool {
+	for axis := range 2 {
+		i := len(mask.Type.Shape) - 4 + axis
+		if i >= 0 && q.Type.Shape[axis].IsConst(1) && !mask.Type.Shape[i].IsConst(1) {
+			return true
+		}
+	}
+	return false
+}
+
 // unscale takes a constant factor off a value.
 func unscale(v *p.Value, scale float32) (*p.Value, float32) {
 	if n := v.Def; n.Is("Mul") {
 		for i, x := range n.Inputs {
-			if k := n.Inputs[1-i]; k.Const != nil && k.Const.Kind == p.TensorKind && k.Const.Len() == 1 {
+			if k := n.Inputs[1-i]; k.Const != nil && k.Const.Kind == p.TensorKind && k.Const.Len() == 1 && x.Type.Shape.Equal(v.Type.Shape) {
 				if f, err := k.Const.Float32s(); err == nil {
 					return x, scale * f[0]
 				}
@@ -112,15 +143,22 @@ func (c *context) tidyAttention(r *rewriter, n *p.Node) {
 		n.Inputs[1], n.Inputs[2] = k, v
 	}
 	k, v = n.Inputs[1], n.Inputs[2]
-	if mask := n.In(3); mask != nil && n.Int("is_causal", 0) == 0 {
-		if ts, ok := c.eval(mask); ok && c.causal(ts, n.Inputs[0].Type.Shape[2], k.Type.Shape[2]) {
+	pastK, newK := c.joinedCache(k)
+	pastV, newV := c.joinedCache(v)
+	// Causality and windows count from the first key, behind a past from its end:
+	// they must not be set already when a past moves into the node.
+	join := pastK != nil && pastV != nil && n.In(4) == nil && n.In(6) == nil && n.Int("is_causal", 0) == 0 && !windowed(n)
+	first := p.Const(0)
+	if join {
+		first = pastK.Type.Shape[2]
+	}
+	if mask := n.In(3); mask != nil && n.In(4) == nil && n.In(6) == nil && n.Int("is_causal", 0) == 0 {
+		if ts, ok := c.eval(mask); ok && c.causal(ts, n.Inputs[0].Type.Shape[2], k.Type.Shape[2], first) {
 			n.Inputs[3] = nil
 			n.SetAttr("is_causal", 1)
 		}
 	}
-	pastK, newK := c.joinedCache(k)
-	pastV, newV := c.joinedCache(v)
-	if pastK == nil || pastV == nil || n.In(4) != nil {
+	if !join {
 		return
 	}
 	ins := []*p.Value{n.Inputs[0], newK, newV, n.In(3), pastK, pastV}
@@ -132,6 +170,10 @@ func (c *context) tidyAttention(r *rewriter, n *p.Node) {
 	r.take(m, 0, n.Outputs[0])
 	r.take(m, 1, k)
 	r.take(m, 2, v)
+}
+
+func windowed(n *p.Node) bool {
+	return n.Int("left_window_size", -1) != -1 || n.Int("right_window_size", -1) != -1
 }
 
 // unrepeat follows Reshape(Expand(Unsqueeze(x))), which repeats heads for grouped
@@ -185,13 +227,15 @@ func (c *context) joinedCache(v *p.Value) (past, fresh *p.Value) {
 }
 
 // causal reports whether a mask lets query row i see exactly the key rows up to
-// i + (keys - queries), under every probe. Boolean masks say true, additive ones
-// 0, where a row may be seen; additive masks hide with at most -10,000.
-func (c *context) causal(masks []*p.Tensor, queries, keys p.Dim) bool {
+// first + i, under every probe. Boolean masks say true, additive ones 0, where a
+// row may be seen; additive masks hide with at most -10,000.
+func (c *context) causal(masks []*p.Tensor, queries, keys, first p.Dim) bool {
 	for i, t := range masks {
-		q, err := queries.Eval(c.know.Probes[i].Env)
-		k, err2 := keys.Eval(c.know.Probes[i].Env)
-		if err != nil || err2 != nil || !visible(t, q, k, func(row, col int64) bool { return col <= row+k-q }) {
+		env := c.know.Probes[i].Env
+		q, err := queries.Eval(env)
+		k, err2 := keys.Eval(env)
+		f, err3 := first.Eval(env)
+		if err != nil || err2 != nil || err3 != nil || !visible(t, q, k, func(row, col int64) bool { return col <= f+row }) {
 			return false
 		}
 	}

@@ -23,11 +23,11 @@ func contribAttention(c *context) error {
 	return r.apply()
 }
 
-// groupQuery: onnxruntime's operator is causal by definition; its seqlens_k must
+// groupQuery: onnxruntime's operator is causal unless it says otherwise; its seqlens_k must
 // say that no row is padding, which probes show.
 func (c *context) groupQuery(r *rewriter, n *graph.Node) {
-	plain := n.Int("do_rotary", 0) == 0 && n.Int("local_window_size", -1) == -1 && n.Float("softcap", 0) == 0 &&
-		n.Int("smooth_softmax", 0) == 0 && n.In(1) != nil && n.In(2) != nil
+	plain := n.Int("causal", 1) == 1 && n.Int("do_rotary", 0) == 0 && n.Int("local_window_size", -1) == -1 && n.Float("softcap", 0) == 0 &&
+		n.Int("smooth_softmax", 0) == 0 && n.Int("sliding_window_cache", 0) == 0 && n.In(1) != nil && n.In(2) != nil && n.Out(3) == nil
 	for i := 7; i < len(n.Inputs); i++ {
 		plain = plain && n.Inputs[i] == nil
 	}
@@ -83,7 +83,7 @@ func (c *context) multiHead(r *rewriter, n *graph.Node) {
 	for i := 3; i < len(n.Inputs); i++ {
 		plain = plain && n.Inputs[i] == nil
 	}
-	if !plain || n.Out(1) != nil || n.Out(2) != nil {
+	if !plain || n.Out(1) != nil || n.Out(2) != nil || n.Out(3) != nil {
 		c.note("%s: this form of MultiHeadAttention is not raised", n.ID())
 		return
 	}
@@ -112,7 +112,7 @@ func (c *context) fusedAttention(r *rewriter, n *graph.Node) {
 	}
 	past := graph.Sym("past")
 	mask, ok := c.eval(n.In(3))
-	if !ok || !c.causal(mask, ks[1], past.Add(ks[1])) {
+	if !ok || !c.causal(mask, ks[1], past.Add(ks[1]), past) {
 		c.note("%s: its mask could not be shown to be causal", n.ID())
 		return
 	}

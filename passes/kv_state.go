@@ -27,6 +27,9 @@ func kvState(c *context) error {
 		if n.Int("is_causal", 0) != 1 || n.In(3) != nil {
 			return fmt.Errorf("%s: its mask could not be shown to be causal, so its cache cannot become a state: %w", n.ID(), op.ErrUnsupported)
 		}
+		if n.Out(0) == nil || n.Out(3) != nil {
+			return fmt.Errorf("%s: its cache cannot become a state while its scores, or nothing of it, is read: %w", n.ID(), op.ErrUnsupported)
+		}
 		q, k := n.Inputs[0], n.Inputs[1]
 		if at == nil {
 			batch := graph.Shape{q.Type.Shape[0]}
@@ -70,9 +73,11 @@ func kvState(c *context) error {
 			g.Outputs = append(g.Outputs, out)
 			caches[i] = out
 		}
-		a := attrs{"is_causal": 1}
-		if s := n.Float("scale", 0); s != 0 {
-			a["scale"] = s
+		a := attrs{}
+		for _, at := range n.Attrs {
+			if at.Name != "q_num_heads" && at.Name != "kv_num_heads" { // heads have an axis now
+				a[at.Name] = at.Value
+			}
 		}
 		out := n.Outputs[0]
 		m := r.add(n, "Attention", a, 1, heads(q, n.Int("q_num_heads", 0)), caches[0], caches[1], nil, nil, nil, lengths)

@@ -13,42 +13,54 @@ import (
 func segments(c *context) error {
 	r := c.rewriter()
 	for _, n := range c.g.Nodes {
-		if !n.Is("Attention") || n.In(3) == nil || n.In(4) != nil || n.Int("is_causal", 0) != 0 {
+		if !n.Is("Attention") || n.In(3) == nil || n.In(4) != nil || !plain(n) || n.Out(0) == nil || n.Out(1) != nil || n.Out(2) != nil {
 			continue
 		}
 		masks, ok := c.eval(n.Inputs[3])
 		if !ok {
 			continue
 		}
-		cu := c.boundaries(func(i int, values []int64) bool { return blockDiagonal(masks[i], values) })
-		if cu == nil {
+		s := c.boundaries(func(i int, values []int64) bool { return blockDiagonal(masks[i], values) })
+		if s == nil {
 			c.note("%s: its mask matches no known segments", n.ID())
 			continue
 		}
-		c.segmented(r, n, n.Inputs[0], n.Inputs[1], n.Inputs[2], cu)
+		c.segmented(r, n, n.Inputs[0], n.Inputs[1], n.Inputs[2], func() *graph.Value { return c.inputOf(s) })
 	}
 	return r.apply()
 }
 
-// boundaries returns the graph input of the first candidate that fits every probe.
-func (c *context) boundaries(fits func(probe int, values []int64) bool) *graph.Value {
-	for _, s := range c.know.Segments {
+// plain reports whether an attention operator lets every query see every key that
+// a mask allows, and does nothing to the scores but scaling.
+func plain(n *graph.Node) bool {
+	return n.Int("is_causal", 0) == 0 && n.Int("unidirectional", 0) == 0 && !windowed(n) && n.Float("softcap", 0) == 0 &&
+		n.In(6) == nil && n.Out(3) == nil
+}
+
+// boundaries returns the first candidate that fits every probe, or nil.
+func (c *context) boundaries(fits func(probe int, values []int64) bool) *Segments {
+	for k := range c.know.Segments {
+		s := &c.know.Segments[k]
 		ok := len(s.Values) == len(c.know.Probes) && len(s.Values) > 0
 		for i := range s.Values {
 			ok = ok && fits(i, s.Values[i])
 		}
-		if !ok {
-			continue
+		if ok {
+			return s
 		}
-		for _, v := range c.g.Inputs {
-			if v.Name == s.Input {
-				return v
-			}
-		}
-		c.name(s.Input)
-		return c.g.NewInput(s.Input, graph.TensorOf(s.DType, graph.Sym(s.Input+".length")))
 	}
 	return nil
+}
+
+// inputOf returns the graph input that carries the segments.
+func (c *context) inputOf(s *Segments) *graph.Value {
+	for _, v := range c.g.Inputs {
+		if v.Name == s.Input {
+			return v
+		}
+	}
+	c.name(s.Input)
+	return c.g.NewInput(s.Input, graph.TensorOf(s.DType, graph.Sym(s.Input+".length")))
 }
 
 func blockDiagonal(mask *graph.Tensor, cu []int64) bool {
@@ -66,15 +78,12 @@ func blockDiagonal(mask *graph.Tensor, cu []int64) bool {
 }
 
 // segmented replaces the attention n by SegmentedAttention over [tokens, heads,
-// width].
-func (c *context) segmented(r *rewriter, n *graph.Node, q, k, v, cu *graph.Value) {
+// width], and asks for the boundaries once that is possible.
+func (c *context) segmented(r *rewriter, n *graph.Node, q, k, v *graph.Value, cu func() *graph.Value) {
 	out := n.Outputs[0]
-	heads := n.Int("q_num_heads", 0)
-	if heads == 0 {
-		heads = n.Int("num_heads", 0)
-	}
+	both := n.Int("num_heads", 0)
 	perm := attrs{"perm": []int64{0, 2, 1, 3}}
-	rows := func(x *graph.Value) *graph.Value {
+	rows := func(x *graph.Value, heads int64) *graph.Value {
 		s := x.Type.Shape
 		if len(s) == 4 {
 			h, ok := s[1].Int()
@@ -82,7 +91,6 @@ func (c *context) segmented(r *rewriter, n *graph.Node, q, k, v, cu *graph.Value
 			if !ok || !ok2 || !s[0].IsConst(1) {
 				return nil
 			}
-			heads = h
 			return r.op1(n, "Reshape", nil, r.op1(n, "Transpose", perm, x), r.ints(-1, h, w))
 		}
 		w, ok := s[len(s)-1].Int()
@@ -91,7 +99,7 @@ func (c *context) segmented(r *rewriter, n *graph.Node, q, k, v, cu *graph.Value
 		}
 		return r.op1(n, "Reshape", nil, x, r.ints(-1, heads, w/heads))
 	}
-	q3, k3, v3 := rows(q), rows(k), rows(v)
+	q3, k3, v3 := rows(q, n.Int("q_num_heads", both)), rows(k, n.Int("kv_num_heads", both)), rows(v, n.Int("kv_num_heads", both))
 	if q3 == nil || k3 == nil || v3 == nil {
 		c.note("%s: attention over a batch of sequences is not segmented", n.ID())
 		return
@@ -100,7 +108,7 @@ func (c *context) segmented(r *rewriter, n *graph.Node, q, k, v, cu *graph.Value
 	if s := n.Float("scale", 0); s != 0 {
 		a["scale"] = s
 	}
-	m := r.addIn(n, op.Mnnconv, "SegmentedAttention", 1, a, 1, q3, k3, v3, cu)
+	m := r.addIn(n, op.Mnnconv, "SegmentedAttention", 1, a, 1, q3, k3, v3, cu())
 	y := m.Outputs[0]
 	ys := y.Type.Shape
 	if len(ys) != 3 {
@@ -147,38 +155,48 @@ func (c *context) segmentLoops() error {
 			continue
 		}
 		inner, q, k, v, cu := loopAttention(n)
-		if inner == nil || !q.Type.Shape.Ranked() || !k.Type.Shape.Ranked() || !v.Type.Shape.Ranked() {
+		if inner == nil || !c.everySegment(n, cu) {
 			continue
 		}
+		bounds := func() *graph.Value { return cu }
 		if ts, ok := c.eval(cu); ok {
 			known := c.boundaries(func(i int, values []int64) bool {
 				have, err := ts[i].Int64s()
 				return err == nil && slices.Equal(dedup(have), dedup(values))
 			})
 			if known != nil {
-				cu = known
+				bounds = func() *graph.Value { return c.inputOf(known) }
 			}
 		}
 		m := *inner // its attributes, at the loop's place
 		m.Name, m.Outputs = n.Name, n.Outputs
-		c.segmentedAt(r, n, &m, q, k, v, cu)
+		c.segmentedAt(r, n, &m, q, k, v, bounds)
 	}
 	return r.apply()
 }
 
-func (c *context) segmentedAt(r *rewriter, at, inner *graph.Node, q, k, v, cu *graph.Value) {
-	c.segmented(r, inner, q, k, v, cu)
+func (c *context) segmentedAt(r *rewriter, at, inner *graph.Node, q, k, v *graph.Value, bounds func() *graph.Value) {
+	c.segmented(r, inner, q, k, v, bounds)
 	r.before[at] = append(r.before[at], r.before[inner]...)
 	delete(r.before, inner)
 }
 
 func dedup(v []int64) []int64 { return slices.Compact(slices.Clone(v)) }
 
+// everySegment reports whether the loop runs once for each two neighbours in cu,
+// whatever its condition, and appends to nothing.
+func (c *context) everySegment(n *graph.Node, cu *graph.Value) bool {
+	trips, ok := c.facts.Elements(n.In(0))
+	bounds, first := cu.Type.Shape, n.Inputs[2].Type.Shape
+	return n.In(1) == nil && ok && len(trips) == 1 && len(bounds) == 1 && trips[0].Equal(bounds[0].Sub(graph.Const(1))) &&
+		len(first) == 3 && first[1].IsConst(0)
+}
+
 // loopAttention recognises the body and returns its attention node with the
-// outer tensors, or nil.
+// outer tensors, all of three axes, or nil.
 func loopAttention(n *graph.Node) (inner *graph.Node, q, k, v, cu *graph.Value) {
 	b := n.Body("body")
-	if b == nil || len(b.Graph.Outputs) != 2 || len(b.Graph.Inputs) != 3 {
+	if b == nil || len(b.Graph.Outputs) != 2 || len(b.Graph.Inputs) != 3 || len(n.Inputs) != 3 {
 		return nil, nil, nil, nil, nil
 	}
 	g := b.Graph
@@ -187,7 +205,7 @@ func loopAttention(n *graph.Node) (inner *graph.Node, q, k, v, cu *graph.Value) 
 		return nil, nil, nil, nil, nil
 	}
 	att := join.Inputs[1].Def
-	if att == nil || att.Op != "MultiHeadAttention" && att.Op != "Attention" || len(att.Inputs) < 3 {
+	if att == nil || att.Op != "MultiHeadAttention" && att.Op != "Attention" || len(att.Inputs) < 3 || !plain(att) {
 		return nil, nil, nil, nil, nil
 	}
 	for i := 3; i < len(att.Inputs); i++ {
@@ -195,35 +213,53 @@ func loopAttention(n *graph.Node) (inner *graph.Node, q, k, v, cu *graph.Value) 
 			return nil, nil, nil, nil, nil
 		}
 	}
-	outer := func(x *graph.Value) *graph.Value {
-		if i := slices.Index(g.Captures, x); i >= 0 {
+	var from [3]*graph.Value
+	for i := range from {
+		x, bounds := segmentOf(att.Inputs[i], b)
+		if x == nil || cu != nil && bounds != cu {
+			return nil, nil, nil, nil, nil
+		}
+		from[i], cu = x, bounds
+	}
+	return att, from[0], from[1], from[2], cu
+}
+
+// segmentOf recognises rows cu[i] to cu[i+1] of an outer tensor, where i counts
+// the loop's iterations; both are nil for anything else.
+func segmentOf(v *graph.Value, b *graph.Body) (x, cu *graph.Value) {
+	g := b.Graph
+	outer := func(v *graph.Value) *graph.Value {
+		if i := slices.Index(g.Captures, v); i >= 0 {
 			return b.Outer[i]
 		}
 		return nil
 	}
-	var qkv [3]*graph.Value
-	var bounds *graph.Value
-	for i := range 3 {
-		s := att.Inputs[i].Def
-		if !s.Is("Slice") || s.In(2) == nil {
-			return nil, nil, nil, nil, nil
-		}
-		start, end := s.Inputs[1].Def, s.Inputs[2].Def
-		if !start.Is("Gather") || !end.Is("Gather") || start.Inputs[0] != end.Inputs[0] {
-			return nil, nil, nil, nil, nil
-		}
-		if !dependsOn(start.Inputs[1], g.Inputs[0]) || !next(end.Inputs[1], start.Inputs[1]) {
-			return nil, nil, nil, nil, nil
-		}
-		if qkv[i] = outer(s.Inputs[0]); qkv[i] == nil {
-			return nil, nil, nil, nil, nil
-		}
-		bounds = outer(start.Inputs[0])
+	s := v.Def
+	if !s.Is("Slice") || s.In(2) == nil || s.In(3) == nil || s.In(4) != nil || !onlyAxis(s.Inputs[3], 1) {
+		return nil, nil
 	}
-	if bounds == nil {
-		return nil, nil, nil, nil, nil
+	start, end := s.Inputs[1].Def, s.Inputs[2].Def
+	if !start.Is("Gather") || !end.Is("Gather") || start.Inputs[0] != end.Inputs[0] || start.Int("axis", 0) != 0 || end.Int("axis", 0) != 0 {
+		return nil, nil
 	}
-	return att, qkv[0], qkv[1], qkv[2], bounds
+	if !dependsOn(start.Inputs[1], g.Inputs[0]) || !next(end.Inputs[1], start.Inputs[1]) {
+		return nil, nil
+	}
+	x, cu = outer(s.Inputs[0]), outer(start.Inputs[0])
+	if x == nil || cu == nil || len(x.Type.Shape) != 3 {
+		return nil, nil
+	}
+	return x, cu
+}
+
+// onlyAxis reports whether v is the constant list of one axis. (Inference makes a
+// capture of a constant a constant.)
+func onlyAxis(v *graph.Value, axis int64) bool {
+	if v.Const == nil || v.Const.Kind != graph.TensorKind || v.Const.Len() != 1 {
+		return false
+	}
+	have, err := v.Const.Int64s()
+	return err == nil && have[0] == axis
 }
 
 // dependsOn reports whether v is the iteration counter up to shape and dtype.
