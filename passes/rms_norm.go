@@ -34,6 +34,9 @@ func rmsNorm(c *context) error {
 		if rank == 0 || len(w.Type.Shape) != 1 || !w.Type.Shape[0].Equal(x.Type.Shape[rank-1]) {
 			continue
 		}
+		if !n.Outputs[0].Type.Shape.Equal(x.Type.Shape) { // a constant of more axes adds some
+			continue
+		}
 		// A cast that only widened the input for the statistics is what stash_type
 		// says; the result is cast to the input's type before the weight.
 		if d := x.Def; d.Is("Cast") && x.Type.DType == p.Float32 && narrow(d.Inputs[0].Type.DType) && n.Outputs[0].Type.DType == d.Inputs[0].Type.DType {

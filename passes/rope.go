@@ -9,7 +9,7 @@ import (
 // form of Hugging Face's apply_rotary_pos_emb).
 var ropePattern = func() *p.Pattern {
 	x := p.Any("x")
-	half := p.Op("Concat", p.Op("Neg", p.Op("Slice", x).More().As("high")), p.Op("Slice", x).More().As("low"))
+	half := p.Op("Concat", p.Op("Neg", p.Op("Slice", x).More().As("high")), p.Op("Slice", x).More().As("low")).As("half")
 	return p.Op("Add", p.Op("Mul", x, p.Any("cos")), p.Op("Mul", half, p.Any("sin")))
 }()
 
@@ -39,6 +39,9 @@ func (c *context) ropeHalves(r *rewriter, n *p.Node) {
 	x, cos, sin := b.Value("x"), b.Value("cos"), b.Value("sin")
 	rank := len(x.Type.Shape)
 	if rank < 3 {
+		return
+	}
+	if axis := b.Node("half").Int("axis", 0); axis != -1 && axis != int64(rank-1) {
 		return
 	}
 	width, ok := x.Type.Shape[rank-1].Int()
@@ -100,23 +103,22 @@ func (c *context) halfTable(r *rewriter, at *p.Node, t *p.Value, width int64) *p
 }
 
 // headAxis finds the axis on which the table has extent 1 where x has its heads:
-// 1 or 2 of [batch, a, b, width], 1 of [tokens, heads, width].
+// 1 or 2 of [batch, a, b, width], 1 of [tokens, heads, width]. On the others they
+// agree: RotaryEmbedding takes a row of the table for each token.
 func headAxis(x, table p.Shape) (int, bool) {
 	rank := len(x)
-	if len(table) != rank || !table[rank-1].Equal(x[rank-1]) {
+	if len(table) != rank {
 		return 0, false
 	}
 	for axis := 1; axis < rank-1; axis++ {
-		_, isConst := x[axis].Int()
-		if !isConst || !table[axis].IsConst(1) {
-			continue
+		_, ok := x[axis].Int()
+		ok = ok && table[axis].IsConst(1)
+		for other := range rank {
+			ok = ok && (other == axis || table[other].Equal(x[other]))
 		}
-		for other := range rank - 1 {
-			if other != axis && !table[other].Equal(x[other]) && !table[other].IsConst(1) {
-				return 0, false
-			}
+		if ok {
+			return axis, true
 		}
-		return axis, true
 	}
 	return 0, false
 }
@@ -213,14 +215,19 @@ func (c *context) ropeFused(r *rewriter, n *p.Node) {
 		return
 	}
 	for i := range 2 {
-		if n.Out(i) == nil {
+		x, out := n.Inputs[i], n.Out(i)
+		if out == nil {
 			continue
 		}
-		y := c.rotate(r, n, n.Inputs[i], c.halfTable(r, n, cos, width), c.halfTable(r, n, sin, width), 2)
+		s := out.Type.Shape
+		if len(s) != 4 || !s.Equal(x.Type.Shape) || !cos.Type.Shape.Elements().Equal(s[1].Mul(s[3])) || !sin.Type.Shape.Equal(cos.Type.Shape) {
+			c.note("%s: %s with tables %s is not raised", n.ID(), x.Type, cos.Type)
+			return
+		}
+		y := c.rotate(r, n, x, c.halfTable(r, n, cos, width), c.halfTable(r, n, sin, width), 2)
 		if y == nil {
 			return
 		}
-		out := n.Outputs[i]
 		r.take(y.Def, 0, out)
 		c.raised("RotaryEmbedding")
 	}
@@ -233,8 +240,14 @@ func (c *context) ropeFused(r *rewriter, n *p.Node) {
 func (c *context) ropeMulti(r *rewriter, n *p.Node) {
 	section := n.Ints("mrope_section")
 	heads := n.Int("num_heads", 0)
+	angles := int64(0)
+	for _, s := range section {
+		angles += s
+	}
+	width := n.Inputs[2].Type.Shape
 	if n.Int("interleaved", 0) != 0 || n.Int("mrope_layout", 0) != 0 || n.Int("is_packed_batching", 0) != 0 ||
-		n.Int("rotary_embedding_dim", 0) != 0 || heads == 0 || len(section) != 3 || len(n.Inputs[0].Type.Shape) != 3 {
+		n.Int("rotary_embedding_dim", 0) != 0 || heads == 0 || len(section) != 3 || len(n.Inputs[0].Type.Shape) != 3 ||
+		len(width) != 2 || !width[1].IsConst(angles) {
 		c.note("%s: this form of MRotaryEmbedding is not raised", n.ID())
 		return
 	}
