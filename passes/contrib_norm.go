@@ -29,7 +29,9 @@ func contribNorm(c *context) error {
 				r.take(sum.Def, 0, out)
 				sum = out
 			}
-			c.rmsFrom(r, n, sum, n.Inputs[2])
+			if n.Out(0) != nil {
+				c.rmsFrom(r, n, sum, n.Inputs[2])
+			}
 		}
 	}
 	return r.apply()

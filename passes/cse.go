@@ -19,7 +19,7 @@ func (c *context) cse() bool {
 		if w, ok := with[v]; ok {
 			return w
 		}
-		if v.Const == nil || v.Const.Kind != graph.TensorKind || v.Const.DType == graph.String || len(v.Const.Data) > 1<<12 {
+		if v.Const == nil || v.Const.Kind != graph.TensorKind || v.Const.DType == graph.String || unread(v.Const) || len(v.Const.Data) > 1<<12 {
 			return v
 		}
 		key := fmt.Sprint(v.Const.DType, v.Const.Shape) + string(v.Const.Data)
@@ -52,7 +52,7 @@ func (c *context) cse() bool {
 				fmt.Fprintf(&b, " %s=%p", a.Name, t)
 				continue
 			}
-			fmt.Fprintf(&b, " %s=%v", a.Name, a.Value)
+			fmt.Fprintf(&b, " %q=%T:%#v", a.Name, a.Value, a.Value) // 1, 1.0 and "1" are not the same
 		}
 		for _, v := range n.Outputs {
 			fmt.Fprintf(&b, " %t", v != nil)

@@ -3,6 +3,7 @@ package passes
 import (
 	"fmt"
 	"maps"
+	"slices"
 
 	"mnnconv/graph"
 	"mnnconv/schemas/op"
@@ -127,7 +128,7 @@ func Compute(values []Hoisted, p Probe) ([]*graph.Tensor, error) {
 	out := make([]*graph.Tensor, len(values))
 	done := map[*graph.Value]*graph.Tensor{}
 	for i, h := range values {
-		pr := &prober{c: &context{table: h.source.table, facts: h.source.facts}, probe: p, known: done, bad: map[*graph.Value]bool{}}
+		pr := newProber(&context{table: h.source.table, facts: h.source.facts}, p, done, graph.MaxElements)
 		if out[i] = pr.eval(h.origin, 0); out[i] == nil {
 			return nil, fmt.Errorf("index %q cannot be computed from the grid", h.origin.Name)
 		}
@@ -171,8 +172,9 @@ func (c *context) extent(fresh string, axis int, ts []*graph.Tensor) graph.Dim {
 	if same {
 		return graph.Const(first)
 	}
-	for s := range c.know.Probes[0].Env {
-		n := c.know.Probes[0].Env[s]
+	env := c.know.Probes[0].Env
+	for _, s := range slices.Sorted(maps.Keys(env)) {
+		n := env[s]
 		if n == 0 || first%n != 0 {
 			continue
 		}

@@ -2,6 +2,7 @@ package passes
 
 import (
 	stdcontext "context"
+	"errors"
 
 	"mnnconv/graph"
 )
@@ -19,11 +20,37 @@ type prober struct {
 	probe Probe
 	known map[*graph.Value]*graph.Tensor
 	bad   map[*graph.Value]bool
-	work  int64 // elements computed so far
+	work  int64     // elements that may still be computed
+	steps countdown // of bodies
 }
 
-// maxProbeWork bounds what one probe may compute, in elements.
-const maxProbeWork = 1 << 24
+func newProber(c *context, p Probe, known map[*graph.Value]*graph.Tensor, work int64) *prober {
+	return &prober{c: c, probe: p, known: known, bad: map[*graph.Value]bool{}, work: work, steps: countdown{stdcontext.Background(), maxProbeSteps}}
+}
+
+// Bounds of what one probe may compute: elements, iterations and nodes of bodies,
+// and the chain of producers it follows.
+const (
+	maxProbeWork  = 1 << 24
+	maxProbeSteps = 1 << 20
+	maxProbeDepth = 4096
+)
+
+// countdown is a context that ends after it was looked at so often: an evaluation
+// looks at it once for each iteration of a loop and each node of a body.
+type countdown struct {
+	stdcontext.Context
+	left int
+}
+
+var errSteps = errors.New("a body runs too often")
+
+func (c *countdown) Err() error {
+	if c.left--; c.left < 0 {
+		return errSteps
+	}
+	return nil
+}
 
 // eval returns the value's tensor under each probe, or false if any of them
 // cannot compute it: it depends on inputs the probes do not give.
@@ -33,7 +60,7 @@ func (c *context) eval(v *graph.Value) ([]*graph.Tensor, bool) {
 	}
 	if c.probes == nil {
 		for _, p := range c.know.Probes {
-			c.probes = append(c.probes, &prober{c: c, probe: p, known: map[*graph.Value]*graph.Tensor{}, bad: map[*graph.Value]bool{}})
+			c.probes = append(c.probes, newProber(c, p, map[*graph.Value]*graph.Tensor{}, maxProbeWork))
 		}
 	}
 	out := make([]*graph.Tensor, len(c.probes))
@@ -47,14 +74,14 @@ func (c *context) eval(v *graph.Value) ([]*graph.Tensor, bool) {
 	return out, true
 }
 
-// maxProbeDepth bounds the chain of producers a probe follows.
-const maxProbeDepth = 4096
-
 func (p *prober) eval(v *graph.Value, depth int) *graph.Tensor {
 	if v == nil {
 		return nil
 	}
 	if v.Const != nil {
+		if unread(v.Const) {
+			return nil
+		}
 		return v.Const
 	}
 	if t := p.known[v]; t != nil || p.bad[v] {
@@ -77,7 +104,7 @@ func (p *prober) compute(v *graph.Value, depth int) *graph.Tensor {
 		p.known[v] = t
 		return t
 	}
-	if depth > maxProbeDepth || p.work > maxProbeWork {
+	if depth > maxProbeDepth {
 		return nil
 	}
 	n := v.Def
@@ -96,10 +123,10 @@ func (p *prober) compute(v *graph.Value, depth int) *graph.Tensor {
 			ok = ok && p.eval(x, depth+1) != nil
 		}
 	}
-	if !ok {
+	if !ok || !p.affords(n) {
 		return nil
 	}
-	outs, err := p.c.table.Eval(stdcontext.Background(), n, in, func(x *graph.Value) *graph.Tensor { return p.eval(x, depth+1) })
+	outs, err := p.c.table.Eval(&p.steps, n, in, func(x *graph.Value) *graph.Tensor { return p.eval(x, depth+1) })
 	if err != nil {
 		return nil
 	}
@@ -107,11 +134,32 @@ func (p *prober) compute(v *graph.Value, depth int) *graph.Tensor {
 		if o != nil {
 			p.known[o] = outs[i]
 			if outs[i].Kind == graph.TensorKind {
-				p.work += int64(outs[i].Len())
+				p.work -= int64(outs[i].Len())
 			}
 		}
 	}
 	return p.known[v]
+}
+
+// affords reports whether a node's outputs, as far as their shapes are known, may
+// still be computed.
+func (p *prober) affords(n *graph.Node) bool {
+	left := p.work
+	for _, o := range n.Outputs {
+		if o == nil || !o.Type.Shape.Ranked() {
+			continue
+		}
+		shape, err := o.Type.Shape.Eval(p.probe.Env)
+		if err != nil {
+			continue
+		}
+		size, err := graph.Elements(shape)
+		if err != nil || size > left {
+			return false
+		}
+		left -= size
+	}
+	return left > 0
 }
 
 // elements builds an integer value from what inference knows of its elements,

@@ -87,8 +87,11 @@ func (r *rewriter) ints(v ...int64) *graph.Value {
 }
 
 // take lets node n define value v, which another node defined so far; readers of
-// v stay as they are.
+// v stay as they are. A nil v is an output that nobody wants.
 func (r *rewriter) take(n *graph.Node, i int, v *graph.Value) {
+	if v == nil {
+		return
+	}
 	if old := v.Def; old != nil {
 		old.Outputs[v.Index] = nil
 	}

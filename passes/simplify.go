@@ -97,7 +97,7 @@ func (c *context) foldConst(n *graph.Node) []*graph.Tensor {
 		if v == nil {
 			continue
 		}
-		if in[i] = v.Const; in[i] == nil || in[i].Kind != graph.TensorKind || in[i].Len() > maxFold {
+		if in[i] = v.Const; in[i] == nil || in[i].Kind != graph.TensorKind || in[i].Len() > maxFold || unread(in[i]) {
 			return nil
 		}
 	}
@@ -116,7 +116,10 @@ func (c *context) foldConst(n *graph.Node) []*graph.Tensor {
 	return outs
 }
 
-// staticShapes gives Reshape and Expand a constant target where the inferred
+// unread reports whether a weight's data is still on disk.
+func unread(t *graph.Tensor) bool { return t.Data == nil && t.Source != nil }
+
+// staticShapes gives Reshape a constant target where the inferred
 // shape can be written as one: numbers, 0 for an extent kept, one -1.
 func (c *context) staticShapes() bool {
 	changed := false
@@ -177,13 +180,6 @@ func staticTarget(in, out graph.Shape) ([]int64, bool) {
 			free, target[i] = i, -1
 		default:
 			return nil, false
-		}
-	}
-	if free >= 0 { // -1 is only well defined if nothing else can be zero
-		for i, t := range target {
-			if n, ok := out[i].Int(); t == 0 && (!ok || n == 0) && i != free {
-				return target, true // symbols may be zero only together with the whole tensor
-			}
 		}
 	}
 	return target, true
