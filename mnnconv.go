@@ -20,6 +20,7 @@ import (
 	"mnnconv/passes"
 	"mnnconv/runtime"
 	"mnnconv/schemas/onnx"
+	"mnnconv/schemas/pack"
 )
 
 // ErrSource: the path is no model that mnnconv can read; the message says what it
@@ -48,12 +49,17 @@ type Source struct {
 	Phases []models.Phase
 	Info   models.Info
 
+	Package *pack.Opened // nil: the source is no package
+
 	file *onnx.Model // of a bare graph
 }
 
-// Load reads a model folder or an .onnx file and raises its graphs. Close it
-// after everything made from it.
+// Load reads a model folder or an .onnx file and raises its graphs, or opens a
+// package, whose graphs are raised. Close it after everything made from it.
 func Load(path string, o Options) (*Source, error) {
+	if pack.Is(path) {
+		return loadPackage(path, o)
+	}
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
@@ -114,20 +120,26 @@ func loadFile(path string, o Options) (*Source, error) {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), m.Close())
 	}
 	return &Source{Path: path, file: m, Phases: []models.Phase{{Name: "graph", Graph: m.Graph, Report: report}},
-		Info: models.Info{Architecture: "ONNX graph", Family: m.Producer, Stages: []models.Stage{{Name: "graph", File: filepath.Base(path)}}}}, nil
+		Info: models.Info{Architecture: bareGraph, Family: m.Producer, Stages: []models.Stage{{Name: "graph", File: filepath.Base(path)}}}}, nil
 }
 
 // Close unmaps the files.
 func (s *Source) Close() error {
-	if s.Model != nil {
+	switch {
+	case s.Model != nil:
 		return s.Model.Close()
+	case s.Package != nil:
+		return s.Package.Close()
 	}
 	return s.file.Close()
 }
 
 // Plan places and cuts every phase by the rules. It opens no device. The source's
-// graphs are changed: plan once.
+// graphs are changed: plan once. A package without rules has its plans already.
 func Plan(s *Source, o Options) ([]*partition.Plan, error) {
+	if s.Package != nil && !s.Recut(o) {
+		return planPackage(s, o)
+	}
 	rules, err := partition.ParseRules(o.Place)
 	if err != nil {
 		return nil, err
@@ -138,6 +150,9 @@ func Plan(s *Source, o Options) ([]*partition.Plan, error) {
 	}
 	var plans []*partition.Plan
 	for _, ph := range s.Phases {
+		if s.Package != nil {
+			partition.Unplace(ph.Graph)
+		}
 		p, err := partition.Build(ph.Name, ph.Graph, rules, targets)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", s.Path, err)
@@ -158,6 +173,11 @@ func Targets(backends []runtime.Backend, place string) ([]partition.Target, erro
 	for _, r := range rules {
 		names = append(names, r.Target)
 	}
+	return targetsOf(backends, names)
+}
+
+// targetsOf describes devices by their names, each once.
+func targetsOf(backends []runtime.Backend, names []string) ([]partition.Target, error) {
 	var targets []partition.Target
 	seen := map[string]bool{}
 	for _, name := range names {
@@ -235,7 +255,7 @@ func Open(s *Source, o Options) (*Program, error) {
 		return nil, fmt.Errorf("%s: %w", s.Path, err)
 	}
 	p := &Program{Source: s, Plans: plans, schedule: schedule, session: session, checks: checks, devices: map[string]runtime.Device{}, executors: map[string]*runtime.Executor{}}
-	targets, err := Targets(o.Backends, o.Place)
+	targets, err := s.targets(o)
 	if err != nil {
 		return nil, err
 	}

@@ -15,12 +15,16 @@ import (
 	"mnnconv/runtime"
 	"mnnconv/schemas/onnx"
 	"mnnconv/schemas/op"
+	"mnnconv/schemas/pack"
 )
 
 // Kind opens model folders of one architecture.
 type Kind struct {
 	Name string
 	Load func(dir string, o Options) (Model, error)
+	// Open makes a model from a package that was written of one. The model owns
+	// the package, unless there is an error.
+	Open func(p *pack.Opened, o Options) (Model, error)
 }
 
 // Options for loading a model folder.
@@ -42,6 +46,9 @@ type Model interface {
 	// Bounds gives every symbol of each phase's graph its largest value in sessions of
 	// these options, and the capacity in tokens that this takes for granted.
 	Bounds(o SessionOptions) (bounds map[string]graph.Env, capacity int, err error)
+	// Settings are what a package keeps for Open besides graphs and side files. A
+	// model that cannot be opened from a package is an error.
+	Settings() (map[string]int64, error)
 	// NewSession makes a session over executors by phase, which outlive it. All its
 	// memory is allocated here.
 	NewSession(executors map[string]*runtime.Executor, o SessionOptions) (Session, error)

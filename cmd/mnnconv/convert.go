@@ -4,18 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"mnnconv"
-	"mnnconv/graph"
 	"mnnconv/partition"
-	"mnnconv/schemas/onnx"
-	"mnnconv/schemas/op"
 	"mnnconv/schemas/pack"
 )
 
@@ -73,30 +68,17 @@ func runConvert(ctx context.Context, o *convertOptions) (err error) {
 	if err := checkRules(o.place, plans); err != nil {
 		return err
 	}
-	p := pack.Package{Tool: readVersion().tool(), Plans: plans, Functions: functions(), Source: newSource(s)}
-	if s.Model != nil {
-		if p.Side, err = sideFiles(o.src); err != nil {
-			return err
-		}
+	rules := o.place
+	if s.Package != nil && !s.Recut(w) {
+		rules = s.Package.Rules
 	}
 	bar := o.progress("writing", measure(s.Phases).Weights, true)
 	defer bar.end()
-	if err := pack.Write(ctx, o.out, p, pack.Options{Force: o.force, Wrote: bar.add}); err != nil {
+	if err := mnnconv.Convert(ctx, s, plans, o.out, mnnconv.ConvertOptions{Tool: readVersion().tool(), Rules: rules, Force: o.force, Wrote: bar.add}); err != nil {
 		return err
 	}
 	bar.end()
 	return o.tell(plans)
-}
-
-// newSource names the files that a package is made from.
-func newSource(s *mnnconv.Source) pack.Source {
-	out := pack.Source{Dir: sourceDir(s), Architecture: s.Info.Architecture, Family: s.Info.Family}
-	for _, st := range s.Info.Stages {
-		if !slices.Contains(out.Files, st.File) {
-			out.Files = append(out.Files, st.File)
-		}
-	}
-	return out
 }
 
 // tell prints what was written.
@@ -119,40 +101,4 @@ func (o *convertOptions) tell(plans []*partition.Plan) error {
 	}
 	_, err := fmt.Fprintf(o.app.out, "%s: phases %s; %s, %d copies\n", printable(o.out), strings.Join(phases, ", "), plural(partitions, "partition"), copies)
 	return err
-}
-
-// sideFiles lists what travels with a model beside its graphs: settings,
-// tokenizer, template.
-func sideFiles(dir string) ([]string, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, err
-	}
-	var out []string
-	for _, e := range entries {
-		switch filepath.Ext(e.Name()) {
-		case ".json", ".jinja", ".txt", ".mtok":
-			if e.Type().IsRegular() && e.Name() != "plan.json" {
-				out = append(out, filepath.Join(dir, e.Name()))
-			}
-		}
-	}
-	return out, nil
-}
-
-// functions are the bodies of operators that ONNX lacks.
-func functions() []onnx.Function {
-	var out []onnx.Function
-	for _, f := range op.Functions() {
-		g, _ := f.Body.Clone()
-		for _, n := range g.Nodes {
-			for i, a := range n.Attrs {
-				if r, ok := a.Value.(op.Ref); ok {
-					n.Attrs[i] = graph.Attr{Name: a.Name, Value: onnx.Ref{Name: r.Attr, Like: r.Like}}
-				}
-			}
-		}
-		out = append(out, onnx.Function{Domain: f.Op.Domain, Name: f.Op.Name, Attrs: f.Op.Attrs, Graph: g})
-	}
-	return out
 }

@@ -29,7 +29,6 @@ var (
 	errInternal    = errors.New("internal error")
 	errDiffer      = errors.New("results differ")
 	errWrite       = errors.New("cannot be written")
-	errPackage     = errors.New("running and inspecting packages is not built yet")
 	errInterrupted = errors.New("interrupted")
 	errTerminated  = errors.New("terminated")
 )
@@ -56,6 +55,8 @@ var exits = []struct {
 	{errWrite, 8, ""},
 	{pack.ErrWrite, 8, ""},
 	{pack.ErrExists, 8, ""},
+	{pack.ErrDamaged, 3, ""},
+	{pack.ErrNewer, 3, ""},
 	{runtime.ErrMemory, 8, "lower -c or --max-pixels, or place parts elsewhere"},
 	{partition.ErrLimit, 8, "raise -c, or lower --max-pixels"},
 	{onnx.ErrLimit, 8, ""},
@@ -79,7 +80,6 @@ var exits = []struct {
 	{graph.ErrCycle, 3, "export the model again"},
 	{graph.ErrInvalid, 3, "export the model again"},
 
-	{errPackage, 4, ""},
 	{onnx.ErrUnsupported, 4, "export at another opset or dtype"},
 	{op.ErrUnsupported, 4, "export the model without this operator, or add it to schemas/op"},
 	{npy.ErrUnsupported, 4, ""},

@@ -109,16 +109,30 @@ func newInspection(s *mnnconv.Source) *inspection {
 	x := &inspection{SchemaVersion: schemaVersion, Source: s.Path, Architecture: s.Info.Architecture, Family: s.Info.Family,
 		Vocabulary: s.Info.Vocabulary, Context: s.Info.Context, Notes: append([]string{}, s.Info.Notes...),
 		Partitions: []partitionInfo{}, Copies: []copyInfo{}}
+	phases := uncut(s)
 	x.Files = sourceFiles(s)
 	for _, st := range s.Info.Stages {
 		x.Stages = append(x.Stages, stageInfo(st))
 	}
-	for _, p := range s.Phases {
+	for _, p := range phases {
 		x.Phases = append(x.Phases, newPhaseInfo(p))
 	}
-	x.SplitPoints = splitPoints(s.Phases)
-	x.Memory = measure(s.Phases)
+	x.SplitPoints = splitPoints(phases)
+	x.Memory = measure(phases)
 	return x
+}
+
+// uncut returns a source's phases without the copies that a package's hold.
+func uncut(s *mnnconv.Source) []models.Phase {
+	if s.Package == nil {
+		return s.Phases
+	}
+	phases := slices.Clone(s.Phases)
+	for i := range phases {
+		phases[i].Graph, _ = phases[i].Graph.Clone()
+		partition.Unplace(phases[i].Graph)
+	}
+	return phases
 }
 
 // sourceFiles lists the stages' files, and the data files that their weights lie
@@ -126,6 +140,12 @@ func newInspection(s *mnnconv.Source) *inspection {
 func sourceFiles(s *mnnconv.Source) []fileInfo {
 	dir := sourceDir(s)
 	out := []fileInfo{}
+	if s.Package != nil {
+		for _, f := range s.Package.Files() {
+			out = append(out, fileInfo{f.Name, f.Bytes})
+		}
+		return out
+	}
 	seen := map[string]bool{}
 	add := func(name string) {
 		if name = filepath.ToSlash(filepath.Clean(name)); seen[name] {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -11,7 +12,6 @@ import (
 
 	"mnnconv"
 	"mnnconv/partition"
-	"mnnconv/schemas/pack"
 )
 
 // modelOptions are the flags of commands that read a model.
@@ -21,7 +21,7 @@ type modelOptions struct {
 	minPixels, maxPixels int
 }
 
-const srcArg = "SRC, a model folder or an .onnx file"
+const srcArg = "SRC, a model folder, a package or an .onnx file"
 
 func (o *modelOptions) addPlace(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.place, "place", "", "`RULES` for what runs where: DEVICE, or PATH=DEVICE,... such as vision=sim:0,llm.layers.0-1=sim:1; the rest runs on cpu")
@@ -58,12 +58,14 @@ func (o *modelOptions) wire() (mnnconv.Options, error) {
 
 // load reads a model. The caller closes it.
 func (a *app) load(path string, o mnnconv.Options) (*mnnconv.Source, error) {
-	if pack.Is(path) {
-		return nil, fmt.Errorf("%s: a package; %w: give the folder it was converted from", path, errPackage)
-	}
 	p := a.progress("reading "+printable(filepath.Base(path)), -1, false)
 	defer p.end()
-	return mnnconv.Load(path, o)
+	s, err := mnnconv.Load(path, o)
+	if err == nil && s.Recut(o) {
+		p.end()
+		fmt.Fprintf(a.err, "mnnconv: note: cut anew in memory by --place; the package's own placement (%s) is set aside\n", printable(cmp.Or(s.Package.Rules, "cpu")))
+	}
+	return s, err
 }
 
 // note tells people how a model was read.

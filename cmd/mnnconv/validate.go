@@ -27,7 +27,8 @@ func newValidateCmd(a *app) *cobra.Command {
 		Short: "Check every tensor that crosses from one part of a model to another, without a device",
 		Long: "validate cuts a model as run would, opens no device, and checks the contract of every\n" +
 			"tensor that crosses a boundary: what both sides take it for, what the model demands of\n" +
-			"it, and the limits of the devices. It lists all of them, and all violations at once.",
+			"it, and the limits of the devices. It lists all of them, and all violations at once. Of a\n" +
+			"package, all files are also compared with the hashes of when it was written.",
 		Example: "  mnnconv validate FOLDER --place vision=sim:0,llm=sim:1",
 		Args:    args(1, 1, srcArg),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -41,7 +42,7 @@ func newValidateCmd(a *app) *cobra.Command {
 	return cmd
 }
 
-func runValidate(_ context.Context, o *validateOptions) (err error) {
+func runValidate(ctx context.Context, o *validateOptions) (err error) {
 	if o.context < 0 {
 		return usagef("--context %d: want 0 or more", o.context)
 	}
@@ -54,6 +55,11 @@ func runValidate(_ context.Context, o *validateOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
+	if s.Package != nil {
+		if err := s.Package.CheckWeights(ctx); err != nil {
+			return err
+		}
+	}
 	plans, err := mnnconv.Plan(s, w)
 	if err != nil {
 		return err

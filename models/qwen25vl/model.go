@@ -11,6 +11,7 @@ package qwen25vl
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path/filepath"
 
@@ -20,10 +21,15 @@ import (
 	"mnnconv/models/generate"
 	"mnnconv/models/picture"
 	"mnnconv/models/tokenizer"
+	"mnnconv/schemas/pack"
 )
 
 // Kind is Qwen2.5-VL.
-var Kind = models.Kind{Name: "qwen2.5-vl", Load: func(dir string, o models.Options) (models.Model, error) { return Load(dir, o) }}
+var Kind = models.Kind{
+	Name: "qwen2.5-vl",
+	Load: func(dir string, o models.Options) (models.Model, error) { return Load(dir, o) },
+	Open: func(p *pack.Opened, o models.Options) (models.Model, error) { return Open(p, o) },
+}
 
 // Model is a loaded model folder.
 type Model struct {
@@ -38,7 +44,7 @@ type Model struct {
 
 	encode *encode // nil without a vision tower
 	extend *extend
-	files  *folder
+	files  io.Closer // what the graphs' weights are mapped from
 	stages []models.Stage
 }
 
@@ -54,14 +60,14 @@ func Load(dir string, o models.Options) (*Model, error) {
 		return nil, err
 	}
 	m := &Model{Dir: dir, Config: cfg, files: f}
-	if err := m.load(o); err != nil {
+	if err := m.load(f, o); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return m, nil
 }
 
-func (m *Model) load(o models.Options) error {
-	p, err := m.files.recognise()
+func (m *Model) load(f *folder, o models.Options) error {
+	p, err := f.recognise()
 	if err != nil {
 		return err
 	}
@@ -83,9 +89,19 @@ func (m *Model) load(o models.Options) error {
 		return fmt.Errorf("%s: %w", m.Dir, err)
 	}
 	nameDecoder(m.extend.graph)
+	vision := ""
+	if p.vision != nil {
+		vision = p.vision.file.path
+	}
+	return m.agree(vision, p.decoder.file.path)
+}
+
+// agree checks that vision tower, decoder and tokenizer are of one model. The
+// names of the first two are for messages.
+func (m *Model) agree(vision, decoder string) error {
 	if m.encode != nil && m.encode.width != m.extend.width {
 		return fmt.Errorf("%s: %w: %s makes rows of %d numbers, %s takes %d: the files are of different models", m.Dir, graph.ErrType,
-			p.vision.file.path, m.encode.width, p.decoder.file.path, m.extend.width)
+			vision, m.encode.width, decoder, m.extend.width)
 	}
 	if n := m.Tokenizer.Size(); int64(n) > m.extend.vocabulary {
 		return fmt.Errorf("%s: %w: the tokenizer has ids up to %d, the decoder's vocabulary has %d: the files are of different models",

@@ -9,6 +9,10 @@ import (
 	"mnnconv/schemas/op"
 )
 
+// inPixels is the encode phase's input of pixel values: float [patches, values].
+// Its other inputs have the names of their meanings.
+const inPixels = "pixel_values"
+
 // encode is the phase from pixels and indexes to image rows.
 type encode struct {
 	graph    *graph.Graph
@@ -321,7 +325,6 @@ func (e *encode) finish(p *visionPart) error {
 		in := encodeInput{meaning: p.inputs[v.Name].meaning}
 		if in.meaning == "pixels" {
 			e.pixelRow, _ = v.Type.Shape[1].Int()
-			v.From, v.Name = v.Name, "pixel_values"
 		}
 		if in.meaning == "" || in.meaning == "grid" {
 			in.meaning = ""
@@ -342,7 +345,7 @@ func (e *encode) finish(p *visionPart) error {
 		}
 		e.inputs = append(e.inputs, in)
 	}
-	return nil
+	return e.canonical()
 }
 
 // fill builds the inputs for one picture or video.

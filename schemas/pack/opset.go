@@ -18,6 +18,7 @@ const Opset = 24
 // node was raised to shares its name.
 func atOpset(g *graph.Graph) (*graph.Graph, map[string]int64, error) {
 	g, _ = g.Clone()
+	keepOutputNames(g)
 	opsets := map[string]int64{"": Opset}
 	nameNodes(g, map[string]int{})
 	return g, opsets, raise(g, opsets)

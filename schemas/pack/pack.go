@@ -11,9 +11,12 @@ package pack
 import (
 	"bufio"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"maps"
 	"os"
@@ -29,9 +32,15 @@ const Suffix = ".mnnc"
 
 // Files of a package, beside PHASE.onnx and the side files.
 const (
-	planFile    = "plan.json"
-	weightsFile = "weights.bin"
+	planFile     = "plan.json"
+	contractFile = "contract.json"
+	weightsFile  = "weights.bin"
 )
+
+// Reserved reports whether a side file would take the name of a package's own.
+func Reserved(name string) bool {
+	return name == planFile || name == contractFile || name == weightsFile
+}
 
 const (
 	// align is what the offsets of weights are multiples of: a page, so that a
@@ -62,17 +71,11 @@ func failed(err error) error {
 type Package struct {
 	Tool      string            // name and version of the writing program
 	Source    Source            // where the plans come from
+	Rules     string            // the placement rules that the plans were made by
 	Plans     []*partition.Plan // one a phase; they are not changed
+	Contracts any               // written as contract.json; nil: none
 	Functions []onnx.Function   // bodies of operators that ONNX lacks
 	Side      []string          // paths of files to carry along under their own names
-}
-
-// Source says what a package was made from.
-type Source struct {
-	Dir          string // the files' folder
-	Files        []string
-	Architecture string
-	Family       string
 }
 
 // Options for writing.
@@ -81,10 +84,15 @@ type Options struct {
 	Wrote func(int64) // is told of bytes written; nil: nobody is
 }
 
-// Is reports whether path is a package.
+// Is reports whether path is a package, if only a damaged one: a folder with the
+// suffix of one, or with a plan.
 func Is(path string) bool {
-	_, err := readPlan(filepath.Join(path, planFile))
-	return err == nil
+	info, err := os.Stat(path)
+	if err != nil || !info.IsDir() {
+		return false
+	}
+	_, err = os.Lstat(filepath.Join(path, planFile))
+	return err == nil || filepath.Ext(filepath.Clean(path)) == Suffix
 }
 
 // Write writes the package into the folder dir: into a temporary one beside it
@@ -107,10 +115,7 @@ func Write(ctx context.Context, dir string, p Package, o Options) error {
 }
 
 func write(ctx context.Context, dir string, p Package, o Options) error {
-	plan, err := newPlan(ctx, p)
-	if err != nil {
-		return err
-	}
+	plan := newPlan(p)
 	weights, err := create(ctx, filepath.Join(dir, weightsFile), o.Wrote)
 	if err != nil {
 		return err
@@ -123,8 +128,9 @@ func write(ctx context.Context, dir string, p Package, o Options) error {
 			return fmt.Errorf("phase %s: %w", phase.Phase, err)
 		}
 		plan.Phases[i].Opsets = opsets
-		m := &onnx.Model{Graph: g, IRVersion: irVersion, Opsets: maps.Clone(opsets), Producer: "mnnconv", ProducerVersion: p.Tool}
-		file, err := create(ctx, filepath.Join(dir, plan.Phases[i].File), o.Wrote)
+		m := &onnx.Model{Graph: g, IRVersion: irVersion, Opsets: maps.Clone(opsets), Producer: "mnnconv", ProducerVersion: p.Tool,
+			Meta: map[string]string{metaModel: plan.Model}}
+		file, err := create(ctx, filepath.Join(dir, plan.Phases[i].Graph.Name), o.Wrote)
 		if err != nil {
 			return err
 		}
@@ -132,26 +138,28 @@ func write(ctx context.Context, dir string, p Package, o Options) error {
 		if err := errors.Join(err, file.close()); err != nil {
 			return fmt.Errorf("phase %s: %w", phase.Phase, err)
 		}
+		plan.Phases[i].Graph = file.info()
 	}
-	plan.Weights = fileInfo{Name: weightsFile, Bytes: data.Size()}
 	if err := weights.close(); err != nil {
 		return err
 	}
+	plan.Weights = weights.info()
 	for _, path := range p.Side {
-		if err := copyFile(ctx, filepath.Join(dir, filepath.Base(path)), path, o.Wrote); err != nil {
+		info, err := copyFile(ctx, filepath.Join(dir, filepath.Base(path)), path, o.Wrote)
+		if err != nil {
 			return err
 		}
+		plan.Side = append(plan.Side, info)
 	}
-	text, err := json.MarshalIndent(plan, "", "  ")
-	if err != nil {
-		return err
+	if p.Contracts != nil {
+		info, err := writeJSON(ctx, filepath.Join(dir, contractFile), p.Contracts, o.Wrote)
+		if err != nil {
+			return err
+		}
+		plan.Side = append(plan.Side, info)
 	}
-	file, err := create(ctx, filepath.Join(dir, planFile), o.Wrote)
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(append(text, '\n'))
-	return errors.Join(err, file.close())
+	_, err = writeJSON(ctx, filepath.Join(dir, planFile), plan, o.Wrote)
+	return err
 }
 
 // used returns the functions that the graph calls.
@@ -182,8 +190,11 @@ func calls(g *graph.Graph, domain, name string) bool {
 // output is a file on its way to disk.
 type output struct {
 	ctx   context.Context
+	name  string
 	f     *os.File
 	w     *bufio.Writer
+	hash  hash.Hash
+	size  int64
 	wrote func(int64)
 }
 
@@ -192,7 +203,7 @@ func create(ctx context.Context, path string, wrote func(int64)) (*output, error
 	if err != nil {
 		return nil, failed(err)
 	}
-	return &output{ctx, f, bufio.NewWriterSize(f, 1<<20), wrote}, nil
+	return &output{ctx: ctx, name: filepath.Base(path), f: f, w: bufio.NewWriterSize(f, 1<<20), hash: sha256.New(), wrote: wrote}, nil
 }
 
 // chunk is how many bytes are written between looks at the context.
@@ -206,7 +217,9 @@ func (o *output) Write(b []byte) (int, error) {
 			return n, context.Cause(o.ctx)
 		}
 		k, err := o.w.Write(b[n:min(len(b), n+chunk)])
+		o.hash.Write(b[n : n+k])
 		n += k
+		o.size += int64(k)
 		if o.wrote != nil {
 			o.wrote(int64(k))
 		}
@@ -227,16 +240,34 @@ func (o *output) close() error {
 	return failed(errors.Join(o.w.Flush(), f.Sync(), f.Close()))
 }
 
-func copyFile(ctx context.Context, to, from string, wrote func(int64)) error {
+// info describes what was written.
+func (o *output) info() File {
+	return File{Name: o.name, Bytes: o.size, SHA256: hex.EncodeToString(o.hash.Sum(nil))}
+}
+
+func copyFile(ctx context.Context, to, from string, wrote func(int64)) (File, error) {
 	in, err := os.Open(from)
 	if err != nil {
-		return err
+		return File{}, err
 	}
 	defer in.Close()
 	out, err := create(ctx, to, wrote)
 	if err != nil {
-		return err
+		return File{}, err
 	}
 	_, err = io.Copy(out, in)
-	return errors.Join(err, out.close())
+	return out.info(), errors.Join(err, out.close())
+}
+
+func writeJSON(ctx context.Context, path string, v any, wrote func(int64)) (File, error) {
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return File{}, err
+	}
+	out, err := create(ctx, path, wrote)
+	if err != nil {
+		return File{}, err
+	}
+	_, err = out.Write(append(text, '\n'))
+	return out.info(), errors.Join(err, out.close())
 }

@@ -76,9 +76,14 @@ func example(t *testing.T) Package {
 			t.Fatal(err)
 		}
 	}
+	file, err := Hash(t.Context(), src, "model.onnx")
+	if err != nil {
+		t.Fatal(err)
+	}
 	return Package{
 		Tool: "mnnconv test", Plans: []*partition.Plan{planned(t, "encode", w), planned(t, "extend", w)},
-		Source:    Source{Dir: src, Files: []string{"model.onnx"}, Architecture: "qwen2.5-vl", Family: "torch"},
+		Source:    Source{Files: []File{file}, Architecture: "qwen2.5-vl", Family: "torch", Settings: map[string]int64{"window": 4}},
+		Rules:     "head=sim:0", Contracts: map[string]int{"schema_version": 1},
 		Functions: []onnx.Function{identity(), {Domain: "mnnconv", Name: "NotUsed", Graph: identity().Graph}},
 		Side:      []string{filepath.Join(src, "tokenizer.json")},
 	}

@@ -10,46 +10,74 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"mnnconv/graph"
 	"mnnconv/partition"
 )
 
-// planVersion is the version of plan.json's form.
+// planVersion is the version of plan.json's form. Readers know all versions up to
+// their own.
 const planVersion = 1
 
 // maxPlan bounds a plan.json that is read, in bytes.
 const maxPlan = 256 << 20
 
+// metaModel is the metadata of a graph that names the model it is of.
+const metaModel = "mnnconv.model"
+
 // plan is plan.json: what runs where, what is copied, and what it was made from.
 type plan struct {
 	SchemaVersion int         `json:"schema_version"`
 	Tool          string      `json:"tool"`
-	Source        source      `json:"source"`
-	Weights       fileInfo    `json:"weights"`
+	Model         string      `json:"model"` // names the source, see Source.model
+	Source        Source      `json:"source"`
+	Rules         string      `json:"rules"`
+	Weights       File        `json:"weights"`
+	Side          []File      `json:"side"`
 	Phases        []phaseInfo `json:"phases"`
 }
 
-type source struct {
-	Architecture string     `json:"architecture"`
-	Family       string     `json:"family"`
-	Files        []fileInfo `json:"files"`
+// Source says what a package was made from, and what of it no graph holds.
+type Source struct {
+	Architecture string           `json:"architecture"`
+	Family       string           `json:"family"`
+	Stages       []Stage          `json:"stages"`
+	Settings     map[string]int64 `json:"settings"` // what the model's own package keeps here
+	Files        []File           `json:"files"`
 }
 
-type fileInfo struct {
+// Stage is a part of the model and the source file it came from.
+type Stage struct {
+	Name string `json:"name"`
+	File string `json:"file"`
+}
+
+// File is a file with what it must hold.
+type File struct {
 	Name   string `json:"name"`
 	Bytes  int64  `json:"bytes"`
-	SHA256 string `json:"sha256,omitempty"`
+	SHA256 string `json:"sha256"`
+}
+
+// model is a name for the source: a hash of its files' hashes.
+func (s Source) model() string {
+	h := sha256.New()
+	for _, f := range s.Files {
+		fmt.Fprintf(h, "%s %s\n", f.SHA256, f.Name)
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 type phaseInfo struct {
 	Name       string           `json:"name"`
-	File       string           `json:"file"`
+	Graph      File             `json:"graph"`
 	Opsets     map[string]int64 `json:"opsets"`
 	Steps      []string         `json:"steps"` // in order: "partition 0", or "copy" and the value it makes
 	Partitions []partitionInfo  `json:"partitions"`
 	Copies     []copyInfo       `json:"copies"`
+	Memory     []memoryInfo     `json:"memory"`
 }
 
 type partitionInfo struct {
@@ -73,30 +101,33 @@ type copyInfo struct {
 	From  string `json:"from"`
 	To    string `json:"to"`
 	Type  string `json:"type"`
+	Bytes string `json:"bytes"` // a formula over the type's symbols
 }
 
-func newPlan(ctx context.Context, p Package) (*plan, error) {
-	out := &plan{SchemaVersion: planVersion, Tool: p.Tool, Source: source{Architecture: p.Source.Architecture, Family: p.Source.Family, Files: []fileInfo{}}}
-	for _, name := range p.Source.Files {
-		info, err := hash(ctx, p.Source.Dir, name)
-		if err != nil {
-			return nil, err
-		}
-		out.Source.Files = append(out.Source.Files, info)
-	}
+// memoryInfo is what a phase keeps in one space; formulas are over the graph's
+// symbols.
+type memoryInfo struct {
+	Space     string `json:"space"`
+	Constants int64  `json:"constants"` // bytes
+	States    string `json:"states"`
+	Crossing  string `json:"crossing"` // what copies bring there
+}
+
+func newPlan(p Package) *plan {
+	out := &plan{SchemaVersion: planVersion, Tool: p.Tool, Model: p.Source.model(), Source: p.Source, Rules: p.Rules, Side: []File{}}
 	for _, ph := range p.Plans {
 		out.Phases = append(out.Phases, newPhaseInfo(ph))
 	}
-	return out, nil
+	return out
 }
 
 func newPhaseInfo(p *partition.Plan) phaseInfo {
-	out := phaseInfo{Name: p.Phase, File: p.Phase + ".onnx", Steps: []string{}, Partitions: []partitionInfo{}, Copies: []copyInfo{}}
+	out := phaseInfo{Name: p.Phase, Graph: File{Name: p.Phase + ".onnx"}, Steps: []string{}, Partitions: []partitionInfo{}, Copies: []copyInfo{}}
 	for _, s := range p.Steps {
 		if n := s.Copy; n != nil {
 			from, to := n.Inputs[0], n.Outputs[0]
 			out.Steps = append(out.Steps, "copy "+to.Name)
-			out.Copies = append(out.Copies, copyInfo{from.Name, to.Name, string(from.Type.Space), string(to.Type.Space), to.Type.String()})
+			out.Copies = append(out.Copies, copyInfo{from.Name, to.Name, string(from.Type.Space), string(to.Type.Space), to.Type.String(), bytesOf(to).String()})
 			continue
 		}
 		part := s.Partition
@@ -111,7 +142,62 @@ func newPhaseInfo(p *partition.Plan) phaseInfo {
 		}
 		out.Partitions = append(out.Partitions, info)
 	}
+	out.Memory = memoryOf(p)
 	return out
+}
+
+// memoryOf adds up what the phase keeps in each space, in the order of the plan.
+func memoryOf(p *partition.Plan) []memoryInfo {
+	type sums struct {
+		constants        int64
+		states, crossing graph.Dim
+		seen             map[*byte]bool
+	}
+	var spaces []graph.Space
+	by := map[graph.Space]*sums{}
+	in := func(s graph.Space) *sums {
+		if by[s] == nil {
+			by[s] = &sums{seen: map[*byte]bool{}}
+			spaces = append(spaces, s)
+		}
+		return by[s]
+	}
+	for _, n := range p.Graph.Nodes {
+		x := in(graph.Space(n.Target))
+		n.Reads(func(v *graph.Value) {
+			if v.Const != nil && len(v.Const.Data) > 0 && !x.seen[&v.Const.Data[0]] {
+				x.seen[&v.Const.Data[0]] = true
+				x.constants += int64(len(v.Const.Data))
+			}
+		})
+	}
+	for _, n := range p.Copies() {
+		x := in(n.Outputs[0].Type.Space)
+		x.crossing = x.crossing.Add(bytesOf(n.Outputs[0]))
+	}
+	for _, s := range p.Graph.States {
+		x := in(s.In.Type.Space)
+		x.states = x.states.Add(bytesOf(s.In))
+	}
+	out := []memoryInfo{}
+	for _, s := range spaces {
+		out = append(out, memoryInfo{string(s), by[s].constants, by[s].states.String(), by[s].crossing.String()})
+	}
+	return out
+}
+
+// bytesOf is the size of a value as a formula over its symbols.
+func bytesOf(v *graph.Value) graph.Dim {
+	return v.Type.Shape.Elements().Mul(graph.Const(int64(v.Type.DType.Bits()))).Div(graph.Const(8))
+}
+
+// sameCut reports whether two phases run the same partitions and copies in the
+// same order. Kernels may differ: they are the program's own.
+func (ph phaseInfo) sameCut(other phaseInfo) bool {
+	return ph.Name == other.Name && slices.Equal(ph.Steps, other.Steps) && slices.Equal(ph.Copies, other.Copies) &&
+		slices.EqualFunc(ph.Partitions, other.Partitions, func(a, b partitionInfo) bool {
+			return a.Target == b.Target && slices.Equal(a.Inputs, b.Inputs) && slices.Equal(a.Outputs, b.Outputs)
+		})
 }
 
 func names(values []*graph.Value) []string {
@@ -132,16 +218,16 @@ func nodeName(n *graph.Node) string {
 	return n.Name
 }
 
-// hash reads a source file through.
-func hash(ctx context.Context, dir, name string) (fileInfo, error) {
-	f, err := os.Open(filepath.Join(dir, name))
+// Hash reads a file of a folder through. It ends with the context.
+func Hash(ctx context.Context, dir, name string) (File, error) {
+	f, err := os.Open(filepath.Join(dir, filepath.FromSlash(name)))
 	if err != nil {
-		return fileInfo{}, err
+		return File{}, err
 	}
 	defer f.Close()
 	h := sha256.New()
 	n, err := io.Copy(h, reader{ctx, f})
-	return fileInfo{filepath.ToSlash(name), n, hex.EncodeToString(h.Sum(nil))}, err
+	return File{filepath.ToSlash(name), n, hex.EncodeToString(h.Sum(nil))}, err
 }
 
 // reader ends with its context.
@@ -157,8 +243,18 @@ func (r reader) Read(b []byte) (int, error) {
 	return r.r.Read(b)
 }
 
-// errPlan: a plan.json is not one of a package.
-var errPlan = errors.New("no plan of a package")
+// What an opened package can be refused for. The message says how to remake it.
+var (
+	// ErrDamaged: a file is missing, cut short or changed.
+	ErrDamaged = errors.New("damaged package")
+	// ErrNewer: a newer program wrote the package.
+	ErrNewer = errors.New("package of a newer version")
+	// ErrMixed: files of several packages lie in one folder.
+	ErrMixed = fmt.Errorf("parts of different packages: %w", graph.ErrType)
+)
+
+// remake is what to do about a package that cannot be used.
+const remake = "write it again with `mnnconv convert SRC -o NAME" + Suffix + " --force`"
 
 // readPlan reads a plan.json.
 func readPlan(path string) (*plan, error) {
@@ -167,12 +263,34 @@ func readPlan(path string) (*plan, error) {
 		return nil, err
 	}
 	defer f.Close()
-	p := &plan{}
-	if err := json.NewDecoder(io.LimitReader(f, maxPlan)).Decode(p); err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", path, errPlan, err)
+	text, err := io.ReadAll(io.LimitReader(f, maxPlan+1))
+	if err != nil {
+		return nil, err
 	}
-	if p.SchemaVersion < 1 || !strings.HasPrefix(p.Tool, "mnnconv ") || len(p.Phases) == 0 {
-		return nil, fmt.Errorf("%s: %w: it names no phases, or another tool", path, errPlan)
+	if len(text) > maxPlan {
+		return nil, fmt.Errorf("%s: %w: it has over %d bytes", path, ErrDamaged, maxPlan)
+	}
+	// A newer form may be another one altogether: its version comes first.
+	var head struct {
+		SchemaVersion int    `json:"schema_version"`
+		Tool          string `json:"tool"`
+	}
+	if err := json.Unmarshal(text, &head); err != nil {
+		return nil, fmt.Errorf("%s: %w: %w", path, ErrDamaged, err)
+	}
+	if head.SchemaVersion < 1 || !strings.HasPrefix(head.Tool, "mnnconv ") {
+		return nil, fmt.Errorf("%s: %w: it is no plan of mnnconv", path, ErrDamaged)
+	}
+	if head.SchemaVersion > planVersion {
+		return nil, fmt.Errorf("%s: %w: %q wrote version %d of the format, this program reads up to %d: use that program, or %s",
+			path, ErrNewer, head.Tool, head.SchemaVersion, planVersion, remake)
+	}
+	p := &plan{}
+	if err := json.Unmarshal(text, p); err != nil {
+		return nil, fmt.Errorf("%s: %w: %w", path, ErrDamaged, err)
+	}
+	if len(p.Phases) == 0 {
+		return nil, fmt.Errorf("%s: %w: it names no phases", path, ErrDamaged)
 	}
 	return p, nil
 }

@@ -1,0 +1,87 @@
+package mnnconv
+
+import (
+	"errors"
+	"fmt"
+
+	"mnnconv/graph"
+	"mnnconv/models"
+	"mnnconv/partition"
+	"mnnconv/schemas/pack"
+)
+
+// bareGraph is the architecture of a source that is one graph.
+const bareGraph = "ONNX graph"
+
+// loadPackage opens a package. Its graphs are raised, placed and cut already.
+func loadPackage(dir string, o Options) (*Source, error) {
+	p, err := pack.Open(dir, o.Load.ONNX)
+	if err != nil {
+		return nil, err
+	}
+	s := &Source{Path: dir, Package: p}
+	if err := s.open(o); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	return s, nil
+}
+
+func (s *Source) open(o Options) error {
+	p := s.Package
+	if p.Source.Architecture == bareGraph {
+		for _, ph := range p.Phases {
+			s.Phases = append(s.Phases, models.Phase{Name: ph.Name, Graph: ph.Graph})
+		}
+		s.Info = models.Info{Architecture: bareGraph, Family: p.Source.Family}
+		for _, st := range p.Source.Stages {
+			s.Info.Stages = append(s.Info.Stages, models.Stage(st))
+		}
+		return nil
+	}
+	for _, k := range o.Models {
+		if k.Name != p.Source.Architecture {
+			continue
+		}
+		m, err := k.Open(p, o.Load)
+		if err != nil {
+			return err
+		}
+		s.Model, s.Phases, s.Info = m, m.Phases(), m.Info()
+		return nil
+	}
+	return fmt.Errorf("%s: %w: a package of the architecture %q, which this program does not know", s.Path, ErrSource, p.Source.Architecture)
+}
+
+// Recut reports whether planning by these options sets a package's own placement
+// aside.
+func (s *Source) Recut(o Options) bool { return s.Package != nil && o.Place != "" }
+
+// planPackage makes the plans that a package holds.
+func planPackage(s *Source, o Options) ([]*partition.Plan, error) {
+	targets, err := s.targets(o)
+	if err != nil {
+		return nil, err
+	}
+	var plans []*partition.Plan
+	for _, ph := range s.Phases {
+		p, err := partition.Placed(ph.Name, ph.Graph, targets)
+		if err != nil {
+			return nil, fmt.Errorf("%s: phase %s: %w", s.Path, ph.Name, err)
+		}
+		plans = append(plans, p)
+	}
+	return plans, s.Package.CheckPlans(plans)
+}
+
+// targets describes the devices that the source is planned for: those that the
+// rules name, or those of a package.
+func (s *Source) targets(o Options) ([]partition.Target, error) {
+	if s.Package == nil || s.Recut(o) {
+		return Targets(o.Backends, o.Place)
+	}
+	devices := []string{string(graph.Host)}
+	for _, ph := range s.Phases {
+		devices = append(devices, partition.Devices(ph.Graph)...)
+	}
+	return targetsOf(o.Backends, devices)
+}

@@ -1,0 +1,179 @@
+package pack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"mnnconv/graph"
+	"mnnconv/partition"
+	"mnnconv/schemas/onnx"
+)
+
+// Opened is a package with its graphs decoded and its weights mapped. Close it
+// after everything made from it.
+type Opened struct {
+	Dir    string
+	Tool   string // that wrote it
+	Rules  string // the placement rules that it was made by
+	Source Source
+	Phases []Phase
+
+	plan   *plan
+	models []*onnx.Model
+}
+
+// Phase is one placed and cut graph of a package.
+type Phase struct {
+	Name  string
+	Graph *graph.Graph
+}
+
+// Open reads a package. Graphs and side files are compared with the hashes in the
+// plan; of the weights, which may be larger than memory, only the size is, see
+// [Opened.CheckWeights]. Nothing is converted, and no weight is read.
+func Open(dir string, o onnx.Options) (*Opened, error) {
+	p, err := readPlan(filepath.Join(dir, planFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s: %w: %s is missing: %s", dir, ErrDamaged, planFile, remake)
+	}
+	if err != nil {
+		return nil, err
+	}
+	x := &Opened{Dir: dir, Tool: p.Tool, Rules: p.Rules, Source: p.Source, plan: p}
+	if err := x.open(o); err != nil {
+		return nil, errors.Join(err, x.Close())
+	}
+	return x, nil
+}
+
+func (x *Opened) open(o onnx.Options) error {
+	o.Annotations, o.ExternalDir = true, ""
+	if err := x.checkSize(x.plan.Weights); err != nil {
+		return err
+	}
+	for _, f := range x.plan.Side {
+		if err := x.check(f); err != nil {
+			return err
+		}
+	}
+	for i, ph := range x.plan.Phases {
+		if slices.ContainsFunc(x.plan.Phases[:i], func(other phaseInfo) bool { return other.Name == ph.Name }) {
+			return fmt.Errorf("%s: %w: its plan has two phases %q", x.Dir, ErrDamaged, ph.Name)
+		}
+		changed := x.check(ph.Graph)
+		if changed != nil && !errors.Is(changed, errChanged) {
+			return changed
+		}
+		m, err := onnx.Load(filepath.Join(x.Dir, ph.Graph.Name), o)
+		if err == nil {
+			x.models = append(x.models, m)
+			if of := m.Meta[metaModel]; of != "" && of != x.plan.Model {
+				return fmt.Errorf("%s: %w: %s is of the model %.12s, %s of the model %.12s (%s): %s",
+					x.Dir, ErrMixed, ph.Graph.Name, of, planFile, x.plan.Model, x.Source.Architecture, remake)
+			}
+		}
+		if err := first(changed, err); err != nil {
+			return err
+		}
+		restoreOutputNames(m.Graph)
+		x.Phases = append(x.Phases, Phase{ph.Name, m.Graph})
+	}
+	return nil
+}
+
+// first returns the first error that there is.
+func first(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// errChanged: a file has other bytes than the plan says.
+var errChanged = fmt.Errorf("%w: a file was changed", ErrDamaged)
+
+// checkSize compares a file of the package with the size in its plan.
+func (x *Opened) checkSize(f File) error {
+	if f.Name == "" || f.Name != filepath.Base(f.Name) || !filepath.IsLocal(f.Name) || strings.ContainsAny(f.Name, `/\`) {
+		return fmt.Errorf("%s: %w: its plan names %q, which is no file beside it", x.Dir, ErrDamaged, f.Name)
+	}
+	info, err := os.Lstat(filepath.Join(x.Dir, f.Name))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s: %w: %s is missing: %s", x.Dir, ErrDamaged, f.Name, remake)
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%s: %w: %s is not a regular file: %s", x.Dir, ErrDamaged, f.Name, remake)
+	case info.Size() != f.Bytes:
+		return fmt.Errorf("%s: %w: %s has %d bytes, it was written with %d: %s", x.Dir, errChanged, f.Name, info.Size(), f.Bytes, remake)
+	}
+	return nil
+}
+
+// check compares a file of the package with the hash in its plan.
+func (x *Opened) check(f File) error {
+	if err := x.checkSize(f); err != nil {
+		return err
+	}
+	return x.checkHash(context.Background(), f)
+}
+
+func (x *Opened) checkHash(ctx context.Context, f File) error {
+	got, err := Hash(ctx, x.Dir, f.Name)
+	if err == nil && got.SHA256 != f.SHA256 {
+		err = fmt.Errorf("%s: %w: %s has the hash %.12s, it was written with %.12s: %s", x.Dir, errChanged, f.Name, got.SHA256, f.SHA256, remake)
+	}
+	return err
+}
+
+// CheckWeights reads all weights and compares them with the hash in the plan.
+func (x *Opened) CheckWeights(ctx context.Context) error { return x.checkHash(ctx, x.plan.Weights) }
+
+// CheckPlans compares plans made from the package's graphs with its own: they
+// must have the same partitions and copies in the same order.
+func (x *Opened) CheckPlans(plans []*partition.Plan) error {
+	for i, p := range plans {
+		if !newPhaseInfo(p).sameCut(x.plan.Phases[i]) {
+			return fmt.Errorf("%s: %w: phase %s of %s is cut otherwise than its graph: %s", x.Dir, ErrMixed, p.Phase, planFile, remake)
+		}
+	}
+	return nil
+}
+
+// Files lists the files of the package, the plan apart.
+func (x *Opened) Files() []File {
+	var out []File
+	for _, ph := range x.plan.Phases {
+		out = append(out, ph.Graph)
+	}
+	return append(append(out, x.plan.Weights), x.plan.Side...)
+}
+
+// Side lists the paths of the side files that came with the model.
+func (x *Opened) Side() []string {
+	var out []string
+	for _, f := range x.plan.Side {
+		if f.Name != contractFile {
+			out = append(out, filepath.Join(x.Dir, f.Name))
+		}
+	}
+	return out
+}
+
+// Close unmaps the files.
+func (x *Opened) Close() error {
+	var errs []error
+	for _, m := range x.models {
+		errs = append(errs, m.Close())
+	}
+	return errors.Join(errs...)
+}
