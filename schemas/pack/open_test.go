@@ -141,7 +141,9 @@ func TestOpenRefuses(t *testing.T) {
 		{"another model's graph", func(t *testing.T, dir string) { copyOver(t, dir, otherDir, "extend.onnx") }, ErrMixed, "extend.onnx is of the model"},
 		{"another tool's", func(t *testing.T, dir string) { replace(t, file(dir, planFile), "mnnconv test", "xxxconv test") }, ErrDamaged, "no plan of mnnconv"},
 		{"no JSON", func(t *testing.T, dir string) { replace(t, file(dir, planFile), "{", "[") }, ErrDamaged, planFile},
-		{"a path", func(t *testing.T, dir string) { replace(t, file(dir, planFile), `"name": "weights.bin"`, `"name": "../weights.bin"`) }, ErrDamaged, "no file beside it"},
+		{"a path", func(t *testing.T, dir string) {
+			replace(t, file(dir, planFile), `"name": "weights.bin"`, `"name": "../weights.bin"`)
+		}, ErrDamaged, "no file beside it"},
 		{"a link", func(t *testing.T, dir string) {
 			if err := os.Rename(file(dir, "tokenizer.json"), file(dir, "x")); err != nil {
 				t.Fatal(err)
@@ -150,7 +152,9 @@ func TestOpenRefuses(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, ErrDamaged, "not a regular file"},
-		{"a phase twice", func(t *testing.T, dir string) { replace(t, file(dir, planFile), `"name": "encode"`, `"name": "extend"`) }, ErrDamaged, "two phases"},
+		{"a phase twice", func(t *testing.T, dir string) {
+			replace(t, file(dir, planFile), `"name": "encode"`, `"name": "extend"`)
+		}, ErrDamaged, "two phases"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := written(t, example(t))

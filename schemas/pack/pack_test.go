@@ -82,8 +82,8 @@ func example(t *testing.T) Package {
 	}
 	return Package{
 		Tool: "mnnconv test", Plans: []*partition.Plan{planned(t, "encode", w), planned(t, "extend", w)},
-		Source:    Source{Files: []File{file}, Architecture: "qwen2.5-vl", Family: "torch", Settings: map[string]int64{"window": 4}},
-		Rules:     "head=sim:0", Contracts: map[string]int{"schema_version": 1},
+		Source: Source{Files: []File{file}, Architecture: "qwen2.5-vl", Family: "torch", Settings: map[string]int64{"window": 4}},
+		Rules:  "head=sim:0", Contracts: map[string]int{"schema_version": 1},
 		Functions: []onnx.Function{identity(), {Domain: "mnnconv", Name: "NotUsed", Graph: identity().Graph}},
 		Side:      []string{filepath.Join(src, "tokenizer.json")},
 	}
