@@ -19,6 +19,9 @@ type Terms struct {
 	Relations []Relation
 	Orders    []Order
 	Files     map[string]string // by stage: the file it was read from
+	// Picture and Token give the symbols of each phase their values for one picture
+	// of the largest size that the model lets through, and for one decoded token.
+	Picture, Token map[string]graph.Env
 }
 
 // Order says how the rows of a value are ordered, and where that comes from.

@@ -16,6 +16,9 @@ type inspectOptions struct {
 	src   string
 	nodes bool
 	json  bool
+
+	splits bool
+	named  []string // paths to split before
 }
 
 func newInspectCmd(a *app) *cobra.Command {
@@ -33,6 +36,8 @@ func newInspectCmd(a *app) *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&o.nodes, "nodes", false, "list every node")
+	cmd.Flags().BoolVar(&o.splits, "splits", false, "list every place where the model may be cut, and what would cross there")
+	cmd.Flags().Var(list{&o.named, "PATH"}, "split", "list a cut before the first node of a path too; may be repeated")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print one line of JSON")
 	o.addPlace(cmd)
 	return cmd
@@ -49,6 +54,11 @@ func runInspect(_ context.Context, o *inspectOptions) (err error) {
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	inspected := newInspection(s) // before planning, which adds copies
+	if o.splits || len(o.named) > 0 {
+		if inspected.Splits, err = newSplits(s, o.named); err != nil {
+			return err
+		}
+	}
 	plans, err := mnnconv.Plan(s, w)
 	if err != nil {
 		return err

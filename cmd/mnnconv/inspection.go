@@ -27,6 +27,7 @@ type inspection struct {
 	Phases        []phaseInfo     `json:"phases"`
 	Partitions    []partitionInfo `json:"partitions"`
 	SplitPoints   []splitPoint    `json:"split_points"`
+	Splits        []splitInfo     `json:"splits,omitempty"` // with --splits: every place to cut at
 	Copies        []copyInfo      `json:"copies"`
 	Memory        memoryInfo      `json:"memory"`
 }

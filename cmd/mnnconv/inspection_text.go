@@ -63,6 +63,10 @@ func (x *inspection) write(w io.Writer, nodes bool) error {
 	}
 	p("\nsplit points\n")
 	list(t)
+	if x.Splits != nil {
+		p("\nevery place to cut, and what crosses there\n")
+		list(splitRows(x.Splits))
+	}
 	t = nil
 	for _, c := range x.Copies {
 		t.add(c.Phase, printable(c.Value), c.From+" → "+c.To, printable(c.Bytes)+" bytes", c.Route)
