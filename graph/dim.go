@@ -355,7 +355,8 @@ type Env map[string]int64
 func (d Dim) Eval(env Env) (int64, error) {
 	sum := d.c
 	for _, t := range d.terms {
-		prod, ok := t.coef, true
+		prod := t.coef
+		var ok bool
 		for _, a := range t.atoms {
 			v, err := a.eval(env)
 			if err != nil {

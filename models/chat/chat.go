@@ -147,7 +147,7 @@ func (t *Template) stopped(pos int, r any) error {
 func cause(err error) string {
 	for {
 		inner := errors.Unwrap(err)
-		if v, ok := err.(*exec.Value); ok {
+		if v, ok := any(err).(*exec.Value); ok { // it is an error that wraps without Unwrap
 			inner, _ = v.Interface().(error)
 		}
 		if inner == nil || inner.Error() == "" {

@@ -77,11 +77,11 @@ func strftimeNow(e *exec.Evaluator, args *exec.VarArgs) *exec.Value {
 	}
 	m := meterOf(e.Environment.Context)
 	var out strings.Builder
-	for format := args.First().String(); format != ""; {
+	for format := args.First().String(); ; {
 		before, after, found := strings.Cut(format, "%")
 		out.WriteString(before)
-		if format = after; !found {
-			break
+		if !found {
+			return exec.AsValue(out.String())
 		}
 		layout, known := layouts[(after + " ")[0]]
 		switch {
@@ -94,7 +94,6 @@ func strftimeNow(e *exec.Evaluator, args *exec.VarArgs) *exec.Value {
 		}
 		format = after[1:]
 	}
-	return exec.AsValue(out.String())
 }
 
 // newTests takes gonja's tests, but for those that differ from Jinja's.

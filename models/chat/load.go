@@ -125,7 +125,10 @@ func New(name, source string) (t *Template, err error) {
 		pos, err = gate(unfolded, env)
 	}
 	if err != nil {
-		r := err.(refusal)
+		var r refusal
+		if !errors.As(err, &r) {
+			return nil, t.fail(pos, ErrMalformed, err.Error())
+		}
 		return nil, t.fail(pos, r.kind, r.detail)
 	}
 	const id = "/template"

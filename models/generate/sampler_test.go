@@ -184,10 +184,11 @@ func TestSeed(t *testing.T) {
 		}
 		return ids
 	}
-	if draw(1) != draw(1) {
+	first := draw(1)
+	if again := draw(1); again != first {
 		t.Error("one seed, two sequences")
 	}
-	if draw(1) == draw(2) {
+	if other := draw(2); other == first {
 		t.Error("two seeds, one sequence")
 	}
 }

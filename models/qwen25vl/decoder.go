@@ -46,7 +46,7 @@ func buildExtend(p *parts, cfg *Config, table op.Table) (*extend, error) {
 	d := &p.decoder
 	g := d.file.model.Graph
 	where := func(err error) error { return fmt.Errorf("%s: %w", d.file.path, err) }
-	batch := graph.Dim(graph.Const(1)) // one conversation; what the exports agree on
+	batch := graph.Const(1) // one conversation; what the exports agree on
 	if err := bindDecoder(g, d, batch); err != nil {
 		return nil, where(err)
 	}

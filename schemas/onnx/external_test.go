@@ -236,10 +236,15 @@ func TestExternalSwap(t *testing.T) {
 				return
 			default:
 			}
-			os.Symlink("../secret", filepath.Join(dir, "link"))
-			os.Rename(filepath.Join(dir, "link"), target)
-			os.WriteFile(filepath.Join(dir, "file"), []byte(good), 0o644)
-			os.Rename(filepath.Join(dir, "file"), target)
+			if err := errors.Join(
+				os.Symlink("../secret", filepath.Join(dir, "link")),
+				os.Rename(filepath.Join(dir, "link"), target),
+				os.WriteFile(filepath.Join(dir, "file"), []byte(good), 0o644),
+				os.Rename(filepath.Join(dir, "file"), target),
+			); err != nil {
+				t.Error(err)
+				return
+			}
 		}
 	})
 	loaded := 0

@@ -64,8 +64,10 @@ func TestShortenedWhileLoading(t *testing.T) {
 			case <-stop:
 				return
 			default:
-				os.Truncate(path, 0)
-				os.WriteFile(path, whole, 0o644)
+				if err := errors.Join(os.Truncate(path, 0), os.WriteFile(path, whole, 0o644)); err != nil {
+					t.Error(err)
+					return
+				}
 			}
 		}
 	})
@@ -82,7 +84,7 @@ func TestShortenedWhileLoading(t *testing.T) {
 func TestGuardPasses(t *testing.T) {
 	m := &Model{}
 	want := errors.New("mine")
-	if err := m.Guard(func() error { return want }); err != want {
+	if err := m.Guard(func() error { return want }); !errors.Is(err, want) {
 		t.Errorf("error %v", err)
 	}
 	for name, f := range map[string]func(){
@@ -90,12 +92,8 @@ func TestGuardPasses(t *testing.T) {
 		"a nil pointer": func() { m.Graph.Name = "" },
 	} {
 		func() {
-			defer func() {
-				if recover() == nil {
-					t.Errorf("%s did not come through", name)
-				}
-			}()
-			m.Guard(func() error { f(); return nil })
+			defer func() { _ = recover() }()
+			t.Errorf("%s became error %v", name, m.Guard(func() error { f(); return nil }))
 		}()
 	}
 }

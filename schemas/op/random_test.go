@@ -110,10 +110,16 @@ func (r *randomCall) tensor() *graph.Tensor {
 	if err != nil {
 		panic(err)
 	}
-	if f, _ := x.Float32s(); isReal(d) {
-		y.SetFloat32s(f)
-	} else {
+	if !isReal(d) {
 		copy(y.Data, x.Data)
+		return y
+	}
+	f, err := x.Float32s()
+	if err != nil {
+		panic(err)
+	}
+	if err := y.SetFloat32s(f); err != nil {
+		panic(err)
 	}
 	return y
 }

@@ -21,8 +21,7 @@ var Range = &Op{
 		floats := func(d graph.DType, v ...float32) []*graph.Tensor {
 			out := make([]*graph.Tensor, len(v))
 			for i, f := range v {
-				out[i], _ = graph.NewTensor(d)
-				out[i].SetFloat32s([]float32{f})
+				out[i] = narrow(d, []float32{f}, []int64{}...)
 			}
 			return out
 		}

@@ -60,7 +60,7 @@ type scanForm struct {
 
 func scanOf(n *graph.Node) (f scanForm, err error) {
 	if n.Version < 9 {
-		return f, fmt.Errorf("Scan of version 8 is %w", ErrUnsupported)
+		return f, fmt.Errorf("version 8 of Scan: %w", ErrUnsupported)
 	}
 	scanned := n.Int("num_scan_inputs", 0)
 	if scanned < 1 || scanned > int64(len(n.Inputs)) {

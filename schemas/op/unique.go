@@ -15,7 +15,8 @@ var Unique = &Op{
 	Inputs: []string{"X"}, Outputs: []string{"Y", "indices?", "inverse_indices?", "counts?"}, Attrs: []string{"axis", "sorted"},
 	Infer: func(in *Inference) error {
 		x := in.Type(0)
-		distinct, all := in.Fresh("unique"), graph.Dim{}
+		distinct := in.Fresh("unique")
+		var all graph.Dim
 		shape := graph.Shape{distinct}
 		switch {
 		case in.Node.Has("axis") && !x.Shape.Ranked():
