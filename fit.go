@@ -48,7 +48,7 @@ func Fit(s *Source, plans []*partition.Plan, o Options) (*partition.Budget, mode
 			return nil, session, err
 		}
 		if b.Check() == nil {
-			session.Capacity = c
+			session.Capacity, session.Reduced = c, true
 			return b, session, nil
 		}
 	}

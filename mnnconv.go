@@ -38,7 +38,7 @@ type Options struct {
 	// Session bounds what sessions will be asked for; its zero value is a default.
 	Session models.SessionOptions
 	// Planned, unless nil, is told what will run before any device is opened.
-	Planned func([]*partition.Plan, *partition.Budget)
+	Planned func([]*partition.Plan, *partition.Budget, models.SessionOptions)
 	Check   string // of boundary tensors at each run, see runtime.ParseChecks
 }
 
@@ -249,7 +249,7 @@ func Open(s *Source, o Options) (*Program, error) {
 		return nil, err
 	}
 	if o.Planned != nil {
-		o.Planned(plans, budget)
+		o.Planned(plans, budget, session)
 	}
 	if err := budget.Check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", s.Path, err)

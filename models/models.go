@@ -81,9 +81,10 @@ type Stage struct {
 
 // SessionOptions are the bounds and the manner of a session.
 type SessionOptions struct {
-	Capacity int // tokens of a conversation, pictures and answer included; 0: a default
-	Images   int // pictures and videos of a question at most; 0: as many as the capacity holds
-	Frames   int // of one video at most, 1: pictures alone; 0: as many as the capacity holds
+	Capacity int  // tokens of a conversation, pictures and answer included; 0: a default
+	Images   int  // pictures and videos of a question at most; 0: as many as the capacity holds
+	Frames   int  // of one video at most, 1: pictures alone; 0: as many as the capacity holds
+	Reduced  bool // Capacity is less than the default, which does not fit
 	Schedule runtime.Schedule
 	Checks   runtime.Checks // of boundary tensors, at each run
 }

@@ -51,8 +51,9 @@ func (p PhaseBudget) Total() int64 {
 // Limit is a number of bytes that a space must not need more of.
 type Limit struct {
 	Bytes int64  `json:"bytes"`
-	What  string `json:"what"`   // "limit of --memory sim:0=limit:1GiB", "memory of sim:0"
-	Alloc bool   `json:"single"` // of a single allocation
+	What  string `json:"what"`          // "limit of --memory sim:0=limit:1GiB", "memory of sim:0"
+	Alloc bool   `json:"single"`        // of a single allocation
+	Now   bool   `json:"now,omitempty"` // free memory, which is another a moment later
 	// Mapped: weights are read where their file is mapped and do not count.
 	Mapped bool `json:"mapped,omitempty"`
 }
@@ -139,9 +140,12 @@ func (b *Budget) Check() error {
 	return errors.Join(errs...)
 }
 
-// Over reports whether a space exceeds one of its limits.
-func (s *SpaceBudget) Over() bool {
-	return (&Budget{Spaces: []SpaceBudget{*s}}).Check() != nil
+// Elsewhere drops what only says how busy this machine is now: free memory.
+func (b *Budget) Elsewhere() {
+	for i := range b.Spaces {
+		s := &b.Spaces[i]
+		s.Limits = slices.DeleteFunc(s.Limits, func(l Limit) bool { return l.Now })
+	}
 }
 
 // limits are what a space is compared with.
@@ -154,7 +158,7 @@ func limits(p Profile, policy SpacePolicy) []Limit {
 		out = append(out, Limit{Bytes: p.Memory, What: "memory of " + p.Name, Mapped: p.Mapped})
 	}
 	if p.Free > 0 {
-		out = append(out, Limit{Bytes: p.Free, What: "free memory of " + p.Name, Mapped: p.Mapped})
+		out = append(out, Limit{Bytes: p.Free, What: "free memory of " + p.Name, Now: true, Mapped: p.Mapped})
 	}
 	if p.MaxAlloc > 0 {
 		out = append(out, Limit{Bytes: p.MaxAlloc, What: "largest allocation of " + p.Name, Alloc: true})

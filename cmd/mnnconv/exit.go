@@ -57,6 +57,8 @@ var exits = []struct {
 	{pack.ErrExists, 8, ""},
 	{pack.ErrDamaged, 3, ""},
 	{pack.ErrNewer, 3, ""},
+	{partition.ErrPolicy, 2, ""},
+	{partition.ErrMemory, 8, "lower -c, --max-images or --max-pixels, raise the limit, or place parts elsewhere"},
 	{runtime.ErrMemory, 8, "lower -c or --max-pixels, or place parts elsewhere"},
 	{partition.ErrLimit, 8, "raise -c, or lower --max-pixels"},
 	{onnx.ErrLimit, 8, ""},

@@ -13,6 +13,7 @@ import (
 type inspectOptions struct {
 	*app
 	modelOptions
+	memoryOptions
 	src   string
 	nodes bool
 	json  bool
@@ -27,7 +28,8 @@ func newInspectCmd(a *app) *cobra.Command {
 		Use:   "inspect SRC",
 		Short: "Describe a model: stages, operators, partitions, copies, memory",
 		Long: "inspect reads a model, raises and cuts it as run would, and describes the result.\n" +
-			"Weights are not read, so that large models take no longer than small ones.",
+			"Weights are not read, so that large models take no longer than small ones. A memory that\n" +
+			"is too small for a session is an error, after all else is said.",
 		Example: "  mnnconv inspect FOLDER --place vision=sim:0\n  mnnconv inspect model.onnx --nodes",
 		Args:    args(1, 1, srcArg),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -40,12 +42,17 @@ func newInspectCmd(a *app) *cobra.Command {
 	cmd.Flags().Var(list{&o.named, "PATH"}, "split", "list a cut before the first node of a path too; may be repeated")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print one line of JSON")
 	o.addPlace(cmd)
+	o.addPixels(cmd)
+	o.addMemory(cmd)
 	return cmd
 }
 
 func runInspect(_ context.Context, o *inspectOptions) (err error) {
 	w, err := o.wire()
 	if err != nil {
+		return err
+	}
+	if err := o.bound(&w, 1); err != nil {
 		return err
 	}
 	s, err := o.load(o.src, w)
@@ -67,8 +74,16 @@ func runInspect(_ context.Context, o *inspectOptions) (err error) {
 		return err
 	}
 	inspected.addPlans(plans)
-	if o.json {
-		return writeJSON(o.out, inspected)
+	budget, session, err := mnnconv.Fit(s, plans, w)
+	if err != nil {
+		return err
 	}
-	return inspected.write(o.out, o.nodes)
+	budget.Elsewhere()
+	inspected.addBudget(budget, session)
+	if o.json {
+		err = writeJSON(o.out, inspected)
+	} else {
+		err = inspected.write(o.out, o.nodes)
+	}
+	return errors.Join(budget.Check(), err)
 }

@@ -99,10 +99,17 @@ type copyInfo struct {
 }
 
 type memoryInfo struct {
-	Parameters    int64            `json:"parameters"`
-	Weights       int64            `json:"weights"` // bytes
-	WeightsByType map[string]int64 `json:"weights_by_dtype"`
-	StatePerToken int64            `json:"state_per_token"` // bytes
+	Parameters    int64                   `json:"parameters"`
+	Weights       int64                   `json:"weights"` // bytes
+	WeightsByType map[string]int64        `json:"weights_by_dtype"`
+	StatePerToken int64                   `json:"state_per_token"`    // bytes
+	Capacity      int                     `json:"capacity,omitempty"` // tokens of the context that the spaces are for
+	Spaces        []partition.SpaceBudget `json:"spaces"`
+}
+
+// addBudget tells what a session of these options needs of every space.
+func (x *inspection) addBudget(b *partition.Budget, s models.SessionOptions) {
+	x.Memory.Capacity, x.Memory.Spaces = s.Capacity, b.Spaces
 }
 
 // newInspection describes a source before it is placed.

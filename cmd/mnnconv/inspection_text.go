@@ -75,6 +75,12 @@ func (x *inspection) write(w io.Writer, nodes bool) error {
 	list(t)
 	p("\nmemory\n")
 	list(x.Memory.rows())
+	if x.Memory.Capacity > 0 {
+		p("\nmemory of a session with a context of %d tokens, pictures and no video\n", x.Memory.Capacity)
+	} else {
+		p("\nmemory of a session, what its inputs size apart\n")
+	}
+	list(budgetTable(x.Memory.Spaces))
 	_, err := io.WriteString(w, b.String())
 	return err
 }

@@ -1,10 +1,6 @@
 package main
 
 import (
-	"fmt"
-	"io"
-	"strconv"
-
 	"github.com/spf13/cobra"
 
 	"mnnconv"
@@ -22,16 +18,16 @@ type memoryOptions struct {
 // mostImages is how many pictures and videos a question may have.
 const mostImages = 16
 
-func (o *memoryOptions) add(cmd *cobra.Command) {
+func (o *memoryOptions) addMemory(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.Var(list{&o.memory, "SPACE=POLICY"}, "memory", "bound a memory, SPACE=limit:6GiB, and let weights go after their phase, SPACE=release:STAGE; may be repeated")
 	f.IntVarP(&o.context, "context", "c", 0, "room for `N` tokens of prompt and answer; 0: 4096, what the model allows, or what fits")
 	f.IntVar(&o.maxImages, "max-images", mostImages, "pictures and videos a question may have")
 }
 
-// wire checks the options and hands them to the library. frames bounds videos, see
+// bound checks the options and hands them to the library. frames bounds videos, see
 // models.SessionOptions.
-func (o *memoryOptions) wire(w *mnnconv.Options, frames int) error {
+func (o *memoryOptions) bound(w *mnnconv.Options, frames int) error {
 	switch {
 	case o.context < 0:
 		return usagef("--context %d: want 0 or more", o.context)
@@ -52,9 +48,9 @@ func (o *memoryOptions) wire(w *mnnconv.Options, frames int) error {
 
 // budgetTable has a line for each space and phase, and one for what is allocated
 // in all, beside the limits.
-func budgetTable(b *partition.Budget) table {
+func budgetTable(spaces []partition.SpaceBudget) table {
 	t := table{{"space", "phase", "constants", "state", "scratch", "crossing", "staging", "in all", "limits"}}
-	for _, s := range b.Spaces {
+	for _, s := range spaces {
 		for _, p := range s.Phases {
 			t.add(string(s.Space), p.Phase, sizeText(p.Constants), sizeText(p.State), sizeText(p.Scratch), sizeText(p.Crossing), sizeText(p.Staging), sizeText(p.Total()))
 		}
@@ -80,12 +76,4 @@ func sizeText(n int64) string {
 		return "-"
 	}
 	return bytesText(n)
-}
-
-// tellMemory prints the table, and the context where the budget chose it.
-func tellMemory(w io.Writer, b *partition.Budget, asked, capacity int) {
-	if asked == 0 && capacity > 0 {
-		fmt.Fprintf(w, "memory of a session with a context of %s tokens\n", strconv.Itoa(capacity))
-	}
-	_ = budgetTable(b).write(w, "")
 }

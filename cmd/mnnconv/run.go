@@ -3,10 +3,13 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"mnnconv"
+	"mnnconv/models"
+	"mnnconv/partition"
 	"mnnconv/runtime"
 )
 
@@ -14,6 +17,7 @@ import (
 type runOptions struct {
 	*app
 	modelOptions
+	memoryOptions
 	sampling samplingFlags
 
 	src       string
@@ -22,8 +26,6 @@ type runOptions struct {
 	media     []medium
 	fps       float64
 	maxTokens int
-	context   int
-	maxImages int
 	batch     string
 	inputs    []string
 	outputDir string
@@ -59,17 +61,16 @@ func newRunCmd(a *app) *cobra.Command {
 	f.Var(mediaFlag{&o.media, true}, "video", "show a video: a folder of frames, in the order of the numbers in their names; may be repeated")
 	f.Float64Var(&o.fps, "fps", videoFPS, "frames a second that videos hold")
 	f.IntVarP(&o.maxTokens, "max-tokens", "n", 0, "end the answer after `N` tokens; 0: as the model says")
-	f.IntVarP(&o.context, "context", "c", 0, "room for `N` tokens of prompt and answer; 0: 4096, or what the model allows")
-	f.IntVar(&o.maxImages, "max-images", 16, "pictures and videos a question may have")
 	f.StringVar(&o.batch, "batch", "", "answer the questions of `FILE.jsonl`, - for stdin")
 	f.Var(list{&o.inputs, "NAME=FILE.npy"}, "input", "an array for a graph's input; may be repeated")
 	f.StringVar(&o.outputDir, "output-dir", "", "write a graph's outputs to `DIR`, one NAME.npy each (/ in a name is written _)")
 	f.BoolVar(&o.json, "json", false, "print the result as one line of JSON")
-	f.BoolVar(&o.stats, "stats", false, "print where the time went, to stderr")
+	f.BoolVar(&o.stats, "stats", false, "print what memory is needed, before loading, and where the time went, to stderr")
 	f.StringVar(&o.schedule, "schedule", "serial", "`ORDER` of work on several devices: serial, overlap, or random:SEED")
 	f.StringVar(&o.checks, "check", "shapes", "check boundary tensors at each run: shapes, values (their values too, where they lie) or none")
 	o.sampling.add(f)
 	o.addPlace(cmd)
+	o.addMemory(cmd)
 	o.addThreads(cmd)
 	o.addPixels(cmd)
 	return cmd
@@ -83,6 +84,10 @@ func runRun(ctx context.Context, o *runOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := o.bound(&w, o.frames()); err != nil {
+		return err
+	}
+	w.Planned = o.planned
 	w.Schedule = o.schedule
 	if _, err := runtime.ParseSchedule(o.schedule); err != nil {
 		return err
@@ -135,12 +140,32 @@ func (o *runOptions) check() error {
 		return usagef("pictures need a question: give one with -p")
 	case o.maxTokens < 0:
 		return usagef("--max-tokens %d: want 0 or more", o.maxTokens)
-	case o.context < 0:
-		return usagef("--context %d: want 0 or more", o.context)
-	case o.maxImages < 0:
-		return usagef("--max-images %d: want 0 or more", o.maxImages)
 	case !(o.fps > 0 && o.fps <= 1000):
 		return usagef("--fps %v: want a number above 0, at most 1000", o.fps)
 	}
 	return nil
+}
+
+// frames bounds the videos that will be asked about: pictures alone are one frame
+// each; 0: not known.
+func (o *runOptions) frames() int {
+	if o.batch != "" {
+		return 0
+	}
+	for _, m := range o.media {
+		if m.video {
+			return 0
+		}
+	}
+	return 1
+}
+
+// planned tells what memory is needed where that is not the usual.
+func (o *runOptions) planned(_ []*partition.Plan, b *partition.Budget, s models.SessionOptions) {
+	if s.Reduced {
+		fmt.Fprintf(o.err, "mnnconv: note: a context of %d tokens is what fits; ask for more with -c\n", s.Capacity)
+	}
+	if o.stats {
+		_ = budgetTable(b.Spaces).write(o.err, "")
+	}
 }
