@@ -1,0 +1,127 @@
+// Bigmodel writes a model folder of Qwen2.5-VL's shape at a size of choice, with
+// weights made of noise: it answers nonsense, but loads, cuts and runs as a real
+// one of that size does.
+//
+//	go run ./tests/bigmodel -shape 3b -o DIR
+//
+// The graphs are those of the bundled model, as torch.onnx exported them for
+// transformers.js, with layers repeated and extents changed; weights are float16,
+// in external data. Nothing of the published weights is in them. It is run from
+// the module's root, where it finds the tokenizer.
+package main
+
+import (
+	"compress/gzip"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"mnnconv/models/tinyvl"
+	"mnnconv/schemas/onnx"
+)
+
+func main() {
+	out := flag.String("o", "", "the `folder` to write; it must not be there")
+	name := flag.String("shape", "3b", "`3b` or tiny")
+	layers := flag.Int("layers", 0, "layers of the language model; 0: as the shape says")
+	blocks := flag.Int("blocks", 0, "blocks of the vision tower; 0: as the shape says")
+	flag.Parse()
+	s, ok := shapes[*name]
+	if !ok || *out == "" || flag.NArg() > 0 || *layers < 0 || *blocks < 0 {
+		flag.Usage()
+		os.Exit(2)
+	}
+	if err := write(*out, s.cut(*layers, *blocks)); err != nil {
+		fmt.Fprintln(os.Stderr, "bigmodel:", err)
+		os.Exit(1)
+	}
+}
+
+// write makes the folder.
+func write(dir string, s shape) error {
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return err
+	}
+	if err := os.Mkdir(filepath.Join(dir, "onnx"), 0o755); err != nil {
+		return err
+	}
+	if err := writeSideFiles(dir, s); err != nil {
+		return err
+	}
+	noise := newNoise()
+	for _, part := range []struct {
+		file  string
+		scale func(*onnx.Model, shape) error
+	}{
+		{"onnx/vision_encoder_fp16.onnx", scaleVision},
+		{"onnx/embed_tokens_fp16.onnx", scaleEmbedding},
+		{"onnx/decoder_model_merged_fp16.onnx", scaleDecoder},
+	} {
+		m, err := template(part.file)
+		if err != nil {
+			return err
+		}
+		if err := part.scale(m, s); err != nil {
+			return fmt.Errorf("%s: %w", part.file, err)
+		}
+		if err := save(filepath.Join(dir, part.file), m, noise); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// template reads a graph of the bundled model.
+func template(file string) (*onnx.Model, error) {
+	b, err := fs.ReadFile(tinyvl.Model(), file)
+	if err != nil {
+		return nil, err
+	}
+	return onnx.Decode(file, b, onnx.Options{})
+}
+
+// writeSideFiles writes what stands beside the graphs. Its tokenizer, if the
+// vocabulary is the bundled model's, is that one's; else Qwen2.5's.
+func writeSideFiles(dir string, s shape) error {
+	for name, v := range map[string]any{
+		"config.json": s.config(), "generation_config.json": s.generation(), "preprocessor_config.json": s.preprocessor(),
+	} {
+		b, err := json.MarshalIndent(v, "", "  ")
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), append(b, '\n'), 0o644); err != nil {
+			return err
+		}
+	}
+	for _, name := range []string{"chat_template.json", "tokenizer.json"} {
+		b, err := fs.ReadFile(tinyvl.Model(), name)
+		if err == nil && name == "tokenizer.json" && s.Vocabulary != shapes["tiny"].Vocabulary {
+			b, err = unzip("models/tokenizer/testdata/qwen2.5.json.gz")
+		}
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func unzip(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("%w (run this from the module's root)", err)
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return io.ReadAll(z)
+}
