@@ -44,7 +44,7 @@ func session(t *testing.T) *qwen25vl.Session {
 
 // prepared is a reference conversation as a program with its own template would
 // hand it over.
-func prepared(t *testing.T, c tests.Conversation) qwen25vl.Prepared {
+func prepared(t testing.TB, c tests.Conversation) qwen25vl.Prepared {
 	t.Helper()
 	var q qwen25vl.Prepared
 	for _, id := range graph.View[int64](c.Arrays["input_ids"]) {

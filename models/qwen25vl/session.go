@@ -25,7 +25,7 @@ type Session struct {
 	states   runtime.States
 	arenas   *runtime.Arenas
 	capacity int
-	step     stepInputs
+	step     *step // of decoding, made once
 }
 
 // NewSession makes a session. Its memory is laid out for a prompt as long as the
@@ -255,41 +255,9 @@ func (s *Session) answer(ctx context.Context, p *Prompt, t *turn) (*models.Answe
 // conversation, and returns the logits of its last token, valid until the next
 // call.
 func (s *Session) Extend(ctx context.Context, p *Prompt, past int) ([]float32, error) {
-	n := int64(len(p.IDs))
-	step := make([]int64, 0, stepRows*n)
-	for _, id := range p.IDs {
-		step = append(step, int64(id))
-	}
-	for _, axis := range p.positions {
-		step = append(step, axis...)
-	}
-	for i := range n {
-		step = append(step, int64(past)+i)
-	}
-	rowsAt := make([]int64, 0, 2*len(p.rowsAt))
-	for _, t := range p.rowsAt {
-		rowsAt = append(rowsAt, 0, t)
-	}
-	return s.run(ctx, map[string]*graph.Tensor{
-		inStep:   graph.Ints(step, stepRows, 1, n),
-		inRowsAt: graph.Ints(rowsAt, int64(len(p.rowsAt)), 2),
-		inRows:   p.rows,
-	})
-}
-
-// run aligns the named inputs with the graph's and returns float32 logits.
-func (s *Session) run(ctx context.Context, in map[string]*graph.Tensor) ([]float32, error) {
-	g := s.m.extend.graph
-	ins := make([]*graph.Tensor, len(g.Inputs))
-	for i, v := range g.Inputs {
-		t := in[v.Name]
-		if v.Name == inRows {
-			var err error
-			if t, err = s.rowsFor(v, t); err != nil {
-				return nil, err
-			}
-		}
-		ins[i] = t // nil for states
+	ins, err := s.m.extend.fill(p, past)
+	if err != nil {
+		return nil, err
 	}
 	outs, err := s.extend.Run(ctx, ins)
 	if err != nil {
@@ -298,52 +266,13 @@ func (s *Session) run(ctx context.Context, in map[string]*graph.Tensor) ([]float
 	return outs[0].Float32s()
 }
 
-// rowsFor gives image rows the decoder's dtype; none are an empty tensor.
-func (s *Session) rowsFor(v *graph.Value, t *graph.Tensor) (*graph.Tensor, error) {
-	if t == nil {
-		return &graph.Tensor{DType: v.Type.DType, Shape: []int64{0, s.m.extend.width}}, nil
-	}
-	if t.DType == v.Type.DType {
-		return t, nil
-	}
-	f, err := t.Float32s()
-	if err != nil {
-		return nil, err
-	}
-	out, err := graph.NewTensor(v.Type.DType, t.Shape...)
-	if err != nil {
-		return nil, err
-	}
-	return out, out.SetFloat32s(f)
-}
-
-// stepInputs are the inputs of a decode step, made once and rewritten in place.
-type stepInputs struct {
-	ins  []*graph.Tensor
-	step []int64
-}
-
 // decode runs one token that is number past of the conversation.
 func (s *Session) decode(ctx context.Context, id int32, past int, position int64) ([]float32, error) {
-	st := &s.step
-	if st.ins == nil {
-		step := graph.Ints(make([]int64, stepRows), stepRows, 1, 1)
-		st.step = graph.View[int64](step)
-		named := map[string]*graph.Tensor{inStep: step, inRowsAt: graph.Ints(nil, 0, 2)}
-		for _, v := range s.m.extend.graph.Inputs {
-			t := named[v.Name]
-			if v.Name == inRows {
-				t = &graph.Tensor{DType: v.Type.DType, Shape: []int64{0, s.m.extend.width}}
-			}
-			st.ins = append(st.ins, t)
-		}
+	if s.step == nil {
+		s.step = s.m.extend.newStep()
 	}
-	st.step[stepIDs] = int64(id)
-	for a := range 3 {
-		st.step[stepPositions+a] = position
-	}
-	st.step[stepIndex] = int64(past)
-	outs, err := s.extend.Run(ctx, st.ins)
+	s.step.set(id, past, position)
+	outs, err := s.extend.Run(ctx, s.step.ins)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,6 @@
+//go:build race
+
+package qwen25vl_test
+
+// seeds is how many random orders a placement is tried in under the race detector.
+const seeds = 5

@@ -1,0 +1,82 @@
+package qwen25vl
+
+import "mnnconv/graph"
+
+// fill makes the inputs of the extend phase, aligned with its graph's (nil for
+// states), for a prompt whose first token is number past of the conversation.
+func (x *extend) fill(p *Prompt, past int) ([]*graph.Tensor, error) {
+	n := int64(len(p.IDs))
+	step := make([]int64, 0, stepRows*n)
+	for _, id := range p.IDs {
+		step = append(step, int64(id))
+	}
+	for _, axis := range p.positions {
+		step = append(step, axis...)
+	}
+	for i := range n {
+		step = append(step, int64(past)+i)
+	}
+	at := make([]int64, 0, 2*len(p.rowsAt))
+	for _, t := range p.rowsAt {
+		at = append(at, 0, t)
+	}
+	image, err := x.rows(p.rows)
+	if err != nil {
+		return nil, err
+	}
+	return x.align(map[string]*graph.Tensor{
+		inStep:   graph.Ints(step, stepRows, 1, n),
+		inRowsAt: graph.Ints(at, int64(len(p.rowsAt)), 2),
+		inRows:   image,
+	}), nil
+}
+
+// align orders tensors as the graph's inputs are.
+func (x *extend) align(named map[string]*graph.Tensor) []*graph.Tensor {
+	ins := make([]*graph.Tensor, len(x.graph.Inputs))
+	for i, v := range x.graph.Inputs {
+		ins[i] = named[v.Name]
+	}
+	return ins
+}
+
+// rows gives image rows the decoder's dtype; none are an empty tensor.
+func (x *extend) rows(t *graph.Tensor) (*graph.Tensor, error) {
+	in := named(x.graph.Inputs, inRows)
+	switch {
+	case in == nil || t != nil && t.DType == in.Type.DType:
+		return t, nil
+	case t == nil:
+		return &graph.Tensor{DType: in.Type.DType, Shape: []int64{0, x.width}}, nil
+	}
+	f, err := t.Float32s()
+	if err != nil {
+		return nil, err
+	}
+	out, err := graph.NewTensor(in.Type.DType, t.Shape...)
+	if err != nil {
+		return nil, err
+	}
+	return out, out.SetFloat32s(f)
+}
+
+// step is the inputs of one decode step, rewritten in place.
+type step struct {
+	ins    []*graph.Tensor
+	values []int64
+}
+
+func (x *extend) newStep() *step {
+	t := graph.Ints(make([]int64, stepRows), stepRows, 1, 1)
+	none, _ := x.rows(nil) // nothing to convert
+	return &step{values: graph.View[int64](t), ins: x.align(map[string]*graph.Tensor{inStep: t, inRowsAt: graph.Ints(nil, 0, 2), inRows: none})}
+}
+
+// set makes it the step of one token that is number past of the conversation.
+func (s *step) set(id int32, past int, position int64) {
+	s.values[stepIDs] = int64(id)
+	for a := range 3 {
+		s.values[stepPositions+a] = position
+	}
+	s.values[stepIndex] = int64(past)
+}
