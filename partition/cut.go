@@ -10,7 +10,7 @@ import (
 // copies between them. Nodes are taken in an order that keeps a run going as
 // long as its target has nodes that are ready, so that there are few partitions;
 // a run is contiguous in that order, so partitions cannot wait for each other in
-// a ring.
+// a ring. A graph that has no order gives no steps: the verifier says why.
 func cut(g *graph.Graph) []Step {
 	waits := map[*graph.Node]int{}             // producers not yet run
 	readers := map[*graph.Node][]*graph.Node{} // in node order
@@ -56,6 +56,7 @@ func cut(g *graph.Graph) []Step {
 	var steps []Step
 	var sorted []*graph.Node
 	for len(sorted) < len(g.Nodes) {
+		before := len(sorted)
 		for queues[""].Len() > 0 { // copies first: they feed the others
 			n := heap.Pop(queues[""]).(*graph.Node)
 			steps = append(steps, Step{Copy: n})
@@ -75,6 +76,9 @@ func cut(g *graph.Graph) []Step {
 			}
 			steps = append(steps, Step{Partition: p})
 			break
+		}
+		if len(sorted) == before {
+			return nil
 		}
 	}
 	g.Nodes = sorted

@@ -95,14 +95,26 @@ func (p *Plan) Verify() error {
 	for _, v := range p.Graph.Inputs {
 		ready[v] = true
 	}
-	ran := 0
-	for _, s := range p.Steps {
+	waiting := map[*graph.Node]bool{}
+	for _, n := range p.Graph.Nodes {
+		waiting[n] = true
+	}
+	for i, s := range p.Steps {
+		if (s.Partition == nil) == (s.Copy == nil) {
+			return fmt.Errorf("%w: plan of phase %s: step %d is no partition and no copy, or both", graph.ErrInvalid, p.Phase, i)
+		}
 		nodes := []*graph.Node{s.Copy}
 		if s.Partition != nil {
 			nodes = s.Partition.Nodes
 		}
 		for _, n := range nodes {
-			ran++
+			if err := p.inPlace(s, n); err != nil {
+				return err
+			}
+			if !waiting[n] {
+				return fmt.Errorf("%w: plan of phase %s: %s runs a second time, or is not in the graph", graph.ErrInvalid, p.Phase, n.ID())
+			}
+			delete(waiting, n)
 			var err error
 			n.Reads(func(v *graph.Value) {
 				if v.Const == nil && !ready[v] && err == nil {
@@ -119,8 +131,23 @@ func (p *Plan) Verify() error {
 			}
 		}
 	}
-	if ran != len(p.Graph.Nodes) {
-		return fmt.Errorf("%w: plan of phase %s runs %d of %d nodes", graph.ErrInvalid, p.Phase, ran, len(p.Graph.Nodes))
+	for _, n := range p.Graph.Nodes {
+		if waiting[n] {
+			return fmt.Errorf("%w: plan of phase %s never runs %s", graph.ErrInvalid, p.Phase, n.ID())
+		}
+	}
+	return nil
+}
+
+// inPlace checks that a node stands in a step of its kind and on its target.
+func (p *Plan) inPlace(s Step, n *graph.Node) error {
+	switch {
+	case isCopy(n) != (s.Copy != nil):
+		return fmt.Errorf("%w: plan of phase %s: %s: copies, and nothing else, are steps of their own", graph.ErrInvalid, p.Phase, n.ID())
+	case s.Copy != nil:
+		return nil
+	case n.Target != s.Partition.Target || s.Partition.Space != graph.Space(n.Target):
+		return fmt.Errorf("%w: plan of phase %s: %s is placed on %s and runs on %s in %s", graph.ErrInvalid, p.Phase, n.ID(), n.Target, s.Partition.Target, s.Partition.Space)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"mnnconv/graph"
@@ -44,9 +45,12 @@ func ParseRules(text string) ([]Rule, error) {
 		case pattern == "":
 			r.match = func(*graph.Node) bool { return true }
 		case strings.HasPrefix(pattern, "/"):
-			re, err := regexp.Compile(strings.TrimSuffix(strings.TrimPrefix(pattern, "/"), "/"))
-			if err != nil || !strings.HasSuffix(pattern, "/") || len(pattern) < 3 {
-				return nil, fmt.Errorf("%w: %q is not a regular expression between slashes: %v", ErrRules, pattern, err)
+			if !strings.HasSuffix(pattern, "/") || len(pattern) < 3 {
+				return nil, fmt.Errorf("%w: %q is not a regular expression between slashes", ErrRules, pattern)
+			}
+			re, err := regexp.Compile(pattern[1 : len(pattern)-1])
+			if err != nil {
+				return nil, fmt.Errorf("%w: %q: %w", ErrRules, pattern, err)
 			}
 			r.match = func(n *graph.Node) bool { return re.MatchString(n.Path) || re.MatchString(n.Name) }
 		default:
@@ -102,13 +106,16 @@ func pathMatcher(pattern string) (func(string) bool, error) {
 	type bounds struct{ lo, hi int }
 	ranges := map[int]bounds{}
 	for i, w := range want {
-		var lo, hi int
-		if n, _ := fmt.Sscanf(w, "%d-%d", &lo, &hi); n == 2 {
-			if lo > hi {
-				return nil, fmt.Errorf("%w: %q counts down", ErrRules, pattern)
-			}
-			ranges[i] = bounds{lo, hi}
+		from, to, found := strings.Cut(w, "-")
+		lo, err := strconv.Atoi(from)
+		hi, err2 := strconv.Atoi(to)
+		if !found || err != nil || err2 != nil {
+			continue // a name like any other
 		}
+		if lo > hi {
+			return nil, fmt.Errorf("%w: %q counts down", ErrRules, pattern)
+		}
+		ranges[i] = bounds{lo, hi}
 	}
 	return func(path string) bool {
 		have := strings.Split(path, ".")
@@ -117,8 +124,7 @@ func pathMatcher(pattern string) (func(string) bool, error) {
 		}
 		for i, w := range want {
 			if r, ok := ranges[i]; ok {
-				var n int
-				if k, err := fmt.Sscanf(have[i], "%d", &n); k != 1 || err != nil || n < r.lo || n > r.hi {
+				if n, err := strconv.Atoi(have[i]); err != nil || n < r.lo || n > r.hi {
 					return false
 				}
 			} else if have[i] != w {
