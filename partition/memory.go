@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"mnnconv/graph"
@@ -238,8 +239,16 @@ func (p *Plan) align(space graph.Space) int64 {
 	return defaultAlign
 }
 
-// place gives slots offsets: the largest first, each at the lowest place that no
-// slot alive at the same time takes (greedy by size, Pisarchyk and Lee 2020).
+// orders in which slots are placed: the largest first (greedy by size, Pisarchyk
+// and Lee 2020) is best most of the time; the longest-lived or the earliest first
+// is where many small values lie between large ones.
+var orders = [...]func(x, y *Slot) int{
+	func(x, y *Slot) int { return cmp.Compare(y.Size, x.Size) },
+	func(x, y *Slot) int { return cmp.Compare(y.Last-y.First, x.Last-x.First) },
+	func(x, y *Slot) int { return cmp.Or(cmp.Compare(x.First, y.First), cmp.Compare(y.Size, x.Size)) },
+}
+
+// place gives slots offsets, in the order that makes the smallest arena.
 func (a *Arena) place(slots []*Slot, align int64, ticks int) {
 	live := make([]int64, ticks+2)
 	for _, s := range slots {
@@ -248,10 +257,30 @@ func (a *Arena) place(slots []*Slot, align int64, ticks int) {
 		}
 	}
 	a.Live = slices.Max(live)
-	bySize := slices.Clone(slots)
-	slices.SortStableFunc(bySize, func(x, y *Slot) int { return cmp.Compare(y.Size, x.Size) })
+	a.Size = math.MaxInt64
+	var best []int64
+	for _, order := range orders {
+		if size := fit(slots, order, align); size < a.Size {
+			a.Size, best = size, best[:0]
+			for _, s := range slots {
+				best = append(best, s.Offset)
+			}
+		}
+	}
+	for i, s := range slots {
+		s.Offset = best[i]
+		a.Slots = append(a.Slots, *s)
+	}
+}
+
+// fit gives each slot the lowest place that no slot alive at the same time takes,
+// and returns the bytes that all of them need.
+func fit(slots []*Slot, order func(x, y *Slot) int, align int64) int64 {
+	sorted := slices.Clone(slots)
+	slices.SortStableFunc(sorted, order)
+	size := int64(0)
 	var placed []*Slot // by offset
-	for _, s := range bySize {
+	for _, s := range sorted {
 		off := int64(0)
 		for _, t := range placed {
 			if t.Last < s.First || s.Last < t.First || t.Size == 0 {
@@ -263,11 +292,9 @@ func (a *Arena) place(slots []*Slot, align int64, ticks int) {
 			off = max(off, (t.Offset+t.Size+align-1)/align*align)
 		}
 		s.Offset = off
-		a.Size = max(a.Size, off+s.Size)
+		size = max(size, off+s.Size)
 		i, _ := slices.BinarySearchFunc(placed, s, func(x, y *Slot) int { return cmp.Compare(x.Offset, y.Offset) })
 		placed = slices.Insert(placed, i, s)
 	}
-	for _, s := range slots {
-		a.Slots = append(a.Slots, *s)
-	}
+	return size
 }

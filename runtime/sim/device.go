@@ -25,6 +25,8 @@ type Device struct {
 	heap   *heap // its own memory
 	pinned *heap // of the host
 
+	weights weights
+
 	books sync.Mutex
 	calls [calls]int
 	moved int64
@@ -43,7 +45,7 @@ type Device struct {
 func newDevice(b *Backend, p partition.Profile, c Config) *Device {
 	d := &Device{table: b.Table, pool: host.NewPool(b.Threads), space: p.Space(), config: c, align: p.Align,
 		heap: newHeap(p.Space(), p.Memory, p.MaxAlloc), pinned: newHeap(graph.Host, 0, 0),
-		stopped: make(chan struct{}), clock: time.Now()}
+		weights: weights{held: map[weightKey]*weight{}}, stopped: make(chan struct{}), clock: time.Now()}
 	d.changed = sync.NewCond(&d.mu)
 	if c.Seed != 0 {
 		d.random = rand.New(rand.NewPCG(c.Seed, uint64(p.Name[len(p.Name)-1])))

@@ -21,16 +21,15 @@ func (d *Device) Compile(p *partition.Partition) (runtime.Program, error) {
 		if v.Const.DType == graph.String {
 			return v.Const, nil
 		}
-		b, err := d.heap.alloc(int64(len(v.Const.Data)))
+		b, err := d.weights.hold(d.heap, v.Const)
 		if err != nil {
 			return nil, err
 		}
-		prog.weights = append(prog.weights, b)
+		prog.held, prog.weights = append(prog.held, v.Const), append(prog.weights, b)
 		mem, err := d.heap.bytes(b.id)
 		if err != nil {
 			return nil, err
 		}
-		copy(mem, v.Const.Data)
 		t := *v.Const
 		t.Data = mem
 		return &t, nil
@@ -46,15 +45,16 @@ type program struct {
 	d       *Device
 	p       *partition.Partition
 	host    *host.Program
-	weights []*buffer
+	held    []*graph.Tensor
+	weights []*buffer // of held
 }
 
 func (p *program) Close() error {
 	var errs []error
-	for _, b := range p.weights {
-		errs = append(errs, b.Close())
+	for _, t := range p.held {
+		errs = append(errs, p.d.weights.drop(t))
 	}
-	p.weights = nil
+	p.held, p.weights = nil, nil
 	return errors.Join(errs...)
 }
 
