@@ -66,7 +66,7 @@ var greedy = models.Settings{Most: 4, Sampling: generate.Options{TopP: 1, Repeti
 func TestArenasAreTight(t *testing.T) {
 	for _, place := range places() {
 		for _, n := range open(t, place, "").Memory() {
-if float64(n.Bytes) > 1.1*float64(n.Live) {
+			if float64(n.Bytes) > 1.1*float64(n.Live) {
 				t.Errorf("%s: %s in %s: %d bytes for %d alive", place, n.Phase, n.Space, n.Bytes, n.Live)
 			}
 		}
