@@ -47,7 +47,7 @@ func (p *Plan) CheckMemory(m *Memory, cmds []Command) error {
 	}
 	for _, err := range []error{used.Verify(), p.VerifyCommands(m, cmds)} {
 		if err != nil {
-			errs = append(errs, fmt.Errorf("%w: %s: %s", ErrContract, p.Phase, err))
+			errs = append(errs, fmt.Errorf("%w: %s: %w", ErrContract, p.Phase, err))
 		}
 	}
 	return errors.Join(errs...)

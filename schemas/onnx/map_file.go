@@ -13,7 +13,7 @@ func MapFile(path string) (data []byte, unmap func() error, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	defer f.Close() //nolint:errcheck // read only; the mapping outlives the descriptor
+	defer f.Close() // the mapping outlives the descriptor
 	info, err := f.Stat()
 	if err != nil {
 		return nil, nil, err

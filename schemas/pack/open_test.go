@@ -124,7 +124,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"no graph", func(_ *testing.T, dir string) { os.Remove(file(dir, "extend.onnx")) }, ErrDamaged, "extend.onnx is missing: write it again"},
 		{"no weights", func(_ *testing.T, dir string) { os.Remove(file(dir, weightsFile)) }, ErrDamaged, "weights.bin is missing: write it again"},
 		{"no tokenizer", func(_ *testing.T, dir string) { os.Remove(file(dir, "tokenizer.json")) }, ErrDamaged, "tokenizer.json is missing: write it again"},
-		{"weights cut short", func(_ *testing.T, dir string) { os.Truncate(file(dir, weightsFile), 4096) }, ErrDamaged, "weights.bin has 4096 bytes"},
+		{"weights cut short", func(t *testing.T, dir string) { truncate(t, file(dir, weightsFile), 4096) }, ErrDamaged, "weights.bin has 4096 bytes"},
 		{"tokenizer changed", func(t *testing.T, dir string) { replace(t, file(dir, "tokenizer.json"), "bytes", "BYTES") }, ErrDamaged, "tokenizer.json has the hash"},
 		{"contract changed", func(t *testing.T, dir string) { replace(t, file(dir, contractFile), "1", "2") }, ErrDamaged, "contract.json has the hash"},
 		{"graph changed", func(t *testing.T, dir string) { replace(t, file(dir, "encode.onnx"), "Relu", "Tanh") }, ErrDamaged, "encode.onnx has the hash"},
@@ -234,5 +234,12 @@ func TestCheckWeights(t *testing.T) {
 	defer x.Close()
 	if err := x.CheckWeights(t.Context()); !errors.Is(err, ErrDamaged) {
 		t.Errorf("changed weights: %v", err)
+	}
+}
+
+func truncate(t *testing.T, path string, size int64) {
+	t.Helper()
+	if err := os.Truncate(path, size); err != nil {
+		t.Fatal(err)
 	}
 }
