@@ -50,7 +50,7 @@ func ParseRules(text string) ([]Rule, error) {
 			}
 			re, err := regexp.Compile(pattern[1 : len(pattern)-1])
 			if err != nil {
-				return nil, fmt.Errorf("%w: %q: %w", ErrRules, pattern, err)
+				return nil, fmt.Errorf("%w: %q is no regular expression: %w", ErrRules, pattern, err)
 			}
 			r.match = func(n *graph.Node) bool { return re.MatchString(n.Path) || re.MatchString(n.Name) }
 		default:

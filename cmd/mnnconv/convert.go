@@ -44,6 +44,7 @@ func newConvertCmd(a *app) *cobra.Command {
 	f.BoolVar(&o.force, "force", false, "replace a package that is there")
 	f.BoolVar(&o.json, "json", false, "print one line of JSON")
 	o.addPlace(cmd)
+	o.addLinks(cmd)
 	return cmd
 }
 

@@ -71,6 +71,7 @@ var exits = []struct {
 	{runtime.ErrUnavailable, 7, "`mnnconv devices` lists what is there"},
 	{partition.ErrPlacement, 6, ""},
 
+	{onnx.ErrLink, 3, "copy the files (cp -rL), or name the folder that holds them with --allow-links"},
 	{onnx.ErrMalformed, 3, "check the download, or export the model again"},
 	{mnnconv.ErrSource, 3, ""},
 	{npy.ErrMalformed, 3, ""},

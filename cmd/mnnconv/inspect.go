@@ -42,6 +42,7 @@ func newInspectCmd(a *app) *cobra.Command {
 	cmd.Flags().Var(list{&o.named, "PATH"}, "split", "list a cut before the first node of a path too; may be repeated")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print one line of JSON")
 	o.addPlace(cmd)
+	o.addLinks(cmd)
 	o.addPixels(cmd)
 	o.addMemory(cmd)
 	return cmd

@@ -97,7 +97,7 @@ func fixtures(dir, src string) error {
 		b = field(b, 3, []byte("node "+out))
 		return field(b, 4, []byte(op))
 	}
-	sum := model(node("Add", "sum/of", "x", "y"))
+	sum := model(nil, node("Add", "sum/of", "x", "y"))
 	picture, err := os.ReadFile(filepath.Join(src, "demo", "describe.png"))
 	if err != nil {
 		return err
@@ -123,8 +123,11 @@ func fixtures(dir, src string) error {
 	}
 	for name, data := range map[string][]byte{
 		"sum.onnx":       sum,
-		"cyclic.onnx":    model(node("Add", "a", "x", "b"), node("Add", "b", "a", "y"), node("Add", "sum/of", "a", "b")),
-		"unknown.onnx":   model(node("NoSuchOperator", "sum/of", "x", "y")),
+		"cyclic.onnx":    model(nil, node("Add", "a", "x", "b"), node("Add", "b", "a", "y"), node("Add", "sum/of", "a", "b")),
+		"unknown.onnx":   model(nil, node("NoSuchOperator", "sum/of", "x", "y")),
+		"data.onnx":      model(stored("w", "w.bin"), node("Mul", "z", "x", "w"), node("Add", "sum/of", "z", "y")),
+		"outside.onnx":   model(stored("w", "../w.bin"), node("Mul", "z", "x", "w"), node("Add", "sum/of", "z", "y")),
+		"w.bin":          arrays["x.npy"].Data,
 		"empty.onnx":     nil,
 		"truncated.onnx": graph8[:len(graph8)/2],
 		"text.onnx":      []byte("this is no model\n"),
@@ -140,8 +143,18 @@ func fixtures(dir, src string) error {
 	return nil
 }
 
-// model is an ONNX file of opset 17 from x and y, float32 [n], to sum/of.
-func model(nodes ...[]byte) []byte {
+// stored is an initializer, float32 [3], in a data file.
+func stored(name, file string) []byte {
+	t := protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), 3)
+	t = protowire.AppendVarint(protowire.AppendTag(t, 2, protowire.VarintType), 1)
+	t = field(t, 8, []byte(name))
+	t = field(t, 13, field(field(nil, 1, []byte("location")), 2, []byte(file)))
+	return protowire.AppendVarint(protowire.AppendTag(t, 14, protowire.VarintType), 1)
+}
+
+// model is an ONNX file of opset 17 from x and y, float32 [n], to sum/of, with one
+// initializer or nil.
+func model(weight []byte, nodes ...[]byte) []byte {
 	value := func(name string) []byte {
 		extent := field(nil, 2, []byte("n"))
 		tensor := protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), 1)
@@ -153,6 +166,9 @@ func model(nodes ...[]byte) []byte {
 		g = field(g, 1, n)
 	}
 	g = field(g, 2, []byte("graph"))
+	if weight != nil {
+		g = field(g, 5, weight)
+	}
 	g = field(field(g, 11, value("x")), 11, value("y"))
 	g = field(g, 12, value("sum/of"))
 	m := protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), 8)

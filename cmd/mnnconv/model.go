@@ -19,12 +19,17 @@ type modelOptions struct {
 	place                string
 	threads              int
 	minPixels, maxPixels int
+	links                []string // folders that links to weights may lead into
 }
 
 const srcArg = "SRC, a model folder, a package or an .onnx file"
 
 func (o *modelOptions) addPlace(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.place, "place", "", "`RULES` for what runs where: DEVICE, or PATH=DEVICE,... such as vision=sim:0,llm.layers.0-1=sim:1; the rest runs on cpu")
+}
+
+func (o *modelOptions) addLinks(cmd *cobra.Command) {
+	cmd.Flags().Var(list{&o.links, "DIR"}, "allow-links", "follow links to weights that lie beneath this folder, such as a model cache; may be repeated")
 }
 
 func (o *modelOptions) addThreads(cmd *cobra.Command) {
@@ -49,7 +54,15 @@ func (o *modelOptions) wire() (mnnconv.Options, error) {
 	if o.minPixels > 0 && o.maxPixels > 0 && o.minPixels > o.maxPixels {
 		return mnnconv.Options{}, usagef("--min-pixels %d is over --max-pixels %d", o.minPixels, o.maxPixels)
 	}
+	for _, dir := range o.links {
+		if info, err := os.Stat(dir); err != nil {
+			return mnnconv.Options{}, fmt.Errorf("--allow-links: %w", err)
+		} else if !info.IsDir() {
+			return mnnconv.Options{}, usagef("--allow-links %s: not a folder", dir)
+		}
+	}
 	w := wire(o.threads)
+	w.Load.ONNX.AllowLinks = o.links
 	w.Place, w.Load.MinPixels, w.Load.MaxPixels = o.place, o.minPixels, o.maxPixels
 	// Rules and devices are checked before a large model is read.
 	_, err := mnnconv.Targets(w.Backends, w.Place)

@@ -70,6 +70,7 @@ func newRunCmd(a *app) *cobra.Command {
 	f.StringVar(&o.checks, "check", "shapes", "check boundary tensors at each run: shapes, values (their values too, where they lie) or none")
 	o.sampling.add(f)
 	o.addPlace(cmd)
+	o.addLinks(cmd)
 	o.addMemory(cmd)
 	o.addThreads(cmd)
 	o.addPixels(cmd)

@@ -39,6 +39,7 @@ func newValidateCmd(a *app) *cobra.Command {
 	cmd.Flags().IntVarP(&o.context, "context", "c", 0, "check limits for `N` tokens of prompt and answer; 0: 4096, or what the model allows")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print the contracts as one line of JSON")
 	o.addPlace(cmd)
+	o.addLinks(cmd)
 	return cmd
 }
 

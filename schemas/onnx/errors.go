@@ -17,6 +17,9 @@ var (
 	ErrUnsupported = errors.New("unsupported ONNX feature")
 	// ErrLimit: the file goes over one of the limits in Options.
 	ErrLimit = errors.New("limit exceeded")
+	// ErrLink: external data is a link, or lies beneath one, that
+	// [Options.AllowLinks] does not allow. It wraps ErrMalformed.
+	ErrLink = fmt.Errorf("%w: link", ErrMalformed)
 )
 
 // fault is an error of one of the kinds above whose text need not repeat it.
@@ -27,6 +30,10 @@ func (f *fault) Unwrap() []error { return []error{f.kind, f.text} }
 
 func malformed(format string, args ...any) error {
 	return &fault{ErrMalformed, fmt.Errorf(format, args...)}
+}
+
+func linked(format string, args ...any) error {
+	return &fault{ErrLink, fmt.Errorf(format, args...)}
 }
 
 func unsupported(format string, args ...any) error {

@@ -164,7 +164,7 @@ func (x *externalFiles) openFile(path string) (*os.File, int64, error) {
 }
 
 func hardLink(names uint64) error {
-	return malformed("refused as a hard link: the file has %d names; copy it, or allow links beneath its folder", names)
+	return linked("refused as a hard link: the file has %d names", names)
 }
 
 // openLinked follows links, and opens what they lead to if that is beneath the
@@ -177,7 +177,7 @@ func (x *externalFiles) openLinked(path string) (*os.File, int64, error) {
 	if real, err = filepath.Abs(real); err != nil {
 		return nil, 0, err
 	}
-	refusal := malformed("refused by containment: it leads to %s, which is beneath no folder where links are allowed", quote(real))
+	refusal := linked("refused by containment: it leads to %s, which is beneath no folder where links are allowed", quote(real))
 	for i, dir := range append([]string{x.dir}, x.links...) {
 		base, err := filepath.EvalSymlinks(dir)
 		if err == nil {
@@ -222,7 +222,7 @@ func openIn(root *os.Root, path string) (*os.File, fs.FileInfo, error) {
 			return nil, nil, refused(err)
 		}
 		if info.Mode()&fs.ModeSymlink != 0 {
-			return nil, nil, malformed("refused as a symlink: %s is a symbolic link; copy the file, or allow links beneath the folder it leads to", quote(path[:i]))
+			return nil, nil, linked("refused as a symlink: %s is a symbolic link", quote(path[:i]))
 		}
 		looked = info
 	}
