@@ -59,8 +59,8 @@ func (p placement) String() string {
 	return p.export + " --place " + p.place
 }
 
-// open opens a chat with a model folder.
-func open(t *testing.T, dir string, p placement) *qwen25vl.Session {
+// exported opens a chat with one of the small model's exports.
+func exported(t *testing.T, p placement) *qwen25vl.Session {
 	t.Helper()
 	table := op.All()
 	o := mnnconv.Options{
@@ -69,28 +69,22 @@ func open(t *testing.T, dir string, p placement) *qwen25vl.Session {
 		Backends: []runtime.Backend{&cpu.Backend{Table: table}, &sim.Backend{Table: table}},
 		Place:    p.place,
 	}
-	source, err := mnnconv.Load(dir, o)
+	source, err := mnnconv.Load(shared("tinyvl/exports", p.export), o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { source.Close() })
-	program, err := mnnconv.Open(source, o)
+	opened, err := mnnconv.Open(source, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { program.Close() })
-	chat, err := program.Chat(1024)
+	t.Cleanup(func() { opened.Close() })
+	chat, err := opened.Chat(1024)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { chat.Close() })
 	return chat.(*qwen25vl.Session)
-}
-
-// exported opens one of the small model's exports.
-func exported(t *testing.T, p placement) *qwen25vl.Session {
-	t.Helper()
-	return open(t, shared("tinyvl/exports", p.export), p)
 }
 
 // greedy takes the likeliest token, whatever a model's folder says.
