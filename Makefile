@@ -8,7 +8,7 @@ FUZZTIME ?= 30s
 SHELL    := bash
 .SHELLFLAGS := -euo pipefail -c
 
-.PHONY: check lint clean-tree build cross test race fuzz bench readme accept
+.PHONY: check lint clean-tree build cross test race fuzz bench readme onnxruntime accept
 
 # All that a change must pass besides its tests.
 check: lint cross clean-tree
@@ -64,6 +64,10 @@ bench:
 # The README's command blocks, in a fresh copy.
 readme:
 	$(GO) test -tags readme -run '^TestReadme' -count 1 -v ./tests
+
+# Packages in onnxruntime, which is installed from PyPI: needs Python 3 with venv.
+onnxruntime:
+	$(GO) test -tags onnxruntime -run '^TestAcceptOnnxruntime$$' -count 1 -v ./tests
 
 # Everything over the full reference data: make accept SHARED=DIR. One package at
 # a time, because some of it is timed.

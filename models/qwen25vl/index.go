@@ -126,6 +126,16 @@ var meanings = []meaning{
 	{"patch_positions_by_axis", func(ix *Indexes) []int64 { return byAxis(ix.Positions) }},
 }
 
+// Named returns all indexes by the names that inputs of a package's encode phase
+// have, for whoever runs it on another runtime.
+func (ix *Indexes) Named() map[string][]int64 {
+	out := map[string][]int64{}
+	for _, m := range meanings {
+		out[m.name] = m.values(ix)
+	}
+	return out
+}
+
 func counting(n int64) []int64 {
 	v := make([]int64, n)
 	for i := range v {
