@@ -148,7 +148,12 @@ func toleranceOf(d graph.DType) Tolerance {
 
 // Name is how messages call the boundary: "extend: image_rows, cpu → sim:1".
 func (c *Contract) Name() string {
-	if c.From.Phase != c.To.Phase {
+	switch {
+	case c.Edge == InputEdge:
+		return fmt.Sprintf("%s: %s, caller → %s", c.Phase, c.Value, c.To.Space)
+	case c.Edge == OutputEdge:
+		return fmt.Sprintf("%s: %s, %s → caller", c.Phase, c.Value, c.From.Space)
+	case c.From.Phase != c.To.Phase:
 		return fmt.Sprintf("%s → %s: %s, %s → %s", c.From.Phase, c.To.Phase, c.Value, c.From.Space, c.To.Space)
 	}
 	return fmt.Sprintf("%s: %s, %s → %s", c.Phase, c.Value, c.From.Space, c.To.Space)

@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"errors"
 	"fmt"
 
 	"mnnconv/graph"
@@ -101,14 +102,16 @@ func (p *Plan) VerifyCommands(m *Memory, cmds []Command) error {
 			}
 		}
 	}
-	for i := range cmds {
-		for j := range i {
+	var errs []error
+	for i := range cmds { // the nearest command is what a wait was for
+		for j := i - 1; j >= 0; j-- {
 			if !before[i][j] && touch[i].conflicts(&touch[j]) {
-				return fmt.Errorf("%w: %s and %s touch the same memory and nothing orders them: a wait is missing", graph.ErrInvalid, p.nameOf(cmds[j]), p.nameOf(cmds[i]))
+				errs = append(errs, fmt.Errorf("%w: %s and %s touch the same memory and nothing orders them: a wait is missing", graph.ErrInvalid, p.nameOf(cmds[j]), p.nameOf(cmds[i])))
+				break
 			}
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 func (p *Plan) nameOf(c Command) string {

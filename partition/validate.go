@@ -125,6 +125,12 @@ func (p *Plan) checkSpaces() []error {
 			})
 		}
 	}
+	for _, v := range p.Graph.Outputs {
+		state := slices.ContainsFunc(p.Graph.States, func(s graph.State) bool { return s.Out == v })
+		if !state && v.Const == nil && v.Type.Space != graph.Host {
+			errs = append(errs, contractf("%s: %s, %s → %s: the caller reads it in %s, found %s; a copy is missing: plan again", p.Phase, source(v).Name, v.Type.Space, graph.Host, graph.Host, v.Type.Space))
+		}
+	}
 	for _, n := range p.Copies() {
 		v := n.Outputs[0]
 		if to := n.Str("to", ""); to != string(v.Type.Space) {

@@ -87,6 +87,13 @@ func (a *Arenas) Needs() []Need {
 	return out
 }
 
+// Layout returns where a phase's values lie and the commands that run it, for
+// reports and for tests, which alone may change them.
+func (a *Arenas) Layout(phase string) (*partition.Memory, []partition.Command) {
+	l := a.phases[phase]
+	return l.memory, l.commands
+}
+
 // Close releases the buffers.
 func (a *Arenas) Close() error {
 	var errs []error

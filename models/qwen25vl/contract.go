@@ -102,11 +102,15 @@ func (m *Model) encodeOrders() []partition.Order {
 func (m *Model) extendRelations() []partition.Relation {
 	width, from := m.width()
 	n := graph.Sym(tokens)
+	positions := int64(m.Config.MaxPositions)
+	if positions == 0 {
+		positions = 1 << 31
+	}
 	all := []partition.Relation{
 		{Value: inStep, Kind: partition.Extent, Axis: 0, High: graph.Const(stepRows), Text: "ids, three M-RoPE positions and indexes, one a token each", Source: "get_rope_index of the reference"},
 		{Value: inStep, Kind: partition.Extent, Axis: -1, High: n, Text: "M-RoPE length = tokens", Source: "get_rope_index of the reference"},
 		{Value: inStep, Rows: []int{stepIDs, stepIDs}, Kind: partition.Bounded, High: graph.Const(m.extend.vocabulary), Text: "token ids below the vocabulary", Source: "the width of the logits"},
-		{Value: inStep, Rows: []int{stepPositions, stepPositions + 2}, Kind: partition.Bounded, High: graph.Const(1 << 31), Text: "positions count up from 0", Source: "get_rope_index of the reference"},
+		{Value: inStep, Rows: []int{stepPositions, stepPositions + 2}, Kind: partition.Bounded, High: graph.Const(positions), Text: "positions that the model was made for", Source: "max_position_embeddings or context_length in " + filepath.Base(m.Config.Source)},
 		{Value: inStep, Rows: []int{stepIndex, stepIndex}, Kind: partition.Consecutive, High: graph.Sym("capacity"), Text: "write index + tokens ≤ capacity, one token after the other", Source: "the state's extent"},
 		{Value: inRows, Kind: partition.Extent, Axis: -1, High: graph.Const(width), Text: "width = hidden size", Source: from},
 		{Value: inRowsAt, Kind: partition.Bounded, High: n, Text: "rows stand at tokens of the prompt", Source: "the prompt"},
