@@ -16,11 +16,15 @@ const leastCapacity = 256
 // nothing fits or the context was asked for. No device is opened.
 func Fit(s *Source, plans []*partition.Plan, o Options) (*partition.Budget, models.SessionOptions, error) {
 	session := o.Session
-	if err := o.Memory.Check(plans); err != nil {
+	d, err := o.directions(s)
+	if err != nil {
+		return nil, session, err
+	}
+	if err := d.memory.Check(plans); err != nil {
 		return nil, session, fmt.Errorf("%s: %w", s.Path, err)
 	}
 	if s.Model == nil {
-		b, err := partition.NewBudget(plans, nil, o.Memory)
+		b, err := partition.NewBudget(plans, nil, d.memory)
 		return b, session, err
 	}
 	budget := func(capacity int) (*partition.Budget, int, error) {
@@ -30,7 +34,7 @@ func Fit(s *Source, plans []*partition.Plan, o Options) (*partition.Budget, mode
 		if err != nil {
 			return nil, 0, err
 		}
-		b, err := partition.NewBudget(plans, bounds, o.Memory)
+		b, err := partition.NewBudget(plans, bounds, d.memory)
 		return b, capacity, err
 	}
 	first, capacity, err := budget(session.Capacity)

@@ -10,11 +10,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
-	"mnnconv/graph"
 	"mnnconv/models"
 	"mnnconv/partition"
 	"mnnconv/passes"
@@ -32,9 +33,14 @@ type Options struct {
 	Load     models.Options
 	Models   []models.Kind     // architectures to recognise folders by
 	Backends []runtime.Backend // devices that may be placed on; "cpu" must be among them
-	Place    string            // placement rules, see partition.ParseRules
-	Schedule string            // see runtime.ParseSchedule
-	Memory   partition.Policy  // limits of spaces, and what they release
+	Place    string            // placement rules, see partition.ParseRules; @FILE, see partition.LoadRules
+	Fallback string            // a device for operators that others lack; empty: such are errors
+	// Devices describe devices to plan for that need not be here.
+	Devices []partition.Profile
+	// Note, unless nil, is told what people should know of a plan.
+	Note     func(string)
+	Schedule string           // see runtime.ParseSchedule
+	Memory   partition.Policy // limits of spaces, and what they release
 	// Session bounds what sessions will be asked for; its zero value is a default.
 	Session models.SessionOptions
 	// Planned, unless nil, is told what will run before any device is opened.
@@ -140,11 +146,11 @@ func Plan(s *Source, o Options) ([]*partition.Plan, error) {
 	if s.Package != nil && !s.Recut(o) {
 		return planPackage(s, o)
 	}
-	rules, err := partition.ParseRules(o.Place)
+	d, err := o.directions(s)
 	if err != nil {
 		return nil, err
 	}
-	targets, err := Targets(o.Backends, o.Place)
+	targets, err := o.targets(d.devices())
 	if err != nil {
 		return nil, err
 	}
@@ -153,49 +159,24 @@ func Plan(s *Source, o Options) ([]*partition.Plan, error) {
 		if s.Package != nil {
 			partition.Unplace(ph.Graph)
 		}
-		p, err := partition.Build(ph.Name, ph.Graph, rules, targets)
+		p, err := partition.Build(ph.Name, ph.Graph, d.rules, targets)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", s.Path, err)
 		}
 		plans = append(plans, p)
+		for _, reason := range slices.Sorted(maps.Keys(p.Fallbacks())) {
+			d.notes = append(d.notes, fmt.Sprintf("phase %s: %s: %d nodes", p.Phase, reason, p.Fallbacks()[reason]))
+		}
+	}
+	if err := partition.CheckRules(d.rules, plans); err != nil {
+		return nil, fmt.Errorf("%s: %w", s.Path, err)
+	}
+	if o.Note != nil {
+		for _, n := range d.notes {
+			o.Note(n)
+		}
 	}
 	return plans, nil
-}
-
-// Targets describes the devices that the rules name, and the cpu. A device that
-// is named and not there is an error that says what was looked for.
-func Targets(backends []runtime.Backend, place string) ([]partition.Target, error) {
-	rules, err := partition.ParseRules(place)
-	if err != nil {
-		return nil, err
-	}
-	names := []string{string(graph.Host)}
-	for _, r := range rules {
-		names = append(names, r.Target)
-	}
-	return targetsOf(backends, names)
-}
-
-// targetsOf describes devices by their names, each once.
-func targetsOf(backends []runtime.Backend, names []string) ([]partition.Target, error) {
-	var targets []partition.Target
-	seen := map[string]bool{}
-	for _, name := range names {
-		if seen[name] {
-			continue
-		}
-		seen[name] = true
-		b, ordinal, err := backendOf(backends, name)
-		if err != nil {
-			return nil, err
-		}
-		p, err := b.Profile(ordinal)
-		if err != nil {
-			return nil, err
-		}
-		targets = append(targets, partition.Target{Profile: p, Lowerer: b})
-	}
-	return targets, nil
 }
 
 func backendOf(backends []runtime.Backend, device string) (runtime.Backend, int, error) {
@@ -260,11 +241,7 @@ func Open(s *Source, o Options) (*Program, error) {
 		return nil, err
 	}
 	for _, t := range targets {
-		b, _, err := backendOf(o.Backends, t.Profile.Name)
-		if err != nil {
-			return nil, errors.Join(err, p.Close())
-		}
-		if p.devices[t.Profile.Name], err = b.Open(t.Profile); err != nil {
+		if p.devices[t.Profile.Name], err = o.open(t); err != nil {
 			delete(p.devices, t.Profile.Name)
 			return nil, errors.Join(err, p.Close())
 		}

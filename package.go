@@ -77,11 +77,15 @@ func planPackage(s *Source, o Options) ([]*partition.Plan, error) {
 // rules name, or those of a package.
 func (s *Source) targets(o Options) ([]partition.Target, error) {
 	if s.Package == nil || s.Recut(o) {
-		return Targets(o.Backends, o.Place)
+		d, err := o.directions(s)
+		if err != nil {
+			return nil, err
+		}
+		return o.targets(d.devices())
 	}
 	devices := []string{string(graph.Host)}
 	for _, ph := range s.Phases {
 		devices = append(devices, partition.Devices(ph.Graph)...)
 	}
-	return targetsOf(o.Backends, devices)
+	return o.targets(devices)
 }

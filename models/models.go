@@ -71,6 +71,13 @@ type Info struct {
 	Vocabulary   int
 	Context      int // tokens the model was made for; 0: not said
 	Generate     generate.Config
+	Wishes       []Wish // where the folder's own settings want its parts to run
+}
+
+// Wish is a placement rule of a model folder's own settings.
+type Wish struct {
+	Rule   string // as after --place
+	Source string // the setting and its file
 }
 
 // Stage is a part of the model and the file it came from.

@@ -1,8 +1,6 @@
 package partition
 
 import (
-	"errors"
-	"fmt"
 	"strings"
 
 	"mnnconv/graph"
@@ -26,13 +24,32 @@ func rule(n *graph.Node, rules []Rule) *Rule {
 	return nil
 }
 
+// cause says that a rule placed a node.
+func (r *Rule) cause() string {
+	text := "rule " + r.Text
+	if r.Pin {
+		text = "pin " + r.Text
+	}
+	if r.Source != "" {
+		text += " (" + r.Source + ")"
+	}
+	return text
+}
+
+// FallbackTo is a rule that takes the nodes which the device they were placed on
+// cannot run. It stands anywhere among the rules.
+func FallbackTo(device string) Rule {
+	return Rule{Text: "--fallback " + device, Target: canonicalDevice(device), fallback: true, match: func(*graph.Node) bool { return false }}
+}
+
 // place gives every node a target and a cause. Nodes without a canonical path
 // that no rule names go with their first reader; what is left goes to the cpu.
+// Integers that a target does not compute with go to the cpu as well: they are
+// arithmetic on shapes and indexes. All nodes that no target can run are reported.
 func place(g *graph.Graph, rules []Rule, targets []Target) error {
-	used := map[string]bool{}
 	for _, n := range g.Nodes {
 		if r := rule(n, rules); r != nil {
-			n.Target, n.Cause = r.Target, "rule "+r.Text
+			n.Target, n.Cause = r.Target, r.cause()
 		}
 	}
 	uses := g.Uses()
@@ -54,19 +71,9 @@ func place(g *graph.Graph, rules []Rule, targets []Target) error {
 			break
 		}
 	}
-	var errs []error
+	m := misfits{targets: targets}
 	for _, n := range g.Nodes {
-		t, err := find(targets, n.Target)
-		if err != nil {
-			if !used[n.Target] {
-				errs = append(errs, err)
-			}
-			used[n.Target] = true
-			continue
-		}
-		if err := t.Profile.Supports(n); err != nil {
-			errs = append(errs, fmt.Errorf("%w: %s (%s): %w", ErrPlacement, n.ID(), n.Cause, err))
-		}
+		m.fit(n, rules)
 	}
-	return errors.Join(errs...)
+	return m.err()
 }

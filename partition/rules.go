@@ -17,8 +17,12 @@ var ErrRules = errors.New("placement rules")
 type Rule struct {
 	Text    string // as written, for reports
 	Target  string
+	Pin     bool   // of a file's pins, which stand before all other rules
+	Source  string // where the rule was written, if not on the command line
 	pattern string // what stands before the device
 	match   func(n *graph.Node) bool
+
+	fallback bool // see FallbackTo
 }
 
 // ParseRules reads `--place`: one device ("cpu", "sim:0"), "auto", or a list

@@ -52,7 +52,7 @@ func runConvert(ctx context.Context, o *convertOptions) (err error) {
 	if o.out == "" || !strings.HasSuffix(filepath.Clean(o.out), pack.Suffix) {
 		return usagef("name the package with -o NAME%s", pack.Suffix)
 	}
-	w, err := o.wire()
+	w, err := o.wire(o.app)
 	if err != nil {
 		return err
 	}
@@ -64,9 +64,6 @@ func runConvert(ctx context.Context, o *convertOptions) (err error) {
 	o.note(s)
 	plans, err := mnnconv.Plan(s, w)
 	if err != nil {
-		return err
-	}
-	if err := checkRules(o.place, plans); err != nil {
 		return err
 	}
 	rules := o.place

@@ -52,7 +52,7 @@ type demoAnswer struct {
 }
 
 func runDemo(ctx context.Context, o *demoOptions) (err error) {
-	w, err := o.wire()
+	w, err := o.wire(o.app)
 	if err != nil {
 		return err
 	}
@@ -77,9 +77,6 @@ func runDemo(ctx context.Context, o *demoOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	if err := checkRules(o.place, p.Plans); err != nil {
-		return err
-	}
 	chat, err := p.Chat(0)
 	if err != nil {
 		return err

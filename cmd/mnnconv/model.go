@@ -2,21 +2,18 @@ package main
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"mnnconv"
-	"mnnconv/partition"
 )
 
 // modelOptions are the flags of commands that read a model.
 type modelOptions struct {
-	place                string
+	place, fallback      string
 	threads              int
 	minPixels, maxPixels int
 	links                []string // folders that links to weights may lead into
@@ -25,7 +22,8 @@ type modelOptions struct {
 const srcArg = "SRC, a model folder, a package or an .onnx file"
 
 func (o *modelOptions) addPlace(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&o.place, "place", "", "`RULES` for what runs where: DEVICE, or PATH=DEVICE,... such as vision=sim:0,llm.layers.0-1=sim:1; the rest runs on cpu")
+	cmd.Flags().StringVar(&o.place, "place", "", "`RULES` for what runs where: DEVICE, or PATH=DEVICE,... such as vision=sim:0,llm.layers.0-1=sim:1, or @FILE.yaml; the rest runs on cpu")
+	cmd.Flags().StringVar(&o.fallback, "fallback", "", "run on `DEVICE` what the device chosen by --place lacks an operator for, and say so")
 }
 
 func (o *modelOptions) addLinks(cmd *cobra.Command) {
@@ -42,7 +40,7 @@ func (o *modelOptions) addPixels(cmd *cobra.Command) {
 }
 
 // wire checks the options and hands them to the library.
-func (o *modelOptions) wire() (mnnconv.Options, error) {
+func (o *modelOptions) wire(a *app) (mnnconv.Options, error) {
 	for _, f := range []struct {
 		flag  string
 		value int
@@ -63,10 +61,11 @@ func (o *modelOptions) wire() (mnnconv.Options, error) {
 	}
 	w := wire(o.threads)
 	w.Load.ONNX.AllowLinks = o.links
-	w.Place, w.Load.MinPixels, w.Load.MaxPixels = o.place, o.minPixels, o.maxPixels
+	w.Place, w.Fallback = o.place, o.fallback
+	w.Note = func(text string) { fmt.Fprintf(a.err, "mnnconv: note: %s\n", printable(text)) }
+	w.Load.MinPixels, w.Load.MaxPixels = o.minPixels, o.maxPixels
 	// Rules and devices are checked before a large model is read.
-	_, err := mnnconv.Targets(w.Backends, w.Place)
-	return w, err
+	return w, mnnconv.CheckOptions(w)
 }
 
 // load reads a model. The caller closes it.
@@ -86,32 +85,6 @@ func (a *app) note(s *mnnconv.Source) {
 	for _, n := range s.Info.Notes {
 		fmt.Fprintf(a.err, "mnnconv: note: %s\n", printable(n))
 	}
-}
-
-// checkRules refuses rules that match nothing: they are misspelled.
-func checkRules(place string, plans []*partition.Plan) error {
-	rules, err := partition.ParseRules(place)
-	if err != nil {
-		return err
-	}
-	used := map[string]bool{}
-	stages := map[string]bool{}
-	for _, p := range plans {
-		for _, n := range p.Graph.Nodes {
-			used[n.Cause] = true
-			if stage, _, _ := strings.Cut(n.Path, "."); stage != "" {
-				stages[stage] = true
-			}
-		}
-	}
-	var errs []error
-	for _, r := range rules {
-		if !used["rule "+r.Text] {
-			errs = append(errs, fmt.Errorf("%w: rule %q places no node: misspelled, or rules before it took all; the model's parts are %s (see `mnnconv inspect --nodes`)",
-				partition.ErrPlacement, r.Text, strings.Join(sortedKeys(stages), ", ")))
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // fileSize is the size of a regular file; ok is false if there is none.

@@ -52,7 +52,7 @@ func runPreprocess(o *preprocessOptions) error {
 	if o.out == "" {
 		return usagef("give the folder to write to with -o")
 	}
-	if _, err := o.wire(); err != nil {
+	if _, err := o.wire(o.app); err != nil {
 		return err
 	}
 	cfg, err := o.config()

@@ -81,7 +81,7 @@ func runRun(ctx context.Context, o *runOptions) (err error) {
 	if err := o.check(); err != nil {
 		return err
 	}
-	w, err := o.wire()
+	w, err := o.wire(o.app)
 	if err != nil {
 		return err
 	}
@@ -117,9 +117,6 @@ func runRun(ctx context.Context, o *runOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	if err := checkRules(o.place, p.Plans); err != nil {
-		return err
-	}
 	switch {
 	case o.batch != "":
 		return runBatch(ctx, o, p)

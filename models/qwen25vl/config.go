@@ -46,7 +46,7 @@ func readConfig(dir string) (*Config, error) {
 		if err != nil {
 			return nil, err
 		}
-		if f.name == "config.json" && m["model_type"] == nil && m["backend_type"] != nil {
+		if f.name == "config.json" && isMNN(m) {
 			continue // MNN's runtime configuration shares the name
 		}
 		c.Source = filepath.Join(dir, f.name)

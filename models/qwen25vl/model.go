@@ -44,6 +44,7 @@ type Model struct {
 
 	encode *encode // nil without a vision tower
 	extend *extend
+	wishes []models.Wish
 	files  io.Closer // what the graphs' weights are mapped from
 	stages []models.Stage
 }
@@ -73,6 +74,9 @@ func (m *Model) load(f *folder, o models.Options) error {
 	}
 	m.Family = p.family
 	m.stages = p.stages()
+	if m.wishes, err = readWishes(m.Dir, p.vision != nil); err != nil {
+		return err
+	}
 	if err := m.words(); err != nil {
 		return err
 	}
@@ -169,7 +173,7 @@ func (m *Model) pictures(o models.Options) error {
 
 // Info describes the model.
 func (m *Model) Info() models.Info {
-	return models.Info{Architecture: Kind.Name, Family: m.Family, Stages: m.stages, Notes: m.Notes,
+	return models.Info{Architecture: Kind.Name, Family: m.Family, Stages: m.stages, Notes: m.Notes, Wishes: m.wishes,
 		Vocabulary: int(m.extend.vocabulary), Context: m.Config.MaxPositions, Generate: m.Generate}
 }
 

@@ -1,0 +1,109 @@
+package partition
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"mnnconv/graph"
+)
+
+// misfits are nodes that the device they were placed on cannot run, gathered by
+// device and reason.
+type misfits struct {
+	targets []Target
+	unknown []error // devices that are not there
+	groups  []*misfit
+}
+
+type misfit struct {
+	reason error
+	first  *graph.Node
+	count  int
+	can    []string // devices that can run all of them
+}
+
+// fit moves a node that its target cannot run to the host, if it is arithmetic on
+// shapes, or to where the fallback rule says, and notes it otherwise.
+func (m *misfits) fit(n *graph.Node, rules []Rule) {
+	t, err := find(m.targets, n.Target)
+	if err != nil {
+		for _, e := range m.unknown {
+			if e.Error() == err.Error() {
+				return
+			}
+		}
+		m.unknown = append(m.unknown, err)
+		return
+	}
+	reason := t.Profile.Supports(n)
+	if reason == nil {
+		return
+	}
+	if n.Target != string(graph.Host) && ofIntegers(n) && m.runs(string(graph.Host), n) {
+		n.Target, n.Cause = string(graph.Host), "shape arithmetic runs on the host ("+n.Cause+")"
+		return
+	}
+	for _, r := range rules {
+		if r.fallback && n.Target != r.Target && m.runs(r.Target, n) {
+			n.Target, n.Cause = r.Target, r.Text+": "+reason.Error()+" ("+n.Cause+")"
+			return
+		}
+	}
+	var can []string
+	for _, t := range m.targets {
+		if t.Profile.Supports(n) == nil {
+			can = append(can, t.Profile.Name)
+		}
+	}
+	for _, g := range m.groups {
+		if g.first.Target == n.Target && g.first.OpName() == n.OpName() && strings.Join(g.can, " ") == strings.Join(can, " ") {
+			g.count++
+			return
+		}
+	}
+	m.groups = append(m.groups, &misfit{reason, n, 1, can})
+}
+
+func (m *misfits) runs(device string, n *graph.Node) bool {
+	t, err := find(m.targets, device)
+	return err == nil && t.Profile.Supports(n) == nil
+}
+
+// ofIntegers reports whether a node makes nothing but integers and booleans.
+func ofIntegers(n *graph.Node) bool {
+	for _, v := range n.Outputs {
+		if v != nil && (v.Type.Kind != graph.TensorKind || v.Type.DType == graph.String || v.Type.DType.Bits() == 0 || v.Type.DType.IsFloat()) {
+			return false
+		}
+	}
+	return true
+}
+
+// err lists all misfits, a line for each operator and device.
+func (m *misfits) err() error {
+	errs := m.unknown
+	for _, g := range m.groups {
+		more := ""
+		if g.count > 1 {
+			more = fmt.Sprintf(" and %d more", g.count-1)
+		}
+		do := "no device of this plan can: place them on one that can (see `mnnconv devices`)"
+		if len(g.can) > 0 {
+			do = fmt.Sprintf("%s can: place them there, or give --fallback %s", strings.Join(g.can, ", "), g.can[0])
+		}
+		errs = append(errs, fmt.Errorf("%w: %s (%s)%s: %w; %s", ErrPlacement, g.first.ID(), g.first.Cause, more, g.reason, do))
+	}
+	return errors.Join(errs...)
+}
+
+// Fallbacks counts the nodes that a fallback moved, by the reason, for reports.
+func (p *Plan) Fallbacks() map[string]int {
+	out := map[string]int{}
+	for _, n := range p.Graph.Nodes {
+		if reason, ok := strings.CutPrefix(n.Cause, "--fallback "); ok {
+			out["--fallback "+reason[:strings.LastIndex(reason, " (")]]++
+		}
+	}
+	return out
+}

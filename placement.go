@@ -1,0 +1,157 @@
+package mnnconv
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"mnnconv/graph"
+	"mnnconv/partition"
+	"mnnconv/runtime"
+)
+
+// directions are what decides where nodes run and what memory they may take.
+type directions struct {
+	rules  []partition.Rule
+	memory partition.Policy
+	notes  []string // what people should know of where the rules come from
+}
+
+// directions reads the rules of the options: text, a file behind an @, or, where
+// there are none, what the folder's own settings wish. Automatic placement is
+// resolved by auto. s is nil before a model is read.
+func (o Options) directions(s *Source) (*directions, error) {
+	d := &directions{memory: partition.Policy{}}
+	var err error
+	switch file, isFile := strings.CutPrefix(o.Place, "@"); {
+	case isFile:
+		f, err := partition.LoadRules(file)
+		if err != nil {
+			return nil, err
+		}
+		d.rules, d.memory = f.Rules, f.Memory
+	case o.Place == "" && s != nil:
+		for _, w := range s.Info.Wishes {
+			rules, err := partition.ParseRules(w.Rule)
+			if err == nil {
+				err = o.known(rules)
+			}
+			if err != nil {
+				return nil, fmt.Errorf("%s: %s says %s: %w; overrule it with --place, cpu for one", s.Path, w.Source, w.Rule, err)
+			}
+			for i := range rules {
+				rules[i].Source = w.Source
+			}
+			d.rules = append(d.rules, rules...)
+			d.notes = append(d.notes, fmt.Sprintf("placed %s, as %s says; --place overrules it", w.Rule, w.Source))
+		}
+	default:
+		if d.rules, err = partition.ParseRules(o.Place); err != nil {
+			return nil, err
+		}
+	}
+	for space, p := range o.Memory { // flags win over the file
+		d.memory[space] = p
+	}
+	if o.Fallback != "" {
+		d.rules = append(d.rules, partition.FallbackTo(o.Fallback))
+	}
+	return d, nil
+}
+
+// known returns an error for a device of a backend that neither is here nor is
+// described.
+func (o Options) known(rules []partition.Rule) error {
+	for _, r := range rules {
+		if _, err := o.target(r.Target); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// devices lists the devices that the rules name, and the cpu.
+func (d *directions) devices() []string {
+	names := []string{string(graph.Host)}
+	for _, r := range d.rules {
+		names = append(names, r.Target)
+	}
+	return names
+}
+
+// CheckOptions reads rules and looks for devices before a large model is read.
+func CheckOptions(o Options) error {
+	d, err := o.directions(nil)
+	if err != nil {
+		return err
+	}
+	_, err = o.targets(d.devices())
+	return err
+}
+
+// targets describes devices by their names, each once. Options.Devices describe
+// devices that need not be here; others are asked for their profiles.
+func (o Options) targets(names []string) ([]partition.Target, error) {
+	var targets []partition.Target
+	seen := map[string]bool{}
+	for _, name := range names {
+		if seen[name] {
+			continue
+		}
+		seen[name] = true
+		t, err := o.target(name)
+		if err != nil {
+			return nil, err
+		}
+		targets = append(targets, t)
+	}
+	return targets, nil
+}
+
+// target describes one device. One that is not here is lowered as the cpu is.
+func (o Options) target(name string) (partition.Target, error) {
+	b, ordinal, err := backendOf(o.Backends, name)
+	if errors.Is(err, partition.ErrRules) {
+		return partition.Target{}, err
+	}
+	var have []string
+	for _, p := range o.Devices {
+		have = append(have, p.Name)
+		if p.Name != name {
+			continue
+		}
+		if err != nil {
+			if b, _, err = backendOf(o.Backends, string(graph.Host)); err != nil {
+				return partition.Target{}, err
+			}
+		}
+		return partition.Target{Profile: p, Lowerer: b}, nil
+	}
+	if len(have) > 0 && name != string(graph.Host) {
+		return partition.Target{}, fmt.Errorf("%w: device %q is not among those of --devices (%s)", partition.ErrPlacement, name, strings.Join(have, ", "))
+	}
+	if err != nil {
+		return partition.Target{}, err
+	}
+	p, err := b.Profile(ordinal)
+	return partition.Target{Profile: p, Lowerer: b}, err
+}
+
+// open opens the device that a target describes. One that is planned for and not
+// here, or another one in its place, is an error.
+func (o Options) open(t partition.Target) (runtime.Device, error) {
+	name := t.Profile.Name
+	b, ordinal, err := backendOf(o.Backends, name)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s was planned for and is not here: %w", runtime.ErrUnavailable, name, err)
+	}
+	here, err := b.Profile(ordinal)
+	if err != nil {
+		return nil, fmt.Errorf("%s was planned for: %w", name, err)
+	}
+	if t.Profile.UUID != "" && here.UUID != t.Profile.UUID {
+		return nil, fmt.Errorf("%w: %s was planned for as %s (%s), here it is %s (%s); plan again without --devices", runtime.ErrUnavailable,
+			name, t.Profile.UUID, t.Profile.Vendor, here.UUID, here.Vendor)
+	}
+	return b.Open(t.Profile)
+}
