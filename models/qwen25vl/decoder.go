@@ -185,7 +185,7 @@ func selectLogits(g *graph.Graph, d *decoderPart, table op.Table) (int64, error)
 		return 0, fmt.Errorf("%w: the vocabulary of output %q is not declared", ErrFamily, logits.Name)
 	}
 	at := g.NewConst("logits_at", graph.Ints([]int64{-1}))
-	node, slot := logits.Def, 0
+	node, slot := logits.Def, dataInput(logits.Def)
 	var head *graph.Node // the projection: the last node before which selection pays
 	for depth := 0; node != nil && depth < 12; depth++ {
 		x := node.In(slot)

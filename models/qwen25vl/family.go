@@ -142,9 +142,9 @@ func (f *folder) Close() error {
 	return errors.Join(errs...)
 }
 
-// has reports whether the file's graph has all the named inputs.
+// has reports whether the file's graph has all the named inputs, and an output.
 func (f *file) has(names ...string) bool {
-	return !slices.ContainsFunc(names, func(n string) bool { return f.input(n) == nil })
+	return len(f.model.Graph.Outputs) > 0 && !slices.ContainsFunc(names, func(n string) bool { return f.input(n) == nil })
 }
 
 func (f *file) input(name string) *graph.Value  { return named(f.model.Graph.Inputs, name) }

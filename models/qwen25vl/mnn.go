@@ -36,16 +36,22 @@ var mnn = Family{Name: "MNN llmexport", match: func(f *folder) (*parts, error) {
 			"window_index":   {"window_index", graph.ShapeOf(rows)},
 		}}
 	}
-	s := d.input("input_ids").Type.Shape
-	width, ok := s[len(s)-1].Int()
-	if !ok {
-		return nil, fmt.Errorf("%s: %w: the width of input_ids is not declared", filepath.Join(f.dir, d.path), ErrConfig)
+	width, ok := int64(0), false
+	if s := d.input("input_ids").Type.Shape; len(s) == 3 {
+		width, ok = s[2].Int()
+	}
+	if !ok || width < 1 || width > maxWidth {
+		return nil, fmt.Errorf("%s: %w: input_ids is %s, expected [tokens, batch, width] with a number for the width", filepath.Join(f.dir, d.path),
+			ErrConfig, d.input("input_ids").Type)
 	}
 	if p.embed.table, err = f.mnnTable(width); err != nil {
 		return nil, err
 	}
 	return p, nil
 }}
+
+// maxWidth bounds the width of embeddings.
+const maxWidth = 1 << 24
 
 // mnnTable maps embeddings_bf16.bin: rows of bfloat16, one a token.
 func (f *folder) mnnTable(width int64) (*graph.Tensor, error) {
