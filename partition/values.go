@@ -8,7 +8,7 @@ import (
 )
 
 // CheckValues checks a relation on the values of a tensor in host memory and names
-// the first element that breaks it. other is the tensor that the relation compares
+// the first element that breaks it; the caller names the boundary. other is the tensor that the relation compares
 // with, if it does; env gives the symbols of its bounds their values. Nothing is
 // allocated for relations on floats.
 func (r Relation) CheckValues(t, other *graph.Tensor, env graph.Env) error {
@@ -26,7 +26,7 @@ func (r Relation) CheckValues(t, other *graph.Tensor, env graph.Env) error {
 	}
 	v, err := t.Int64s()
 	if err != nil {
-		return fmt.Errorf("%w: %s: %w", ErrContract, r.Text, err)
+		return fmt.Errorf("%s: %w", r.Text, err)
 	}
 	if len(r.Rows) == 2 {
 		if len(t.Shape) == 0 || r.Rows[0] < 0 || r.Rows[1] < r.Rows[0] || t.Shape[0] <= int64(r.Rows[1]) {
@@ -77,7 +77,7 @@ func (r Relation) CheckValues(t, other *graph.Tensor, env graph.Env) error {
 }
 
 func (r Relation) broken(format string, args ...any) error {
-	return fmt.Errorf("%w: %s: %s", ErrContract, r.Text, fmt.Sprintf(format, args...))
+	return fmt.Errorf("%s: %s", r.Text, fmt.Sprintf(format, args...))
 }
 
 func (r Relation) permutation(v []int64, n int64) error {

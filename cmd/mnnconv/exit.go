@@ -48,6 +48,7 @@ var exits = []struct {
 	{errUsage, 2, ""},
 	{partition.ErrRules, 2, "write DEVICE or PATH=DEVICE,...; `mnnconv devices` lists devices, `mnnconv inspect` paths"},
 	{runtime.ErrSchedule, 2, ""},
+	{runtime.ErrChecks, 2, ""},
 	{errDiffer, 10, ""},
 
 	{syscall.ENOSPC, 8, "make room, or write elsewhere"},
