@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 
 	"mnnconv"
@@ -76,17 +78,22 @@ func newBench(t *testing.T, export, place string) *bench {
 	if err := b.set.Check(b.plans, b.terms); err != nil {
 		t.Fatalf("unmutated: %v", err)
 	}
-	targets, err := mnnconv.Targets(o.Backends, place)
-	if err != nil {
-		t.Fatal(err)
+	names := map[string]bool{"cpu": true}
+	for _, p := range b.plans {
+		for _, part := range p.Partitions() {
+			names[part.Target] = true
+		}
 	}
-	for _, target := range targets {
-		for _, backend := range o.Backends {
-			if name := target.Profile.Name; name == backend.Name() || len(name) > 3 && name[:3] == backend.Name() {
-				if b.devices[name], err = backend.Open(target.Profile); err != nil {
-					t.Fatal(err)
-				}
-			}
+	for name := range names {
+		kind, ordinal, _ := strings.Cut(name, ":")
+		i, _ := strconv.Atoi(ordinal)
+		at := slices.IndexFunc(o.Backends, func(x runtime.Backend) bool { return x.Name() == kind })
+		profile, err := o.Backends[at].Profile(i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b.devices[name], err = o.Backends[at].Open(profile); err != nil {
+			t.Fatal(err)
 		}
 	}
 	t.Cleanup(func() {

@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -158,6 +160,49 @@ func TestAnswersWithValuesChecked(t *testing.T) {
 					}
 				}
 			})
+		}
+	}
+}
+
+// TestPackageSchemas writes a package and wants plan.json and contract.json as their
+// schemas say, and the contracts those of the plan that was written.
+func TestPackageSchemas(t *testing.T) {
+	src, plans, set, err := contracts(t, "tjs-fp16", "vision=sim:0,llm.layers.2-3=sim:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "model.mnnc")
+	if err := mnnconv.Convert(context.Background(), src, plans, dir, mnnconv.ConvertOptions{Tool: "mnnconv test"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"plan", "contract"} {
+		schema, err := jsonschema.NewCompiler().Compile("../schemas/json/" + name + ".schema.json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile(filepath.Join(dir, name+".json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		value, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := schema.Validate(value); err != nil {
+			t.Errorf("%s.json: %v", name, err)
+		}
+		value.(map[string]any)["surplus"] = true
+		if schema.Validate(value) == nil {
+			t.Errorf("%s.json may hold anything", name)
+		}
+		if name == "contract" {
+			var saved partition.ContractSet
+			if err := json.Unmarshal(text, &saved); err != nil {
+				t.Fatal(err)
+			}
+			if err := set.Match(&saved); err != nil {
+				t.Error(err)
+			}
 		}
 	}
 }
