@@ -24,6 +24,9 @@ import (
 
 // places are all pairs of devices for the two stages, and finer cuts.
 func places() []string {
+	if raced {
+		return []string{"vision=sim:0,llm=sim:1", "llm.layers.0-1=sim:0,llm=sim:1"}
+	}
 	var all []string
 	devices := []string{"cpu", "sim:0", "sim:1"}
 	for _, v := range devices {
@@ -277,7 +280,7 @@ func TestPlacementsGiveTheSameBits(t *testing.T) {
 			}
 		}
 	}
-	if crossed < 50 {
+	if crossed < 50 && !raced {
 		t.Errorf("%d values crossed in all placements", crossed)
 	}
 }

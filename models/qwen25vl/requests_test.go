@@ -43,7 +43,7 @@ func request(seed uint64) func(*qwen25vl.Model) qwen25vl.Prepared {
 const kinds = 20
 
 func TestManyRequests(t *testing.T) {
-	manyRequests(t, 60, 8<<20) // after six requests not every buffer has had its full size
+	manyRequests(t, requests, 8<<20) // after a few requests not every buffer has had its full size
 }
 
 // manyRequests asks two sessions over one program at once, again and again, and
@@ -88,7 +88,7 @@ func manyRequests(t *testing.T, requests int, slack float64) (grown float64) {
 		ask(requests/10, requests)
 		last := resident()
 		grown = float64(last) / float64(max(first, 1))
-		if float64(last) > 1.02*float64(first)+slack {
+		if float64(last) > 1.02*float64(first)+slack && !raced {
 			t.Errorf("%d bytes resident after %d requests, %d after %d", last, requests, first, requests/10)
 		}
 		if now := stats(x); !slices.Equal(now, books) && requests > 10*kinds {

@@ -2,5 +2,11 @@
 
 package qwen25vl_test
 
-// seeds is how many random orders a placement is tried in under the race detector.
-const seeds = 5
+// How much is tried under the race detector, which is slow and takes memory of its
+// own: random orders of a placement, requests, and every how many calls one fails.
+const (
+	raced    = true
+	seeds    = 5
+	requests = 10
+	stride   = 9
+)

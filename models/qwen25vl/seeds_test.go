@@ -2,5 +2,11 @@
 
 package qwen25vl_test
 
-// seeds is how many random orders a placement is tried in.
-const seeds = 200
+// How much is tried: random orders of a placement, requests, and every how many
+// calls one fails.
+const (
+	raced    = false
+	seeds    = 200
+	requests = 60
+	stride   = 1
+)
