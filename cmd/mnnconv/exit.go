@@ -56,6 +56,7 @@ var exits = []struct {
 	{errWrite, 8, ""},
 	{pack.ErrWrite, 8, ""},
 	{pack.ErrExists, 8, ""},
+	{pack.ErrBusy, 8, ""},
 	{pack.ErrDamaged, 3, ""},
 	{pack.ErrNewer, 3, ""},
 	{partition.ErrPolicy, 2, ""},

@@ -26,42 +26,73 @@ func replaceable(dir string, force bool) error {
 	return nil
 }
 
-// temp is a temporary folder beside the target, locked while its owner lives.
+// temp is the temporary folder beside a target. It has one name, so that two
+// writers of a target meet there, and is locked while its owner lives.
 type temp struct {
-	dir  string
-	lock *os.File
+	dir   string
+	locks []*os.File // of the new package, and of the one that it replaces
 }
 
-// newTemp makes a temporary folder for the target and removes those that dead
-// owners left.
+// newTemp makes the temporary folder of a target, or empties that of a dead owner.
 func newTemp(target string) (*temp, error) {
 	parent, base := filepath.Split(filepath.Clean(target))
-	if parent == "" {
-		parent = "."
-	}
-	prefix := "." + base + ".tmp-"
-	if locks {
-		if err := removeStale(parent, prefix); err != nil {
-			return nil, failed(err)
-		}
-	}
+	dir := filepath.Join(parent, "."+base+".tmp")
+	busy := fmt.Errorf("%s: %w: if none is, remove %s", target, ErrBusy, dir)
 	for {
-		dir, err := os.MkdirTemp(parent, prefix)
-		if err != nil {
+		err := os.Mkdir(dir, 0o755)
+		if err != nil && !errors.Is(err, fs.ErrExist) {
 			return nil, failed(err)
 		}
-		t := &temp{dir: dir}
-		if t.lock, err = lock(dir); err == nil {
-			err = os.Chmod(dir, 0o755)
+		if err != nil && !locks {
+			return nil, busy
 		}
-		if err == nil {
-			return t, nil
-		}
-		t.discard()
-		if !errors.Is(err, fs.ErrNotExist) { // another process took it for stale before it was locked
+		f, err := lock(dir)
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // its owner was faster
+			continue
+		case errors.Is(err, errLocked):
+			return nil, busy
+		case err != nil:
 			return nil, failed(err)
+		}
+		t := &temp{dir: dir, locks: []*os.File{f}}
+		if !holds(dir, f) { // it got its name between opening and locking
+			t.unlock()
+			continue
+		}
+		if err := empty(dir); err != nil {
+			t.unlock()
+			return nil, failed(err)
+		}
+		return t, nil
+	}
+}
+
+// holds reports whether the locked folder is still the one at a path.
+func holds(dir string, f *os.File) bool {
+	if f == nil {
+		return true
+	}
+	locked, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	there, err := os.Lstat(dir)
+	return err == nil && os.SameFile(locked, there)
+}
+
+// empty removes what a dead owner left.
+func empty(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+			return err
 		}
 	}
+	return nil
 }
 
 // discard removes the folder, unless it was renamed.
@@ -69,8 +100,14 @@ func (t *temp) discard() {
 	if t.dir != "" {
 		os.RemoveAll(t.dir)
 	}
-	if t.lock != nil {
-		t.lock.Close()
+	t.unlock()
+}
+
+func (t *temp) unlock() {
+	for _, f := range t.locks {
+		if f != nil {
+			f.Close()
+		}
 	}
 }
 
@@ -85,36 +122,24 @@ func (t *temp) rename(target string, force bool) error {
 		return err
 	}
 	if _, err = os.Lstat(target); err == nil {
-		err = exchange(t.dir, target) // the old one goes with discard
+		// The old package gets the temporary name: nobody may take it for stale.
+		var f *os.File
+		if f, err = lock(target); err == nil {
+			t.locks = append(t.locks, f)
+			err = exchange(t.dir, target) // the old one goes with discard
+		}
 	} else if err = os.Rename(t.dir, target); err == nil {
 		t.dir = ""
 	}
 	switch {
+	case errors.Is(err, errLocked): // the one that wrote the old package is not quite done
+		return fmt.Errorf("%s: %w", target, ErrBusy)
 	case errors.Is(err, fs.ErrExist): // since it was looked for
 		return fmt.Errorf("%s: %w: give --force to replace it", target, ErrExists)
 	case err != nil:
 		return fmt.Errorf("%s: %w", target, failed(err))
 	}
 	return failed(syncDir(filepath.Dir(filepath.Clean(target))))
-}
-
-// removeStale removes temporary folders whose owner is gone.
-func removeStale(parent, prefix string) error {
-	entries, err := os.ReadDir(parent)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if !e.IsDir() || len(e.Name()) <= len(prefix) || e.Name()[:len(prefix)] != prefix {
-			continue
-		}
-		dir := filepath.Join(parent, e.Name())
-		if f, err := lock(dir); err == nil {
-			os.RemoveAll(dir)
-			f.Close()
-		}
-	}
-	return nil
 }
 
 // syncDir makes the names in a folder durable.

@@ -55,6 +55,10 @@ const (
 var (
 	// ErrExists: the target is there already and may not be replaced.
 	ErrExists = errors.New("exists already")
+	// ErrBusy: another program is writing the same package.
+	ErrBusy = errors.New("another program is writing it")
+	// errLocked: a folder is another program's.
+	errLocked = errors.New("locked")
 	// ErrWrite: the disk, or who may write where, ended the writing.
 	ErrWrite = errors.New("cannot write")
 )

@@ -1,13 +1,21 @@
 package pack
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	goruntime "runtime"
+	"strconv"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"mnnconv/graph"
 	"mnnconv/partition"
@@ -231,28 +239,159 @@ func TestWriteEnds(t *testing.T) {
 	}
 }
 
-func TestStale(t *testing.T) {
+// TestTwoWriters: the second is refused while the first writes, and only then.
+func TestTwoWriters(t *testing.T) {
 	parent := t.TempDir()
 	dir := filepath.Join(parent, "model.mnnc")
-	live, err := newTemp(dir)
+	p := example(t)
+	var second error
+	err := Write(t.Context(), dir, p, Options{Wrote: func(int64) {
+		if second == nil {
+			second = Write(t.Context(), dir, p, Options{Force: true})
+		}
+	}})
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
 	}
-	dead, err := newTemp(dir)
-	if err != nil {
-		t.Fatal(err)
+	if !errors.Is(second, ErrBusy) {
+		t.Errorf("the second writer: %v", second)
 	}
-	dead.lock.Close() // as when its process is killed
-	dead.lock = nil
-	if err := Write(t.Context(), dir, example(t), Options{}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(live.dir); err != nil {
-		t.Errorf("another writer's folder is gone: %v", err)
-	}
-	if _, err := os.Stat(dead.dir); err == nil {
-		t.Error("a dead writer's folder is still there")
-	}
-	live.discard()
 	alone(t, parent)
+	if err := Write(t.Context(), dir, p, Options{Force: true}); err != nil {
+		t.Error(err)
+	}
+	alone(t, parent)
+}
+
+// TestManyWriters: of many writers at once each writes all or is refused, and a
+// reader finds a whole package at any time.
+func TestManyWriters(t *testing.T) {
+	parent := t.TempDir()
+	dir := filepath.Join(parent, "model.mnnc")
+	p := example(t)
+	if err := Write(t.Context(), dir, p, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	var writers sync.WaitGroup
+	var wrote atomic.Int64
+	for range 8 {
+		writers.Go(func() {
+			for range 5 {
+				err := Write(t.Context(), dir, p, Options{Force: true})
+				switch {
+				case err == nil:
+					wrote.Add(1)
+				case !errors.Is(err, ErrBusy):
+					t.Error(err)
+				}
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() { writers.Wait(); close(done) }()
+	for reading := true; reading; {
+		select {
+		case <-done:
+			reading = false
+		default:
+		}
+		if _, err := readPlan(filepath.Join(dir, planFile)); err != nil {
+			t.Errorf("while others write: %v", err)
+			reading = false
+		}
+	}
+	<-done
+	if wrote.Load() == 0 {
+		t.Error("nobody wrote")
+	}
+	alone(t, parent)
+}
+
+// childDir names the package that a child process writes; childSteps how many
+// steps it goes before it waits to be killed.
+const childDir, childSteps = "PACK_TEST_DIR", "PACK_TEST_STEPS"
+
+// writeAsChild writes a package, says so, and never ends where it is to be killed.
+func writeAsChild(t *testing.T, dir string) {
+	left, err := strconv.Atoi(os.Getenv(childSteps))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := example(t)
+	p.Tool = "mnnconv child"
+	err = Write(t.Context(), dir, p, Options{Force: true, Wrote: func(int64) {
+		if left--; left == 0 {
+			fmt.Println("waits")
+			time.Sleep(time.Hour)
+		}
+	}})
+	fmt.Println("wrote", err)
+}
+
+// TestKilled kills a writer at each of its steps: the old package stays, and the
+// next writer removes what was left.
+func TestKilled(t *testing.T) {
+	if dir := os.Getenv(childDir); dir != "" {
+		writeAsChild(t, dir)
+		return
+	}
+	parent := t.TempDir()
+	dir := filepath.Join(parent, "model.mnnc")
+	p := example(t)
+	for steps, waits := 1, true; waits; steps++ {
+		if err := Write(t.Context(), dir, p, Options{Force: true}); err != nil {
+			t.Fatal(err)
+		}
+		alone(t, parent)
+		child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestKilled$")
+		child.Env = append(os.Environ(), childDir+"="+dir, fmt.Sprint(childSteps, "=", steps))
+		out, err := child.StdoutPipe()
+		if err == nil {
+			err = child.Start()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		said, err := bufio.NewReader(out).ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		if waits = said == "waits\n"; waits {
+			if err := child.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			if err := child.Wait(); err == nil {
+				t.Error("the child was not killed")
+			}
+		} else if err := child.Wait(); err != nil || said != "wrote <nil>\n" || steps < 5 {
+			t.Errorf("after %d steps the child says %q and ends with %v", steps, said, err)
+		}
+		x, err := Open(dir, onnx.Options{})
+		if err != nil {
+			t.Fatalf("killed at step %d: %v", steps, err)
+		}
+		if want := map[bool]string{true: p.Tool, false: "mnnconv child"}[waits]; x.Tool != want {
+			t.Errorf("after step %d the package is of %s, want %s", steps, x.Tool, want)
+		}
+		x.Close()
+	}
+}
+
+// TestOpenMaps: no weight is copied when a package is opened.
+func TestOpenMaps(t *testing.T) {
+	p := example(t)
+	w := graph.Floats(make([]float32, 64<<18), 64, 1<<18) // 64 MB
+	p.Plans = []*partition.Plan{planned(t, "encode", w)}
+	dir := written(t, p)
+	var before, after goruntime.MemStats
+	goruntime.ReadMemStats(&before)
+	x, err := Open(dir, onnx.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.Close()
+	goruntime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; n > 4<<20 {
+		t.Errorf("opening 64 MB of weights took %d bytes", n)
+	}
 }
