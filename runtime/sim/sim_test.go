@@ -240,3 +240,23 @@ func TestVirtualTime(t *testing.T) {
 	}
 	closed(t, dev, host, d)
 }
+
+// TestProfile wants limits and abilities of a Config in its device's profile alone.
+func TestProfile(t *testing.T) {
+	b := &sim.Backend{}
+	b.Config[1] = sim.Config{Memory: 1 << 20, MaxAlloc: 1 << 10, Align: 512, DTypes: []string{"float32"}, Operators: []string{"Add"}}
+	p, err := b.Profile(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Name != "sim:1" || p.Memory != 1<<20 || p.MaxAlloc != 1<<10 || p.Align != 512 || len(p.DTypes) != 1 || len(p.Operators) != 1 {
+		t.Errorf("%+v", p)
+	}
+	if p, err = b.Profile(0); err != nil || p.Memory != 8<<30 || p.Align != 256 || p.DTypes != nil || p.Operators != nil {
+		t.Errorf("%+v, %v", p, err)
+	}
+	for _, n := range []int{-1, sim.Devices} {
+		_, err := b.Profile(n)
+		wants(t, err, runtime.ErrUnavailable, "sim:0 to sim:3")
+	}
+}
