@@ -57,7 +57,8 @@ type Source struct {
 
 	Package *pack.Opened // nil: the source is no package
 
-	file *onnx.Model // of a bare graph
+	file        *onnx.Model // of a bare graph
+	chosen, why string      // by auto
 }
 
 // Load reads a model folder or an .onnx file and raises its graphs, or opens a

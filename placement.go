@@ -17,6 +17,9 @@ type directions struct {
 	notes  []string // what people should know of where the rules come from
 }
 
+// autoPlace are rules that leave the choice of a device to auto.
+const autoPlace = "auto"
+
 // directions reads the rules of the options: text, a file behind an @, or, where
 // there are none, what the folder's own settings wish. Automatic placement is
 // resolved by auto. s is nil before a model is read.
@@ -30,6 +33,21 @@ func (o Options) directions(s *Source) (*directions, error) {
 			return nil, err
 		}
 		d.rules, d.memory = f.Rules, f.Memory
+	case o.Place == autoPlace:
+		if s == nil {
+			break
+		}
+		device, why, err := s.auto(o)
+		if err != nil {
+			return nil, err
+		}
+		if d.rules, err = partition.ParseRules(device); err != nil {
+			return nil, err
+		}
+		for i := range d.rules {
+			d.rules[i].Source = autoPlace
+		}
+		d.notes = append(d.notes, fmt.Sprintf("%s places everything on %s: %s", autoPlace, device, why))
 	case o.Place == "" && s != nil:
 		for _, w := range s.Info.Wishes {
 			rules, err := partition.ParseRules(w.Rule)
@@ -79,14 +97,15 @@ func (d *directions) devices() []string {
 	return names
 }
 
-// CheckOptions reads rules and looks for devices before a large model is read.
-func CheckOptions(o Options) error {
+// Targets describes the devices that the options' rules name, and the cpu. A device
+// that is named, and neither here nor described, is an error that says what was
+// looked for. No model needs to be read for it.
+func Targets(o Options) ([]partition.Target, error) {
 	d, err := o.directions(nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	_, err = o.targets(d.devices())
-	return err
+	return o.targets(d.devices())
 }
 
 // targets describes devices by their names, each once. Options.Devices describe

@@ -10,16 +10,27 @@ import (
 
 // Profile is what planning must know of a device.
 type Profile struct {
-	Name      string   `json:"name"`                // backend and ordinal: "cpu", "sim:0"
-	Vendor    string   `json:"vendor,omitempty"`    // as the driver or the processor says
-	UUID      string   `json:"uuid,omitempty"`      // empty where the device has none
-	Memory    int64    `json:"memory"`              // bytes; 0: not known
-	Free      int64    `json:"free,omitempty"`      // bytes free when the profile was taken; 0: not known
-	Mapped    bool     `json:"mapped,omitempty"`    // weights are read where their file is mapped and need no free memory
-	MaxAlloc  int64    `json:"max_alloc,omitempty"` // bytes of one allocation; 0: Memory
-	Align     int64    `json:"align"`               // bytes
-	Operators []string `json:"operators,omitempty"` // domain-qualified names; empty: every operator that has a reference
-	DTypes    []string `json:"dtypes,omitempty"`    // empty: all
+	Name      string    `json:"name"`                // backend and ordinal: "cpu", "sim:0"
+	Vendor    string    `json:"vendor,omitempty"`    // as the driver or the processor says
+	UUID      string    `json:"uuid,omitempty"`      // empty where the device has none
+	Memory    int64     `json:"memory"`              // bytes; 0: not known
+	Free      int64     `json:"free,omitempty"`      // bytes free when the profile was taken; 0: not known
+	Mapped    bool      `json:"mapped,omitempty"`    // weights are read where their file is mapped and need no free memory
+	MaxAlloc  int64     `json:"max_alloc,omitempty"` // bytes of one allocation; 0: Memory
+	Align     int64     `json:"align"`               // bytes
+	Operators []string  `json:"operators,omitempty"` // domain-qualified names; empty: every operator that has a reference
+	DTypes    []string  `json:"dtypes,omitempty"`    // of results; empty: all
+	Measured  *Measured `json:"measured,omitempty"`  // nil: nobody did
+}
+
+// Measured are the speeds of a device.
+type Measured struct {
+	Source   string  `json:"source"`                  // where and how the figures were taken
+	Upload   float64 `json:"upload_gb_s,omitempty"`   // GB/s from pinned host memory
+	Download float64 `json:"download_gb_s,omitempty"` // GB/s to pinned host memory
+	Launch   float64 `json:"launch_us,omitempty"`     // µs a launch
+	Memory   float64 `json:"memory_gb_s,omitempty"`   // GB/s that a product of a matrix and a vector reads
+	Compute  float64 `json:"gflop_s,omitempty"`       // GFLOP/s of a product of matrices
 }
 
 // Space is the profile's memory space.

@@ -57,6 +57,7 @@ var exits = []struct {
 	{pack.ErrWrite, 8, ""},
 	{pack.ErrExists, 8, ""},
 	{pack.ErrBusy, 8, ""},
+	{partition.ErrProfile, 3, ""},
 	{pack.ErrDamaged, 3, ""},
 	{pack.ErrNewer, 3, ""},
 	{partition.ErrPolicy, 2, ""},

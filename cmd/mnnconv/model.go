@@ -2,18 +2,23 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"mnnconv"
+	"mnnconv/partition"
 )
 
 // modelOptions are the flags of commands that read a model.
 type modelOptions struct {
 	place, fallback      string
+	devices              string
 	threads              int
 	minPixels, maxPixels int
 	links                []string // folders that links to weights may lead into
@@ -22,7 +27,8 @@ type modelOptions struct {
 const srcArg = "SRC, a model folder, a package or an .onnx file"
 
 func (o *modelOptions) addPlace(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&o.place, "place", "", "`RULES` for what runs where: DEVICE, or PATH=DEVICE,... such as vision=sim:0,llm.layers.0-1=sim:1, or @FILE.yaml; the rest runs on cpu")
+	cmd.Flags().StringVar(&o.place, "place", "", "`RULES` for what runs where: DEVICE, or PATH=DEVICE,... such as vision=sim:0,llm.layers.0-1=sim:1, or @FILE.yaml, or auto; the rest runs on cpu")
+	cmd.Flags().StringVar(&o.devices, "devices", "", "plan for the devices in `FILE`, which devices --json wrote, or of a machine known by name: "+strings.Join(partition.ShippedNames(), ", "))
 	cmd.Flags().StringVar(&o.fallback, "fallback", "", "run on `DEVICE` what the device chosen by --place lacks an operator for, and say so")
 }
 
@@ -61,11 +67,32 @@ func (o *modelOptions) wire(a *app) (mnnconv.Options, error) {
 	}
 	w := wire(o.threads)
 	w.Load.ONNX.AllowLinks = o.links
+	var err error
+	if w.Devices, err = readDevices(o.devices); err != nil {
+		return mnnconv.Options{}, err
+	}
 	w.Place, w.Fallback = o.place, o.fallback
 	w.Note = func(text string) { fmt.Fprintf(a.err, "mnnconv: note: %s\n", printable(text)) }
 	w.Load.MinPixels, w.Load.MaxPixels = o.minPixels, o.maxPixels
 	// Rules and devices are checked before a large model is read.
-	return w, mnnconv.CheckOptions(w)
+	_, err = mnnconv.Targets(w)
+	return w, err
+}
+
+// readDevices reads profiles from a file, or those of a machine that is known by
+// name.
+func readDevices(name string) ([]partition.Profile, error) {
+	if name == "" {
+		return nil, nil
+	}
+	p, err := partition.ReadProfiles(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		if known, ok := partition.Shipped(name); ok {
+			return known, nil
+		}
+		return nil, fmt.Errorf("--devices: %w (machines known by name: %s)", err, strings.Join(partition.ShippedNames(), ", "))
+	}
+	return p, err
 }
 
 // load reads a model. The caller closes it.

@@ -1,0 +1,100 @@
+package mnnconv
+
+import (
+	"errors"
+	"strings"
+
+	"mnnconv/graph"
+	"mnnconv/partition"
+)
+
+// auto chooses one device for a whole source: the first with measured speeds whose
+// memory holds everything at the bounds of a session, or else the cpu. The answer,
+// and why, is kept with the source, whose graphs must not be placed yet. Nothing is
+// opened.
+func (s *Source) auto(o Options) (device, why string, err error) {
+	if s.chosen != "" {
+		return s.chosen, s.why, nil
+	}
+	s.chosen, s.why = string(graph.Host), "no other device with measured speeds is known here"
+	var over []string
+	for _, p := range o.candidates() {
+		err := s.tryOn(p, o)
+		if err == nil {
+			s.chosen, s.why = p.Name, "the first device with measured speeds that holds everything"
+			return s.chosen, s.why, nil
+		}
+		if !errors.Is(err, partition.ErrMemory) && !errors.Is(err, partition.ErrPlacement) {
+			return "", "", err
+		}
+		first, _, _ := strings.Cut(err.Error(), "\n")
+		over = append(over, p.Name+" was left: "+first)
+	}
+	if len(over) > 0 {
+		s.why = strings.Join(over, "; ")
+	}
+	return s.chosen, s.why, nil
+}
+
+// candidates are the devices that auto may choose, in order.
+func (o Options) candidates() []partition.Profile {
+	var all, out []partition.Profile
+	if all = o.Devices; len(all) == 0 {
+		for _, b := range o.Backends {
+			for i := range maxDevices {
+				p, err := b.Profile(i)
+				if err != nil { // not there, or nothing to plan with
+					break
+				}
+				all = append(all, p)
+			}
+		}
+	}
+	for _, p := range all {
+		if p.Space() != graph.Host && p.Measured != nil && p.Measured.Memory > 0 {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// maxDevices bounds the devices asked for of one backend.
+const maxDevices = 64
+
+// tryOn plans copies of the source's graphs for one device and weighs the plans.
+func (s *Source) tryOn(p partition.Profile, o Options) error {
+	rules, err := partition.ParseRules(p.Name)
+	if err != nil {
+		return err
+	}
+	if o.Fallback != "" {
+		rules = append(rules, partition.FallbackTo(o.Fallback))
+	}
+	targets, err := o.targets([]string{string(graph.Host), p.Name})
+	if err != nil {
+		return err
+	}
+	var plans []*partition.Plan
+	for _, ph := range s.Phases {
+		g, _ := ph.Graph.Clone()
+		if s.Package != nil {
+			partition.Unplace(g)
+		}
+		plan, err := partition.Build(ph.Name, g, rules, targets)
+		if err != nil {
+			return err
+		}
+		plans = append(plans, plan)
+	}
+	var bounds map[string]graph.Env
+	if s.Model != nil {
+		if bounds, _, err = s.Model.Bounds(o.Session); err != nil {
+			return err
+		}
+	}
+	b, err := partition.NewBudget(plans, bounds, o.Memory)
+	if err != nil {
+		return err
+	}
+	return b.Check()
+}
