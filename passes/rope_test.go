@@ -53,6 +53,10 @@ func TestRope(t *testing.T) {
 		want: angleNodes + halfTables + " Reshape RotaryEmbedding Reshape",
 		env:  graph.Env{"batch": 2, "tokens": 5},
 	}, {
+		name: "one token before its heads",
+		text: `input %x: float32[1, 1, 2, 4] input %a: float32[1, 1, 2] ` + tables("2") + rotated,
+		want: angleNodes + halfTables + " Reshape RotaryEmbedding Reshape",
+	}, {
 		name: "[tokens, heads, width]",
 		text: `input %x: float32[tokens, 2, 4] input %a: float32[tokens, 2] ` + tables("1") + rotated,
 		want: angleNodes + halfTables + " Reshape RotaryEmbedding Reshape",
