@@ -247,8 +247,12 @@ func Open(s *Source, o Options) (*Program, error) {
 			return nil, errors.Join(err, p.Close())
 		}
 	}
+	d, err := o.directions(s)
+	if err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
 	for _, plan := range plans {
-		e, err := runtime.NewExecutor(plan, p.devices)
+		e, err := runtime.NewReleasing(plan, p.devices, d.memory)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("%s: phase %s: %w", s.Path, plan.Phase, err), p.Close())
 		}

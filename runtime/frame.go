@@ -213,7 +213,11 @@ func (f *frame) partition(ctx context.Context, p *partition.Partition, waits []E
 				return nil, err
 			}
 		}
-		launch, err := f.s.e.programs[p].Record(Bindings{r.inputs, f.l.memory, f.s.arenas.buffers[p.Space]})
+		prog, err := f.s.e.program(p)
+		if err != nil {
+			return nil, err
+		}
+		launch, err := prog.Record(Bindings{r.inputs, f.l.memory, f.s.arenas.buffers[p.Space]})
 		if err != nil {
 			return nil, err
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 
 	"mnnconv/graph"
 	"mnnconv/partition"
@@ -16,23 +17,31 @@ import (
 type Executor struct {
 	plan     *partition.Plan
 	devices  map[string]Device
+	released []*partition.Partition // their programs go after each run
+
+	mu       sync.Mutex // of what follows
 	programs map[*partition.Partition]Program
+	running  int // runs under way
 }
 
 // NewExecutor compiles every partition of a plan. devices maps target names to
 // opened devices, which the caller closes after the executor.
 func NewExecutor(plan *partition.Plan, devices map[string]Device) (*Executor, error) {
+	return NewReleasing(plan, devices, nil)
+}
+
+// NewReleasing is NewExecutor under a policy: partitions whose weights it releases
+// after each run are compiled for each run.
+func NewReleasing(plan *partition.Plan, devices map[string]Device, policy partition.Policy) (*Executor, error) {
 	e := &Executor{plan: plan, devices: devices, programs: map[*partition.Partition]Program{}}
 	for _, p := range plan.Partitions() {
-		d := devices[p.Target]
-		if d == nil {
-			return nil, errors.Join(fmt.Errorf("%w: %s was planned and not opened", ErrUnavailable, p.Target), e.Close())
+		if policy[p.Space].Releases(p) && devices[p.Target] != nil {
+			e.released = append(e.released, p)
+			continue
 		}
-		prog, err := d.Compile(p)
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("partition %d on %s: %w", p.Index, p.Target, err), e.Close())
+		if _, err := e.program(p); err != nil {
+			return nil, errors.Join(err, e.Close())
 		}
-		e.programs[p] = prog
 	}
 	return e, nil
 }
@@ -149,7 +158,12 @@ func (s *Session) Run(ctx context.Context, inputs []*graph.Tensor) ([]*graph.Ten
 	if err != nil {
 		return nil, err
 	}
-	return f.run(ctx, inputs)
+	s.e.begin()
+	outs, err := f.run(ctx, inputs)
+	if ended := s.e.end(s); ended != nil {
+		return nil, errors.Join(err, ended)
+	}
+	return outs, err
 }
 
 // frame returns the launches for the inputs' shapes.

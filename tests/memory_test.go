@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -19,9 +20,22 @@ import (
 // less is refused before a device is opened.
 func TestBudgetHolds(t *testing.T) {
 	dir := Export(t, "tjs-fp16")
-	for _, place := range []string{"sim:0", "vision=sim:0,llm=sim:1", "embed=sim:1,llm.layers.0-1=sim:0,llm=sim:1,vision=sim:2"} {
-		t.Run(place, func(t *testing.T) {
+	for _, c := range []struct{ place, policy string }{
+		{"sim:0", ""},
+		{"sim:0", "sim:0=keep:state"},
+		{"vision=sim:0,llm=sim:0", "sim:0=release:vision"},
+		{"vision=sim:0,llm=sim:1", ""},
+		{"embed=sim:1,llm.layers.0-1=sim:0,llm=sim:1,vision=sim:2", ""},
+	} {
+		place := c.place
+		t.Run(c.place+" "+c.policy, func(t *testing.T) {
 			o := options(place)
+			o.Memory = partition.Policy{}
+			if c.policy != "" {
+				if err := o.Memory.Parse(c.policy); err != nil {
+					t.Fatal(err)
+				}
+			}
 			var budget *partition.Budget
 			o.Planned = func(_ []*partition.Plan, b *partition.Budget, _ models.SessionOptions) { budget = b }
 			o.Session.Capacity = 512
@@ -49,7 +63,7 @@ func TestBudgetHolds(t *testing.T) {
 				}
 				less := options(place)
 				less.Session.Capacity = 512
-				less.Memory = partition.Policy{}
+				less.Memory = maps.Clone(o.Memory)
 				if err := less.Memory.Parse(fmt.Sprintf("%s=limit:%d", b.Space, b.Peak-1)); err != nil {
 					t.Fatal(err)
 				}
