@@ -162,4 +162,3 @@ func (c *Contract) Name() string {
 	}
 	return fmt.Sprintf("%s: %s, %s → %s", c.Phase, c.Value, c.From.Space, c.To.Space)
 }
-
