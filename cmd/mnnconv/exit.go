@@ -79,6 +79,7 @@ var exits = []struct {
 	{mnnconv.ErrSource, 3, ""},
 	{npy.ErrMalformed, 3, ""},
 	{picture.ErrMalformed, 3, ""},
+	{picture.ErrConfig, 3, "fetch the file again, or give the folder that the exporter wrote"},
 	{tokenizer.ErrMalformed, 3, "fetch the tokenizer's file again"},
 	{chat.ErrMalformed, 3, "correct the template, or remove it to use Qwen2.5-VL's own"},
 	{generate.ErrMalformed, 3, "correct the file, or remove it"},
@@ -99,6 +100,7 @@ var exits = []struct {
 	{op.ErrInput, 5, ""},
 
 	{generate.ErrOption, 2, ""},
+	{picture.ErrOption, 2, "see --min-pixels and --max-pixels"},
 	{runtime.ErrExecution, 9, ""},
 	{runtime.ErrAddress, 9, ""},
 	{generate.ErrLogits, 9, "the weights may overflow their dtype: try a float32 export"},

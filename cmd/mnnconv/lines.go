@@ -21,6 +21,8 @@ func decodeLine(line []byte, to any) error {
 	switch {
 	case errors.As(err, &wrong) && wrong.Field != "":
 		return fmt.Errorf("%w: %q cannot be a JSON %s", errLine, wrong.Field, wrong.Value)
+	case wrong != nil:
+		return fmt.Errorf("%w: a JSON %s, want an object {...}", errLine, wrong.Value)
 	case err != nil:
 		return fmt.Errorf("%w: %w", errLine, err)
 	}

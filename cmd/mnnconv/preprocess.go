@@ -102,13 +102,7 @@ func (o *preprocessOptions) config() (picture.Config, error) {
 			return cfg, err
 		}
 	}
-	if o.minPixels > 0 {
-		cfg.MinPixels = o.minPixels
-	}
-	if o.maxPixels > 0 {
-		cfg.MaxPixels = o.maxPixels
-	}
-	return cfg, nil
+	return cfg.Within(o.minPixels, o.maxPixels)
 }
 
 func (o *preprocessOptions) write(pixels []float32, width int64, grids []int64) error {

@@ -37,7 +37,7 @@ func Qwen() Config {
 // transformers' class, 28·28·1280. Without any of them the result is Qwen() and an error that wraps fs.ErrNotExist.
 //
 // A file that asks for another processing than this package's (no resizing, another filter) is refused with
-// ErrUnsupported; a broken one with ErrMalformed.
+// ErrUnsupported; a broken one with ErrConfig.
 func LoadConfig(dir string) (Config, error) {
 	const nested, plain = "processor_config.json", "preprocessor_config.json"
 	var both struct {
@@ -88,7 +88,7 @@ func readJSON(path string, to any) error {
 		return fmt.Errorf("%s: %w: the settings have more than %d bytes", path, ErrLimit, maxConfigBytes)
 	}
 	if err := json.Unmarshal(data, to); err != nil {
-		return fmt.Errorf("%s: %w: %w", path, ErrMalformed, err)
+		return fmt.Errorf("%s: %w: %w", path, ErrConfig, err)
 	}
 	return nil
 }
@@ -150,7 +150,7 @@ func (f *processorFile) config(path string) (Config, error) {
 		to   *[3]float32
 	}{{"image_mean", f.Mean, &c.Mean}, {"image_std", f.Std, &c.Std}} {
 		if numbers.from != nil && copy(numbers.to[:], numbers.from) != len(numbers.from) || len(numbers.from)%3 != 0 {
-			return Config{}, fmt.Errorf("%s: %w: %s has %d numbers, not 3", path, ErrMalformed, numbers.key, len(numbers.from))
+			return Config{}, fmt.Errorf("%s: %w: %s has %d numbers, not 3", path, ErrConfig, numbers.key, len(numbers.from))
 		}
 	}
 	if err := c.check(); err != nil {
@@ -169,10 +169,25 @@ func set(to *int, values ...*int) {
 	}
 }
 
+// Within returns c with other limits of pixels, where they are not 0. What cannot be
+// followed, such as a maximum below c's own minimum, wraps ErrOption.
+func (c Config) Within(least, most int) (Config, error) {
+	if least > 0 {
+		c.MinPixels = least
+	}
+	if most > 0 {
+		c.MaxPixels = most
+	}
+	if c.MinPixels > min(c.MaxPixels, maxPixels) {
+		return c, fmt.Errorf("%w: %d pixels at least and %d at most: change both limits", ErrOption, c.MinPixels, c.MaxPixels)
+	}
+	return c, nil
+}
+
 // check refuses settings that cannot be followed.
 func (c Config) check() error {
 	bad := func(key string, value, want any) error {
-		return fmt.Errorf("%w: settings for pictures: %s is %v, not %v", ErrMalformed, key, value, want)
+		return fmt.Errorf("%w: %s is %v, not %v", ErrConfig, key, value, want)
 	}
 	const maxSide = 256
 	for _, side := range []struct {

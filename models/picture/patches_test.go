@@ -107,8 +107,8 @@ func TestProcessRefuses(t *testing.T) {
 		{"missing pixels", Qwen(), []*RGB{{Name: "cat.png", Width: 3, Height: 3, Pix: make([]uint8, 26)}}, ErrMalformed, "26 bytes for 3×3"},
 		{"no pixels", Qwen(), []*RGB{{Name: "cat.png"}}, ErrMalformed, "cat.png"},
 		{"values", with(func(c *Config) { c.MinPixels, c.MaxPixels = maxPixels, maxPixels }), slices.Repeat([]*RGB{picture(10, 10)}, 4), ErrLimit, "cat.png"},
-		{"zero config", Config{}, []*RGB{picture(30, 40)}, ErrMalformed, "patch_size"},
-		{"negative deviation", with(func(c *Config) { c.Std[1] = -1 }), []*RGB{picture(30, 40)}, ErrMalformed, "image_std"},
+		{"zero config", Config{}, []*RGB{picture(30, 40)}, ErrConfig, "patch_size"},
+		{"negative deviation", with(func(c *Config) { c.Std[1] = -1 }), []*RGB{picture(30, 40)}, ErrConfig, "image_std"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.name == "frames" {

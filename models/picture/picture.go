@@ -16,11 +16,13 @@ import (
 	"os"
 )
 
-// Errors over what a file or a setting holds wrap one of these three and start with the name of the file.
+// Errors over what a file or a setting holds wrap one of these and start with the name of the file.
 var (
 	ErrMalformed   = errors.New("malformed picture")
 	ErrUnsupported = errors.New("unsupported picture")
 	ErrLimit       = errors.New("picture over a limit")
+	ErrConfig      = errors.New("malformed picture settings")
+	ErrOption      = errors.New("picture sizes")
 )
 
 // Limits. They hold before anything of the size they bound is allocated.

@@ -139,7 +139,8 @@ func (c *Config) tokens(m map[string]any, image, video, start string) error {
 	}{{image, &c.ImageToken}, {video, &c.VideoToken}, {start, &c.VisionStart}} {
 		v := number(m, f.key, -1)
 		if v < 0 || v >= 1<<24 || v != float64(int32(v)) {
-			return fmt.Errorf("%w: %s is %v, a token id is needed", ErrConfig, f.key, m[f.key])
+			found, _ := json.Marshal(m[f.key])
+			return fmt.Errorf("%w: %s is %.40s, a token id is needed", ErrConfig, f.key, found)
 		}
 		*f.to = int32(v)
 	}

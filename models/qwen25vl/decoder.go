@@ -263,9 +263,16 @@ func (x *extend) link(p *parts, batch graph.Dim, table op.Table) error {
 	pick := func(path, name string, x *graph.Value, axis, i int64) *graph.Value {
 		return add(path, "Gather", map[string]any{"axis": axis}, x, g.NewConst(name, graph.Scalar(i)))
 	}
-	hidden, err := embed(g, &p.embed, pick("embed.ids", "step.ids", step, 0, stepIDs), table)
+	ids := pick("embed.ids", "step.ids", step, 0, stepIDs)
+	ids.Type = graph.TensorOf(graph.Int64, batch, tokens)
+	hidden, err := embed(g, &p.embed, ids, table)
 	if err != nil {
 		return err
+	}
+	if s := hidden.Type.Shape; p.embed.file != nil && len(s) == 3 {
+		if made, ok := s[2].Int(); ok && x.width > 0 && made != x.width {
+			return fmt.Errorf("%w: %s makes embeddings of %d numbers, %s takes %d: the files are of different models", graph.ErrType, p.embed.file.path, made, d.file.path, x.width)
+		}
 	}
 	if p.vision != nil {
 		imageRows := g.NewInput(inRows, graph.TensorOf(emb.Type.DType, rows, width))

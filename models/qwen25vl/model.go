@@ -161,14 +161,8 @@ func (m *Model) pictures(o models.Options) error {
 	if err != nil {
 		return err
 	}
-	if o.MinPixels > 0 {
-		c.MinPixels = o.MinPixels
-	}
-	if o.MaxPixels > 0 {
-		c.MaxPixels = o.MaxPixels
-	}
-	m.Pictures = c
-	return nil
+	m.Pictures, err = c.Within(o.MinPixels, o.MaxPixels)
+	return err
 }
 
 // Info describes the model.
