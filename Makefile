@@ -47,7 +47,7 @@ race:
 	@packages=$$($(GO) list -f '{{.ImportPath}} {{.Imports}} {{.TestImports}} {{.XTestImports}}' ./... | \
 	   grep -E '[[ ](sync|sync/atomic|golang.org/x/sync/[a-z]+|mnnconv/runtime)[] ]' | cut -d' ' -f1); \
 	 echo "go test -race" $$packages; \
-	 CGO_ENABLED=1 $(GO) test -race $$packages
+	 CGO_ENABLED=1 $(GO) test -race -timeout 20m $$packages
 
 # Each fuzz target for FUZZTIME.
 fuzz:
