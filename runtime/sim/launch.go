@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"mnnconv/graph"
@@ -19,9 +20,12 @@ type launch struct {
 	b     runtime.Bindings
 	uses  []*buffer
 	cost  time.Duration
-	outs  []runtime.Bound
-	fixed []bool    // outputs whose place and shape are known before running
-	apart []*buffer // memory of outputs whose size only running tells
+	told  []runtime.Bound // what Outputs last returned
+	fixed []bool          // outputs whose place and shape are known before running
+	apart []*buffer       // memory of outputs whose size only running tells
+
+	mu   sync.Mutex
+	outs []runtime.Bound // the queue fills in what only running tells
 }
 
 // fix finds the outputs that are states, which are written where they lie, and
@@ -62,11 +66,13 @@ func (l *launch) Submit(ctx context.Context, waits []runtime.Event) (runtime.Eve
 		}
 		c.uses = append(c.uses, b)
 	}
+	l.mu.Lock()
 	for i := range l.outs {
 		if !l.fixed[i] {
 			l.outs[i] = runtime.Bound{}
 		}
 	}
+	l.mu.Unlock()
 	c.do = func() error {
 		if err := l.frame.Run(ctx); err != nil {
 			return err
@@ -100,7 +106,9 @@ func (l *launch) keep() error {
 			}
 			view = runtime.View{Buffer: b, Size: size}
 		}
+		l.mu.Lock()
 		l.outs[i] = runtime.Bound{View: view, DType: t.DType, Shape: t.Shape}
+		l.mu.Unlock()
 		b := own(view.Buffer)
 		mem, err := b.heap.bytes(b.id)
 		if err != nil {
@@ -129,7 +137,12 @@ func (l *launch) room(i int, size int64) (*buffer, error) {
 }
 
 // Outputs says where results lie.
-func (l *launch) Outputs() ([]runtime.Bound, error) { return l.outs, nil }
+func (l *launch) Outputs() ([]runtime.Bound, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	copy(l.told, l.outs)
+	return l.told, nil
+}
 
 func (l *launch) Close() error {
 	var errs []error

@@ -91,7 +91,7 @@ func (p *program) Record(b runtime.Bindings) (runtime.Launch, error) {
 		}
 	}
 	n := len(p.p.Outputs)
-	l := &launch{p: p, b: b, outs: make([]runtime.Bound, n), fixed: make([]bool, n), apart: make([]*buffer, n)}
+	l := &launch{p: p, b: b, outs: make([]runtime.Bound, n), told: make([]runtime.Bound, n), fixed: make([]bool, n), apart: make([]*buffer, n)}
 	for _, x := range c.uses {
 		if !slices.Contains(l.uses, x) {
 			l.uses = append(l.uses, x)
