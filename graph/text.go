@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 )
@@ -58,12 +57,6 @@ func Text(g *Graph) string {
 	p := &printer{}
 	p.graph(g, nil, 1)
 	return p.w.String() + "\n"
-}
-
-// WriteText writes the text form of g; see [Text]. The error is that of w.
-func WriteText(w io.Writer, g *Graph) error {
-	_, err := io.WriteString(w, Text(g))
-	return err
 }
 
 type printer struct{ w strings.Builder }

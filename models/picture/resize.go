@@ -143,7 +143,7 @@ func bicubic(in, out int) *filter {
 	exact := make([]float64, out*f.room)
 	var largest float64
 	for i := range out {
-		center := scale * (float64(i) + 0.5)
+		center := float64(scale * (float64(i) + 0.5)) // rounded before it is added to, on every processor
 		first := max(int(center-support+0.5), 0)
 		count := min(int(center+support+0.5), in) - first
 		f.first[i], f.count[i] = first, count
@@ -173,14 +173,16 @@ func bicubic(in, out int) *filter {
 	return f
 }
 
-// keys is the cubic convolution kernel of R. Keys (1981) with a = −0.5.
+// keys is the cubic convolution kernel of R. Keys (1981) with a = −0.5. Products
+// are rounded before they are added, lest processors with fused instructions give
+// other weights.
 func keys(x float64) float64 {
 	const a = -0.5
 	switch x = math.Abs(x); {
 	case x < 1:
-		return ((a+2)*x-(a+3))*x*x + 1
+		return float64((float64((a+2)*x)-(a+3))*x*x) + 1
 	case x < 2:
-		return ((a*x-5*a)*x+8*a)*x - 4*a
+		return float64((float64((float64(a*x)-5*a)*x)+8*a)*x) - 4*a
 	}
 	return 0
 }

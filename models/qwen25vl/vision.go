@@ -21,7 +21,8 @@ type encode struct {
 	pixelRow int64 // values per patch
 	width    int64 // of an image row
 	hoisted  []passes.Hoisted
-	grid     string // the input that hoisted values were computed from
+	meanings []string // of hoisted, aligned; "": none
+	grid     string   // the input that hoisted values were computed from
 	report   *passes.Report
 }
 
@@ -51,18 +52,15 @@ func buildEncode(p *visionPart, cfg *Config, table op.Table) (*encode, error) {
 		windows = []int64{cfg.Window / cfg.Patch / cfg.Merge}
 	}
 	e := &encode{graph: g, pixelRow: 1176, width: cfg.Hidden}
-	var know passes.Knowledge
-	gridInput := ""
 	for name, in := range p.inputs {
 		if in.meaning == "grid" {
-			gridInput = name
+			e.grid = name
 		}
 	}
-	e.grid = gridInput
-	if gridInput != "" {
+	if e.grid != "" {
 		// The graph computes its indexes itself: they are hoisted out of it once and
 		// compared with the canonical ones for each window size that could be meant.
-		probes, err := gridProbes(g, gridInput, cfg)
+		probes, err := gridProbes(g, e.grid, cfg)
 		if err != nil {
 			return nil, where(err)
 		}
@@ -70,16 +68,21 @@ func buildEncode(p *visionPart, cfg *Config, table op.Table) (*encode, error) {
 			return nil, where(err)
 		}
 	}
+	var samples []*Indexes
 	best := -1
 	for _, w := range windows {
 		m := Geometry{Merge: cfg.Merge, Window: max(1, w)}
-		k, err := knowVision(g, p, m)
+		ixs, err := probeIndexes(m)
 		if err != nil {
 			return nil, where(err)
 		}
-		if n := e.matches(m); n > best {
-			best, e.geometry, know = n, m, k
+		if meanings, known := meaningsOf(e.hoisted, ixs); known > best {
+			best, e.geometry, e.meanings, samples = known, m, meanings, ixs
 		}
+	}
+	know, err := knowVision(g, p, samples)
+	if err != nil {
+		return nil, where(err)
 	}
 	e.adoptMeanings(&know)
 	report, err := passes.Run(g, table, know)
@@ -132,17 +135,25 @@ func gridProbes(g *graph.Graph, input string, cfg *Config) ([]passes.Probe, erro
 	return probes, nil
 }
 
-// knowVision builds the probes of a geometry: every index input's value on each
-// sample grid, and the candidates for segments.
-func knowVision(g *graph.Graph, p *visionPart, m Geometry) (passes.Knowledge, error) {
+// probeIndexes are the indexes of the sample grids.
+func probeIndexes(m Geometry) ([]*Indexes, error) {
+	ixs := make([]*Indexes, len(probeGrids))
+	for i, grid := range probeGrids {
+		var err error
+		if ixs[i], err = NewIndexes(m, grid); err != nil {
+			return nil, err
+		}
+	}
+	return ixs, nil
+}
+
+// knowVision builds the probes from the sample grids' indexes: every index input's
+// value on each, and the candidates for segments.
+func knowVision(g *graph.Graph, p *visionPart, samples []*Indexes) (passes.Knowledge, error) {
 	var k passes.Knowledge
 	full := passes.Segments{Input: "cu_seqlens", DType: graph.Int64}
 	window := passes.Segments{Input: "cu_window_seqlens", DType: graph.Int64}
-	for _, grid := range probeGrids {
-		ix, err := NewIndexes(m, grid)
-		if err != nil {
-			return k, err
-		}
+	for _, ix := range samples {
 		probe := passes.Probe{
 			Env: graph.Env{"rows": int64(len(ix.WindowIndex)), "cu_seqlens.length": int64(len(ix.CuSeqlens)),
 				"cu_window_seqlens.length": int64(len(ix.CuWindow))},
@@ -185,33 +196,24 @@ func valuesOf(name string) func(*Indexes) []int64 {
 	return nil
 }
 
-// matches counts the hoisted indexes that a geometry explains.
-func (e *encode) matches(m Geometry) int {
-	n := 0
-	for _, h := range e.hoisted {
-		if meaningOf(h, m) != "" {
-			n++
+// meaningsOf returns for each hoisted index the meaning whose values it has on
+// every sample grid, or "", and how many have one.
+func meaningsOf(hoisted []passes.Hoisted, samples []*Indexes) (names []string, known int) {
+	names = make([]string, len(hoisted))
+	for i, h := range hoisted {
+		for _, k := range meanings {
+			ok := true
+			for j, ix := range samples {
+				ok = ok && sameInts(h.Samples[j], k.values(ix))
+			}
+			if ok {
+				names[i] = k.name
+				known++
+				break
+			}
 		}
 	}
-	return n
-}
-
-// meaningOf returns the meaning whose values a hoisted index has on every grid.
-func meaningOf(h passes.Hoisted, m Geometry) string {
-	if !h.Samples[0].DType.IsInt() {
-		return ""
-	}
-	for _, k := range meanings {
-		ok := true
-		for i, grid := range probeGrids {
-			ix, err := NewIndexes(m, grid)
-			ok = ok && err == nil && sameInts(h.Samples[i], k.values(ix))
-		}
-		if ok {
-			return k.name
-		}
-	}
-	return ""
+	return names, known
 }
 
 // adoptMeanings gives hoisted inputs their canonical names, joins those of one
@@ -219,9 +221,9 @@ func meaningOf(h passes.Hoisted, m Geometry) string {
 func (e *encode) adoptMeanings(know *passes.Knowledge) {
 	taken := map[string]*graph.Value{}
 	with := map[*graph.Value]*graph.Value{}
-	for _, h := range e.hoisted {
+	for k, h := range e.hoisted {
 		v := h.Input
-		if name := meaningOf(h, e.geometry); name != "" {
+		if name := e.meanings[k]; name != "" {
 			for i, d := range v.Type.Shape { // a symbol of its own becomes the meaning's length
 				if _, isConst := d.Int(); !isConst && !d.Equal(rows) && !d.Equal(patches) {
 					v.Type.Shape[i] = graph.Sym(name + ".length")
@@ -331,8 +333,8 @@ func (e *encode) finish(p *visionPart) error {
 			for i, h := range e.hoisted {
 				if h.Input == v {
 					in = encodeInput{"hoisted", i}
-					if name := meaningOf(h, e.geometry); name != "" {
-						in.meaning = name
+					if e.meanings[i] != "" {
+						in.meaning = e.meanings[i]
 					}
 				}
 			}

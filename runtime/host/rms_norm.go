@@ -61,13 +61,13 @@ func (k *rmsNorm) Part(w *Worker, i int) {
 func sumSquares(x []float32) float32 {
 	var s0, s1, s2, s3 float32
 	for ; len(x) >= 4; x = x[4:] {
-		s0 += x[0] * x[0]
-		s1 += x[1] * x[1]
-		s2 += x[2] * x[2]
-		s3 += x[3] * x[3]
+		s0 += float32(x[0] * x[0])
+		s1 += float32(x[1] * x[1])
+		s2 += float32(x[2] * x[2])
+		s3 += float32(x[3] * x[3])
 	}
 	for _, v := range x {
-		s0 += v * v
+		s0 += float32(v * v)
 	}
 	return s0 + s1 + (s2 + s3)
 }

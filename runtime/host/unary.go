@@ -103,17 +103,21 @@ func wide(f func(float64) float64) func(y, x []float32) {
 // below 1.5e-7.
 func gelu(x float32) float32 {
 	z := math.Float32frombits(math.Float32bits(x)&^(1<<31)) * (1 / math.Sqrt2)
-	t := 1 / (1 + 0.3275911*z)
-	tail := ((((1.061405429*t-1.453152027)*t+1.421413741)*t-0.284496736)*t + 0.254829592) * t * exp(-z*z)
+	t := 1 / (1 + float32(0.3275911*z))
+	p := float32(1.061405429*t) - 1.453152027
+	p = float32(p*t) + 1.421413741
+	p = float32(p*t) - 0.284496736
+	p = float32(p*t) + 0.254829592
+	tail := p * t * exp(-z*z)
 	if x < 0 { // tail is 1 - erf(z)
 		return x * 0.5 * tail
 	}
-	return x * (1 - 0.5*tail)
+	return x * (1 - float32(0.5*tail))
 }
 
 // geluTanh returns x/2·(1 + tanh(u)), written x/(1 + e^-2u), for u = sqrt(2/π)·(x
 // + 0.044715·x³).
 func geluTanh(x float32) float32 {
 	const root = 0.7978845608028654
-	return x * sigmoid(2*root*(x+0.044715*x*x*x))
+	return x * sigmoid(2*root*(x+float32(0.044715*x*x*x)))
 }

@@ -111,7 +111,7 @@ func batchNorm[T floating](c *Call) error {
 			}
 			r := accumulator[T](running)
 			for ch := range r {
-				r[ch] = p[0][ch]*momentum + p[1][ch]*(1-momentum)
+				r[ch] = T(p[0][ch]*momentum) + T(p[1][ch]*(1-momentum))
 			}
 			if err := finish(running, r); err != nil {
 				return err

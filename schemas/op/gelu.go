@@ -52,7 +52,7 @@ func geluOf(n *graph.Node) (func(float64) float64, error) {
 		return func(x float64) float64 { return x / 2 * (1 + math.Erf(x/math.Sqrt2)) }, nil
 	case "tanh":
 		return func(x float64) float64 {
-			return x / 2 * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x)))
+			return x / 2 * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(x+float64(0.044715*x*x*x))))
 		}, nil
 	default:
 		return nil, inputErrorf("approximate is %q, want none or tanh", a)

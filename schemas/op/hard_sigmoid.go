@@ -11,7 +11,7 @@ var HardSigmoid = &Op{
 	Infer: inferReal,
 	Eval: func(c *Call) error {
 		alpha, beta := float64(c.Node.Float("alpha", 0.2)), float64(c.Node.Float("beta", 0.5))
-		return evalUnary(c, unary{float: func(x float64) float64 { return max(0, min(1, alpha*x+beta)) }})
+		return evalUnary(c, unary{float: func(x float64) float64 { return max(0, min(1, float64(alpha*x)+beta)) }})
 	},
 	Cases: func() []Case {
 		return []Case{{

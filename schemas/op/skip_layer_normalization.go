@@ -128,7 +128,7 @@ func evalSkipNorm(c *Call, shift, bias *graph.Tensor, normalize func(y, x []floa
 	normRows{size: int(x.Shape[last])}.each(len(s), func(r, from, to int) {
 		means[r], invs[r] = normalize(y[from:to], s[from:to], eps)
 		for i := from; i < to; i++ {
-			y[i] *= gamma[i%len(gamma)]
+			y[i] = float32(y[i] * gamma[i%len(gamma)])
 			if beta != nil {
 				y[i] += beta[i%len(beta)]
 			}
