@@ -104,10 +104,43 @@ type Session interface {
 	Close() error
 }
 
-// Question is a text about pictures and videos, which stand before it.
+// Question is a conversation that awaits its next turn.
 type Question struct {
+	Turns []Turn
+}
+
+// HasMedia tells whether any turn shows a picture or video.
+func (q Question) HasMedia() bool {
+	for _, t := range q.Turns {
+		for _, p := range t.Parts {
+			if p.Media != nil {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Turn is what one side says: text, pictures and videos in their order. Role is
+// "system", "user", "assistant", or what else the model's template knows.
+type Turn struct {
+	Role  string
+	Parts []Part
+}
+
+// Part is a medium, or a stretch of text.
+type Part struct {
 	Text  string
-	Media []Media
+	Media *Media // nil: text
+}
+
+// Asking is the question of one text about media, which stand before it.
+func Asking(text string, media ...Media) Question {
+	var parts []Part
+	for i := range media {
+		parts = append(parts, Part{Media: &media[i]})
+	}
+	return Question{[]Turn{{Role: "user", Parts: append(parts, Part{Text: text})}}}
 }
 
 // Media is one picture, or one video of frames.
@@ -122,6 +155,9 @@ type Settings struct {
 	Most     int                // tokens at most; 0: as the context allows
 	Sampling generate.Options   // how tokens are chosen
 	OnText   func(string) error // gets the answer as it grows; nil: nobody listens
+	// Reuse lets the session go on from what it still holds of this conversation, the
+	// answers before among it, instead of reading all of it again.
+	Reuse bool
 }
 
 // Answer is a finished answer.
@@ -137,4 +173,5 @@ type Stats struct {
 	Preprocess, Encode, Prefill, Decode time.Duration
 	FirstToken                          time.Duration // from the question to its first token
 	ImageTokens, PromptTokens, Tokens   int
+	ReusedTokens                        int // of the prompt, which the session still held
 }

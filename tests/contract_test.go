@@ -154,7 +154,7 @@ func TestAnswersWithValuesChecked(t *testing.T) {
 				o.Load.MinPixels, o.Load.MaxPixels = 7056, 50176
 				s := chat(t, Export(t, export), o)
 				for _, c := range Conversations(t) {
-					a, err := s.Ask(context.Background(), models.Question{Text: c.Question, Media: media(t, c)}, greedy)
+					a, err := s.Ask(context.Background(), models.Asking(c.Question, media(t, c)...), greedy)
 					if err != nil || a.Text != c.Text {
 						t.Errorf("%s: %+v, %v, want %q", c.Name, a, err, c.Text)
 					}

@@ -87,7 +87,7 @@ func TestAnswers(t *testing.T) {
 				}
 				s := chat(t, dir, o)
 				for _, c := range Conversations(t) {
-					a, err := s.Ask(context.Background(), models.Question{Text: c.Question, Media: media(t, c)}, greedy)
+					a, err := s.Ask(context.Background(), models.Asking(c.Question, media(t, c)...), greedy)
 					if err != nil {
 						t.Fatalf("%s: %v", c.Name, err)
 					}

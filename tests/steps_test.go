@@ -34,7 +34,7 @@ func TestDecodeStep(t *testing.T) {
 	books := func(most int) sim.Stats {
 		set := greedy
 		set.Most = most
-		a, err := s.Ask(context.Background(), models.Question{Text: c.Question, Media: media(t, c)}, set)
+		a, err := s.Ask(context.Background(), models.Asking(c.Question, media(t, c)...), set)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -111,7 +111,7 @@ type demo struct {
 
 func (d *demo) ask(ctx context.Context, it tinyvl.Item) error {
 	out := d.o.out
-	q := models.Question{Text: it.Question}
+	var media []models.Media
 	var pictures []*picture.RGB
 	for _, f := range it.Files {
 		p, err := picture.Decode(f.Name, f.Data)
@@ -119,11 +119,11 @@ func (d *demo) ask(ctx context.Context, it tinyvl.Item) error {
 			return err
 		}
 		pictures = append(pictures, p)
-		if it.Video && len(q.Media) == 1 {
-			q.Media[0].Frames = append(q.Media[0].Frames, p)
+		if it.Video && len(media) == 1 {
+			media[0].Frames = append(media[0].Frames, p)
 			continue
 		}
-		q.Media = append(q.Media, models.Media{Frames: []*picture.RGB{p}, Video: it.Video, FPS: videoFPS})
+		media = append(media, models.Media{Frames: []*picture.RGB{p}, Video: it.Video, FPS: videoFPS})
 	}
 	d.shown += len(pictures)
 	set := models.Settings{Sampling: d.program.Source.Info.Generate.Sampling}
@@ -141,7 +141,7 @@ func (d *demo) ask(ctx context.Context, it tinyvl.Item) error {
 			return err
 		}
 	}
-	a, err := d.chat.Ask(ctx, q, set)
+	a, err := d.chat.Ask(ctx, models.Asking(it.Question, media...), set)
 	if err != nil {
 		return err
 	}

@@ -154,7 +154,7 @@ func (b *batch) ask(ctx context.Context, line []byte, q *questionLine) (*models.
 	if err != nil {
 		return nil, err
 	}
-	return b.session.Ask(ctx, models.Question{Text: *q.Question, Media: loaded}, b.settings)
+	return b.session.Ask(ctx, models.Asking(*q.Question, loaded...), b.settings)
 }
 
 func (b *batch) path(file string) string {

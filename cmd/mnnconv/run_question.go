@@ -45,7 +45,7 @@ func runQuestion(ctx context.Context, o *runOptions, p *mnnconv.Program) (err er
 			return err
 		}
 	}
-	answer, err := s.Ask(ctx, models.Question{Text: text, Media: media}, set)
+	answer, err := s.Ask(ctx, models.Asking(text, media...), set)
 	if !o.json && (err == nil || wrote) {
 		if _, werr := io.WriteString(o.out, "\n"); err == nil {
 			err = werr

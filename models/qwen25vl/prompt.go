@@ -7,20 +7,26 @@ import (
 	"mnnconv/models/chat"
 )
 
-// prompt renders a question about media with the chat template and tokenises it.
-// Each picture's or video's mark becomes as many tokens as it has rows. Text typed
-// by a user never becomes a special token.
-func (m *Model) prompt(question string, media []models.Media, r *visionRows) (*Prompt, error) {
-	var parts []chat.Part
-	for _, x := range media {
-		kind := chat.Image
-		if x.Video {
-			kind = chat.Video
+// prompt renders a conversation with the chat template and tokenises it; media are
+// those of its turns, in order. Each picture's or video's mark becomes as many
+// tokens as it has rows. Text typed by a user never becomes a special token.
+func (m *Model) prompt(q models.Question, media []*medium) (*Prompt, error) {
+	var turns []chat.Message
+	for _, t := range q.Turns {
+		msg := chat.Message{Role: t.Role}
+		for _, p := range t.Parts {
+			switch {
+			case p.Media == nil:
+				msg.Parts = append(msg.Parts, chat.Part{Kind: chat.Text, Text: m.Tokenizer.Guard(p.Text)})
+			case p.Media.Video:
+				msg.Parts = append(msg.Parts, chat.Part{Kind: chat.Video})
+			default:
+				msg.Parts = append(msg.Parts, chat.Part{Kind: chat.Image})
+			}
 		}
-		parts = append(parts, chat.Part{Kind: kind})
+		turns = append(turns, msg)
 	}
-	parts = append(parts, chat.Part{Kind: chat.Text, Text: m.Tokenizer.Guard(question)})
-	text, err := m.Template.Render([]chat.Message{{Role: "user", Parts: parts}}, chat.Options{AddGenerationPrompt: true})
+	text, err := m.Template.Render(turns, chat.Options{AddGenerationPrompt: true})
 	if err != nil {
 		return nil, err
 	}
@@ -28,34 +34,39 @@ func (m *Model) prompt(question string, media []models.Media, r *visionRows) (*P
 	if err != nil {
 		return nil, err
 	}
-	return m.place(ids, r)
+	return m.place(ids, media)
 }
 
 // place repeats each image or video token for its rows and computes positions.
-func (m *Model) place(ids []int32, r *visionRows) (*Prompt, error) {
-	p := &Prompt{rows: r.tensor}
-	k := 0
+func (m *Model) place(ids []int32, media []*medium) (*Prompt, error) {
+	p := &Prompt{cells: []cell{}}
+	var spans []span
 	for _, id := range ids {
 		if id != m.Config.ImageToken && id != m.Config.VideoToken {
 			p.IDs = append(p.IDs, id)
+			p.cells = append(p.cells, cell{id: id})
 			continue
 		}
-		if k == len(r.spans) {
-			return nil, fmt.Errorf("%w: the template marks more than the %d pictures given", ErrPrompt, len(r.spans))
+		if len(p.media) == len(media) {
+			return nil, fmt.Errorf("%w: the template marks more than the %d pictures given", ErrPrompt, len(media))
 		}
-		s := &r.spans[k]
-		k++
-		s.start = len(p.IDs)
-		n := s.grid.Patches() / (m.Config.Merge * m.Config.Merge)
-		for i := range n {
-			p.rowsAt = append(p.rowsAt, int64(s.start)+i)
+		x := *media[len(p.media)]
+		x.start = len(p.IDs)
+		p.media = append(p.media, &x)
+		spans = append(spans, x.span)
+		for i := range m.rows(x.grid) {
+			p.rowsAt = append(p.rowsAt, int64(x.start)+i)
 			p.IDs = append(p.IDs, id)
+			p.cells = append(p.cells, cell{id, x.content})
 		}
 	}
-	if k != len(r.spans) {
-		return nil, fmt.Errorf("%w: the template marks %d pictures, %d are given", ErrPrompt, k, len(r.spans))
+	if len(p.media) != len(media) {
+		return nil, fmt.Errorf("%w: the template marks %d pictures, %d are given", ErrPrompt, len(p.media), len(media))
 	}
 	var err error
-	p.positions, p.next, err = positions3(len(p.IDs), r.spans, m.Config.Merge, m.Config.TokensPerSecond)
+	p.positions, p.next, err = positions3(len(p.IDs), spans, m.Config.Merge, m.Config.TokensPerSecond)
 	return p, err
 }
+
+// rows is the number of tokens of a picture or video.
+func (m *Model) rows(g Grid) int64 { return g.Patches() / (m.Config.Merge * m.Config.Merge) }

@@ -9,7 +9,6 @@ import (
 	"mnnconv/graph"
 	"mnnconv/models"
 	"mnnconv/models/generate"
-	"mnnconv/models/picture"
 	"mnnconv/runtime"
 )
 
@@ -25,7 +24,8 @@ type Session struct {
 	states   runtime.States
 	arenas   *runtime.Arenas
 	capacity int
-	step     *step // of decoding, made once
+	step     *step  // of decoding, made once
+	held     []cell // what the state holds, from its start
 }
 
 // NewSession makes a session. Its memory is laid out for a prompt as long as the
@@ -84,17 +84,11 @@ func (s *Session) Close() error {
 	return errors.Join(append(errs, s.extend.Close(), s.states.Close(), s.arenas.Close())...)
 }
 
-// visionRows are the image rows of all media of a question, in the order of the prompt.
-type visionRows struct {
-	tensor *graph.Tensor // [rows, width]
-	spans  []span        // start is filled in when the prompt is known
-}
-
 // Encode runs the vision tower over pixel values and returns image rows [rows,
 // width]; the tensor is valid until the next call.
 func (s *Session) Encode(ctx context.Context, pixels []float32, grid Grid) (*graph.Tensor, error) {
 	if s.encode == nil {
-		return nil, fmt.Errorf("%w: %s has no vision tower and cannot look at pictures", ErrPrompt, s.m.Dir)
+		return nil, s.blind()
 	}
 	ins, err := s.m.encode.fill(pixels, grid)
 	if err != nil {
@@ -107,48 +101,28 @@ func (s *Session) Encode(ctx context.Context, pixels []float32, grid Grid) (*gra
 	return outs[0], nil
 }
 
-// look preprocesses and encodes all media.
-func (s *Session) look(ctx context.Context, media []models.Media, st *models.Stats) (*visionRows, error) {
-	var r visionRows
+func (s *Session) blind() error {
+	return fmt.Errorf("%w: %s has no vision tower and cannot look at pictures", ErrPrompt, s.m.Dir)
+}
+
+// look encodes the media of a prompt that stand at token from or behind it, into
+// its rows.
+func (s *Session) look(ctx context.Context, p *Prompt, from int) error {
 	var data []byte
 	total := int64(0)
-	for _, m := range media {
-		start := time.Now()
-		cfg := s.m.Pictures
-		var pixels []float32
-		var g [3]int64
-		var err error
-		if m.Video {
-			pixels, g, err = picture.ProcessVideo(cfg, m.Frames)
-		} else {
-			pixels, g, err = picture.Process(cfg, m.Frames[0])
+	for _, x := range p.media {
+		if x.start < from {
+			continue
 		}
+		t, err := s.Encode(ctx, x.pixels, x.grid)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		st.Preprocess += time.Since(start)
-		start = time.Now()
-		grid := Grid{g[0], g[1], g[2]}
-		if n := total + grid.Patches()/(s.m.Config.Merge*s.m.Config.Merge); n >= int64(s.capacity) {
-			return nil, fmt.Errorf("%w: its pictures need %d tokens or more, the context has room for %d: use fewer or smaller pictures (--max-pixels) or a larger -c",
-				ErrPrompt, n, s.capacity)
-		}
-		t, err := s.Encode(ctx, pixels, grid)
-		if err != nil {
-			return nil, err
-		}
-		st.Encode += time.Since(start)
-		sp := span{grid: grid}
-		if m.Video {
-			sp.second = float64(cfg.TemporalPatch) / m.FPS
-		}
-		r.spans = append(r.spans, sp)
 		data = append(data, t.Data...)
 		total += t.Shape[0]
-		r.tensor = &graph.Tensor{DType: t.DType, Shape: []int64{total, t.Shape[1]}, Data: data}
+		p.rows = &graph.Tensor{DType: t.DType, Shape: []int64{total, t.Shape[1]}, Data: data}
 	}
-	st.ImageTokens = int(total)
-	return &r, nil
+	return nil
 }
 
 // Prompt is a tokenised prompt with its positions and image rows.
@@ -158,6 +132,38 @@ type Prompt struct {
 	next      int64
 	rows      *graph.Tensor // nil: none
 	rowsAt    []int64       // token of each row
+	media     []*medium     // of a conversation: where its rows come from
+	cells     []cell        // of a conversation; nil: what the state will hold of it is not known
+}
+
+// whole moves a place in a prompt that lies inside a medium to its start.
+func (m *Model) whole(p *Prompt, at int) int {
+	for _, x := range p.media {
+		if x.start < at && at < x.start+int(m.rows(x.grid)) {
+			return x.start
+		}
+	}
+	return at
+}
+
+// after is what is left of a prompt behind its first n tokens. Media lie on one
+// side or the other.
+func (p *Prompt) after(n int) *Prompt {
+	if n == 0 {
+		return p
+	}
+	rest := *p
+	rest.IDs = p.IDs[n:]
+	for a := range p.positions {
+		rest.positions[a] = p.positions[a][n:]
+	}
+	rest.rowsAt = nil
+	for _, at := range p.rowsAt {
+		if at >= int64(n) {
+			rest.rowsAt = append(rest.rowsAt, at-int64(n))
+		}
+	}
+	return &rest
 }
 
 // turn is one question on its way to its answer.
@@ -173,38 +179,57 @@ func (s *Session) newTurn(set models.Settings) (*turn, error) {
 	return &turn{set: set, sampler: sampler, begin: time.Now()}, err
 }
 
-// Ask answers one question, from an empty state.
+// Ask answers a conversation's last turn: from an empty state, or from what the
+// state holds of it.
 func (s *Session) Ask(ctx context.Context, q models.Question, set models.Settings) (*models.Answer, error) {
 	t, err := s.newTurn(set)
 	if err != nil {
 		return nil, err
 	}
-	r, err := s.look(ctx, q.Media, &t.stats)
+	if s.encode == nil && q.HasMedia() {
+		return nil, s.blind()
+	}
+	media, err := s.m.prepareAll(q, s.capacity)
 	if err != nil {
 		return nil, err
 	}
-	p, err := s.m.prompt(q.Text, q.Media, r)
+	t.stats.Preprocess = time.Since(t.begin)
+	p, err := s.m.prompt(q, media)
 	if err != nil {
 		return nil, err
 	}
+	t.stats.ImageTokens = len(p.rowsAt)
 	return s.answer(ctx, p, t)
 }
 
-// answer generates what follows a prompt, from an empty state.
+// answer generates what follows a prompt. What the state then holds is known if the
+// prompt's cells are.
 func (s *Session) answer(ctx context.Context, p *Prompt, t *turn) (*models.Answer, error) {
 	if len(p.IDs) >= s.capacity {
 		return nil, fmt.Errorf("%w: it has %d tokens (%d of pictures), the context has room for %d: use fewer or smaller pictures (--max-pixels) or a larger -c",
 			ErrPrompt, len(p.IDs), t.stats.ImageTokens, s.capacity)
 	}
+	from := 0
+	if t.set.Reuse {
+		from = s.m.whole(p, min(common(s.held, p.cells), len(p.IDs)-1)) // the last token's logits are wanted
+	}
+	start := time.Now()
+	if err := s.look(ctx, p, from); err != nil {
+		return nil, err
+	}
+	t.stats.Encode += time.Since(start)
 	most := t.set.Most
 	if most <= 0 || most > s.capacity-len(p.IDs) {
 		most = s.capacity - len(p.IDs)
 	}
-	t.stats.PromptTokens = len(p.IDs)
-	start := time.Now()
-	logits, err := s.Extend(ctx, p, 0)
+	t.stats.PromptTokens, t.stats.ReusedTokens = len(p.IDs), from
+	start = time.Now()
+	logits, err := s.Extend(ctx, p.after(from), from)
 	if err != nil {
 		return nil, err
+	}
+	if p.cells != nil {
+		s.held = append(s.held, p.cells[from:]...)
 	}
 	t.stats.Prefill = time.Since(start)
 	a := &models.Answer{PromptTokens: len(p.IDs)}
@@ -241,6 +266,9 @@ func (s *Session) answer(ctx context.Context, p *Prompt, t *turn) (*models.Answe
 		if logits, err = s.decode(ctx, id, len(history)-1, p.next+int64(i)); err != nil {
 			return nil, err
 		}
+		if p.cells != nil {
+			s.held = append(s.held, cell{id: id})
+		}
 	}
 	if err := say(stream.Flush()); err != nil {
 		return nil, err
@@ -255,6 +283,7 @@ func (s *Session) answer(ctx context.Context, p *Prompt, t *turn) (*models.Answe
 // conversation, and returns the logits of its last token, valid until the next
 // call.
 func (s *Session) Extend(ctx context.Context, p *Prompt, past int) ([]float32, error) {
+	s.held = s.held[:min(past, len(s.held))] // whatever happens now, the rest is overwritten
 	ins, err := s.m.extend.fill(p, past)
 	if err != nil {
 		return nil, err

@@ -106,15 +106,15 @@ func mnn3372Answers(t *testing.T, dir, place string, devices []partition.Profile
 		if c.Video {
 			continue
 		}
-		q := models.Question{Text: c.Question}
+		var media []models.Media
 		for _, f := range c.Files {
 			img, err := picture.Open(f)
 			if err != nil {
 				t.Fatal(err)
 			}
-			q.Media = append(q.Media, models.Media{Frames: []*picture.RGB{img}})
+			media = append(media, models.Media{Frames: []*picture.RGB{img}})
 		}
-		a, err := chat.Ask(context.Background(), q, greedy(64))
+		a, err := chat.Ask(context.Background(), models.Asking(c.Question, media...), greedy(64))
 		if err != nil {
 			t.Fatalf("%s: %v", c.Name, err)
 		}

@@ -95,19 +95,19 @@ func greedy(most int) models.Settings {
 // question reads the pictures, or the frames of one video, of a question.
 func question(t *testing.T, text string, files []string, video bool) models.Question {
 	t.Helper()
-	q := models.Question{Text: text}
+	var media []models.Media
 	for i, f := range files {
 		p, err := picture.Open(f)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if video && i > 0 {
-			q.Media[0].Frames = append(q.Media[0].Frames, p)
+			media[0].Frames = append(media[0].Frames, p)
 			continue
 		}
-		q.Media = append(q.Media, models.Media{Frames: []*picture.RGB{p}, Video: video, FPS: 2})
+		media = append(media, models.Media{Frames: []*picture.RGB{p}, Video: video, FPS: 2})
 	}
-	return q
+	return models.Asking(text, media...)
 }
 
 // tinyvlPlacements are the exports that answer the conversations.

@@ -137,19 +137,19 @@ func ask(t *testing.T, s *mnnconv.Source, o mnnconv.Options, opened func(*mnncon
 	})
 	var out []string
 	for _, c := range tests.Conversations(t) {
-		q := models.Question{Text: c.Question}
+		var media []models.Media
 		for _, f := range c.Files {
 			img, err := picture.Open(f)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if c.Video && len(q.Media) == 1 {
-				q.Media[0].Frames = append(q.Media[0].Frames, img)
+			if c.Video && len(media) == 1 {
+				media[0].Frames = append(media[0].Frames, img)
 				continue
 			}
-			q.Media = append(q.Media, models.Media{Frames: []*picture.RGB{img}, Video: c.Video, FPS: 2})
+			media = append(media, models.Media{Frames: []*picture.RGB{img}, Video: c.Video, FPS: 2})
 		}
-		a, err := chat.Ask(context.Background(), q, models.Settings{Sampling: generate.Options{Temperature: 1, TopP: 1, RepetitionPenalty: 1}})
+		a, err := chat.Ask(context.Background(), models.Asking(c.Question, media...), models.Settings{Sampling: generate.Options{Temperature: 1, TopP: 1, RepetitionPenalty: 1}})
 		if err != nil {
 			t.Fatalf("%s: %v", c.Name, err)
 		}
