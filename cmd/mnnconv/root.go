@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	goruntime "runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -25,8 +26,9 @@ type app struct {
 	in       io.Reader
 	out, err io.Writer
 
-	mu   sync.Mutex
-	temp []string // folders that go when the program ends, however it ends
+	mu        sync.Mutex
+	ends      []*func() // what is done when the program ends, however it ends
+	interrupt *func()   // what Ctrl-C does instead of ending the command, once
 }
 
 // run executes one command line and returns its exit code. The first Ctrl-C or
@@ -34,7 +36,7 @@ type app struct {
 // program at once.
 func run(args []string, in io.Reader, out, errOut io.Writer) int {
 	a := &app{in: in, out: out, err: errOut}
-	defer a.removeTemp()
+	defer a.end()
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	signals := make(chan os.Signal, 2)
@@ -48,21 +50,26 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 		defer close(done)
 		err = a.execute(ctx, args)
 	}()
-	select {
-	case <-done:
-		return a.report(err)
-	case s := <-signals:
-		stopped := errInterrupted
-		if s == syscall.SIGTERM {
-			stopped = errTerminated
-		}
-		cancel(stopped)
+	for {
 		select {
 		case <-done:
-		case <-signals:
-		case <-time.After(grace):
+			return a.report(err)
+		case s := <-signals:
+			if s == os.Interrupt && a.interrupted() {
+				continue
+			}
+			stopped := errInterrupted
+			if s == syscall.SIGTERM {
+				stopped = errTerminated
+			}
+			cancel(stopped)
+			select {
+			case <-done:
+			case <-signals:
+			case <-time.After(grace):
+			}
+			return a.report(stopped)
 		}
-		return a.report(stopped)
 	}
 }
 
@@ -101,19 +108,58 @@ func (a *app) recovered(err *error) {
 func (a *app) tempDir() (string, error) {
 	dir, err := os.MkdirTemp("", "mnnconv-")
 	if err == nil {
-		a.mu.Lock()
-		a.temp = append(a.temp, dir)
-		a.mu.Unlock()
+		a.atEnd(func() { os.RemoveAll(dir) })
 	}
 	return dir, err
 }
 
-func (a *app) removeTemp() {
+// atEnd has f called when the program ends, however it ends, or earlier by the
+// function it returns.
+func (a *app) atEnd(f func()) (now func()) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, dir := range a.temp {
-		os.RemoveAll(dir)
+	a.ends = append(a.ends, &f)
+	return func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if i := slices.Index(a.ends, &f); i >= 0 {
+			a.ends = slices.Delete(a.ends, i, i+1)
+			f()
+		}
 	}
+}
+
+func (a *app) end() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, f := range slices.Backward(a.ends) {
+		(*f)()
+	}
+	a.ends = nil
+}
+
+// onInterrupt has the next Ctrl-C call f instead of ending the command, until the
+// function that it returns is called.
+func (a *app) onInterrupt(f func()) (over func()) {
+	set := func(f *func()) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.interrupt = f
+	}
+	set(&f)
+	return func() { set(nil) }
+}
+
+// interrupted does what Ctrl-C is to do instead of ending the command, if anything.
+func (a *app) interrupted() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	f := a.interrupt
+	a.interrupt = nil
+	if f != nil {
+		(*f)()
+	}
+	return f != nil
 }
 
 func newRootCmd(a *app) *cobra.Command {
@@ -149,6 +195,7 @@ func newRootCmd(a *app) *cobra.Command {
 	root.AddCommand(
 		newDemoCmd(a),
 		newRunCmd(a),
+		newChatCmd(a),
 		newConvertCmd(a),
 		newValidateCmd(a),
 		newInspectCmd(a),

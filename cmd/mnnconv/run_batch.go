@@ -173,6 +173,7 @@ func sum(a, b models.Stats) models.Stats {
 	a.ImageTokens += b.ImageTokens
 	a.PromptTokens += b.PromptTokens
 	a.Tokens += b.Tokens
+	a.ReusedTokens += b.ReusedTokens
 	return a
 }
 

@@ -85,7 +85,11 @@ func writeStats(w io.Writer, s models.Stats) {
 	}
 	row("preprocess", s.Preprocess, 0, "")
 	row("encode", s.Encode, s.ImageTokens, plural(s.ImageTokens, "image token"))
-	row("prefill", s.Prefill, s.PromptTokens, plural(s.PromptTokens, "prompt token"))
+	prompt := plural(s.PromptTokens, "prompt token")
+	if s.ReusedTokens > 0 {
+		prompt += fmt.Sprintf(", %d of them known", s.ReusedTokens)
+	}
+	row("prefill", s.Prefill, s.PromptTokens-s.ReusedTokens, prompt)
 	row("decode", s.Decode, s.Tokens, plural(s.Tokens, "token"))
 	row("first token", s.FirstToken, 0, "")
 	_ = t.write(w, "")

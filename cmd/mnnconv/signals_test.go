@@ -46,6 +46,49 @@ func TestSignals(t *testing.T) {
 	}
 }
 
+// TestStoppedAnswer: Ctrl-C ends the answer of a chat, which goes on; where there is
+// none, it ends the chat.
+func TestStoppedAnswer(t *testing.T) {
+	questions, ask := io.Pipe()
+	answers, out := io.Pipe()
+	var errs bytes.Buffer
+	code := make(chan int)
+	go func() {
+		code <- run([]string{"chat", bundled, "--temperature", "5", "--seed", "1"}, questions, out, &errs)
+		out.Close()
+	}()
+	say := func(line string) {
+		t.Helper()
+		if _, err := fmt.Fprintln(ask, line); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read := bufio.NewReader(answers)
+	say("Count from 6 to 13.")
+	first := make([]byte, 1)
+	if _, err := io.ReadFull(read, first); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(os.Getpid(), syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	if rest, err := read.ReadString('\n'); err != nil {
+		t.Fatalf("%q %v", rest, err)
+	}
+	say("/help")
+	if line, err := read.ReadString('\n'); err != nil || !bytes.Contains([]byte(line), []byte("/image FILE")) {
+		t.Fatalf("after the stopped answer: %q %v", line, err)
+	}
+	go io.Copy(io.Discard, read) //nolint:errcheck // it ends with the pipe
+	if err := syscall.Kill(os.Getpid(), syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-code; got != 130 || errs.String() != "mnnconv: interrupted\n" {
+		t.Errorf("exit code %d and %q", got, &errs)
+	}
+	ask.Close()
+}
+
 // TestClosedOutput: a reader that goes away, as head does, ends the program
 // without a word.
 func TestClosedOutput(t *testing.T) {
