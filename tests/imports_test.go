@@ -36,7 +36,8 @@ var layers = []layer{
 	{"partition", []string{"graph", "schemas/op"}},
 	{"runtime", []string{"graph", "schemas/op", "partition"}},
 	{"runtime/host", []string{"graph", "schemas/op"}},
-	{"runtime/...", []string{"graph", "schemas/op", "partition", "runtime", "runtime/host"}}, // a backend
+	{"runtime/gpu", []string{"graph", "schemas/op", "partition", "runtime"}},
+	{"runtime/...", []string{"graph", "schemas/op", "partition", "runtime", "runtime/host", "runtime/gpu"}}, // a backend
 	{"models/...", []string{"graph", "schemas/...", "passes/...", "partition", "runtime", "runtime/host", "models/..."}},
 	{".", []string{"graph", "schemas/...", "passes/...", "partition", "runtime", "runtime/host", "models/..."}},
 	{"cmd/...", []string{"..."}},
@@ -96,6 +97,9 @@ func TestImportsViolated(t *testing.T) {
 		{"runtime/host/host.go", `"mnnconv/runtime"`, "runtime/host may not import runtime"},
 		{"runtime/sim/sim.go", `"mnnconv/runtime/cpu"`, "runtime/sim may not import runtime/cpu"},
 		{"runtime/cuda/cuda.go", `"mnnconv/runtime/cuda/driver"`, ""},
+		{"runtime/cuda/cuda.go", `"mnnconv/runtime/gpu"`, ""},
+		{"runtime/gpu/gpu.go", `"mnnconv/runtime/cuda"`, "runtime/gpu may not import runtime/cuda"},
+		{"mnnconv.go", `"mnnconv/runtime/gpu"`, ". may not import runtime/gpu"},
 		{"models/new/new.go", `"mnnconv/runtime/cpu"`, "models/new may not import runtime/cpu"},
 		{"models/new/new.go", `"mnnconv/models/chat"`, ""},
 		{"mnnconv.go", `"mnnconv/models"`, ""},
