@@ -8,7 +8,7 @@ FUZZTIME ?= 30s
 SHELL    := bash
 .SHELLFLAGS := -euo pipefail -c
 
-.PHONY: check lint clean-tree build cross test race fuzz bench readme onnxruntime accept
+.PHONY: check lint clean-tree build cross test levels race fuzz bench readme onnxruntime accept
 
 # All that a change must pass besides its tests.
 check: lint cross clean-tree
@@ -23,6 +23,7 @@ lint:
 	$(GO) mod tidy -diff
 	$(GO) mod verify
 	$(GO) test -run '^TestFresh$$' ./schemas/onnx/internal/gen
+	cd runtime/host/internal/simd/gen && $(GO) vet . && $(GO) test -run '^TestFresh$$' .
 	$(GO) test -run '^TestImports' ./tests
 
 clean-tree:
@@ -40,6 +41,14 @@ cross:
 
 test:
 	$(GO) test ./...
+
+# The kernels at the levels of vector instructions below the best one. The
+# variable is read before the go command could notice it.
+levels:
+	@for level in avx2 go; do \
+	  echo "go test with MNNCONV_CPU=$$level"; \
+	  MNNCONV_CPU=$$level $(GO) test -count 1 ./runtime/host; \
+	done
 
 # The race detector over the packages where goroutines share memory. It needs a
 # C compiler, which the product does not. Package tests repeats for whole models, at

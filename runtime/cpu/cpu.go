@@ -53,6 +53,9 @@ func kernels(groups []host.Group) []partition.Kernel {
 
 // Open starts the worker pool.
 func (b *Backend) Open(partition.Profile) (runtime.Device, error) {
+	if err := host.CheckVectors(); err != nil {
+		return nil, fmt.Errorf("%w: %w", runtime.ErrUnavailable, err)
+	}
 	return &device{table: b.Table, pool: host.NewPool(b.Threads)}, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"mnnconv/graph"
+	"mnnconv/runtime/host/internal/simd"
 )
 
 // attend is scaled dot-product attention, y = softmax(scale·q·kᵀ)·v, what the
@@ -13,7 +14,6 @@ import (
 // Blocks start at the first key, and a query's sums are its own: its bits do not
 // depend on which other queries are computed.
 type attend struct {
-	inner              inner
 	q, k, v, y         *graph.Tensor
 	qAt, kAt, vAt, yAt steps
 	size, width        int // of a vector of q or k; of v or y
@@ -55,16 +55,16 @@ func (a *attend) run(w *Worker, s stretch) {
 	}
 	rest := w.Floats(n*(a.size+a.width+2+blockKeys) + blockKeys*(a.size+a.width))
 	take := func(n int) (part []float32) { part, rest = rest[:n], rest[n:]; return part }
-	q := panel{take(n * a.size), a.size}
-	y := panel{take(n * a.width), a.width}
+	q := panelOf(take(n*a.size), a.size)
+	y := panelOf(take(n*a.width), a.width)
 	tops, sums, scores := take(n), take(n), take(n*blockKeys)
 	bufK, bufV := take(blockKeys*a.size), take(blockKeys*a.width)
 	for i := range n {
-		loadFloats(q.row(i, a.size), a.q.DType, a.q.Data, s.q+i/a.group*a.qAt.row+i%a.group*a.qAt.head)
+		loadFloats(q.Row(i, a.size), a.q.DType, a.q.Data, s.q+i/a.group*a.qAt.row+i%a.group*a.qAt.head)
 		tops[i] = float32(math.Inf(-1))
 	}
 	clear(sums)
-	clear(y.at)
+	clear(y.At)
 
 	for from, at := 0, 0; ; at += blockKeys { // vectors before from see no further keys
 		for from < n && seen(from) <= at {
@@ -74,24 +74,24 @@ func (a *attend) run(w *Worker, s stretch) {
 			break
 		}
 		keys := min(blockKeys, seen(n-1)-at)
-		k := vectors(a.k, s.k+at*a.kAt.row, a.kAt.row, keys, a.size, bufK)
-		v := vectors(a.v, s.v+at*a.vAt.row, a.vAt.row, keys, a.width, bufV)
-		p := panel{scores, keys}
+		k := vectorsOf(a.k, s.k+at*a.kAt.row, a.kAt.row, keys, a.size, bufK)
+		v := vectorsOf(a.v, s.v+at*a.vAt.row, a.vAt.row, keys, a.width, bufV)
+		p := panelOf(scores, keys)
 		clear(scores[from*keys : n*keys])
-		a.inner.dots(panel{p.at[from*keys:], keys}, panel{q.at[from*a.size:], a.size}, k, n-from, a.size, keys)
+		vectors.Dots(panelOf(p.At[from*keys:], keys), panelOf(q.At[from*a.size:], a.size), k, n-from, a.size, keys)
 		i := from
 		for ; i < n && seen(i)-at < keys; i++ { // on the causal edge
-			row := p.row(i, seen(i)-at)
-			a.weigh(row, y.row(i, a.width), &tops[i], &sums[i])
-			a.inner.rows(panel{y.row(i, a.width), a.width}, panel{row, keys}, v, 1, len(row), a.width)
+			row := p.Row(i, seen(i)-at)
+			a.weigh(row, y.Row(i, a.width), &tops[i], &sums[i])
+			vectors.Rows(panelOf(y.Row(i, a.width), a.width), panelOf(row, keys), v, 1, len(row), a.width)
 		}
 		for j := i; j < n; j++ {
-			a.weigh(p.row(j, keys), y.row(j, a.width), &tops[j], &sums[j])
+			a.weigh(p.Row(j, keys), y.Row(j, a.width), &tops[j], &sums[j])
 		}
-		a.inner.rows(panel{y.at[i*a.width:], a.width}, panel{p.at[i*keys:], keys}, v, n-i, keys, a.width)
+		vectors.Rows(panelOf(y.At[i*a.width:], a.width), panelOf(p.At[i*keys:], keys), v, n-i, keys, a.width)
 	}
 	for i := range n {
-		row := y.row(i, a.width)
+		row := y.Row(i, a.width)
 		if sums[i] != 0 { // else it saw nothing: zeros
 			scale(row, 1/sums[i])
 		}
@@ -103,16 +103,10 @@ func (a *attend) run(w *Worker, s stretch) {
 // the largest score so far, top; y and sum, which hold the blocks before, follow
 // it.
 func (a *attend) weigh(scores, y []float32, top, sum *float32) {
-	largest := *top
-	for j, s := range scores {
-		s *= a.scale
-		scores[j] = s
-		if s > largest {
-			largest = s
-		}
-	}
+	vectors.Scale(scores, scores, a.scale)
+	largest := vectors.Largest(scores, *top)
 	if largest > *top {
-		shrink := exp(*top - largest)
+		shrink := simd.Exp(*top - largest)
 		scale(y, shrink)
 		*sum *= shrink
 		*top = largest
@@ -120,17 +114,17 @@ func (a *attend) weigh(scores, y []float32, top, sum *float32) {
 	if math.IsInf(float64(largest), -1) {
 		largest = 0 // every key is hidden: weights of 0, or NaN where a score is
 	}
-	*sum += expShifted(scores, largest)
+	*sum += vectors.ExpShifted(scores, largest)
 }
 
-// vectors returns n vectors of a tensor, from element at on and step elements
+// vectorsOf returns n vectors of a tensor, from element at on and step elements
 // apart, as float32: where they lie close together as such, else in buf.
-func vectors(t *graph.Tensor, at, step, n, size int, buf []float32) panel {
+func vectorsOf(t *graph.Tensor, at, step, n, size int, buf []float32) panel {
 	if t.DType == graph.Float32 && step == size {
-		return panel{graph.View[float32](t)[at:], size}
+		return panelOf(graph.View[float32](t)[at:], size)
 	}
 	for i := range n {
 		loadFloats(buf[i*size:][:size], t.DType, t.Data, at+i*step)
 	}
-	return panel{buf, size}
+	return panelOf(buf, size)
 }

@@ -60,7 +60,7 @@ func lowerAttention(n *graph.Node, _ map[*graph.Value][]graph.Use) (Group, bool)
 
 // bind reads the shapes.
 func (k *attention) bind(c *Call, qHeads, kvHeads int64) error {
-	*k = attention{attend: attend{inner: newInner(), q: c.In[0], k: c.In[1], v: c.In[2], y: c.Out[0]}}
+	*k = attention{attend: attend{q: c.In[0], k: c.In[1], v: c.In[2], y: c.Out[0]}}
 	q, qAt := headsOf(k.q, qHeads)
 	x, kAt := headsOf(k.k, kvHeads)
 	v, vAt := headsOf(k.v, kvHeads)

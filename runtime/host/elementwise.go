@@ -28,13 +28,13 @@ func lowerElementwise(n *graph.Node, _ map[*graph.Value][]graph.Use) (Group, boo
 	g := single(n)
 	switch n.Op {
 	case "Add":
-		g.Kernel = elementwiseOf(plus)
+		g.Kernel = elementwiseOf(vectors.Add)
 	case "Sub":
-		g.Kernel = elementwiseOf(minus)
+		g.Kernel = elementwiseOf(vectors.Sub)
 	case "Mul":
-		g.Kernel = elementwiseOf(times)
+		g.Kernel = elementwiseOf(vectors.Mul)
 	case "Div":
-		g.Kernel = elementwiseOf(over)
+		g.Kernel = elementwiseOf(vectors.Div)
 	}
 	return g, g.Kernel != nil && broadcasts(n)
 }
@@ -105,32 +105,4 @@ func operand(t *graph.Tensor, at, step int, buf []float32) []float32 {
 		buf[i] = v
 	}
 	return buf
-}
-
-func plus(z, x, y []float32) {
-	x, y = x[:len(z)], y[:len(z)]
-	for i := range z {
-		z[i] = x[i] + y[i]
-	}
-}
-
-func minus(z, x, y []float32) {
-	x, y = x[:len(z)], y[:len(z)]
-	for i := range z {
-		z[i] = x[i] - y[i]
-	}
-}
-
-func times(z, x, y []float32) {
-	x, y = x[:len(z)], y[:len(z)]
-	for i := range z {
-		z[i] = x[i] * y[i]
-	}
-}
-
-func over(z, x, y []float32) {
-	x, y = x[:len(z)], y[:len(z)]
-	for i := range z {
-		z[i] = x[i] / y[i]
-	}
 }

@@ -2,7 +2,6 @@ package host
 
 import (
 	"math"
-	"sync"
 
 	"mnnconv/graph"
 )
@@ -33,11 +32,9 @@ func loadFloats(dst []float32, d graph.DType, data []byte, at int) {
 	case graph.Float32:
 		copy(dst, graph.ViewBytes[float32](data)[at:][:len(dst)])
 	case graph.Float16:
-		widenF16(dst, graph.ViewBytes[uint16](data)[at:][:len(dst)])
+		vectors.WidenF16(dst, graph.ViewBytes[uint16](data)[at:][:len(dst)])
 	case graph.BFloat16:
-		for i, v := range graph.ViewBytes[uint16](data)[at:][:len(dst)] {
-			dst[i] = math.Float32frombits(uint32(v) << 16)
-		}
+		vectors.WidenBF16(dst, graph.ViewBytes[uint16](data)[at:][:len(dst)])
 	}
 }
 
@@ -48,12 +45,9 @@ func storeFloats(data []byte, d graph.DType, at int, src []float32) {
 	case graph.Float32:
 		copy(graph.ViewBytes[float32](data)[at:][:len(src)], src)
 	case graph.Float16:
-		narrowF16(graph.ViewBytes[uint16](data)[at:][:len(src)], src)
+		vectors.NarrowF16(graph.ViewBytes[uint16](data)[at:][:len(src)], src)
 	case graph.BFloat16:
-		dst := graph.ViewBytes[uint16](data)[at:][:len(src)]
-		for i, x := range src {
-			dst[i] = graph.F32ToBF16(x)
-		}
+		vectors.NarrowBF16(graph.ViewBytes[uint16](data)[at:][:len(src)], src)
 	}
 }
 
@@ -87,53 +81,10 @@ func putFloats(t *graph.Tensor, at int, v []float32) {
 func roundFloats(d graph.DType, v []float32) {
 	switch d {
 	case graph.Float16:
-		for i, x := range v {
-			if b := math.Float32bits(x); normalF16(b) {
-				v[i] = math.Float32frombits((b + 0xfff + b>>13&1) &^ 0x1fff)
-			} else {
-				v[i] = graph.F16ToF32(graph.F32ToF16(x))
-			}
-		}
+		vectors.RoundF16(v)
 	case graph.BFloat16:
 		for i, x := range v {
 			v[i] = math.Float32frombits(uint32(graph.F32ToBF16(x)) << 16)
 		}
 	}
 }
-
-// widenF16 is graph.F16ToF32 of each number, looked up: a third of the time of
-// computing it, since the numbers at hand have few of the exponents and their
-// part of the table stays cached.
-func widenF16(dst []float32, src []uint16) {
-	table, src := halves(), src[:len(dst)]
-	for i, h := range src {
-		dst[i] = table[h]
-	}
-}
-
-// halves returns the value of every float16.
-var halves = sync.OnceValue(func() *[1 << 16]float32 {
-	t := new([1 << 16]float32)
-	for h := range t {
-		t[h] = graph.F16ToF32(uint16(h))
-	}
-	return t
-})
-
-// narrowF16 is graph.F32ToF16, without a call for what becomes a normal number.
-func narrowF16(dst []uint16, src []float32) {
-	src = src[:len(dst)]
-	for i := range dst {
-		b := math.Float32bits(src[i])
-		if normalF16(b) {
-			m := b&0x7fffffff + 0xfff + b>>13&1 // to nearest, ties to even
-			dst[i] = uint16(b>>16&0x8000 | (m-112<<23)>>13)
-		} else {
-			dst[i] = graph.F32ToF16(src[i])
-		}
-	}
-}
-
-// normalF16 reports whether the float32 with these bits rounds to a normal
-// float16 number.
-func normalF16(b uint32) bool { return b&0x7fffffff-0x38800000 < 0x477ff000-0x38800000 }

@@ -54,39 +54,18 @@ func (k *layerNorm) Part(w *Worker, i int) {
 	for r := from; r < to; r++ {
 		x := floatsOf(k.x, r*k.width, buf[2*k.width:3*k.width])
 		y := floatsFor(k.y, r*k.width, buf[3*k.width:])
-		mean := sum(x) / float32(k.width)
+		mean := vectors.Sum(x) / float32(k.width)
 		for i, v := range x {
 			y[i] = v - mean
 		}
-		inv := 1 / float32(math.Sqrt(float64(sumSquares(y)/float32(k.width)+k.epsilon)))
-		for i := range y {
-			y[i] *= inv
-		}
+		inv := 1 / float32(math.Sqrt(float64(vectors.SumSquares(y)/float32(k.width)+k.epsilon)))
+		vectors.Scale(y, y, inv)
 		roundFloats(k.x.DType, y)
-		for i, s := range scale {
-			y[i] *= s
-		}
+		vectors.Mul(y, y, scale)
 		if b != nil {
 			roundFloats(k.y.DType, y)
-			for i, v := range b {
-				y[i] += v
-			}
+			vectors.Add(y, y, b)
 		}
 		putFloats(k.y, r*k.width, y)
 	}
-}
-
-// sum returns the sum of x, in four parts that do not wait for each other.
-func sum(x []float32) float32 {
-	var s0, s1, s2, s3 float32
-	for ; len(x) >= 4; x = x[4:] {
-		s0 += x[0]
-		s1 += x[1]
-		s2 += x[2]
-		s3 += x[3]
-	}
-	for _, v := range x {
-		s0 += v
-	}
-	return s0 + s1 + (s2 + s3)
 }

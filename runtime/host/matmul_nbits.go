@@ -95,15 +95,31 @@ func (b *blocks) bind(data, scales, zeros *graph.Tensor) error {
 }
 
 // panel implements [weights].
-func (b *blocks) panel(scratch []float32, row, col, rows, cols int) panel {
+func (b *blocks) panel(dst panel, row, col, rows, cols int) {
 	for r := range rows {
-		b.row(scratch[r*cols:][:cols], row+r, col)
+		b.numbers(dst.Row(r, cols), row+r, col)
 	}
-	return panel{scratch, cols}
 }
 
-// row stores the numbers of a row from column col on, which is even.
-func (b *blocks) row(dst []float32, row, col int) {
+// view implements [weights].
+func (b *blocks) view(scratch []float32, row, col, rows, cols int) panel {
+	p := panelOf(scratch, cols)
+	b.panel(p, row, col, rows, cols)
+	return p
+}
+
+// dots implements [weights].
+func (b *blocks) dots(c, a panel, scratch []float32, row, col, m, k, n int) {
+	vectors.Dots(c, a, b.view(scratch, row, col, n, k), m, k, n)
+}
+
+// row implements [weights]. Blocks lie along k: no product takes them so.
+func (b *blocks) row(c, x, scratch []float32, row, col int) {
+	vectors.Row(c, x, b.view(scratch, row, col, len(x), len(c)), len(x), len(c))
+}
+
+// numbers stores those of a row from column col on, which is even.
+func (b *blocks) numbers(dst []float32, row, col int) {
 	var scales [32]float32
 	block, in := col/b.size, col%b.size
 	for len(dst) > 0 {

@@ -16,7 +16,6 @@ import (
 // summed in float32 and rounded once to the output's type. It is cut into tasks,
 // each a block of rows times a stripe of columns of one matrix.
 type product struct {
-	inner    inner
 	form     *productForm
 	out      *graph.Tensor
 	bias     *graph.Tensor // n numbers; nil: none
@@ -30,12 +29,29 @@ type product struct {
 	batch      batch
 	m, k, n    int // of each matrix
 
+	way            way
 	rows, cols     int // of a task
 	bands, stripes int // of rows, of columns, in a matrix
-	depth, width   int // of a panel of weights
+	depth          int // of a panel
 	tasks, together,
 	scratch int
 }
+
+// way is how a product is computed. It follows from how the weights are stored
+// and from the number of rows, up to 16 of which have the same bits on any one.
+type way int
+
+const (
+	byRows    way        = iota // weights stored k×n, for a row or two: they are read in order
+	byDots                      // stored n×k, for up to 16 rows: as many sums of products
+	byPanels                    // stored k×n: a panel at a time is widened, and all rows pass by
+	byStrips                    // stored n×k: the same, turned to k×n
+	fewRows   = 3               // of byRows
+	manyDots  = 16              // rows of byDots
+	panelDeep = 256             // of byPanels and byStrips: a strip stays in the first cache
+	dotsDeep  = 16 << 10        // of byDots: sums depend on where k is cut
+	dotsPanel = 64 << 10        // numbers of weights that all rows pass by, in the second cache
+)
 
 // productForm is what the node or the pattern says of a product.
 type productForm struct {
@@ -60,9 +76,7 @@ func (f *productForm) group() Group {
 
 func (f *productForm) run(c *Call) error {
 	p := memo[product](c)
-	if p.form == nil {
-		p.form, p.inner = f, newInner()
-	}
+	p.form = f
 	p.out, p.batch = c.Out[0], batch{}
 	if err := f.bind(p, c.In); err != nil {
 		return err
@@ -84,46 +98,74 @@ func (f *productForm) run(c *Call) error {
 	return c.Run((p.tasks+p.together-1)/p.together, p)
 }
 
-// cut chooses the extents of tasks and panels: panels of 64 KiB, which stay in
-// the second cache while all rows of a task pass by; tasks enough for all
-// workers, of columns rather than of rows, since each band of rows converts the
-// weights again; and parts of some ten microseconds at least.
+// cut chooses the way and the extents of tasks. Tasks of few rows are stripes of
+// weights, about as many as there are workers, which are streamed. Those of many
+// rows are as even as they can be and have parts of some ten microseconds at least:
+// a band of rows is converted again for each stripe, a stripe of weights for each
+// band.
 func (p *product) cut(workers int) {
-	const (
-		panel            = 16 << 10 // numbers
-		maxRows          = 128
-		minCols, maxCols = 64, 512
-		few              = 4 // rows, below which weights are rather streamed
-		streamed         = 4096
-		part             = 64 << 10 // products
-	)
+	const part = 1 << 20 // products
 	if p.out.Len() == 0 {
 		p.tasks, p.together = 0, 1
 		return
 	}
 	count := p.batch.count()
-	wide := maxCols
-	if p.m < few {
-		wide = streamed
+	switch {
+	case p.transposed && p.m <= manyDots:
+		p.way, p.depth = byDots, min(p.k, dotsDeep)
+	case p.transposed:
+		p.way, p.depth = byStrips, min(p.k, panelDeep)
+	case p.m <= fewRows:
+		p.way, p.depth = byRows, min(p.k, panelDeep)
+	default:
+		p.way, p.depth = byPanels, min(p.k, panelDeep)
 	}
-	want := ceil(2*workers, count)
-	p.stripes = max(ceil(p.n, wide), min(want, ceil(p.n, minCols)))
-	p.bands = max(ceil(p.m, maxRows), min(ceil(want, p.stripes), ceil(p.m, 8)))
-	p.cols = (ceil(p.n, p.stripes) + 15) &^ 15
-	p.rows = ceil(p.m, p.bands)
+	if p.way == byDots || p.way == byRows {
+		p.rows, p.bands = p.m, 1
+		want := max(1, min(4*workers, p.m*p.n*p.k/(64<<10)))
+		p.cols = min(4096, (ceil(p.n, ceil(want, count))+31)&^31)
+	} else {
+		p.rows, p.cols = evenTasks(p.m, p.n, count, workers)
+	}
 	p.stripes, p.bands = ceil(p.n, p.cols), ceil(p.m, p.rows)
 	p.tasks = count * p.stripes * p.bands
 	p.together = max(1, int(part/(float64(p.rows)*float64(p.cols)*float64(p.k+8))))
 
-	p.width = p.cols // of stored rows, as long stretches as there are
-	if p.transposed {
-		p.width = 32
-		if p.m < few {
-			p.width = 4
+	weights := 0
+	switch p.way {
+	case byRows:
+		weights = p.depth * p.cols
+	case byDots:
+		weights = max(dotsPanel, p.depth)
+	case byPanels:
+		weights = p.depth * (p.cols + pad)
+	case byStrips:
+		weights = 2 * p.depth * strip
+	}
+	p.scratch = (p.rows+2)*p.cols + p.rows*(p.depth+pad) + weights
+}
+
+const (
+	strip = 32 // columns of byStrips
+	pad   = 16 // numbers between rows, so that they do not compete for the same lines of a cache
+)
+
+// evenTasks returns the extents of tasks, of which each of the workers gets as
+// much: by what the products and the conversions cost, relative to each other.
+func evenTasks(m, n, count, workers int) (rows, cols int) {
+	const maxRows, maxCols, aRow, aCol = 384, 256, 4, 16
+	best := 0
+	for bands := ceil(m, maxRows); bands <= ceil(m, maxRows)+3; bands++ {
+		r := ceil(ceil(m, bands), 12) * 12
+		for c := 32; c <= maxCols; c += 32 {
+			tasks := count * ceil(m, r) * ceil(n, c)
+			cost := ceil(tasks, workers) * (min(r, m)*c + aRow*min(r, m) + aCol*c)
+			if best == 0 || cost < best {
+				best, rows, cols = cost, r, c
+			}
 		}
 	}
-	p.depth = min(panel/p.width, p.k)
-	p.scratch = (p.rows+2)*p.cols + p.width*p.depth + p.rows*p.depth
+	return min(rows, m), cols
 }
 
 func ceil(a, b int) int { return (a + b - 1) / b }
@@ -144,21 +186,38 @@ func (p *product) task(scratch []float32, t int) {
 	m, n := min(p.rows, p.m-row), min(p.cols, p.n-col)
 	ia, ib := p.batch.at(matrix)
 
-	sums, scratch := panel{scratch[:m*n], n}, scratch[m*n:]
+	sums, scratch := panelOf(scratch[:m*n], n), scratch[m*n:]
 	bias, scratch := scratch[:n], scratch[n:]
 	extra, scratch := scratch[:n], scratch[n:]
-	forLeft, forRight := scratch[:p.rows*p.depth], scratch[p.rows*p.depth:]
-	clear(sums.at)
+	a := panelOf(scratch[:p.rows*(p.depth+pad)], p.depth+pad)
+	scratch = scratch[len(a.At):]
+	clear(sums.At)
 	for k0 := 0; k0 < p.k; k0 += p.depth {
 		k := min(p.depth, p.k-k0)
-		a := p.left.panel(forLeft, ia*p.m+row, k0, m, k)
-		for j := 0; j < n; j += p.width {
-			w := min(p.width, n-j)
-			c := panel{sums.at[j:], n}
-			if p.transposed {
-				p.inner.dots(c, a, p.right.panel(forRight, ib*p.n+col+j, k0, w, k), m, k, w)
-			} else {
-				p.inner.rows(c, a, p.right.panel(forRight, ib*p.k+k0, col+j, k, w), m, k, w)
+		for i := range m {
+			loadFloats(a.Row(i, k), p.left.dtype, p.left.data, (ia*p.m+row+i)*p.k+k0)
+		}
+		switch p.way {
+		case byRows:
+			for i := range m {
+				p.right.row(sums.Row(i, n), a.Row(i, k), scratch, ib*p.k+k0, col)
+			}
+		case byDots:
+			most := max(1, dotsPanel/k)
+			for j := 0; j < n; j += most {
+				p.right.dots(sums.From(0, j), a, scratch, ib*p.n+col+j, k0, m, k, min(most, n-j))
+			}
+		case byPanels:
+			w := panelOf(scratch, p.cols+pad)
+			p.right.panel(w, ib*p.k+k0, col, k, n)
+			vectors.Rows(sums, a, w, m, k, n)
+		case byStrips:
+			turned := panelOf(scratch[:p.depth*strip], strip)
+			for j := 0; j < n; j += strip {
+				some := min(strip, n-j)
+				w := p.right.view(scratch[p.depth*strip:], ib*p.n+col+j, k0, some, k)
+				vectors.Transpose(turned, w, some, k)
+				vectors.Rows(sums.From(0, j), a, turned, m, k, some)
 			}
 		}
 	}
@@ -167,7 +226,7 @@ func (p *product) task(scratch []float32, t int) {
 		scale(bias, p.form.beta)
 	}
 	for i := range m {
-		s, at := sums.row(i, n), (matrix*p.m+row+i)*p.n+col
+		s, at := sums.Row(i, n), (matrix*p.m+row+i)*p.n+col
 		scale(s, p.form.alpha)
 		if p.bias != nil {
 			add(s, bias)
@@ -182,18 +241,10 @@ func (p *product) task(scratch []float32, t int) {
 
 // scale multiplies every s.
 func scale(s []float32, by float32) {
-	if by == 1 {
-		return
-	}
-	for i := range s {
-		s[i] *= by
+	if by != 1 {
+		vectors.Scale(s, s, by)
 	}
 }
 
 // add adds t to s, number by number.
-func add(s, t []float32) {
-	t = t[:len(s)]
-	for i := range s {
-		s[i] += t[i]
-	}
-}
+func add(s, t []float32) { vectors.Add(s, s, t[:len(s)]) }

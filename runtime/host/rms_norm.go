@@ -44,32 +44,13 @@ func (k *rmsNorm) Part(w *Worker, i int) {
 	for r := from; r < to; r++ {
 		x := floatsOf(k.x, r*k.width, buf[k.width:2*k.width])
 		y := floatsFor(k.y, r*k.width, buf[2*k.width:])
-		inv := 1 / float32(math.Sqrt(float64(sumSquares(x)/float32(k.width)+k.epsilon)))
-		for i, v := range x {
-			y[i] = v * inv
-		}
+		inv := 1 / float32(math.Sqrt(float64(vectors.SumSquares(x)/float32(k.width)+k.epsilon)))
+		y = y[:k.width]
+		vectors.Scale(y, x, inv)
 		roundFloats(k.x.DType, y)
-		for i, s := range scale {
-			y[i] *= s
-		}
+		vectors.Mul(y, y, scale)
 		putFloats(k.y, r*k.width, y)
 	}
-}
-
-// sumSquares returns the sum of x², in four parts that do not wait for each
-// other.
-func sumSquares(x []float32) float32 {
-	var s0, s1, s2, s3 float32
-	for ; len(x) >= 4; x = x[4:] {
-		s0 += float32(x[0] * x[0])
-		s1 += float32(x[1] * x[1])
-		s2 += float32(x[2] * x[2])
-		s3 += float32(x[3] * x[3])
-	}
-	for _, v := range x {
-		s0 += float32(v * v)
-	}
-	return s0 + s1 + (s2 + s3)
 }
 
 // overLastAxis reports whether a node normalises the rows of input 0 and scales

@@ -96,7 +96,7 @@ func (k *rope) Part(w *Worker, i int) {
 			if k.interleaved {
 				turnPairs(y, x, cos, sin)
 			} else {
-				turnHalves(y, x, cos, sin)
+				vectors.TurnHalves(y, x, cos, sin)
 			}
 			copy(y[2*k.half:], x[2*k.half:])
 			putFloats(k.y, at, y)
@@ -105,19 +105,8 @@ func (k *rope) Part(w *Worker, i int) {
 	}
 }
 
-// turnHalves turns elements i and len(cos)+i by angle i. Products are rounded
-// before they are added, so that all machines agree.
-func turnHalves(y, x, cos, sin []float32) {
-	n := len(cos)
-	sin = sin[:n]
-	p, q, r, s := x[:n], x[n:][:n], y[:n], y[n:][:n]
-	for i, c := range cos {
-		r[i] = float32(c*p[i]) - float32(sin[i]*q[i])
-		s[i] = float32(sin[i]*p[i]) + float32(c*q[i])
-	}
-}
-
-// turnPairs turns elements 2i and 2i+1 by angle i.
+// turnPairs turns elements 2i and 2i+1 by angle i. Products are rounded before they
+// are added, so that all machines agree.
 func turnPairs(y, x, cos, sin []float32) {
 	for i, c := range cos {
 		p, q := x[2*i], x[2*i+1]

@@ -43,10 +43,8 @@ func (k *softmax) Part(w *Worker, i int) {
 		y := floatsFor(k.y, r*k.width, buf)
 		loadFloats(y, k.x.DType, k.x.Data, r*k.width)
 		largest := float32(math.Inf(-1))
-		for _, v := range y {
-			largest = max(largest, v)
-		}
-		scale(y, 1/expShifted(y, largest))
+		largest = vectors.Largest(y, largest)
+		scale(y, 1/vectors.ExpShifted(y, largest))
 		putFloats(k.y, r*k.width, y)
 	}
 }

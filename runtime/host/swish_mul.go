@@ -17,12 +17,7 @@ func lowerSwishMul(n *graph.Node, uses map[*graph.Value][]graph.Use) (Group, boo
 		alpha := gate.Float("alpha", 1)
 		return Group{
 			Name: "Swish·Mul", Nodes: []*graph.Node{gate, n}, In: []*graph.Value{gate.Inputs[0], n.Inputs[1-i]}, Out: n.Outputs,
-			Kernel: elementwiseOf(func(z, x, y []float32) {
-				x, y = x[:len(z)], y[:len(z)]
-				for i, v := range x {
-					z[i] = v * sigmoid(alpha*v) * y[i]
-				}
-			}),
+			Kernel: elementwiseOf(func(z, x, y []float32) { vectors.SwishMul(z, x, y, alpha) }),
 		}, true
 	}
 	return Group{}, false

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"mnnconv/graph"
+	"mnnconv/runtime/host/internal/simd"
 )
 
 // unary is y = f(x), element by element.
@@ -48,9 +49,9 @@ func functionOf(n *graph.Node) func(y, x []float32) {
 	switch n.Op {
 	case "Swish":
 		alpha := n.Float("alpha", 1)
-		return each(func(x float32) float32 { return x * sigmoid(alpha*x) })
+		return each(func(x float32) float32 { return x * simd.Sigmoid(alpha*x) })
 	case "Sigmoid":
-		return each(sigmoid)
+		return each(simd.Sigmoid)
 	case "Gelu":
 		switch n.Str("approximate", "none") {
 		case "none":
@@ -69,7 +70,7 @@ func functionOf(n *graph.Node) func(y, x []float32) {
 	case "Reciprocal":
 		return each(func(x float32) float32 { return 1 / x })
 	case "Exp":
-		return each(exp)
+		return each(simd.Exp)
 	case "Log":
 		return wide(math.Log)
 	case "Sin":
@@ -108,7 +109,7 @@ func gelu(x float32) float32 {
 	p = float32(p*t) + 1.421413741
 	p = float32(p*t) - 0.284496736
 	p = float32(p*t) + 0.254829592
-	tail := p * t * exp(-z*z)
+	tail := p * t * simd.Exp(-z*z)
 	if x < 0 { // tail is 1 - erf(z)
 		return x * 0.5 * tail
 	}
@@ -119,5 +120,5 @@ func gelu(x float32) float32 {
 // + 0.044715·x³).
 func geluTanh(x float32) float32 {
 	const root = 0.7978845608028654
-	return x * sigmoid(2*root*(x+float32(0.044715*x*x*x)))
+	return x * simd.Sigmoid(2*root*(x+float32(0.044715*x*x*x)))
 }

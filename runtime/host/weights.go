@@ -4,14 +4,22 @@ import (
 	"slices"
 
 	"mnnconv/graph"
+	"mnnconv/runtime/host/internal/simd"
 )
 
-// weights is one side of a product in the type that it is stored in: rows of
-// numbers, several matrices one behind the other.
+// weights is the right side of a product in the type that it is stored in: rows of
+// numbers, several matrices one behind the other. Scratch is for converted numbers.
 type weights interface {
-	// panel returns rows×cols of its numbers, from (row, col) on, as float32:
-	// where they lie, or converted into scratch.
-	panel(scratch []float32, row, col, rows, cols int) panel
+	// panel stores rows×cols of its numbers, from (row, col) on, as float32.
+	panel(dst panel, row, col, rows, cols int)
+	// view returns as many: where they lie, or in scratch.
+	view(scratch []float32, row, col, rows, cols int) panel
+	// dots adds to c the products of m rows of a and n rows of its own, from row
+	// on, of k numbers from col on.
+	dots(c, a panel, scratch []float32, row, col, m, k, n int)
+	// row adds to c the product of x and len(x) rows of its own, from row on, of
+	// len(c) numbers from col on.
+	row(c, x, scratch []float32, row, col int)
 }
 
 // dense is weights of a float type, as a tensor stores them.
@@ -21,14 +29,47 @@ type dense struct {
 	cols  int
 }
 
-func (d *dense) panel(scratch []float32, row, col, rows, cols int) panel {
-	if d.dtype == graph.Float32 {
-		return panel{graph.ViewBytes[float32](d.data)[row*d.cols+col:], d.cols}
-	}
+func (d *dense) panel(dst panel, row, col, rows, cols int) {
 	for r := range rows {
-		loadFloats(scratch[r*cols:][:cols], d.dtype, d.data, (row+r)*d.cols+col)
+		loadFloats(dst.Row(r, cols), d.dtype, d.data, (row+r)*d.cols+col)
 	}
-	return panel{scratch, cols}
+}
+
+func (d *dense) view(scratch []float32, row, col, rows, cols int) panel {
+	if d.dtype == graph.Float32 {
+		return panelOf(graph.ViewBytes[float32](d.data)[row*d.cols+col:], d.cols)
+	}
+	p := panelOf(scratch, cols)
+	d.panel(p, row, col, rows, cols)
+	return p
+}
+
+// halves returns the numbers from (row, col) on, of a type of 16 bits.
+func (d *dense) halves(row, col int) simd.Panel[uint16] {
+	return simd.Panel[uint16]{At: graph.ViewBytes[uint16](d.data)[row*d.cols+col:], Stride: d.cols}
+}
+
+func (d *dense) dots(c, a panel, scratch []float32, row, col, m, k, n int) {
+	switch {
+	case d.dtype == graph.Float32 || !vectors.ReadsHalves():
+		vectors.Dots(c, a, d.view(scratch, row, col, n, k), m, k, n)
+	case d.dtype == graph.Float16:
+		vectors.DotsF16(c, a, d.halves(row, col), m, k, n)
+	default:
+		vectors.DotsBF16(c, a, d.halves(row, col), m, k, n)
+	}
+}
+
+func (d *dense) row(c, x, scratch []float32, row, col int) {
+	k, n := len(x), len(c)
+	switch {
+	case d.dtype == graph.Float32 || !vectors.ReadsHalves():
+		vectors.Row(c, x, d.view(scratch, row, col, k, n), k, n)
+	case d.dtype == graph.Float16:
+		vectors.RowF16(c, x, d.halves(row, col), k, n)
+	default:
+		vectors.RowBF16(c, x, d.halves(row, col), k, n)
+	}
 }
 
 // storedWeight returns what is stored of the right side v of a product. A

@@ -1,11 +1,11 @@
-package host
+package simd
 
 import "math"
 
-// exp returns e to the x, within 1 ulp: expf of the Cephes library (Moshier),
+// Exp returns e to the x, within 1 ulp: expf of the Cephes library (Moshier),
 // with e^x = 2^n·e^r, n the nearest integer to x/ln 2. Products are rounded before
 // they are added, so that processors with fused instructions give the same bits.
-func exp(x float32) float32 {
+func Exp(x float32) float32 {
 	if !(x > -87.33 && x < 88.37) {
 		return farExp(x)
 	}
@@ -23,7 +23,7 @@ func exp(x float32) float32 {
 	return p * math.Float32frombits(math.Float32bits(t)<<23+0x3f800000)
 }
 
-// farExp is exp where 2^n is no normal number. Inlined, it would push exp's numbers
+// farExp is Exp where 2^n is no normal number. Inlined, it would push Exp's numbers
 // out of registers.
 //
 //go:noinline
@@ -34,16 +34,5 @@ func farExp(x float32) float32 {
 	return float32(math.Exp(float64(x)))
 }
 
-// expShifted replaces every s by exp(s - shift) and returns their sum, added in
-// order.
-func expShifted(s []float32, shift float32) (sum float32) {
-	for i, v := range s {
-		e := exp(v - shift)
-		s[i] = e
-		sum += e
-	}
-	return sum
-}
-
-// sigmoid returns 1/(1+e^-x).
-func sigmoid(x float32) float32 { return 1 / (1 + exp(-x)) }
+// Sigmoid returns 1/(1+e^-x).
+func Sigmoid(x float32) float32 { return 1 / (1 + Exp(-x)) }

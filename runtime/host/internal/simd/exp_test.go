@@ -1,4 +1,4 @@
-package host
+package simd
 
 import (
 	"math"
@@ -8,7 +8,7 @@ import (
 func TestExp(t *testing.T) {
 	for i := range 2_000_000 {
 		x := -110 + float32(i)*1e-4
-		got, want := float64(exp(x)), math.Exp(float64(x))
+		got, want := float64(Exp(x)), math.Exp(float64(x))
 		if float32(want) == 0 || want > math.MaxFloat32 {
 			if float32(got) != float32(want) {
 				t.Fatalf("exp(%v) = %v, want %v", x, got, float32(want))
@@ -22,19 +22,11 @@ func TestExp(t *testing.T) {
 	}
 	inf := float32(math.Inf(1))
 	for _, k := range []struct{ x, want float32 }{{0, 1}, {inf, inf}, {-inf, 0}, {200, inf}, {-200, 0}} {
-		if got := exp(k.x); got != k.want {
+		if got := Exp(k.x); got != k.want {
 			t.Errorf("exp(%v) = %v, want %v", k.x, got, k.want)
 		}
 	}
-	if x := exp(float32(math.NaN())); x == x {
+	if x := Exp(float32(math.NaN())); x == x {
 		t.Errorf("exp(NaN) = %v", x)
 	}
-}
-
-func BenchmarkExpShifted(b *testing.B) {
-	s := make([]float32, 4096)
-	for b.Loop() {
-		expShifted(s, 1)
-	}
-	perElement(b, len(s))
 }

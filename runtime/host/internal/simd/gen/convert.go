@@ -1,0 +1,88 @@
+package main
+
+import (
+	"github.com/mmcloughlin/avo/operand"
+)
+
+// whole writes a loop over n numbers, of which there are whole vectors.
+func (g *gen) whole(step func()) {
+	n := g.param("n")
+	loop, end := g.label("loop"), g.label("loop")
+	g.Label(loop)
+	g.SUBQ(operand.Imm(uint64(g.floats)), n)
+	g.JL(operand.LabelRef(end))
+	step()
+	g.JMP(operand.LabelRef(loop))
+	g.Label(end)
+	g.VZEROUPPER()
+	g.RET()
+}
+
+// converts writes the conversions between float32 and types of 16 bits, of whole
+// vectors.
+func converts(g *gen) {
+	for _, s := range storedTypes[1:] {
+		g.function("widen"+s.name, "(dst *float32, src *uint16, n int)", "widen"+s.name+g.name+" stores n numbers as float32; n is whole vectors.")
+		dst, src := g.param("dst"), g.param("src")
+		g.whole(func() {
+			v := g.vec()
+			g.load(s, operand.Mem{Base: src}, v, nil)
+			g.VMOVUPS(v, operand.Mem{Base: dst})
+			g.ADDQ(operand.Imm(uint64(2*g.floats)), src)
+			g.ADDQ(operand.Imm(uint64(g.bytes())), dst)
+		})
+	}
+	g.function("narrowF16", "(dst *uint16, src *float32, n int)", "narrowF16"+g.name+" rounds n numbers to float16, ties to even; n is whole vectors.")
+	dst, src := g.param("dst"), g.param("src")
+	g.whole(func() {
+		v := g.vec()
+		g.VMOVUPS(operand.Mem{Base: src}, v)
+		g.VCVTPS2PH(operand.Imm(0), v, operand.Mem{Base: dst})
+		g.ADDQ(operand.Imm(uint64(2*g.floats)), dst)
+		g.ADDQ(operand.Imm(uint64(g.bytes())), src)
+	})
+	g.function("roundF16", "(v *float32, n int)", "roundF16"+g.name+" rounds n numbers to those of float16, ties to even; n is whole vectors.")
+	v := g.param("v")
+	g.whole(func() {
+		x := g.vec()
+		g.VMOVUPS(operand.Mem{Base: v}, x)
+		g.VCVTPS2PH(operand.Imm(0), x, g.half(x))
+		g.VCVTPH2PS(g.half(x), x)
+		g.VMOVUPS(x, operand.Mem{Base: v})
+		g.ADDQ(operand.Imm(uint64(g.bytes())), v)
+	})
+	g.narrowBF16()
+}
+
+// narrowBF16 rounds the bits as integers; what is not a number keeps its highest
+// bits, and gets one set that does not vanish.
+func (g *gen) narrowBF16() {
+	g.function("narrowBF16", "(dst *uint16, src *float32, n int)", "narrowBF16"+g.name+" rounds n numbers to bfloat16, ties to even; n is whole vectors.")
+	dst, src := g.param("dst"), g.param("src")
+	half, one, quiet := g.broadcastBits(0x7fff), g.broadcastBits(1), g.broadcastBits(0x40)
+	g.whole(func() {
+		v, r, q := g.vec(), g.vec(), g.vec()
+		g.VMOVUPS(operand.Mem{Base: src}, v)
+		g.VPSRLD(operand.Imm(16), v, r)
+		g.por(quiet, r, q)
+		g.pand(one, r, r)
+		g.VPADDD(half, r, r)
+		g.VPADDD(v, r, r)
+		g.VPSRLD(operand.Imm(16), r, r)
+		if g.floats == 16 {
+			nan := g.K()
+			g.VCMPPS(operand.Imm(3), v, v, nan)
+			g.VMOVDQA32(q, nan, r)
+			g.VPMOVDW(r, operand.Mem{Base: dst})
+		} else {
+			nan := g.vec()
+			g.VCMPPS(operand.Imm(3), v, v, nan)
+			g.VPBLENDVB(nan, q, r, r)
+			g.VPACKUSDW(r, r, r)
+			g.VPERMQ(operand.Imm(0x08), r, r)
+			g.VMOVUPS(r.AsX(), operand.Mem{Base: dst})
+		}
+		g.ADDQ(operand.Imm(uint64(2*g.floats)), dst)
+		g.ADDQ(operand.Imm(uint64(g.bytes())), src)
+	})
+}

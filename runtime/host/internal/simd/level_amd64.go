@@ -1,0 +1,39 @@
+package simd
+
+import "golang.org/x/sys/cpu"
+
+// native returns the levels of this processor that have assembly.
+func native() (levels []*Level) {
+	x := &cpu.X86
+	wide := x.HasAVX512F && x.HasAVX512BW && x.HasAVX512DQ && x.HasAVX512VL && x.HasAVX512VNNI
+	narrow := x.HasAVX2 && x.HasFMA && x.HasBMI2 // and F16C, which every processor with AVX2 has
+	if wide && narrow {
+		levels = append(levels, avx512)
+	}
+	if narrow {
+		levels = append(levels, avx2)
+	}
+	return levels
+}
+
+var avx512 = &Level{name: "avx512", lanes: 16, tileRows: 12, tileCols: 32, asm: asm{
+	tile:   tileAVX512,
+	dotF32: dotF32AVX512, dotF16: dotF16AVX512, dotBF16: dotBF16AVX512,
+	axpyF32: axpyF32AVX512, axpyF16: axpyF16AVX512, axpyBF16: axpyBF16AVX512,
+	transpose: transposeAVX512,
+	widenF16:  widenF16AVX512, widenBF16: widenBF16AVX512, narrowF16: narrowF16AVX512, narrowBF16: narrowBF16AVX512, roundF16: roundF16AVX512,
+	add: addAVX512, sub: subAVX512, mul: mulAVX512, div: divAVX512, scale: scaleAVX512,
+	turnHalves: turnHalvesAVX512, expShifted: expShiftedAVX512, swishMul: swishMulAVX512,
+	sum: sumAVX512, sumSquares: sumSquaresAVX512, largest: largestAVX512,
+}}
+
+var avx2 = &Level{name: "avx2", lanes: 8, tileRows: 6, tileCols: 16, asm: asm{
+	tile:   tileAVX2,
+	dotF32: dotF32AVX2, dotF16: dotF16AVX2, dotBF16: dotBF16AVX2,
+	axpyF32: axpyF32AVX2, axpyF16: axpyF16AVX2, axpyBF16: axpyBF16AVX2,
+	transpose: transposeAVX2,
+	widenF16:  widenF16AVX2, widenBF16: widenBF16AVX2, narrowF16: narrowF16AVX2, narrowBF16: narrowBF16AVX2, roundF16: roundF16AVX2,
+	add: addAVX2, sub: subAVX2, mul: mulAVX2, div: divAVX2, scale: scaleAVX2,
+	turnHalves: turnHalvesAVX2, expShifted: expShiftedAVX2, swishMul: swishMulAVX2,
+	sum: sumAVX2, sumSquares: sumSquaresAVX2, largest: largestAVX2,
+}}

@@ -1,0 +1,363 @@
+package simd
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"mnnconv/graph"
+)
+
+const guard = 32
+
+// guarded returns n numbers with numbers around them that check finds changed.
+func guarded(n int) (v []float32, check func() error) {
+	all := make([]float32, n+2*guard)
+	for i := range all {
+		all[i] = 1e30
+	}
+	return all[guard : guard+n : guard+n], func() error {
+		for i, x := range all {
+			if x != 1e30 && (i < guard || i >= guard+n) {
+				return fmt.Errorf("number %d beside %d was written", i-guard, n)
+			}
+		}
+		return nil
+	}
+}
+
+func numbers(r *rand.Rand, n int) []float32 {
+	v := make([]float32, n)
+	for i := range v {
+		v[i] = float32(r.NormFloat64())
+	}
+	return v
+}
+
+// panelOf returns rows×cols random numbers, up to so many more apart, of which
+// nothing may be read beyond the last one.
+func panelOf(r *rand.Rand, rows, cols int) Panel[float32] {
+	stride := cols + r.IntN(3)*r.IntN(20)
+	v := numbers(r, (rows-1)*stride+cols)
+	return Panel[float32]{v[:len(v):len(v)], stride}
+}
+
+// extents are small ones, around the extents of tiles and vectors, and odd.
+func extent(r *rand.Rand) int {
+	switch r.IntN(4) {
+	case 0:
+		return 1 + r.IntN(4)
+	case 1:
+		return 1 + r.IntN(70)
+	case 2:
+		return 16*(1+r.IntN(3)) + r.IntN(3) - 1
+	}
+	return 1 + r.IntN(24)
+}
+
+// each runs a trial at every level of the machine.
+func each(t *testing.T, trials int, trial func(l *Level, r *rand.Rand) error) {
+	for _, l := range Levels() {
+		r := rand.New(rand.NewPCG(1, uint64(l.lanes)))
+		for i := range trials {
+			if err := trial(l, r); err != nil {
+				t.Fatalf("%s, trial %d: %v", l, i, err)
+			}
+		}
+	}
+}
+
+// close compares sums of k products, to which others of numbers around 1 were
+// added, with those in float64.
+func near(got float32, want float64, k int) bool {
+	return math.Abs(float64(got)-want) <= 1e-6*float64(k+4)
+}
+
+// product is c + a·w in float64, where w(p, j) is the right side.
+func product(c, a Panel[float32], w func(p, j int) float32, m, k, n int) []float64 {
+	out := make([]float64, 0, m*n)
+	for i := range m {
+		for j := range n {
+			s := float64(c.At[i*c.Stride+j])
+			for p := range k {
+				s += float64(a.At[i*a.Stride+p]) * float64(w(p, j))
+			}
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// sums copies a panel of sums between guards, and returns a check of what became
+// of it.
+func sums(r *rand.Rand, m, n int) (c, before Panel[float32], check func(want []float64, k int) error) {
+	before = panelOf(r, m, n)
+	v, written := guarded(len(before.At))
+	copy(v, before.At)
+	c = Panel[float32]{v, before.Stride}
+	return c, before, func(want []float64, k int) error {
+		for i := range m {
+			for j := range c.Stride {
+				at := i*c.Stride + j
+				if at >= len(c.At) {
+					break
+				}
+				if j >= n && c.At[at] != before.At[at] {
+					return fmt.Errorf("row %d, column %d of %d was written", i, j, n)
+				}
+				if j < n && !near(c.At[at], want[i*n+j], k) {
+					return fmt.Errorf("%d×%d×%d: row %d, column %d is %v, want %v", m, k, n, i, j, c.At[at], want[i*n+j])
+				}
+			}
+		}
+		return written()
+	}
+}
+
+const trials = 10_000
+
+func TestRows(t *testing.T) {
+	each(t, trials, func(l *Level, r *rand.Rand) error {
+		m, k, n := 1+r.IntN(26), extent(r), extent(r)
+		a, w := panelOf(r, m, k), panelOf(r, k, n)
+		c, before, check := sums(r, m, n)
+		want := product(before, a, func(p, j int) float32 { return w.At[p*w.Stride+j] }, m, k, n)
+		l.Rows(c, a, w, m, k, n)
+		return check(want, k)
+	})
+}
+
+// A sum's bits depend on its factors alone: one row gives those of many, cut or not.
+func TestRowsAreIndependent(t *testing.T) {
+	each(t, 2000, func(l *Level, r *rand.Rand) error {
+		m, k, n := 1+r.IntN(26), 1+extent(r), extent(r)
+		a, w := panelOf(r, m, k), panelOf(r, k, n)
+		all := Panel[float32]{make([]float32, m*n), n}
+		l.Rows(all, a, w, m, k, n)
+		for i := range m {
+			one, cut := make([]float32, n), make([]float32, n)
+			l.Row(one, a.Row(i, k), w, k, n)
+			at := 1 + r.IntN(k-1)
+			j := r.IntN(n)
+			l.Rows(Panel[float32]{cut, n}, a.From(i, 0), w, 1, at, n)
+			l.Rows(Panel[float32]{cut[:j], n}, a.From(i, at), w.From(at, 0), 1, k-at, j)
+			l.Row(cut[j:], a.Row(i, k)[at:], w.From(at, j), k-at, n-j)
+			for j, x := range all.Row(i, n) {
+				if one[j] != x || cut[j] != x {
+					return fmt.Errorf("%d×%d×%d: row %d, column %d is %v among others, %v alone, %v cut at %d", m, k, n, i, j, x, one[j], cut[j], at)
+				}
+			}
+		}
+		return nil
+	})
+}
+
+func TestDots(t *testing.T) {
+	each(t, trials, func(l *Level, r *rand.Rand) error {
+		m, k, n := 1+r.IntN(9), extent(r), extent(r)
+		a, w := panelOf(r, m, k), panelOf(r, n, k)
+		c, before, check := sums(r, m, n)
+		want := product(before, a, func(p, j int) float32 { return w.At[j*w.Stride+p] }, m, k, n)
+		l.Dots(c, a, w, m, k, n)
+		if err := check(want, k); err != nil {
+			return err
+		}
+		i := r.IntN(m)
+		alone := append([]float32(nil), before.Row(i, n)...)
+		l.Dots(Panel[float32]{alone, n}, a.From(i, 0), w, 1, k, n)
+		for j, x := range c.Row(i, n) {
+			if alone[j] != x {
+				return fmt.Errorf("%d×%d×%d: row %d, column %d is %v among others, %v alone", m, k, n, i, j, x, alone[j])
+			}
+		}
+		return nil
+	})
+}
+
+// Weights of 16 bits give the bits of the same weights as float32.
+func TestProductsOfHalves(t *testing.T) {
+	each(t, trials, func(l *Level, r *rand.Rand) error {
+		if !l.ReadsHalves() {
+			return nil
+		}
+		m, k, n := 1+r.IntN(5), extent(r), extent(r)
+		half := r.IntN(2) == 0
+		widen, narrow, dots, row := l.WidenBF16, l.NarrowBF16, l.DotsBF16, l.RowBF16
+		if half {
+			widen, narrow, dots, row = l.WidenF16, l.NarrowF16, l.DotsF16, l.RowF16
+		}
+		w := panelOf(r, n, k)
+		h := Panel[uint16]{make([]uint16, len(w.At)), w.Stride}
+		narrow(h.At, w.At)
+		widen(w.At, h.At)
+		a := panelOf(r, m, k)
+		c, before, check := sums(r, m, n)
+		want := Panel[float32]{append([]float32(nil), before.At...), before.Stride}
+		l.Dots(want, a, w, m, k, n)
+		dots(c, a, h, m, k, n)
+		exact := make([]float64, 0, m*n)
+		for i := range m {
+			for _, x := range want.Row(i, n) {
+				exact = append(exact, float64(x))
+			}
+		}
+		if err := check(exact, -4); err != nil {
+			return fmt.Errorf("dots: %w", err)
+		}
+		// The same as k rows of n: n and k change places.
+		x := numbers(r, n)
+		one, two := make([]float32, k), make([]float32, k)
+		l.Row(one, x, w, n, k)
+		row(two, x, h, n, k)
+		for j := range one {
+			if one[j] != two[j] {
+				return fmt.Errorf("row: %d×%d: number %d is %v, want %v", n, k, j, two[j], one[j])
+			}
+		}
+		return nil
+	})
+}
+
+func TestTranspose(t *testing.T) {
+	each(t, trials, func(l *Level, r *rand.Rand) error {
+		m, n := extent(r), extent(r)
+		src := panelOf(r, m, n)
+		dst, _, check := sums(r, n, m)
+		want := make([]float64, 0, m*n)
+		for j := range n {
+			for i := range m {
+				want = append(want, float64(src.At[i*src.Stride+j]))
+			}
+		}
+		l.Transpose(dst, src, m, n)
+		return check(want, -4)
+	})
+}
+
+// bits compares what should be the same bits, not-a-numbers apart.
+func bits(what string, got, want []float32) error {
+	for i, x := range got {
+		if math.Float32bits(x) != math.Float32bits(want[i]) && (x == x || want[i] == want[i]) {
+			return fmt.Errorf("%s: number %d of %d is %v (%#x), want %v (%#x)", what, i, len(got), x, math.Float32bits(x), want[i], math.Float32bits(want[i]))
+		}
+	}
+	return nil
+}
+
+// odd returns n numbers with some that are special.
+func odd(r *rand.Rand, n int) []float32 {
+	v := numbers(r, n)
+	inf := float32(math.Inf(1))
+	special := []float32{0, float32(math.Copysign(0, -1)), inf, -inf, float32(math.NaN()), 100, -100, 1e-40, 65519, 65520, -7e-6, 3e38, 88.37, -87.34}
+	for i := range v {
+		switch r.IntN(60) {
+		case 0:
+			v[i] = special[r.IntN(len(special))]
+		case 1:
+			v[i] = math.Float32frombits(r.Uint32())
+		case 2:
+			v[i] *= 30
+		}
+	}
+	return v
+}
+
+// What works number by number has the bits of plain Go at every level, and so have
+// sums.
+func TestElementwise(t *testing.T) {
+	each(t, trials, func(l *Level, r *rand.Rand) error {
+		n := r.IntN(140)
+		x, y := odd(r, n), odd(r, n)
+		if r.IntN(2) == 0 {
+			x, y = numbers(r, n), numbers(r, n)
+		}
+		by := float32(r.NormFloat64())
+		for _, f := range []struct {
+			name string
+			do   func(l *Level, z []float32)
+		}{
+			{"Add", func(l *Level, z []float32) { l.Add(z, x, y) }},
+			{"Sub", func(l *Level, z []float32) { l.Sub(z, x, y) }},
+			{"Mul", func(l *Level, z []float32) { l.Mul(z, x, y) }},
+			{"Div", func(l *Level, z []float32) { l.Div(z, x, y) }},
+			{"Scale", func(l *Level, z []float32) { l.Scale(z, x, by) }},
+			{"SwishMul", func(l *Level, z []float32) { l.SwishMul(z, x, y, by) }},
+			{"TurnHalves", func(l *Level, z []float32) { l.TurnHalves(z, x, y[:n/2], y[n/2:][:n/2]); copy(z[n/2*2:], x[n/2*2:]) }},
+			{"Exp", func(l *Level, z []float32) { copy(z, x); l.ExpShifted(z, by) }},
+		} {
+			got, check := guarded(n)
+			want := make([]float32, n)
+			f.do(l, got)
+			f.do(portable, want)
+			if err := errors.Join(bits(f.name, got, want), check()); err != nil {
+				return err
+			}
+		}
+		rounded, want := append([]float32(nil), x...), append([]float32(nil), x...)
+		l.RoundF16(rounded)
+		portable.RoundF16(want)
+		if err := bits("RoundF16", rounded, want); err != nil {
+			return err
+		}
+		finite := numbers(r, n)
+		return bits("sums", []float32{l.Sum(finite), l.SumSquares(finite), l.Largest(x, -3)},
+			[]float32{portable.Sum(finite), portable.SumSquares(finite), portable.Largest(x, -3)})
+	})
+}
+
+func TestConversions(t *testing.T) {
+	each(t, 2000, func(l *Level, r *rand.Rand) error {
+		n := r.IntN(100)
+		x := odd(r, n)
+		for _, f := range []struct {
+			name   string
+			narrow func(dst []uint16, src []float32)
+			widen  func(dst []float32, src []uint16)
+			one    func(float32) uint16
+			back   func(uint16) float32
+		}{
+			{"float16", l.NarrowF16, l.WidenF16, graph.F32ToF16, graph.F16ToF32},
+			{"bfloat16", l.NarrowBF16, l.WidenBF16, graph.F32ToBF16, func(h uint16) float32 { return math.Float32frombits(uint32(h) << 16) }},
+		} {
+			h := make([]uint16, n+2)
+			f.narrow(h[1:n+1], x)
+			if h[0] != 0 || h[n+1] != 0 {
+				return fmt.Errorf("%s: writes beside %d numbers", f.name, n)
+			}
+			for i, v := range x {
+				if h[i+1] != f.one(v) && v == v {
+					return fmt.Errorf("%s: %v becomes %#x, want %#x", f.name, v, h[i+1], f.one(v))
+				}
+			}
+			got, check := guarded(n)
+			want := make([]float32, n)
+			for i := range want {
+				h[i+1] ^= uint16(r.Uint32())
+				want[i] = f.back(h[i+1])
+			}
+			f.widen(got, h[1:n+1])
+			if err := errors.Join(bits(f.name, got, want), check()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func TestChoose(t *testing.T) {
+	levels := Levels()
+	for _, l := range levels {
+		if got, err := choose(l.String(), levels); got != l || err != nil {
+			t.Errorf("%s: got %v, %v", l, got, err)
+		}
+	}
+	if l, err := choose("", levels); l != levels[0] || err != nil {
+		t.Errorf("no name: %v, %v", l, err)
+	}
+	if _, err := choose("mmx", levels); err == nil || !strings.Contains(err.Error(), "mmx") || !strings.Contains(err.Error(), "go") {
+		t.Errorf("unknown name: %v", err)
+	}
+}
