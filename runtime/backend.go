@@ -110,6 +110,8 @@ type Bindings struct {
 	Inputs []Bound
 	Memory *partition.Memory
 	Arena  Buffer // of the partition's space; nil if the phase needs none there
+	// TimeKernels asks a launch that can to tell when its kernels ran: KernelTimer.
+	TimeKernels bool
 }
 
 // Place returns the stretch of the arena's bytes that a value of size bytes has,

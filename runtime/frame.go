@@ -9,6 +9,7 @@ import (
 
 	"mnnconv/graph"
 	"mnnconv/partition"
+	"mnnconv/runtime/trace"
 )
 
 // frame is a plan recorded for one set of input shapes. A launch is recorded once
@@ -24,6 +25,8 @@ type frame struct {
 	events  []Event   // of the commands of this run; nil: not started, or nothing to wait for
 	waits   [][]Event // of each command, rewritten in place
 	env     graph.Env // the symbols' values
+	trace   *tracing  // of this run; nil: nobody wants to know
+	parts   map[string]*tracing
 
 	mu    sync.Mutex               // of the maps and bound: queues may start commands at once
 	seen  map[*graph.Value][]int64 // shapes of copied values that fit their types
@@ -73,6 +76,7 @@ func (f *frame) bind(inputs []*graph.Tensor) error {
 			if err != nil {
 				return fmt.Errorf("input %q: %w", v.Name, err)
 			}
+			f.grow(graph.Host, apartMemory, b.Size())
 			f.apart[v] = b
 			view = View{b, 0, b.Size()}
 		}
@@ -99,26 +103,16 @@ func (f *frame) fits(inputs []*graph.Tensor) bool {
 }
 
 func (f *frame) run(ctx context.Context, inputs []*graph.Tensor) ([]*graph.Tensor, error) {
-	plan := f.s.e.plan
-	if err := f.checkInputValues(inputs); err != nil {
+	defer f.span(func(t *tracing) *trace.Label { return t.whole }).End()
+	if err := f.put(inputs); err != nil {
 		return nil, err
-	}
-	for i, t := range inputs {
-		if t == nil {
-			continue
-		}
-		v := f.bound[plan.Graph.Inputs[i]].View
-		b, err := v.Buffer.(HostBuffer).Bytes()
-		if err != nil {
-			return nil, err
-		}
-		copy(b[v.Offset:v.Offset+v.Size], t.Data)
 	}
 	clear(f.events)
 	if err := f.s.schedule.run(ctx, f.l.commands, f); err != nil {
 		return nil, err
 	}
-	for i, v := range plan.Graph.Outputs {
+	defer f.span(func(t *tracing) *trace.Label { return t.fetch }).End()
+	for i, v := range f.s.e.plan.Graph.Outputs {
 		if err := f.output(i, v); err != nil {
 			return nil, err
 		}
@@ -126,9 +120,30 @@ func (f *frame) run(ctx context.Context, inputs []*graph.Tensor) ([]*graph.Tenso
 	return f.outs, nil
 }
 
+// put checks the inputs' values and writes them where the plan has them.
+func (f *frame) put(inputs []*graph.Tensor) error {
+	defer f.span(func(t *tracing) *trace.Label { return t.inputs }).End()
+	if err := f.checkInputValues(inputs); err != nil {
+		return err
+	}
+	for i, t := range inputs {
+		if t == nil {
+			continue
+		}
+		v := f.bound[f.s.e.plan.Graph.Inputs[i]].View
+		b, err := v.Buffer.(HostBuffer).Bytes()
+		if err != nil {
+			return err
+		}
+		copy(b[v.Offset:v.Offset+v.Size], t.Data)
+	}
+	return nil
+}
+
 // start starts command i, after the events of the commands that it waits for: all
 // of them have been started.
 func (f *frame) start(ctx context.Context, i int) error {
+	defer f.span(func(t *tracing) *trace.Label { return t.start[i] }).End()
 	c := f.l.commands[i]
 	waits := f.waits[i][:0]
 	for _, w := range c.Waits {
@@ -150,9 +165,15 @@ func (f *frame) start(ctx context.Context, i int) error {
 // under way touches memory that is about to be used or released. Devices look at
 // the context themselves.
 func (f *frame) end(i int) error {
-	if e := f.events[i]; e != nil {
-		return f.where(i, e.Wait(context.Background()))
+	e := f.events[i]
+	if e == nil {
+		return nil
 	}
+	defer f.span(func(t *tracing) *trace.Label { return t.end[i] }).End()
+	if err := e.Wait(context.Background()); err != nil {
+		return f.where(i, err)
+	}
+	f.ended(i, e)
 	return nil
 }
 
@@ -217,7 +238,7 @@ func (f *frame) partition(ctx context.Context, p *partition.Partition, waits []E
 		if err != nil {
 			return nil, err
 		}
-		launch, err := prog.Record(Bindings{r.inputs, f.l.memory, f.s.arenas.buffers[p.Space]})
+		launch, err := prog.Record(Bindings{Inputs: r.inputs, Memory: f.l.memory, Arena: f.s.arenas.buffers[p.Space], TimeKernels: f.s.e.trace.Nodes()})
 		if err != nil {
 			return nil, err
 		}
@@ -311,6 +332,7 @@ func (f *frame) stage(n *graph.Node, size int64) (HostBuffer, error) {
 		return b, nil
 	} else if b != nil {
 		delete(f.staging, n)
+		f.grow(n.Outputs[0].Type.Space, stagingMemory, -b.Size())
 		if err := b.Close(); err != nil {
 			return nil, err
 		}
@@ -319,6 +341,7 @@ func (f *frame) stage(n *graph.Node, size int64) (HostBuffer, error) {
 	if err != nil {
 		return nil, err
 	}
+	f.grow(n.Outputs[0].Type.Space, stagingMemory, size)
 	h, ok := b.(HostBuffer)
 	if !ok {
 		return nil, errors.Join(fmt.Errorf("%w: pinned memory of %s is not the host's", ErrAddress, n.Outputs[0].Type.Space), b.Close())
@@ -340,6 +363,7 @@ func (f *frame) crossed(v *graph.Value, size int64) (View, error) {
 			return View{b, 0, size}, nil
 		}
 		delete(f.apart, v)
+		f.grow(v.Type.Space, apartMemory, -b.Size())
 		if err := b.Close(); err != nil {
 			return View{}, err
 		}
@@ -352,6 +376,7 @@ func (f *frame) crossed(v *graph.Value, size int64) (View, error) {
 	if err != nil {
 		return View{}, err
 	}
+	f.grow(v.Type.Space, apartMemory, size)
 	f.apart[v] = b
 	return View{b, 0, size}, nil
 }
@@ -393,10 +418,12 @@ func (f *frame) close() error {
 			errs = append(errs, r.launch.Close())
 		}
 	}
-	for _, b := range f.staging {
+	for n, b := range f.staging {
+		f.grow(n.Outputs[0].Type.Space, stagingMemory, -b.Size())
 		errs = append(errs, b.Close())
 	}
-	for _, b := range f.apart {
+	for v, b := range f.apart {
+		f.grow(v.Type.Space, apartMemory, -b.Size())
 		errs = append(errs, b.Close())
 	}
 	return errors.Join(errs...)

@@ -18,10 +18,13 @@ func (e *Executor) program(p *partition.Partition) (Program, error) {
 	if d == nil {
 		return nil, fmt.Errorf("%w: %s was planned and not opened", ErrUnavailable, p.Target)
 	}
+	compiling := e.trace.Begin(compileLabel(e.trace, e.plan.Phase, p))
 	prog, err := d.Compile(p)
+	compiling.End()
 	if err != nil {
 		return nil, fmt.Errorf("partition %d on %s: %w", p.Index, p.Target, err)
 	}
+	e.trace.Grow(string(p.Space), constantsMemory, e.plan.ConstantBytes(p))
 	e.programs[p] = prog
 	return prog, nil
 }
@@ -54,6 +57,7 @@ func (e *Executor) end(s *Session) error {
 		if prog := e.programs[p]; prog != nil {
 			delete(e.programs, p)
 			errs = append(errs, prog.Close())
+			e.trace.Grow(string(p.Space), constantsMemory, -e.plan.ConstantBytes(p))
 		}
 	}
 	return errors.Join(errs...)

@@ -10,6 +10,7 @@ import (
 
 	"mnnconv/graph"
 	"mnnconv/partition"
+	"mnnconv/runtime/trace"
 )
 
 // Executor holds a plan's compiled programs on opened devices. Several sessions
@@ -18,6 +19,7 @@ type Executor struct {
 	plan     *partition.Plan
 	devices  map[string]Device
 	released []*partition.Partition // their programs go after each run
+	trace    *trace.Recorder        // nil: nobody wants to know
 
 	mu       sync.Mutex // of what follows
 	programs map[*partition.Partition]Program
@@ -27,15 +29,23 @@ type Executor struct {
 // NewExecutor compiles every partition of a plan. devices maps target names to
 // opened devices, which the caller closes after the executor.
 func NewExecutor(plan *partition.Plan, devices map[string]Device) (*Executor, error) {
-	return NewReleasing(plan, devices, nil)
+	return NewExecutorWith(plan, devices, ExecutorOptions{})
 }
 
-// NewReleasing is NewExecutor under a policy: partitions whose weights it releases
-// after each run are compiled for each run.
-func NewReleasing(plan *partition.Plan, devices map[string]Device, policy partition.Policy) (*Executor, error) {
-	e := &Executor{plan: plan, devices: devices, programs: map[*partition.Partition]Program{}}
+// ExecutorOptions are what an executor need not have.
+type ExecutorOptions struct {
+	// Policy: partitions whose weights it releases after each run are compiled for
+	// each run.
+	Policy partition.Policy
+	// Trace takes down what is compiled, allocated and run.
+	Trace *trace.Recorder
+}
+
+// NewExecutorWith is NewExecutor with options.
+func NewExecutorWith(plan *partition.Plan, devices map[string]Device, o ExecutorOptions) (*Executor, error) {
+	e := &Executor{plan: plan, devices: devices, trace: o.Trace, programs: map[*partition.Partition]Program{}}
 	for _, p := range plan.Partitions() {
-		if policy[p.Space].Releases(p) && devices[p.Target] != nil {
+		if o.Policy[p.Space].Releases(p) && devices[p.Target] != nil {
 			e.released = append(e.released, p)
 			continue
 		}
@@ -55,6 +65,7 @@ func (e *Executor) Close() error {
 	for _, p := range slices.Backward(e.plan.Partitions()) {
 		if prog := e.programs[p]; prog != nil {
 			errs = append(errs, prog.Close())
+			e.trace.Grow(string(p.Space), constantsMemory, -e.plan.ConstantBytes(p))
 		}
 	}
 	e.programs = nil
@@ -88,6 +99,7 @@ func (e *Executor) NewStates(bounds graph.Env) (States, error) {
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("state %q, %d bytes: %w", s.In.Name, size, err), states.Close())
 		}
+		e.trace.Grow(string(s.In.Type.Space), stateMemory, size)
 		states[s.In.Name] = Bound{View{b, 0, size}, s.In.Type.DType, shape}
 	}
 	return states, nil
@@ -112,6 +124,7 @@ type Session struct {
 	own      bool // arenas were made here, for the inputs at hand
 	schedule Schedule
 	frames   []*frame // most recently used first
+	part     part
 	checks   checkLevel
 	demands  map[string][]partition.Relation // on values, by the canonical name
 }
@@ -154,7 +167,12 @@ func (s *Session) Run(ctx context.Context, inputs []*graph.Tensor) ([]*graph.Ten
 	if len(inputs) != len(g.Inputs) {
 		return nil, fmt.Errorf("phase %s takes %d inputs, got %d", s.e.plan.Phase, len(g.Inputs), len(inputs))
 	}
+	preparing := s.e.trace.Begin(prepareLabel)
 	f, err := s.frame(inputs)
+	if err == nil {
+		err = f.traced(inputs)
+	}
+	preparing.End()
 	if err != nil {
 		return nil, err
 	}

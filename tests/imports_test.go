@@ -34,12 +34,13 @@ var layers = []layer{
 	{"schemas/pack", []string{"graph", "schemas/onnx", "partition"}},
 	{"passes/...", []string{"graph", "schemas/op", "passes/..."}},
 	{"partition", []string{"graph", "schemas/op"}},
-	{"runtime", []string{"graph", "schemas/op", "partition"}},
+	{"runtime", []string{"graph", "schemas/op", "partition", "runtime/trace"}},
+	{"runtime/trace", nil},
 	{"runtime/host", []string{"graph", "schemas/op"}},
 	{"runtime/gpu", []string{"graph", "schemas/op", "partition", "runtime"}},
 	{"runtime/...", []string{"graph", "schemas/op", "partition", "runtime", "runtime/host", "runtime/gpu"}}, // a backend
-	{"models/...", []string{"graph", "schemas/...", "passes/...", "partition", "runtime", "runtime/host", "models/..."}},
-	{".", []string{"graph", "schemas/...", "passes/...", "partition", "runtime", "runtime/host", "models/..."}},
+	{"models/...", []string{"graph", "schemas/...", "passes/...", "partition", "runtime", "runtime/host", "runtime/trace", "models/..."}},
+	{".", []string{"graph", "schemas/...", "passes/...", "partition", "runtime", "runtime/host", "runtime/trace", "models/..."}},
 	{"cmd/...", []string{"..."}},
 	{"tests/...", []string{"graph", "schemas/...", "models/..."}},
 }
@@ -49,7 +50,7 @@ var (
 	// wiring may import backends; nothing else may but tests.
 	wiring   = []string{"cmd/mnnconv/wire.go"}
 	backends = func(pkg string) bool {
-		return strings.HasPrefix(pkg, "runtime/") && !matches("runtime/host", pkg)
+		return strings.HasPrefix(pkg, "runtime/") && !matches("runtime/host", pkg) && !matches("runtime/trace", pkg)
 	}
 	// named are packages with a model's name: not what all models share.
 	named = func(pkg string) bool {

@@ -33,6 +33,10 @@ type runOptions struct {
 	stats     bool
 	schedule  string
 	checks    string
+	trace     traceOptions
+
+	program *mnnconv.Program // once it is open
+	budget  *partition.Budget
 }
 
 func newRunCmd(a *app) *cobra.Command {
@@ -65,9 +69,10 @@ func newRunCmd(a *app) *cobra.Command {
 	f.Var(list{&o.inputs, "NAME=FILE.npy"}, "input", "an array for a graph's input; may be repeated")
 	f.StringVar(&o.outputDir, "output-dir", "", "write a graph's outputs to `DIR`, one NAME.npy each (/ in a name is written _)")
 	f.BoolVar(&o.json, "json", false, "print the result as one line of JSON")
-	f.BoolVar(&o.stats, "stats", false, "print what memory is needed, before loading, and where the time went, to stderr")
+	f.BoolVar(&o.stats, "stats", false, "print what memory is needed, before loading, and where the time went, to stderr; with --json, in the result")
 	f.StringVar(&o.schedule, "schedule", "serial", "`ORDER` of work on several devices: serial, overlap, or random:SEED")
 	f.StringVar(&o.checks, "check", "shapes", "check boundary tensors at each run: shapes, values (their values too, where they lie) or none")
+	o.trace.add(f)
 	o.sampling.add(f)
 	o.addPlace(cmd)
 	o.addLinks(cmd)
@@ -97,6 +102,11 @@ func runRun(ctx context.Context, o *runOptions) (err error) {
 	if _, err := runtime.ParseChecks(o.checks); err != nil {
 		return usagef("--check: %w", err)
 	}
+	if err := o.trace.start(o.stats); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, o.trace.write(o.app, "mnnconv run")) }()
+	w.Trace = o.trace.recorder
 	s, err := o.load(o.src, w)
 	if err != nil {
 		return err
@@ -117,6 +127,7 @@ func runRun(ctx context.Context, o *runOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
+	o.program = p
 	switch {
 	case o.batch != "":
 		return runBatch(ctx, o, p)
@@ -136,6 +147,8 @@ func (o *runOptions) check() error {
 		return usagef("--input and --output-dir run a graph, -p and --batch ask a model: give one or the other")
 	case len(o.media) > 0 && !o.hasPrompt:
 		return usagef("pictures need a question: give one with -p")
+	case o.trace.nodes && o.trace.file == "":
+		return usagef("--trace-nodes needs --trace FILE")
 	case o.maxTokens < 0:
 		return usagef("--max-tokens %d: want 0 or more", o.maxTokens)
 	case !(o.fps > 0 && o.fps <= 1000):
@@ -163,6 +176,7 @@ func (o *runOptions) planned(_ []*partition.Plan, b *partition.Budget, s models.
 	if s.Reduced {
 		fmt.Fprintf(o.err, "mnnconv: note: a context of %d tokens is what fits; ask for more with -c\n", s.Capacity)
 	}
+	o.budget = b
 	if o.stats {
 		_ = budgetTable(b.Spaces).write(o.err, "")
 	}

@@ -91,6 +91,7 @@ func runBatch(ctx context.Context, o *runOptions, p *mnnconv.Program) (err error
 	bar.end()
 	if o.stats {
 		writeStats(o.err, b.stats)
+		_ = o.report().table().write(o.err, "")
 	}
 	if first != nil {
 		return fmt.Errorf("%d of %d %w, the first: %w", failed, asked, errFailed, first)
@@ -115,6 +116,7 @@ func (b *batch) answer(ctx context.Context, line []byte, bar *progress) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	defer b.o.trace.recorder.Begin(answerLabel).End()
 	bar.hide()
 	if q.ID == nil {
 		q.ID = json.RawMessage("null")
@@ -150,7 +152,9 @@ func (b *batch) ask(ctx context.Context, line []byte, q *questionLine) (*models.
 		}
 		media = append(media, m)
 	}
+	reading := b.o.trace.recorder.Begin(picturesLabel)
 	loaded, err := loadMedia(media, videoFPS, b.o.maxImages)
+	reading.End()
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,9 @@ import (
 // runGraph runs a bare graph once on arrays, and writes or describes its outputs.
 func runGraph(ctx context.Context, o *runOptions, p *mnnconv.Program) (err error) {
 	g := p.Plans[0].Graph
+	reading := o.trace.recorder.Begin(arraysLabel)
 	ins, err := readInputs(g, o.inputs)
+	reading.End()
 	if err != nil {
 		return err
 	}
@@ -35,7 +37,12 @@ func runGraph(ctx context.Context, o *runOptions, p *mnnconv.Program) (err error
 	if err != nil {
 		return err
 	}
-	return o.writeOutputs(outputNames(g), outs)
+	var report *statsReport
+	if o.stats {
+		report = o.report()
+		_ = report.table().write(o.err, "")
+	}
+	return o.writeOutputs(outputNames(g), outs, report)
 }
 
 // outputNames returns the names that a graph's outputs had before copies to the
@@ -160,7 +167,8 @@ type outputRow struct {
 	mean     float64
 }
 
-func (o *runOptions) writeOutputs(names []string, outs []*graph.Tensor) error {
+func (o *runOptions) writeOutputs(names []string, outs []*graph.Tensor, report *statsReport) error {
+	defer o.trace.recorder.Begin(answerLabel).End()
 	rows := []outputRow{}
 	files := map[string]string{}
 	for i, t := range outs {
@@ -181,9 +189,10 @@ func (o *runOptions) writeOutputs(names []string, outs []*graph.Tensor) error {
 	}
 	if o.json {
 		return writeJSON(o.out, struct {
-			SchemaVersion int         `json:"schema_version"`
-			Outputs       []outputRow `json:"outputs"`
-		}{schemaVersion, rows})
+			SchemaVersion int          `json:"schema_version"`
+			Outputs       []outputRow  `json:"outputs"`
+			Stats         *statsReport `json:"stats,omitempty"`
+		}{schemaVersion, rows, report})
 	}
 	t := table{{"output", "type", "min", "max", "mean", "file"}}
 	for _, r := range rows {

@@ -18,16 +18,19 @@ type answerLine struct {
 	Text         string          `json:"text"`
 	Tokens       []int32         `json:"tokens"`
 	PromptTokens int             `json:"prompt_tokens"`
+	Stats        *statsReport    `json:"stats,omitempty"`
 }
 
 func newAnswerLine(id json.RawMessage, a *models.Answer) answerLine {
-	return answerLine{id, a.Text, append([]int32{}, a.Tokens...), a.PromptTokens}
+	return answerLine{ID: id, Text: a.Text, Tokens: append([]int32{}, a.Tokens...), PromptTokens: a.PromptTokens}
 }
 
 // runQuestion answers one question: its text as it comes, or one line of JSON.
 func runQuestion(ctx context.Context, o *runOptions, p *mnnconv.Program) (err error) {
 	text, tagged := cutImageTags(o.prompt)
+	reading := o.trace.recorder.Begin(picturesLabel)
 	media, err := loadMedia(append(o.media, tagged...), o.fps, o.maxImages)
+	reading.End()
 	if err != nil {
 		return err
 	}
@@ -54,11 +57,14 @@ func runQuestion(ctx context.Context, o *runOptions, p *mnnconv.Program) (err er
 	if err != nil {
 		return err
 	}
+	line := newAnswerLine(nil, answer)
 	if o.stats {
+		line.Stats = o.report()
 		writeStats(o.err, answer.Stats)
+		_ = line.Stats.table().write(o.err, "")
 	}
 	if o.json {
-		return writeJSON(o.out, newAnswerLine(nil, answer))
+		return writeJSON(o.out, line)
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"mnnconv/models"
 	"mnnconv/models/generate"
 	"mnnconv/runtime"
+	"mnnconv/runtime/trace"
 )
 
 // ErrPrompt: a question cannot be answered as it is asked: too long for the
@@ -26,7 +27,22 @@ type Session struct {
 	capacity int
 	step     *step  // of decoding, made once
 	held     []cell // what the state holds, from its start
+	trace    *trace.Recorder
 }
+
+// What the host does between runs, in traces.
+var (
+	preprocessLabel = trace.HostLabel("preprocess pictures")
+	indexLabel      = trace.HostLabel("vision inputs")
+	gatherLabel     = trace.HostLabel("gather image rows")
+	promptLabel     = trace.HostLabel("tokenize prompt")
+	fillLabel       = trace.HostLabel("decoder inputs")
+	logitsLabel     = trace.HostLabel("widen logits")
+	sampleLabel     = trace.HostLabel("sample")
+	textLabel       = trace.HostLabel("detokenize")
+	releaseLabel    = trace.HostLabel("release session")
+	rateLabel       = &trace.Label{Name: "tokens/s"}
+)
 
 // NewSession makes a session. Its memory is laid out for a prompt as long as the
 // whole context.
@@ -35,7 +51,7 @@ func (m *Model) NewSession(executors map[string]*runtime.Executor, o models.Sess
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{m: m, capacity: capacity}
+	s := &Session{m: m, capacity: capacity, trace: o.Trace}
 	var used []*runtime.Executor
 	for _, ph := range m.Phases() {
 		used = append(used, executors[ph.Name])
@@ -77,6 +93,7 @@ const defaultCapacity = 4096
 
 // Close releases launches and states.
 func (s *Session) Close() error {
+	defer s.trace.Begin(releaseLabel).End()
 	var errs []error
 	if s.encode != nil {
 		errs = append(errs, s.encode.Close())
@@ -90,7 +107,9 @@ func (s *Session) Encode(ctx context.Context, pixels []float32, grid Grid) (*gra
 	if s.encode == nil {
 		return nil, s.blind()
 	}
+	filling := s.trace.Begin(indexLabel)
 	ins, err := s.m.encode.fill(pixels, grid)
+	filling.End()
 	if err != nil {
 		return nil, err
 	}
@@ -118,9 +137,11 @@ func (s *Session) look(ctx context.Context, p *Prompt, from int) error {
 		if err != nil {
 			return err
 		}
+		gathering := s.trace.Begin(gatherLabel)
 		data = append(data, t.Data...)
 		total += t.Shape[0]
 		p.rows = &graph.Tensor{DType: t.DType, Shape: []int64{total, t.Shape[1]}, Data: data}
+		gathering.End()
 	}
 	return nil
 }
@@ -189,12 +210,16 @@ func (s *Session) Ask(ctx context.Context, q models.Question, set models.Setting
 	if s.encode == nil && q.HasMedia() {
 		return nil, s.blind()
 	}
+	preparing := s.trace.Begin(preprocessLabel)
 	media, err := s.m.prepareAll(q, s.capacity)
+	preparing.End()
 	if err != nil {
 		return nil, err
 	}
 	t.stats.Preprocess = time.Since(t.begin)
+	wording := s.trace.Begin(promptLabel)
 	p, err := s.m.prompt(q, media)
+	wording.End()
 	if err != nil {
 		return nil, err
 	}
@@ -237,6 +262,7 @@ func (s *Session) answer(ctx context.Context, p *Prompt, t *turn) (*models.Answe
 	stops := generate.Stops{IDs: s.m.Generate.EOS}
 	stream := s.m.Tokenizer.Stream(true)
 	say := func(text string) error {
+		defer s.trace.Begin(textLabel).End()
 		a.Text += text
 		if text == "" || t.set.OnText == nil {
 			return nil
@@ -245,7 +271,9 @@ func (s *Session) answer(ctx context.Context, p *Prompt, t *turn) (*models.Answe
 	}
 	start = time.Now()
 	for i := 0; ; i++ {
+		sampling := s.trace.Begin(sampleLabel)
 		id, err := t.sampler.Next(logits, history)
+		sampling.End()
 		if err != nil {
 			return nil, fmt.Errorf("token %d of the answer: %w", i+1, err)
 		}
@@ -263,9 +291,11 @@ func (s *Session) answer(ctx context.Context, p *Prompt, t *turn) (*models.Answe
 		if len(a.Tokens) >= most {
 			break
 		}
+		began := time.Now()
 		if logits, err = s.decode(ctx, id, len(history)-1, p.next+int64(i)); err != nil {
 			return nil, err
 		}
+		s.trace.Count(rateLabel, 1/time.Since(began).Seconds())
 		if p.cells != nil {
 			s.held = append(s.held, cell{id: id})
 		}
@@ -284,14 +314,23 @@ func (s *Session) answer(ctx context.Context, p *Prompt, t *turn) (*models.Answe
 // call.
 func (s *Session) Extend(ctx context.Context, p *Prompt, past int) ([]float32, error) {
 	s.held = s.held[:min(past, len(s.held))] // whatever happens now, the rest is overwritten
+	filling := s.trace.Begin(fillLabel)
 	ins, err := s.m.extend.fill(p, past)
+	filling.End()
 	if err != nil {
 		return nil, err
 	}
+	s.extend.Part("prefill", int64(past+len(p.IDs)))
 	outs, err := s.extend.Run(ctx, ins)
 	if err != nil {
 		return nil, err
 	}
+	return s.logits(outs)
+}
+
+// logits returns the last token's logits as float32.
+func (s *Session) logits(outs []*graph.Tensor) ([]float32, error) {
+	defer s.trace.Begin(logitsLabel).End()
 	return outs[0].Float32s()
 }
 
@@ -301,9 +340,10 @@ func (s *Session) decode(ctx context.Context, id int32, past int, position int64
 		s.step = s.m.extend.newStep()
 	}
 	s.step.set(id, past, position)
+	s.extend.Part("decode", int64(past+1))
 	outs, err := s.extend.Run(ctx, s.step.ins)
 	if err != nil {
 		return nil, err
 	}
-	return outs[0].Float32s()
+	return s.logits(outs)
 }

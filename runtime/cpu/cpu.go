@@ -173,6 +173,9 @@ func (p *program) Record(b runtime.Bindings) (runtime.Launch, error) {
 	if err != nil {
 		return nil, err
 	}
+	if b.TimeKernels {
+		f.Time()
+	}
 	return &launch{p: p.p, f: f, b: b, outs: make([]runtime.Bound, len(p.p.Outputs))}, nil
 }
 
@@ -196,6 +199,11 @@ func (l *launch) Submit(ctx context.Context, waits []runtime.Event) (runtime.Eve
 		return nil, err
 	}
 	return done{start, time.Now()}, nil
+}
+
+// KernelTimes tells when the kernels of the last run ran.
+func (l *launch) KernelTimes(f func(kernel int, start, end time.Time)) {
+	l.f.Times(func(k int, at host.Span) { f(k, at.Start, at.End) })
 }
 
 func (l *launch) Outputs() ([]runtime.Bound, error) {

@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"mnnconv/graph"
 	"mnnconv/schemas/op"
@@ -15,7 +16,11 @@ type Frame struct {
 	tensors []*graph.Tensor // by slot
 	steps   []step
 	outer   func(*graph.Value) *graph.Tensor
+	times   []Span // of each group in the last run; nil: not wanted
 }
+
+// Span is when something ran. It is zero for what did not.
+type Span struct{ Start, End time.Time }
 
 type step struct {
 	group  *Group
@@ -148,11 +153,30 @@ func (f *Frame) Run(ctx context.Context) error {
 			return err
 		}
 		st := &f.steps[i]
+		if f.times != nil {
+			f.times[i] = Span{Start: time.Now()}
+		}
 		if err := f.run(ctx, st); err != nil {
 			return fmt.Errorf("%s: %w", st.group.Nodes[len(st.group.Nodes)-1].ID(), err)
 		}
+		if f.times != nil {
+			f.times[i].End = time.Now()
+		}
 	}
 	return nil
+}
+
+// Time has the runs that follow note when each group ran.
+func (f *Frame) Time() { f.times = make([]Span, len(f.steps)) }
+
+// Times returns when the groups ran last, views left out as they do nothing, or
+// nothing where [Frame.Time] did not ask for it.
+func (f *Frame) Times(yield func(group int, at Span)) {
+	for i, t := range f.times {
+		if !f.steps[i].group.View && !t.End.IsZero() {
+			yield(i, t)
+		}
+	}
 }
 
 func (f *Frame) run(ctx context.Context, st *step) error {

@@ -136,6 +136,14 @@ func (l *launch) room(i int, size int64) (*buffer, error) {
 	return b, err
 }
 
+// KernelTimes tells when the kernels of the last run ran; on a virtual clock they
+// have no times.
+func (l *launch) KernelTimes(f func(kernel int, start, end time.Time)) {
+	if !l.p.d.config.Virtual {
+		l.frame.Times(func(k int, at host.Span) { f(k, at.Start, at.End) })
+	}
+}
+
 // Outputs says where results lie.
 func (l *launch) Outputs() ([]runtime.Bound, error) {
 	l.mu.Lock()

@@ -107,6 +107,9 @@ func (p *program) Record(b runtime.Bindings) (runtime.Launch, error) {
 	if err != nil {
 		return nil, err
 	}
+	if b.TimeKernels {
+		l.frame.Time()
+	}
 	l.fix()
 	return l, nil
 }

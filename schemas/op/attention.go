@@ -37,6 +37,8 @@ var Attention = &Op{
 		}
 		return undefinedFor(q)
 	},
+	FLOPs: func(n *graph.Node) graph.Dim { return attentionFLOPs(n, attentionKeys(n)) },
+	Reads: cachedReads,
 	Cases: attentionCases,
 }
 

@@ -33,6 +33,7 @@ var Conv = &Op{
 		}
 		return undefinedFor(d)
 	},
+	FLOPs: convFLOPs,
 	Cases: func() []Case {
 		return []Case{{
 			Name:  "3-D patches, kernel equal to stride",

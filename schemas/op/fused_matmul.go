@@ -29,6 +29,7 @@ var FusedMatMul = &Op{
 		}
 		return evalMatMul(c, fusedForm(c.Node))
 	},
+	FLOPs: productFLOPs,
 	Cases: func() []Case {
 		a := graph.Floats([]float32{1, 2, 3, 4, 5, 6}, 2, 3)
 		return []Case{{

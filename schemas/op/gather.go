@@ -21,7 +21,8 @@ var Gather = &Op{
 		in.knowMoved(evalGather, first)
 		return nil
 	},
-	Eval: evalGather,
+	Eval:  evalGather,
+	Reads: pickedReads("axis"),
 	Cases: func() []Case {
 		x := graph.Floats([]float32{1, 2, 3, 4, 5, 6}, 3, 2)
 		return []Case{{

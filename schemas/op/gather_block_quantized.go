@@ -34,6 +34,7 @@ var GatherBlockQuantized = &Op{
 		return nil
 	},
 	Eval:  evalGatherBlockQuantized,
+	Reads: pickedReads("gather_axis"),
 	Cases: gatherBlockCases,
 }
 

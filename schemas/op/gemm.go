@@ -46,6 +46,7 @@ var Gemm = &Op{
 		f.addend, f.beta = c.Arg(2), c.Node.Float("beta", 1)
 		return evalMatMul(c, f)
 	},
+	FLOPs: productFLOPs,
 	Cases: func() []Case {
 		a := graph.Floats([]float32{1, 2, 3, 4, 5, 6}, 2, 3)
 		b := graph.Floats([]float32{1, 0, 0, 1, 1, 1}, 3, 2)

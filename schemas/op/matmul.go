@@ -20,7 +20,8 @@ var MatMul = &Op{
 		in.SetTensor(0, d, s)
 		return err
 	},
-	Eval: func(c *Call) error { return evalMatMul(c, matmulForm{alpha: 1}) },
+	Eval:  func(c *Call) error { return evalMatMul(c, matmulForm{alpha: 1}) },
+	FLOPs: productFLOPs,
 	Cases: func() []Case {
 		return []Case{{
 			Name: "2-D",

@@ -20,6 +20,7 @@ var MatMulInteger = &Op{
 		c.Set(0, sum)
 		return nil
 	},
+	FLOPs: productFLOPs,
 	Cases: func() []Case {
 		return []Case{{
 			Name: "scalar zero points",

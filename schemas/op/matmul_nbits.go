@@ -32,6 +32,7 @@ var MatMulNBits = &Op{
 		return nil
 	},
 	Eval:  evalMatMulNBits,
+	FLOPs: productFLOPs,
 	Cases: nbitsCases,
 }
 

@@ -35,6 +35,11 @@ type Op struct {
 	Infer        func(*Inference) error
 	Eval         func(*Call) error
 	Cases        func() []Case
+	// FLOPs is the work of a node as a formula; nil: none that counts, see [FLOPs].
+	FLOPs func(*graph.Node) graph.Dim
+	// Reads says how many elements of an input a node looks at, where some is true
+	// and that is not all of them; nil: all of each, see [Reads].
+	Reads func(n *graph.Node, input int) (elements graph.Dim, some bool)
 	// Random marks operators whose results differ from call to call; they are never folded.
 	Random bool
 	// Containers marks operators that take sequences and optionals too; the

@@ -61,6 +61,10 @@ var SegmentedAttention = &Op{
 			return undefinedFor(d)
 		}
 	},
+	// As if the segments were of one length, which data tell.
+	FLOPs: func(n *graph.Node) graph.Dim {
+		return attentionFLOPs(n, n.Inputs[0].Type.Shape[0].Div(n.Inputs[3].Type.Shape[0].Sub(graph.Const(1))))
+	},
 	Cases: func() []Case {
 		// Keys are 0, so weights are uniform over a segment.
 		q, k := graph.Floats([]float32{1, 2, 3, 4}, 4, 1, 1), graph.Floats(make([]float32, 4), 4, 1, 1)

@@ -52,7 +52,8 @@ var TensorScatter = &Op{
 		in.SetTensor(0, d, shape)
 		return nil
 	},
-	Eval: evalTensorScatter,
+	Eval:  evalTensorScatter,
+	Reads: noReads,
 	Cases: func() []Case {
 		past := graph.Floats([]float32{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}, 2, 3, 2)
 		token := graph.Floats([]float32{-1, -2, -3, -4}, 2, 1, 2)
