@@ -96,6 +96,18 @@ type SessionOptions struct {
 	Schedule runtime.Schedule
 	Checks   runtime.Checks  // of boundary tensors, at each run
 	Trace    *trace.Recorder // nil: nobody wants to know
+	// Runners, by phase, run the phases in the executors' place; the session then
+	// allocates nothing. It does not close them.
+	Runners map[string]Runner
+}
+
+// Runner runs one phase, as a runtime.Session does.
+type Runner interface {
+	// Run takes tensors aligned with the graph's inputs, nil for states, and returns
+	// its outputs, nil for states.
+	Run(ctx context.Context, inputs []*graph.Tensor) ([]*graph.Tensor, error)
+	// Part says what the next runs are part of, see runtime.Session.Part.
+	Part(name string, context int64)
 }
 
 // Session answers questions, one at a time.

@@ -173,7 +173,7 @@ func (b *boundaries) add(edge Edge, maker *boundaries, from, to *graph.Value, re
 	}
 	c := Contract{Edge: edge, Phase: b.plan.Phase, Value: root.Name, From: maker.side(from, root.Def), To: b.side(to, reader),
 		DType: to.Type.DType.String(), Rank: -1, Shape: []ShapeExtent{}, Layout: "row-major", Strides: []string{}, Quantisation: "none",
-		Relations: []Relation{}, Tolerance: toleranceOf(to.Type.DType), from: from, to: to}
+		Relations: []Relation{}, Tolerance: ToleranceOf(to.Type.DType), from: from, to: to}
 	bounds := b.terms.Bounds[b.plan.Phase]
 	if to.Type.Kind == graph.TensorKind && to.Type.Shape.Ranked() {
 		c.Rank = len(to.Type.Shape)

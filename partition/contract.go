@@ -136,7 +136,8 @@ type Tolerance struct {
 	Relative float64 `json:"relative"`
 }
 
-func toleranceOf(d graph.DType) Tolerance {
+// ToleranceOf is the tolerance of one operator of a dtype.
+func ToleranceOf(d graph.DType) Tolerance {
 	switch d {
 	case graph.Float64:
 		return Tolerance{1e-5, 1e-5}

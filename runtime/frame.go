@@ -165,10 +165,19 @@ func (f *frame) start(ctx context.Context, i int) error {
 // under way touches memory that is about to be used or released. Devices look at
 // the context themselves.
 func (f *frame) end(i int) error {
-	e := f.events[i]
-	if e == nil {
-		return nil
+	if e := f.events[i]; e != nil {
+		if err := f.await(i, e); err != nil {
+			return err
+		}
 	}
+	if f.s.observer != nil {
+		return f.where(i, f.observe(i))
+	}
+	return nil
+}
+
+// await waits for the event of command i.
+func (f *frame) await(i int, e Event) error {
 	defer f.span(func(t *tracing) *trace.Label { return t.end[i] }).End()
 	if err := e.Wait(context.Background()); err != nil {
 		return f.where(i, err)

@@ -127,6 +127,7 @@ type Session struct {
 	part     part
 	checks   checkLevel
 	demands  map[string][]partition.Relation // on values, by the canonical name
+	observer Observer                        // nil: nobody looks
 }
 
 // maxFrames is how many input shapes a session keeps recorded: a prefill and a

@@ -37,10 +37,11 @@ var layers = []layer{
 	{"runtime", []string{"graph", "schemas/op", "partition", "runtime/trace"}},
 	{"runtime/trace", nil},
 	{"runtime/host", []string{"graph", "schemas/op"}},
+	{"runtime/compare", []string{"graph", "schemas/op", "partition", "runtime"}},
 	{"runtime/gpu", []string{"graph", "schemas/op", "partition", "runtime"}},
 	{"runtime/...", []string{"graph", "schemas/op", "partition", "runtime", "runtime/host", "runtime/gpu"}}, // a backend
 	{"models/...", []string{"graph", "schemas/...", "passes/...", "partition", "runtime", "runtime/host", "runtime/trace", "models/..."}},
-	{".", []string{"graph", "schemas/...", "passes/...", "partition", "runtime", "runtime/host", "runtime/trace", "models/..."}},
+	{".", []string{"graph", "schemas/...", "passes/...", "partition", "runtime", "runtime/host", "runtime/trace", "runtime/compare", "models/..."}},
 	{"cmd/...", []string{"..."}},
 	{"tests/...", []string{"graph", "schemas/...", "models/..."}},
 }
@@ -50,7 +51,7 @@ var (
 	// wiring may import backends; nothing else may but tests.
 	wiring   = []string{"cmd/mnnconv/wire.go"}
 	backends = func(pkg string) bool {
-		return strings.HasPrefix(pkg, "runtime/") && !matches("runtime/host", pkg) && !matches("runtime/trace", pkg)
+		return strings.HasPrefix(pkg, "runtime/") && !slices.Contains([]string{"runtime/host", "runtime/trace", "runtime/compare"}, pkg)
 	}
 	// named are packages with a model's name: not what all models share.
 	named = func(pkg string) bool {

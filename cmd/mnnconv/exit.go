@@ -79,6 +79,7 @@ var exits = []struct {
 	{mnnconv.ErrSource, 3, ""},
 	{npy.ErrMalformed, 3, ""},
 	{picture.ErrMalformed, 3, ""},
+	{mnnconv.ErrRecording, 3, "give the folder that --record or bisect --save-case wrote"},
 	{picture.ErrConfig, 3, "fetch the file again, or give the folder that the exporter wrote"},
 	{tokenizer.ErrMalformed, 3, "fetch the tokenizer's file again"},
 	{chat.ErrMalformed, 3, "correct the template, or remove it to use Qwen2.5-VL's own"},

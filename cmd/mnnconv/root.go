@@ -198,6 +198,7 @@ func newRootCmd(a *app) *cobra.Command {
 		newChatCmd(a),
 		newConvertCmd(a),
 		newValidateCmd(a),
+		newCompareCmd(a),
 		newInspectCmd(a),
 		newDevicesCmd(a),
 		newPreprocessCmd(a),

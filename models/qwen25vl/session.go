@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"mnnconv/graph"
@@ -20,10 +21,10 @@ var ErrPrompt = errors.New("prompt")
 // Session answers questions over one state, one at a time.
 type Session struct {
 	m        *Model
-	encode   *runtime.Session // nil without a vision tower
-	extend   *runtime.Session
-	states   runtime.States
-	arenas   *runtime.Arenas
+	encode   models.Runner // nil without a vision tower
+	extend   models.Runner
+	own      []interface{ Close() error } // what the session made, the first of them last to go
+	arenas   *runtime.Arenas              // nil where others run the phases
 	capacity int
 	step     *step  // of decoding, made once
 	held     []cell // what the state holds, from its start
@@ -52,6 +53,10 @@ func (m *Model) NewSession(executors map[string]*runtime.Executor, o models.Sess
 		return nil, err
 	}
 	s := &Session{m: m, capacity: capacity, trace: o.Trace}
+	if o.Runners != nil {
+		s.encode, s.extend = o.Runners["encode"], o.Runners["extend"]
+		return s, nil
+	}
 	var used []*runtime.Executor
 	for _, ph := range m.Phases() {
 		used = append(used, executors[ph.Name])
@@ -59,14 +64,20 @@ func (m *Model) NewSession(executors map[string]*runtime.Executor, o models.Sess
 	if s.arenas, err = runtime.NewArenas(bounds, used...); err != nil {
 		return nil, err
 	}
-	if s.states, err = executors["extend"].NewStates(graph.Env{"capacity": int64(capacity)}); err != nil {
+	states, err := executors["extend"].NewStates(graph.Env{"capacity": int64(capacity)})
+	if err != nil {
 		return nil, errors.Join(err, s.arenas.Close())
 	}
-	s.extend = executors["extend"].NewSession(s.states, s.arenas, o.Schedule)
-	s.extend.Check(o.Checks)
+	s.own = append(s.own, s.arenas, states)
+	start := func(phase string, states runtime.States) models.Runner {
+		run := executors[phase].NewSession(states, s.arenas, o.Schedule)
+		run.Check(o.Checks)
+		s.own = append(s.own, run)
+		return run
+	}
+	s.extend = start("extend", states)
 	if m.encode != nil {
-		s.encode = executors["encode"].NewSession(nil, s.arenas, o.Schedule)
-		s.encode.Check(o.Checks)
+		s.encode = start("encode", nil)
 	}
 	return s, nil
 }
@@ -85,7 +96,12 @@ func (m *Model) capacity(asked int) int {
 }
 
 // Memory lists what the phases need.
-func (s *Session) Memory() []runtime.Need { return s.arenas.Needs() }
+func (s *Session) Memory() []runtime.Need {
+	if s.arenas == nil {
+		return nil
+	}
+	return s.arenas.Needs()
+}
 
 // defaultCapacity is the context of a session whose caller names none, where the
 // model allows more.
@@ -95,10 +111,11 @@ const defaultCapacity = 4096
 func (s *Session) Close() error {
 	defer s.trace.Begin(releaseLabel).End()
 	var errs []error
-	if s.encode != nil {
-		errs = append(errs, s.encode.Close())
+	for _, c := range slices.Backward(s.own) {
+		errs = append(errs, c.Close())
 	}
-	return errors.Join(append(errs, s.extend.Close(), s.states.Close(), s.arenas.Close())...)
+	s.own = nil
+	return errors.Join(errs...)
 }
 
 // Encode runs the vision tower over pixel values and returns image rows [rows,

@@ -1,0 +1,210 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"mnnconv"
+	"mnnconv/models"
+	"mnnconv/runtime/compare"
+)
+
+// compareOptions are the flags of compare and bisect.
+type compareOptions struct {
+	*app
+	modelOptions
+	memoryOptions
+
+	src       string
+	prompt    string
+	media     []medium
+	fps       float64
+	tokens    int
+	inputs    []string
+	recorded  string
+	record    string
+	reference string
+	json      bool
+}
+
+func newCompareCmd(a *app) *cobra.Command {
+	o := &compareOptions{app: a}
+	cmd := &cobra.Command{
+		Use:   "compare SRC (-p TEXT | --input NAME=FILE.npy... | --inputs DIR)",
+		Short: "Compare a cut model with a reference, and say which partition is wrong",
+		Long: "compare runs the whole model on a reference. Then each partition runs alone on its device\n" +
+			"over what the reference has at its boundary, state included, and each of its kernels alone;\n" +
+			"and the cut model runs as it would. So it says which partition is wrong by itself, first at\n" +
+			"which node, and which only inherits an error. A question is compared from its pictures to\n" +
+			"the first tokens of the answer. Exit code 10: something differs.",
+		Example: "  mnnconv compare FOLDER --place vision=sim:0,llm=sim:1 --image picture.png -p \"What is it?\"\n" +
+			"  mnnconv compare model.onnx --place sim:0 --input x=x.npy",
+		Args: args(1, 1, srcArg),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.src = args[0]
+			return runCompare(cmd.Context(), o)
+		},
+	}
+	o.add(cmd)
+	cmd.Flags().StringVar(&o.record, "record", "", "keep the inputs of each call in `DIR`, for --inputs")
+	cmd.Flags().BoolVar(&o.json, "json", false, "print the report as one line of JSON")
+	return cmd
+}
+
+// add defines the flags that compare and bisect share.
+func (o *compareOptions) add(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVarP(&o.prompt, "prompt", "p", "", "a question; <img>FILE</img> in it shows a picture")
+	f.Var(mediaFlag{&o.media, false}, "image", "show a picture (JPEG, PNG, WebP, BMP, GIF); may be repeated")
+	f.Var(mediaFlag{&o.media, true}, "video", "show a video: a folder of frames, in the order of the numbers in their names; may be repeated")
+	f.Float64Var(&o.fps, "fps", videoFPS, "frames a second that videos hold")
+	f.IntVarP(&o.tokens, "max-tokens", "n", 4, "follow the answer for `N` tokens")
+	f.Var(list{&o.inputs, "NAME=FILE.npy"}, "input", "an array for a graph's input; may be repeated")
+	f.StringVar(&o.recorded, "inputs", "", "take the inputs from `DIR`, where --record or bisect --save-case wrote them")
+	f.StringVar(&o.reference, "reference", "cpu", "what is right: `cpu`, the operators' definitions in plain code")
+	o.addPlace(cmd)
+	o.addLinks(cmd)
+	o.addMemory(cmd)
+	o.addThreads(cmd)
+	o.addPixels(cmd)
+}
+
+// check finds flags that contradict each other or are out of range.
+func (o *compareOptions) check() error {
+	sources := 0
+	for _, given := range []bool{o.prompt != "", len(o.inputs) > 0, o.recorded != ""} {
+		if given {
+			sources++
+		}
+	}
+	switch {
+	case sources != 1:
+		return usagef("give one of -p, --input and --inputs")
+	case len(o.media) > 0 && o.prompt == "":
+		return usagef("pictures need a question: give one with -p")
+	case o.tokens < 1:
+		return usagef("--max-tokens %d: want 1 or more", o.tokens)
+	case !(o.fps > 0 && o.fps <= 1000):
+		return usagef("--fps %v: want a number above 0, at most 1000", o.fps)
+	case o.reference != "cpu":
+		return usagef("--reference %q: want cpu", o.reference)
+	}
+	return nil
+}
+
+// open loads the source and opens a comparison. Close both, the comparison first.
+func (o *compareOptions) open() (*mnnconv.Source, *mnnconv.Comparison, error) {
+	if err := o.check(); err != nil {
+		return nil, nil, err
+	}
+	w, err := o.wire(o.app)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := o.bound(&w, 0); err != nil {
+		return nil, nil, err
+	}
+	co := mnnconv.CompareOptions{Record: o.record}
+	s, err := o.load(o.src, w)
+	if err != nil {
+		return nil, nil, err
+	}
+	switch {
+	case s.Model == nil && o.prompt != "":
+		err = usagef("%s is one graph and answers no questions: give --input NAME=FILE.npy or --inputs DIR", o.src)
+	case s.Model != nil && len(o.inputs) > 0:
+		err = usagef("%s is a model folder: give a question with -p, or --inputs DIR", o.src)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, s.Close())
+	}
+	o.note(s)
+	c, err := mnnconv.NewComparison(s, w, co)
+	if err != nil {
+		return nil, nil, errors.Join(err, s.Close())
+	}
+	return s, c, nil
+}
+
+// feed runs all calls.
+func (o *compareOptions) feed(ctx context.Context, c *mnnconv.Comparison) error {
+	switch {
+	case o.prompt != "":
+		text, tagged := cutImageTags(o.prompt)
+		media, err := loadMedia(append(o.media, tagged...), o.fps, o.maxImages)
+		if err != nil {
+			return err
+		}
+		return c.Ask(ctx, models.Asking(text, media...), o.tokens)
+	case o.recorded != "":
+		calls, err := mnnconv.Recorded(o.recorded)
+		if err != nil {
+			return err
+		}
+		for _, call := range calls {
+			if err := c.Run(ctx, call); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	g := c.Program.Plans[0].Graph
+	ins, err := readInputs(g, o.inputs)
+	if err != nil {
+		return err
+	}
+	call := compare.Call{Phase: c.Program.Plans[0].Phase, Inputs: compare.Trace{}}
+	for i, v := range g.Inputs {
+		call.Inputs[v.Name] = ins[i]
+	}
+	return c.Run(ctx, call)
+}
+
+func runCompare(ctx context.Context, o *compareOptions) (err error) {
+	s, c, err := o.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.Close(), s.Close()) }()
+	if err := o.feed(ctx, c); err != nil {
+		return err
+	}
+	r := c.Report()
+	if o.json {
+		err = writeJSON(o.out, r)
+	} else {
+		err = writeComparison(o, r)
+	}
+	if err == nil && r.Verdict != compare.Same {
+		err = fmt.Errorf("%w: %s", errDiffer, r.Sentence)
+	}
+	return err
+}
+
+// writeComparison prints tables of partitions and of boundary tensors, and the
+// sentence.
+func writeComparison(o *compareOptions, r *compare.Report) error {
+	parts := table{{"partition", "verdict", "first"}}
+	for _, p := range r.Partitions {
+		parts.add(printable(p.Name), p.Verdict, printable(p.First))
+	}
+	if err := parts.write(o.out, ""); err != nil {
+		return err
+	}
+	fmt.Fprintln(o.out)
+	t := table{{"tensor", "dtype", "of", "alone: max", "mean", "cosine", "ulp", "tolerance", "cascade: max", "cosine", "nan", "inf", "verdict"}}
+	for _, x := range r.Tensors {
+		t.add(printable(x.Phase+" "+x.Name), x.DType, fmt.Sprint(x.Partition), figure(x.Max), figure(x.Mean), fmt.Sprintf("%.6f", x.Cosine), figure(x.ULP), figure(x.Tolerance),
+			figure(x.Cascade.Max), fmt.Sprintf("%.6f", x.Cascade.Cosine), fmt.Sprint(x.NaN+x.Cascade.NaN), fmt.Sprint(x.Inf+x.Cascade.Inf), x.Verdict)
+	}
+	if err := t.write(o.out, ""); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(o.out, "\n%s\n", printable(r.Sentence))
+	return err
+}
+
+func figure(x float64) string { return fmt.Sprintf("%.3g", x) }

@@ -1,0 +1,106 @@
+package compare
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+
+	"mnnconv/graph"
+	"mnnconv/partition"
+	"mnnconv/runtime"
+)
+
+// errTransfer: what a device was given came back as something else.
+var errTransfer = errors.New("a transfer changes bytes")
+
+// isolate runs an extract alone on its device over tensors aligned with its In, and
+// returns tensors aligned with its Out. Nothing of it stays on the device.
+func isolate(ctx context.Context, d runtime.Device, x *partition.Extract, in []*graph.Tensor) (out []*graph.Tensor, err error) {
+	p := x.Partition()
+	env := graph.Env{}
+	for i, v := range p.Inputs {
+		if err := env.Bind(v, in[i]); err != nil {
+			return nil, err
+		}
+	}
+	memory, err := x.Plan.Layout(env)
+	if err != nil {
+		return nil, err
+	}
+	var owned []interface{ Close() error }
+	defer func() {
+		for i := len(owned) - 1; i >= 0; i-- {
+			err = errors.Join(err, owned[i].Close())
+		}
+	}()
+	alloc := func(size int64) (runtime.Buffer, error) {
+		b, err := d.Alloc(size, runtime.DeviceMemory)
+		if err == nil {
+			owned = append(owned, b)
+		}
+		return b, err
+	}
+	b := runtime.Bindings{Memory: memory, Inputs: make([]runtime.Bound, len(in))}
+	if a := memory.Arena(p.Space); a != nil {
+		if b.Arena, err = alloc(a.Size); err != nil {
+			return nil, err
+		}
+	}
+	for i, v := range p.Inputs {
+		size := int64(len(in[i].Data))
+		view, ok := b.InArena(v, size)
+		if !ok {
+			buffer, err := alloc(size)
+			if err != nil {
+				return nil, err
+			}
+			view = runtime.View{Buffer: buffer, Size: size}
+		}
+		b.Inputs[i] = runtime.Bound{View: view, DType: in[i].DType, Shape: in[i].Shape}
+		if err := bring(d, b.Inputs[i], in[i]); err != nil {
+			return nil, fmt.Errorf("value %q on %s: %w", x.In[i].Name, p.Target, err)
+		}
+	}
+	prog, err := d.Compile(p)
+	if err != nil {
+		return nil, err
+	}
+	owned = append(owned, prog)
+	launch, err := prog.Record(b)
+	if err != nil {
+		return nil, err
+	}
+	owned = append(owned, launch)
+	ev, err := launch.Submit(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := ev.Wait(context.Background()); err != nil {
+		return nil, err
+	}
+	bound, err := launch.Outputs()
+	if err != nil {
+		return nil, err
+	}
+	for i, o := range bound {
+		t, err := runtime.Fetch(d, o)
+		if err != nil {
+			return nil, fmt.Errorf("value %q on %s: %w", x.Out[i].Name, p.Target, err)
+		}
+		out = append(out, t)
+	}
+	return out, nil
+}
+
+// bring stores a tensor on a device and sees that it comes back as it was.
+func bring(d runtime.Device, to runtime.Bound, t *graph.Tensor) error {
+	if err := runtime.Store(d, to.View, t.Data); err != nil {
+		return err
+	}
+	back, err := runtime.Fetch(d, to)
+	if err == nil && !bytes.Equal(back.Data, t.Data) {
+		err = fmt.Errorf("%w: what was stored is not what is fetched", errTransfer)
+	}
+	return err
+}

@@ -1,0 +1,232 @@
+package compare
+
+import (
+	"math"
+
+	"mnnconv/graph"
+	"mnnconv/partition"
+)
+
+// Verdicts.
+const (
+	Same     = "same"
+	Wrong    = "wrong"    // wrong by itself, given what the reference has
+	Inherits = "inherits" // right by itself, but what it was given was off
+	Differs  = "differs"
+)
+
+// boundary judges a boundary tensor against the reference: integers and bools bit
+// for bit; floats by the dtype's tolerance for one operator times √K, K being the
+// deepest reduction before it, of the largest magnitude expected; and by the
+// direction of the whole. It returns the tolerance of the largest difference.
+func boundary(d graph.DType, m measured, depth int) (tolerance float64, ok bool) {
+	if !d.IsFloat() {
+		return 0, m.equal
+	}
+	t := partition.ToleranceOf(d)
+	tolerance = math.Sqrt(float64(max(1, depth))) * (t.Absolute*min(1, m.scale) + t.Relative*m.scale)
+	return tolerance, m.NaN == 0 && m.Inf == 0 && m.Max <= tolerance && m.Cosine >= leastCosine(d)
+}
+
+func leastCosine(d graph.DType) float64 {
+	switch d {
+	case graph.Float32, graph.Float64:
+		return 0.9999
+	case graph.Float16:
+		return 0.999
+	}
+	return 0.995
+}
+
+// What a kernel may lose, in units of the working precision, float32's 2^-24: of a
+// sum of products, of a function such as exp, and of anything else.
+const (
+	lossOfSums      = 4 // times √K
+	lossOfFunctions = 32
+	lossOfOthers    = 8
+)
+
+// kernel is what one kernel made of the reference's inputs, beside what it should
+// have made: want rounded to the dtypes of the model after every node, wide not
+// rounded at all (nil: not known).
+type kernel struct {
+	nodes []*graph.Node
+	depth int // of its deepest reduction
+	got   *graph.Tensor
+	want  *graph.Tensor
+	wide  *graph.Tensor
+}
+
+// right judges a kernel alone, much more tightly than any tolerance of a dtype
+// allows: it starts from the reference's own inputs, so nothing but its own
+// rounding may show. want's distance from wide is what rounding after every node
+// costs; a kernel may lose as much (spread). Beyond that, one that rounds after
+// every node gives the bits of want but where a sum in another order falls on the
+// other side of a tie, and one that rounds once gives the number next to wide
+// (nearest): either way what it computed before rounding is known to the working
+// precision, even of 16-bit results.
+func (k kernel) right(m measured) bool {
+	if m.equal {
+		return true
+	}
+	if !k.want.DType.IsFloat() || m.NaN > 0 || m.Inf > 0 {
+		return false
+	}
+	got, err1 := numbers(k.got)
+	want, err2 := numbers(k.want)
+	if err1 != nil || err2 != nil {
+		return false
+	}
+	exact := want
+	if k.wide != nil {
+		var err error
+		if exact, err = numbers(k.wide); err != nil || len(exact) != len(want) {
+			return false
+		}
+	}
+	e := k.losses(got, want, exact)
+	return e.spread() && (k.wide == nil || k.roundsWithin() || e.follows() || e.nearest())
+}
+
+// roundsWithin reports operators that devices compute with intermediate results of
+// the model's dtype: attention, whose weights many round.
+func (k kernel) roundsWithin() bool {
+	for _, n := range k.nodes {
+		switch n.Op {
+		case "Attention", "SegmentedAttention", "MultiHeadAttention", "GroupQueryAttention", "FusedAttention":
+			return true
+		}
+	}
+	return false
+}
+
+// loss is what the kernel may lose of a number's magnitude.
+func (k kernel) loss() float64 {
+	unit := 0x1p-24
+	if k.want.DType == graph.Float64 {
+		unit = 0x1p-53
+	}
+	loss := float64(lossOfOthers)
+	for _, n := range k.nodes {
+		switch n.Op {
+		case "MatMul", "Gemm", "Conv", "MatMulNBits", "FusedMatMul", "Einsum", "MatMulBnb4", "Attention", "SegmentedAttention", "GroupQueryAttention", "MultiHeadAttention":
+			loss = max(loss, lossOfSums*math.Sqrt(float64(max(1, k.depth))))
+		case "Swish", "Gelu", "Exp", "Cos", "Sin", "Softmax", "LogSoftmax", "Sigmoid", "Tanh", "Erf", "Pow", "Log":
+			loss = max(loss, lossOfFunctions)
+		}
+	}
+	return loss * unit
+}
+
+// losses are what judging a kernel's floats needs. Elements that are not finite
+// have been compared already.
+type losses struct {
+	n                int
+	rms              float64 // of exact
+	scale            float64
+	sum, most        float64 // of (got - exact)²; the largest |got - exact|
+	rounding, worst  float64 // likewise of want
+	loss             float64
+	step             func(float64) float64
+	got, want, exact []float64
+}
+
+func (k kernel) losses(got, want, exact []float64) *losses {
+	e := &losses{loss: k.loss(), step: spacing(k.want.DType), got: got, want: want, exact: exact}
+	for i, x := range exact {
+		if !finite(x) || !finite(got[i]) || !finite(want[i]) {
+			continue
+		}
+		a, b := got[i]-x, want[i]-x
+		e.n++
+		e.rms += x * x
+		e.scale = max(e.scale, math.Abs(x))
+		e.sum, e.most = e.sum+a*a, max(e.most, math.Abs(a))
+		e.rounding, e.worst = e.rounding+b*b, max(e.worst, math.Abs(b))
+		if k.wide == nil { // what rounding to the dtype may have cost
+			u := e.step(x) / 2
+			e.rounding, e.worst = e.rounding+u*u, max(e.worst, u)
+		}
+	}
+	if e.n > 0 {
+		n := float64(e.n)
+		e.rms, e.sum, e.rounding = math.Sqrt(e.rms/n), math.Sqrt(e.sum/n), math.Sqrt(e.rounding/n)
+	}
+	return e
+}
+
+// spread: no more is lost than by rounding after every node.
+func (e *losses) spread() bool {
+	slack := 1 + 4/math.Sqrt(float64(max(1, e.n)))
+	return e.sum <= 1.5*slack*e.rounding+e.loss*e.rms && e.most <= 4*e.worst+4*e.loss*e.scale
+}
+
+// follows: it equals want but for ties. With d lost of a number before it is
+// rounded, d by the spacing of numbers there of all elements come out otherwise.
+func (e *losses) follows() bool {
+	off, may := 0.0, 0.0
+	for i, x := range e.exact {
+		if !finite(x) || !finite(e.got[i]) || !finite(e.want[i]) {
+			continue
+		}
+		step := e.step(e.want[i])
+		off += min(1, math.Abs(e.got[i]-e.want[i])/step)
+		may += min(1, e.loss*max(math.Abs(x), e.rms)/step)
+	}
+	return off <= may+6*math.Sqrt(may)+3
+}
+
+// nearest: every element is next to the exact one.
+func (e *losses) nearest() bool {
+	for i, x := range e.exact {
+		g := e.got[i]
+		if finite(x) && finite(g) && math.Abs(g-x)-e.step(g)/2 > 2*e.loss*max(math.Abs(x), e.rms) {
+			return false
+		}
+	}
+	return true
+}
+
+// depth is how many products or squares a node adds up for one element of its
+// result.
+func depth(n *graph.Node, t Trace) int {
+	extent := func(i, axis int) int {
+		v := n.In(i)
+		if v == nil {
+			return 1
+		}
+		x := t.of(v)
+		if x == nil {
+			return 1
+		}
+		if axis < 0 {
+			axis += len(x.Shape)
+		}
+		if axis < 0 || axis >= len(x.Shape) {
+			return 1
+		}
+		return int(x.Shape[axis])
+	}
+	switch n.Op {
+	case "MatMul", "FusedMatMul", "MatMulNBits", "MatMulBnb4", "RMSNormalization", "LayerNormalization", "Softmax":
+		return extent(0, -1)
+	case "Gemm":
+		if n.Int("transA", 0) != 0 {
+			return extent(0, 0)
+		}
+		return extent(0, -1)
+	case "Conv":
+		w := 1
+		if v := n.In(1); v != nil && t.of(v) != nil {
+			for _, d := range t.of(v).Shape[1:] {
+				w *= int(d)
+			}
+		}
+		return w
+	case "Attention", "GroupQueryAttention", "MultiHeadAttention":
+		return max(extent(0, -1), extent(1, -2))
+	case "SegmentedAttention":
+		return max(extent(0, -1), extent(1, 0))
+	}
+	return 1
+}

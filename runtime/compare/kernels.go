@@ -1,0 +1,201 @@
+package compare
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"mnnconv/graph"
+	"mnnconv/partition"
+)
+
+// finding is the first kernel that is wrong alone.
+type finding struct {
+	nodes []*graph.Node // the wrong one first, then others that its kernel covers
+	why   string
+}
+
+// most kernels, and bytes of their tensors, that are loosened at once.
+const (
+	mostLoose  = 128
+	mostMemory = 512 << 20
+)
+
+// kernels runs each kernel of a partition alone over the reference's tensors, many
+// at once, and returns the first one that is wrong; nil: none is.
+func (c *Comparer) kernels(ctx context.Context, p *phase, part *partition.Partition, trace Trace) (*finding, error) {
+	for groups := range loosened(part.Kernels, trace) {
+		at, err := c.firstWrong(ctx, p, groups, trace)
+		if err != nil {
+			return nil, err
+		}
+		if at >= 0 {
+			return c.within(ctx, p, groups[at], trace)
+		}
+	}
+	return nil, nil
+}
+
+// loosened yields runs of the kernels' nodes. Kernels of what is no tensor have no
+// values of their own to be given.
+func loosened(kernels []partition.Kernel, trace Trace) func(func([][]*graph.Node) bool) {
+	return func(yield func([][]*graph.Node) bool) {
+		var groups [][]*graph.Node
+		size := 0
+		for _, k := range kernels {
+			bytes, ok := weigh(k, trace)
+			if !ok {
+				continue
+			}
+			if len(groups) == mostLoose || len(groups) > 0 && size+bytes > mostMemory {
+				if !yield(groups) {
+					return
+				}
+				groups, size = nil, 0
+			}
+			groups, size = append(groups, k.Nodes), size+bytes
+		}
+		if len(groups) > 0 {
+			yield(groups)
+		}
+	}
+}
+
+// weigh adds up the bytes that a kernel reads and makes; ok is false if some of it
+// is no tensor.
+func weigh(k partition.Kernel, trace Trace) (bytes int, ok bool) {
+	for _, v := range slices.Concat(k.In, k.Out) {
+		if v == nil || v.Const != nil {
+			continue
+		}
+		t := trace.of(v)
+		if t == nil || t.Kind != graph.TensorKind || t.DType == graph.String {
+			return 0, false
+		}
+		bytes += len(t.Data)
+	}
+	return bytes, true
+}
+
+// firstWrong runs groups of nodes loosened and returns the first whose results are
+// not what they should be, or -1.
+func (c *Comparer) firstWrong(ctx context.Context, p *phase, groups [][]*graph.Node, trace Trace) (int, error) {
+	outs, x, err := c.run(ctx, p, groups, trace)
+	if err != nil {
+		return -1, err
+	}
+	of := map[*graph.Node]int{}
+	for i, nodes := range groups {
+		for _, n := range nodes {
+			of[n] = i
+		}
+	}
+	first := -1
+	expected := map[int]*expectation{}
+	for i, v := range x.Out {
+		at := of[v.Def]
+		if first >= 0 && at >= first {
+			continue
+		}
+		e := expected[at]
+		if e == nil {
+			if e, err = c.expect(ctx, p, groups[at], trace); err != nil {
+				return -1, err
+			}
+			expected[at] = e
+		}
+		want := e.want.of(v)
+		m, err := measure(outs[i], want)
+		if errors.Is(err, graph.ErrType) {
+			return at, nil
+		}
+		if err != nil {
+			return -1, fmt.Errorf("value %q: %w", v.Name, err)
+		}
+		if m.equal {
+			continue
+		}
+		k := kernel{nodes: e.nodes, depth: e.depth, got: outs[i], want: want, wide: e.rounded(ctx, c, v)}
+		if !k.right(m) {
+			first = at
+		}
+	}
+	return first, nil
+}
+
+// expectation is what a group of nodes should make of the reference's tensors.
+type expectation struct {
+	nodes []*graph.Node // of the graph that is not placed
+	in    Trace
+	want  Trace
+	depth int
+	wide  Trace // asked for on first use
+	known bool
+}
+
+func (c *Comparer) expect(ctx context.Context, p *phase, nodes []*graph.Node, trace Trace) (*expectation, error) {
+	e := &expectation{in: trace, want: trace}
+	for _, n := range nodes {
+		e.nodes = append(e.nodes, p.original(n))
+	}
+	for _, n := range e.nodes {
+		e.depth = max(e.depth, depth(n, trace))
+	}
+	if c.s.Reference.Exact() {
+		return e, nil
+	}
+	e.want = Trace{}
+	for _, n := range e.nodes {
+		n.Reads(func(v *graph.Value) {
+			if t := trace.of(v); t != nil && v.Const == nil {
+				e.want[v.Name] = t
+			}
+		})
+	}
+	return e, evaluate(ctx, c.s.Table, e.nodes, e.want)
+}
+
+// original is the node of the graph that is not placed which makes the same value.
+func (p *phase) original(n *graph.Node) *graph.Node {
+	for _, v := range n.Outputs {
+		if v != nil {
+			if m := p.makers[v.Name]; m != nil {
+				return m
+			}
+		}
+	}
+	return n
+}
+
+// rounded returns what the group makes where nothing in between is rounded; nil:
+// not known.
+func (e *expectation) rounded(ctx context.Context, c *Comparer, v *graph.Value) *graph.Tensor {
+	if !e.known {
+		e.wide, _ = wide(ctx, c.s.Table, e.nodes, e.in)
+		e.known = true
+	}
+	if e.wide == nil {
+		return nil
+	}
+	return e.wide.of(v)
+}
+
+// within finds the node of a wrong kernel that is wrong without the others.
+func (c *Comparer) within(ctx context.Context, p *phase, nodes []*graph.Node, trace Trace) (*finding, error) {
+	if len(nodes) == 1 {
+		return &finding{nodes: nodes}, nil
+	}
+	var single [][]*graph.Node
+	for _, n := range nodes {
+		single = append(single, []*graph.Node{n})
+	}
+	at, err := c.firstWrong(ctx, p, single, trace)
+	if err != nil {
+		return nil, err
+	}
+	if at < 0 {
+		return &finding{nodes: nodes, why: "each of the nodes that the kernel covers is right alone: the fault is in how they are fused"}, nil
+	}
+	return &finding{nodes: append([]*graph.Node{nodes[at]}, slices.Delete(slices.Clone(nodes), at, at+1)...)}, nil
+}
