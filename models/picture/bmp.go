@@ -10,12 +10,12 @@ import (
 	"golang.org/x/image/bmp"
 )
 
-func decodeBMP(data []byte) (*RGB, error) {
+func decodeBMP(data []byte, most limit) (*RGB, error) {
 	c, err := bmp.DecodeConfig(bytes.NewReader(data))
 	if err != nil {
 		return nil, explainBMP(err)
 	}
-	if err := checkSize(c.Width, c.Height); err != nil {
+	if err := most.check(c.Width, c.Height); err != nil {
 		return nil, err
 	}
 	bits := int64(binary.LittleEndian.Uint16(data[28:])) // of a pixel

@@ -278,3 +278,37 @@ func FuzzDecode(f *testing.F) {
 		_ = checkDecode(t, "fuzz", data)
 	})
 }
+
+// TestDecodeWithin: each format's header says how large its picture is, and that is
+// enough to refuse it.
+func TestDecodeWithin(t *testing.T) {
+	seen := map[string]bool{}
+	files, err := filepath.Glob("testdata/*/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := Decode(file, data)
+		if err != nil {
+			continue
+		}
+		f, _ := sniff(data)
+		seen[f.name] = true
+		n := p.Width * p.Height
+		if _, err := DecodeWithin(file, data, n); err != nil {
+			t.Errorf("%s: %d pixels allowed: %v", file, n, err)
+		}
+		if _, err := DecodeWithin(file, data, n-1); !errors.Is(err, ErrLimit) {
+			t.Errorf("%s: %d pixels allowed, one less than it has: %v", file, n-1, err)
+		}
+	}
+	for _, f := range formats() {
+		if f.decode != nil && !seen[f.name] {
+			t.Errorf("no %s was tried", f.name)
+		}
+	}
+}

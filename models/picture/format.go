@@ -5,8 +5,8 @@ import "bytes"
 // format is a kind of file that is told by its first bytes.
 type format struct {
 	name   string
-	magic  string                          // '?' stands for any byte
-	decode func(data []byte) (*RGB, error) // nil: known by name only
+	magic  string                                      // '?' stands for any byte
+	decode func(data []byte, most limit) (*RGB, error) // nil: known by name only
 }
 
 const supported = "supported are JPEG, PNG, WebP, BMP and GIF"

@@ -11,7 +11,7 @@ import (
 // decodeGIF decodes the first frame as Pillow shows it, which image/gif cannot: the colour behind a transparent pixel is
 // kept, what the frame leaves free has the transparent colour (or the first), and a frame may reach over the screen.
 // Later frames are not looked at, so a long animation costs no more than its first picture.
-func decodeGIF(data []byte) (*RGB, error) {
+func decodeGIF(data []byte, most limit) (*RGB, error) {
 	in := &cursor{data: data}
 	screen := in.next(13)
 	w, h := int(binary.LittleEndian.Uint16(screen[6:])), int(binary.LittleEndian.Uint16(screen[8:]))
@@ -32,7 +32,7 @@ func decodeGIF(data []byte) (*RGB, error) {
 				block = in.next(int(in.next(1)[0]))
 			}
 		case b == ',':
-			return gifFrame(in, w, h, palette, background)
+			return gifFrame(in, w, h, palette, background, most)
 		case b == ';':
 			return nil, errors.New("it holds no frame")
 		default:
@@ -42,7 +42,7 @@ func decodeGIF(data []byte) (*RGB, error) {
 }
 
 // gifFrame decodes the frame whose descriptor is next onto a screen of w × h.
-func gifFrame(in *cursor, w, h int, palette gifPalette, background uint8) (*RGB, error) {
+func gifFrame(in *cursor, w, h int, palette gifPalette, background uint8, most limit) (*RGB, error) {
 	const interlaced = 0x40
 	d := in.next(9)
 	left, top := int(binary.LittleEndian.Uint16(d)), int(binary.LittleEndian.Uint16(d[2:]))
@@ -59,7 +59,7 @@ func gifFrame(in *cursor, w, h int, palette gifPalette, background uint8) (*RGB,
 		return nil, fmt.Errorf("its first frame is %d×%d pixels", fw, fh)
 	}
 	w, h = max(w, left+fw), max(h, top+fh)
-	if err := checkSize(w, h); err != nil {
+	if err := most.check(w, h); err != nil {
 		return nil, err
 	}
 	p := newRGB(w, h)

@@ -17,6 +17,7 @@ import (
 // jpegDecoder is the state of one decode.
 type jpegDecoder struct {
 	data []byte
+	most limit
 	pos  int
 
 	width, height int
@@ -45,8 +46,8 @@ type jpegComponent struct {
 	samples          []uint8     // rows of 8·blocksX
 }
 
-func decodeJPEG(data []byte) (*RGB, error) {
-	d := &jpegDecoder{data: data, pos: 2, orientation: 1, adobe: -1}
+func decodeJPEG(data []byte, most limit) (*RGB, error) {
+	d := &jpegDecoder{data: data, most: most, pos: 2, orientation: 1, adobe: -1}
 	for {
 		at := d.pos
 		marker, body, err := d.segment()
@@ -154,7 +155,7 @@ func (d *jpegDecoder) frame(body []byte) error {
 	if d.height == 0 {
 		return unsupportedJPEG("(with the height after the first scan)")
 	}
-	if err := checkSize(d.width, d.height); err != nil {
+	if err := d.most.check(d.width, d.height); err != nil {
 		return err
 	}
 	if n := body[5]; n != 1 && n != 3 && n != 4 {

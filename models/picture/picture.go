@@ -66,8 +66,12 @@ func Open(path string) (*RGB, error) {
 // The result is what Pillow's Image.open, ImageOps.exif_transpose and convert("RGB") give one after the other: alpha is
 // dropped, not blended; 16-bit grey is cut off at 255, other 16-bit channels keep their upper byte; of an animation the
 // first frame is taken. The result does not alias data.
-func Decode(name string, data []byte) (*RGB, error) {
-	p, err := decode(data)
+func Decode(name string, data []byte) (*RGB, error) { return DecodeWithin(name, data, maxPixels) }
+
+// DecodeWithin is Decode for pictures of at most most pixels; a larger one is refused
+// by its header, with ErrLimit.
+func DecodeWithin(name string, data []byte, most int) (*RGB, error) {
+	p, err := decode(data, limit(min(most, maxPixels)))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
@@ -75,7 +79,7 @@ func Decode(name string, data []byte) (*RGB, error) {
 	return p, nil
 }
 
-func decode(data []byte) (*RGB, error) {
+func decode(data []byte, most limit) (*RGB, error) {
 	if len(data) == 0 {
 		return nil, fmt.Errorf("%w: the file is empty", ErrMalformed)
 	}
@@ -89,7 +93,7 @@ func decode(data []byte) (*RGB, error) {
 	if f.decode == nil {
 		return nil, fmt.Errorf("%w: this is %s; %s", ErrUnsupported, f.name, supported)
 	}
-	p, err := f.decode(data)
+	p, err := f.decode(data, most)
 	switch {
 	case err == nil:
 		return p, nil
@@ -99,13 +103,16 @@ func decode(data []byte) (*RGB, error) {
 	return nil, fmt.Errorf("%w: broken %s: %w", ErrMalformed, f.name, err)
 }
 
-// checkSize refuses a size read from a file's header before memory is spent on it.
-func checkSize(w, h int) error {
+// limit is the most pixels that a picture may have.
+type limit int
+
+// check refuses a size read from a file's header before memory is spent on it.
+func (most limit) check(w, h int) error {
 	if w < 1 || h < 1 {
 		return fmt.Errorf("its size is %d×%d pixels", w, h)
 	}
-	if int64(w)*int64(h) > maxPixels {
-		return fmt.Errorf("%w: %d×%d pixels, at most %d are allowed", ErrLimit, w, h, maxPixels)
+	if int64(w)*int64(h) > int64(most) {
+		return fmt.Errorf("%w: %d×%d pixels, at most %d are allowed", ErrLimit, w, h, most)
 	}
 	return nil
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // decodePNG reads all colour types and depths, interlaced or not; of an animated PNG the picture that plain readers show.
-func decodePNG(data []byte) (*RGB, error) {
+func decodePNG(data []byte, most limit) (*RGB, error) {
 	const header = 33 // bytes up to the end of the header chunk
 	if len(data) < header {
 		return nil, io.ErrUnexpectedEOF
@@ -26,7 +26,7 @@ func decodePNG(data []byte) (*RGB, error) {
 	}
 	w, h := int(binary.BigEndian.Uint32(data[16:])), int(binary.BigEndian.Uint32(data[20:]))
 	depth, colorType := data[24], data[25]
-	if err := checkSize(w, h); err != nil {
+	if err := most.check(w, h); err != nil {
 		return nil, err
 	}
 	// A pixel takes at least one sample, and deflate makes at most 1032 bytes of one.

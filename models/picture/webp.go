@@ -14,7 +14,7 @@ import (
 
 // decodeWebP walks the RIFF chunks itself and hands the pixels to x/image's vp8 and vp8l. x/image/webp would read lossy
 // pictures as JPEG's full-range colours, which VP8's are not, decode alpha that is dropped here, and refuse animations.
-func decodeWebP(data []byte) (*RGB, error) {
+func decodeWebP(data []byte, most limit) (*RGB, error) {
 	size := uint64(binary.LittleEndian.Uint32(data[4:])) + 8
 	if size > uint64(len(data)) {
 		return nil, io.ErrUnexpectedEOF
@@ -29,16 +29,16 @@ func decodeWebP(data []byte) (*RGB, error) {
 				return io.ErrUnexpectedEOF
 			}
 			canvasW, canvasH = 1+uint24(body[4:]), 1+uint24(body[7:])
-			return checkSize(canvasW, canvasH)
+			return most.check(canvasW, canvasH)
 		case "EXIF":
 			orientation = exifOrientation(bytes.TrimPrefix(body, []byte("Exif\x00\x00")))
 		case "VP8 ", "VP8L":
 			if p == nil {
-				p, err = webpFrame(id, body)
+				p, err = webpFrame(id, body, most)
 			}
 		case "ANMF":
 			if p == nil {
-				p, err = webpAnimation(body, canvasW, canvasH)
+				p, err = webpAnimation(body, canvasW, canvasH, most)
 			}
 		}
 		return err
@@ -71,14 +71,14 @@ func riffChunks(data []byte, f func(id string, body []byte) error) error {
 }
 
 // webpAnimation puts an animation's first frame on its canvas, which libwebp starts black and transparent.
-func webpAnimation(body []byte, w, h int) (*RGB, error) {
+func webpAnimation(body []byte, w, h int, most limit) (*RGB, error) {
 	if len(body) < 16 || w == 0 {
 		return nil, io.ErrUnexpectedEOF
 	}
 	var frame *RGB
 	err := riffChunks(body[16:], func(id string, body []byte) (err error) {
 		if frame == nil && (id == "VP8 " || id == "VP8L") {
-			frame, err = webpFrame(id, body)
+			frame, err = webpFrame(id, body, most)
 		}
 		return err
 	})
@@ -99,13 +99,13 @@ func webpAnimation(body []byte, w, h int) (*RGB, error) {
 func uint24(b []byte) int { return int(b[0]) | int(b[1])<<8 | int(b[2])<<16 }
 
 // webpFrame decodes one lossy ("VP8 ") or lossless ("VP8L") picture.
-func webpFrame(id string, body []byte) (*RGB, error) {
+func webpFrame(id string, body []byte, most limit) (*RGB, error) {
 	if id == "VP8L" {
 		c, err := vp8l.DecodeConfig(bytes.NewReader(body))
 		if err != nil {
 			return nil, err
 		}
-		if err := checkSize(c.Width, c.Height); err != nil {
+		if err := most.check(c.Width, c.Height); err != nil {
 			return nil, err
 		}
 		img, err := vp8l.Decode(bytes.NewReader(body))
@@ -124,7 +124,7 @@ func webpFrame(id string, body []byte) (*RGB, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkSize(head.Width, head.Height); err != nil {
+	if err := most.check(head.Width, head.Height); err != nil {
 		return nil, err
 	}
 	m, err := d.DecodeFrame()
