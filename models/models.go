@@ -5,6 +5,7 @@ package models
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"mnnconv/graph"
@@ -168,17 +169,21 @@ type Media struct {
 type Settings struct {
 	Most     int                // tokens at most; 0: as the context allows
 	Sampling generate.Options   // how tokens are chosen
-	OnText   func(string) error // gets the answer as it grows; nil: nobody listens
+	OnText   func(string) error // gets the answer as it grows, and ends it by ErrEnough; nil: nobody listens
 	// Reuse lets the session go on from what it still holds of this conversation, the
 	// answers before among it, instead of reading all of it again.
 	Reuse bool
 }
+
+// ErrEnough: whoever listens has heard enough of an answer, which ends there.
+var ErrEnough = errors.New("enough of this answer")
 
 // Answer is a finished answer.
 type Answer struct {
 	Text         string
 	Tokens       []int32 // without the token that ended it
 	PromptTokens int
+	Cut          bool // it ended for want of room, or of tokens allowed
 	Stats        Stats
 }
 

@@ -196,6 +196,7 @@ func newRootCmd(a *app) *cobra.Command {
 		newDemoCmd(a),
 		newRunCmd(a),
 		newChatCmd(a),
+		newServeCmd(a),
 		newConvertCmd(a),
 		newValidateCmd(a),
 		newCompareCmd(a),

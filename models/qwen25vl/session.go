@@ -302,10 +302,12 @@ func (s *Session) answer(ctx context.Context, p *Prompt, t *turn) (*models.Answe
 		}
 		a.Tokens = append(a.Tokens, id)
 		history = append(history, id)
-		if err := say(stream.Push(id)); err != nil {
+		if err := say(stream.Push(id)); errors.Is(err, models.ErrEnough) {
+			break
+		} else if err != nil {
 			return nil, err
 		}
-		if len(a.Tokens) >= most {
+		if a.Cut = len(a.Tokens) >= most; a.Cut {
 			break
 		}
 		began := time.Now()
@@ -317,7 +319,7 @@ func (s *Session) answer(ctx context.Context, p *Prompt, t *turn) (*models.Answe
 			s.held = append(s.held, cell{id: id})
 		}
 	}
-	if err := say(stream.Flush()); err != nil {
+	if err := say(stream.Flush()); err != nil && !errors.Is(err, models.ErrEnough) {
 		return nil, err
 	}
 	t.stats.Decode = time.Since(start)

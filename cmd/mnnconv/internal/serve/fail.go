@@ -1,0 +1,99 @@
+package serve
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"mnnconv/models/generate"
+	"mnnconv/models/picture"
+	"mnnconv/models/qwen25vl"
+)
+
+// failure is what a client is told.
+type failure struct {
+	status  int
+	code    string
+	param   string // the member of the request
+	message string
+}
+
+func (f failure) Error() string { return f.message }
+
+func bad(param, message string) failure {
+	return failure{http.StatusBadRequest, "invalid_value", param, message}
+}
+
+// failureOf says in a client's words why there is no answer. What is wrong with the
+// server is not the client's to know.
+func failureOf(err error) failure {
+	var f failure
+	switch {
+	case errors.As(err, &f):
+		return f
+	case errors.Is(err, errFull):
+		return failure{http.StatusServiceUnavailable, "queue_full", "", "all slots are busy and the queue is full; try again later"}
+	case errors.Is(err, qwen25vl.ErrPrompt):
+		return failure{http.StatusBadRequest, "context_length_exceeded", "messages", err.Error()}
+	case errors.Is(err, generate.ErrOption):
+		return bad("", err.Error())
+	case errors.Is(err, picture.ErrLimit), errors.Is(err, picture.ErrMalformed), errors.Is(err, picture.ErrUnsupported):
+		return failure{http.StatusBadRequest, "invalid_image", "messages", err.Error()}
+	}
+	return failure{http.StatusInternalServerError, "failed", "", "the answer failed; the server's log says why"}
+}
+
+type failureBody struct {
+	Error failureText `json:"error"`
+}
+
+type failureText struct {
+	Message string  `json:"message"`
+	Type    string  `json:"type"`
+	Param   *string `json:"param"`
+	Code    string  `json:"code"`
+}
+
+func (f failure) body() failureBody {
+	kind := "invalid_request_error"
+	if f.status >= 500 {
+		kind = "server_error"
+	}
+	b := failureBody{failureText{f.message, kind, nil, f.code}}
+	if f.param != "" {
+		b.Error.Param = &f.param
+	}
+	return b
+}
+
+// fail answers with an error, as OpenAI's API writes them.
+func (s *Server) fail(w http.ResponseWriter, err error) {
+	f := failureOf(err)
+	if f.status == http.StatusInternalServerError {
+		s.c.Log(err.Error())
+	}
+	if f.status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "1")
+	}
+	s.count.request(f.status)
+	writeJSON(w, f.status, f.body())
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // of types above
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(body, '\n')) // a client that went away
+}
+
+// quoted shows what a client sent, cut short.
+func quoted(s string) string {
+	if len(s) > 64 {
+		s = s[:64] + "…"
+	}
+	return strconv.Quote(s)
+}

@@ -1,0 +1,260 @@
+package serve
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"slices"
+	"strings"
+
+	"mnnconv/models"
+	"mnnconv/models/generate"
+	"mnnconv/models/picture"
+)
+
+// request is the body of POST /v1/chat/completions. Members that are not here are
+// refused, those in ignored apart.
+type request struct {
+	Model               string         `json:"model"`
+	Messages            []message      `json:"messages"`
+	Stream              bool           `json:"stream"`
+	StreamOptions       *streamOptions `json:"stream_options"`
+	MaxTokens           *int           `json:"max_tokens"`
+	MaxCompletionTokens *int           `json:"max_completion_tokens"`
+	Temperature         *float64       `json:"temperature"`
+	TopP                *float64       `json:"top_p"`
+	TopK                *int           `json:"top_k"`
+	MinP                *float64       `json:"min_p"`
+	RepetitionPenalty   *float64       `json:"repetition_penalty"`
+	Seed                *int64         `json:"seed"`
+	Stop                stops          `json:"stop"`
+
+	// Only these values are understood.
+	N                *int            `json:"n"`                 // 1
+	FrequencyPenalty *float64        `json:"frequency_penalty"` // 0
+	PresencePenalty  *float64        `json:"presence_penalty"`  // 0
+	Logprobs         *bool           `json:"logprobs"`          // false
+	ResponseFormat   *responseFormat `json:"response_format"`   // text
+
+	// Nothing follows from these here.
+	User             json.RawMessage `json:"user"`
+	Metadata         json.RawMessage `json:"metadata"`
+	Store            json.RawMessage `json:"store"`
+	ServiceTier      json.RawMessage `json:"service_tier"`
+	SafetyIdentifier json.RawMessage `json:"safety_identifier"`
+	PromptCacheKey   json.RawMessage `json:"prompt_cache_key"`
+}
+
+type responseFormat struct {
+	Type string `json:"type"`
+}
+
+type streamOptions struct {
+	IncludeUsage       bool  `json:"include_usage"`
+	IncludeObfuscation *bool `json:"include_obfuscation"`
+}
+
+type message struct {
+	Role    string  `json:"role"`
+	Name    string  `json:"name"`
+	Content content `json:"content"`
+	Refusal *string `json:"refusal"` // in answers that are sent back
+}
+
+// content is a string, or a list of parts.
+type content []part
+
+type part struct {
+	Type     string    `json:"type"`
+	Text     string    `json:"text"`
+	ImageURL *imageURL `json:"image_url"`
+}
+
+type imageURL struct {
+	URL    string `json:"url"`
+	Detail string `json:"detail"` // how large a picture is to be is the model's to say
+}
+
+func (c *content) UnmarshalJSON(data []byte) error {
+	if bytes.HasPrefix(data, []byte{'"'}) {
+		var text string
+		err := json.Unmarshal(data, &text)
+		*c = content{{Type: "text", Text: text}}
+		return err
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	return d.Decode((*[]part)(c))
+}
+
+// stops is a string, or a list of strings.
+type stops []string
+
+func (s *stops) UnmarshalJSON(data []byte) error {
+	if bytes.HasPrefix(data, []byte{'"'}) {
+		*s = stops{""}
+		return json.Unmarshal(data, &(*s)[0])
+	}
+	return json.Unmarshal(data, (*[]string)(s))
+}
+
+// read decodes and checks the body of a request.
+func (s *Server) read(w http.ResponseWriter, r *http.Request) (*request, error) {
+	if t := r.Header.Get("Content-Type"); t != "" && !strings.HasPrefix(t, "application/json") {
+		return nil, failure{http.StatusUnsupportedMediaType, "content_type", "", "the body must be application/json, not " + quoted(t)}
+	}
+	var q request
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, s.c.Limits.Body))
+	d.DisallowUnknownFields()
+	err := d.Decode(&q)
+	if err == nil {
+		if _, next := d.Token(); !errors.Is(next, io.EOF) {
+			return nil, bad("", "the body holds more than one JSON value")
+		}
+	}
+	var large *http.MaxBytesError
+	var kind *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &large):
+		return nil, failure{http.StatusRequestEntityTooLarge, "too_large", "", fmt.Sprintf("the body has more than %d bytes", large.Limit)}
+	case errors.As(err, &kind):
+		return nil, bad(kind.Field, fmt.Sprintf("%q cannot be a JSON %s", kind.Field, kind.Value))
+	case err != nil:
+		text := strings.TrimPrefix(err.Error(), "json: ")
+		return nil, bad("", "the body is not what it should be: "+text)
+	}
+	return &q, s.check(&q)
+}
+
+// check refuses what the server does not do, rather than doing something else.
+func (s *Server) check(q *request) error {
+	switch {
+	case q.Model != "" && q.Model != s.c.Model:
+		return failure{http.StatusNotFound, "model_not_found", "model", fmt.Sprintf("no model %s; this server has %q", quoted(q.Model), s.c.Model)}
+	case len(q.Messages) == 0:
+		return bad("messages", "no messages")
+	case q.Messages[len(q.Messages)-1].Role != "user":
+		return bad("messages", "the last message must be the user's")
+	case q.N != nil && *q.N != 1:
+		return bad("n", "one answer a request; ask again for more")
+	case q.FrequencyPenalty != nil && *q.FrequencyPenalty != 0:
+		return bad("frequency_penalty", "not supported; see repetition_penalty")
+	case q.PresencePenalty != nil && *q.PresencePenalty != 0:
+		return bad("presence_penalty", "not supported; see repetition_penalty")
+	case q.Logprobs != nil && *q.Logprobs:
+		return bad("logprobs", "not supported")
+	case q.ResponseFormat != nil && q.ResponseFormat.Type != "text":
+		return bad("response_format", "only text is supported")
+	case len(q.Stop) > 4 || slices.Contains(q.Stop, ""):
+		return bad("stop", "at most 4 strings, none empty")
+	case q.MaxTokens != nil && q.MaxCompletionTokens != nil && *q.MaxTokens != *q.MaxCompletionTokens:
+		return bad("max_tokens", "max_tokens and max_completion_tokens differ")
+	}
+	for name, n := range map[string]*int{"max_tokens": q.MaxTokens, "max_completion_tokens": q.MaxCompletionTokens} {
+		if n != nil && (*n < 1 || *n > math.MaxInt32) {
+			return bad(name, fmt.Sprintf("%d: want 1 or more", *n))
+		}
+	}
+	return nil
+}
+
+// settings are the server's, with the request's in their place.
+func (s *Server) settings(q *request) models.Settings {
+	set := s.c.Settings
+	set.Reuse = true
+	for _, n := range []*int{q.MaxTokens, q.MaxCompletionTokens} {
+		if n != nil {
+			set.Most = *n
+		}
+	}
+	o := &set.Sampling
+	change := func(on bool, f func(o *generate.Options)) {
+		if on {
+			o.Sample = true
+			f(o)
+		}
+	}
+	change(q.TopK != nil, func(o *generate.Options) { o.TopK = *q.TopK })
+	change(q.TopP != nil, func(o *generate.Options) { o.TopP = *q.TopP })
+	change(q.MinP != nil, func(o *generate.Options) { o.MinP = *q.MinP })
+	change(q.Temperature != nil, func(o *generate.Options) { o.Temperature, o.Sample = *q.Temperature, *q.Temperature != 0 })
+	if q.RepetitionPenalty != nil {
+		o.RepetitionPenalty = *q.RepetitionPenalty
+	}
+	if q.Seed != nil {
+		o.Seed = uint64(*q.Seed)
+	}
+	return set
+}
+
+// mark tells a turn from any other.
+type mark [32]byte
+
+// question makes a conversation of the messages, decoding their pictures, and a mark
+// for each turn.
+func (s *Server) question(q *request) (models.Question, []mark, error) {
+	var out models.Question
+	var marks []mark
+	images := 0
+	for i, m := range q.Messages {
+		at := fmt.Sprintf("messages[%d]", i)
+		t := models.Turn{Role: m.Role}
+		h := sha256.New()
+		fmt.Fprintf(h, "%q", m.Role)
+		switch m.Role {
+		case "developer":
+			t.Role = "system"
+		case "system", "user", "assistant":
+		default:
+			return out, nil, bad(at+".role", fmt.Sprintf("role %s: want system, user or assistant", quoted(m.Role)))
+		}
+		for j, p := range m.Content {
+			at := fmt.Sprintf("%s.content[%d]", at, j)
+			switch {
+			case p.Type == "text" && p.ImageURL == nil:
+				t.Parts = append(t.Parts, models.Part{Text: p.Text})
+				fmt.Fprintf(h, "t%d %s", len(p.Text), p.Text)
+			case p.Type == "image_url" && p.ImageURL != nil && m.Role == "user":
+				if images++; images > s.c.Limits.Images {
+					return out, nil, bad(at, fmt.Sprintf("at most %d pictures a request", s.c.Limits.Images))
+				}
+				img, err := s.picture(p.ImageURL.URL)
+				if err != nil {
+					return out, nil, fmt.Errorf("%s: %w", at, err)
+				}
+				t.Parts = append(t.Parts, models.Part{Media: &models.Media{Frames: []*picture.RGB{img}}})
+				fmt.Fprintf(h, "i%d %s", len(p.ImageURL.URL), p.ImageURL.URL)
+			case p.Type == "image_url" && p.ImageURL != nil:
+				return out, nil, bad(at, "pictures are the user's to show")
+			default:
+				return out, nil, bad(at+".type", fmt.Sprintf("type %s: want text, or image_url with a data URL", quoted(p.Type)))
+			}
+		}
+		out.Turns = append(out.Turns, t)
+		marks = append(marks, mark(h.Sum(nil)))
+	}
+	return out, marks, nil
+}
+
+// picture decodes the picture in a data URL. No other URL is ever fetched.
+func (s *Server) picture(url string) (*picture.RGB, error) {
+	rest, ok := strings.CutPrefix(url, "data:")
+	if !ok {
+		return nil, failure{http.StatusBadRequest, "invalid_image", "messages", "a picture must be in the request, as data:image/png;base64,…; this server fetches nothing, not " + quoted(url)}
+	}
+	kind, data, ok := strings.Cut(rest, ",")
+	if !ok || !strings.HasSuffix(kind, ";base64") {
+		return nil, failure{http.StatusBadRequest, "invalid_image", "messages", "a data URL must be data:image/…;base64,…"}
+	}
+	raw, err := base64.StdEncoding.DecodeString(data)
+	if err != nil {
+		return nil, failure{http.StatusBadRequest, "invalid_image", "messages", "a data URL is not base64: " + err.Error()}
+	}
+	return picture.DecodeWithin("the picture", raw, s.c.Limits.Pixels)
+}

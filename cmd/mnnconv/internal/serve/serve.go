@@ -1,0 +1,150 @@
+// Package serve answers questions over HTTP, as OpenAI's chat completions do.
+//
+// What flows in: sessions of one model, each a slot, and requests with text and
+// pictures in data URLs. What flows out: answers as JSON or as server-sent events.
+// Nothing is ever fetched. A request waits in a bounded queue for a slot, gets the
+// one that holds most of its conversation, and leaves it when its client goes away.
+package serve
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/net/netutil"
+
+	"mnnconv/models"
+)
+
+// Config says what is served and what a client may ask for.
+type Config struct {
+	Model    string          // its name towards clients
+	Started  time.Time       // told as the model's age
+	Settings models.Settings // of answers, where a request says nothing else
+	Key      string          // clients must show it; empty: none
+	Hosts    []string        // names the server is called by; nil: any
+	Limits   Limits
+	Log      func(text string) // of failures that a client is not told in full
+}
+
+// Limits bound what clients can make the server do.
+type Limits struct {
+	Queue       int           // requests that wait for a slot
+	Body        int64         // bytes of a request
+	Images      int           // of a request
+	Pixels      int           // of a picture
+	Connections int           // at a time
+	Read, Idle  time.Duration // of a request, and between requests
+	Write       time.Duration // for a client to take a piece of an answer
+}
+
+// DefaultLimits suit a machine that does other things too.
+func DefaultLimits() Limits {
+	return Limits{Queue: 512, Body: 96 << 20, Images: 16, Pixels: 1 << 24, Connections: 4096,
+		Read: 30 * time.Second, Idle: 120 * time.Second, Write: 30 * time.Second}
+}
+
+// Server serves one model.
+type Server struct {
+	c     Config
+	slots *slots
+	count *counters
+}
+
+// New makes a server over sessions, at least one, which stay the caller's.
+func New(c Config, sessions []models.Session) *Server {
+	s := &Server{c: c, slots: newSlots(sessions, c.Limits.Queue)}
+	s.count = newCounters(s.slots)
+	return s
+}
+
+// Serve answers on a listener until ctx ends, then stops at once what is being
+// answered. Sessions may be closed when it has returned.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	answering, stop := context.WithCancel(context.Background())
+	defer stop()
+	h := &http.Server{
+		Handler:           s.Handler(),
+		ReadHeaderTimeout: s.c.Limits.Read,
+		ReadTimeout:       s.c.Limits.Read,
+		IdleTimeout:       s.c.Limits.Idle,
+		MaxHeaderBytes:    64 << 10,
+		BaseContext:       func(net.Listener) context.Context { return answering },
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- h.Serve(netutil.LimitListener(l, s.c.Limits.Connections)) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	stop()
+	last, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
+	defer cancel()
+	if err := h.Shutdown(last); err != nil {
+		_ = h.Close()
+	}
+	s.slots.drain()
+	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return ctx.Err()
+}
+
+// Handler routes requests.
+func (s *Server) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", page)
+	mux.HandleFunc("GET /health", s.health)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.count.registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /v1/models", s.listModels)
+	mux.HandleFunc("GET /v1/models/{name...}", s.oneModel)
+	mux.HandleFunc("POST /v1/chat/completions", s.complete)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		s.fail(w, failure{http.StatusNotFound, "not_found", "", "there is no " + r.Method + " " + r.URL.Path + "; see /v1/chat/completions, /v1/models, /health and /metrics"})
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		switch {
+		case !s.called(r.Host):
+			s.fail(w, failure{http.StatusMisdirectedRequest, "host", "", "this server is not called " + quoted(r.Host)})
+		case !s.knows(r):
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			s.fail(w, failure{http.StatusUnauthorized, "invalid_api_key", "", "give the server's key as Authorization: Bearer KEY"})
+		default:
+			mux.ServeHTTP(w, r)
+		}
+	})
+}
+
+// called tells whether a request is meant for this server: a web page from elsewhere
+// that resolves its own name to this machine's address is not.
+func (s *Server) called(host string) bool {
+	if s.c.Hosts == nil {
+		return true
+	}
+	name := host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		name = h
+	}
+	for _, own := range s.c.Hosts {
+		if strings.EqualFold(strings.Trim(name, "[]"), own) {
+			return true
+		}
+	}
+	return false
+}
+
+// knows tells whether a request shows the key. Health and the page need none.
+func (s *Server) knows(r *http.Request) bool {
+	if s.c.Key == "" || r.URL.Path == "/health" || r.URL.Path == "/" {
+		return true
+	}
+	key, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	return ok && subtle.ConstantTimeCompare([]byte(key), []byte(s.c.Key)) == 1
+}

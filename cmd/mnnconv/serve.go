@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mnnconv"
+	"mnnconv/cmd/mnnconv/internal/serve"
+	"mnnconv/models"
+)
+
+// serveOptions are the flags of serve.
+type serveOptions struct {
+	*app
+	modelOptions
+	memoryOptions
+	sampling samplingFlags
+
+	listen    string
+	name      string
+	key       string
+	slots     int
+	queue     int
+	maxTokens int
+	pixels    int
+}
+
+// mostSlots bounds --slots: each has a state of its own.
+const mostSlots = 256
+
+func newServeCmd(a *app) *cobra.Command {
+	o := &serveOptions{app: a}
+	limits := serve.DefaultLimits()
+	cmd := &cobra.Command{
+		Use:   "serve SRC",
+		Short: "Answer questions over HTTP, as OpenAI's API does",
+		Long: "serve answers POST /v1/chat/completions, whole or streamed, with pictures in data URLs;\n" +
+			"GET /v1/models, /health, /metrics for Prometheus, and a small page at / to try it. Only\n" +
+			"this machine can reach it unless --listen says otherwise, and it never fetches anything.",
+		Example: "  mnnconv serve FOLDER\n  mnnconv serve FOLDER --listen :8080 --api-key SECRET --slots 8",
+		Args:    args(1, 1, srcArg),
+		RunE:    func(cmd *cobra.Command, args []string) error { return runServe(cmd.Context(), o, args[0]) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.listen, "listen", "127.0.0.1:8080", "`ADDRESS` to listen on; :PORT is every address of this machine, port 0 a free one")
+	f.StringVar(&o.name, "name", "", "the model's name towards clients (default: its folder's)")
+	f.StringVar(&o.key, "api-key", "", "what clients must show as Authorization: Bearer `KEY`")
+	f.IntVar(&o.slots, "slots", 4, "conversations that are held, and answered, at a time")
+	f.IntVar(&o.queue, "queue", limits.Queue, "requests that wait for a slot; more get 503")
+	f.IntVarP(&o.maxTokens, "max-tokens", "n", 0, "end answers after `N` tokens where a request says nothing else; 0: as the model says")
+	f.IntVar(&o.pixels, "max-image-pixels", limits.Pixels, "refuse pictures of more than `N` pixels")
+	o.sampling.add(f)
+	o.addPlace(cmd)
+	o.addLinks(cmd)
+	o.addMemory(cmd)
+	o.addThreads(cmd)
+	o.addPixels(cmd)
+	return cmd
+}
+
+func (o *serveOptions) check() error {
+	switch {
+	case o.maxTokens < 0:
+		return usagef("--max-tokens %d: want 0 or more", o.maxTokens)
+	case o.slots < 1 || o.slots > mostSlots:
+		return usagef("--slots %d: want 1 to %d", o.slots, mostSlots)
+	case o.queue < 0:
+		return usagef("--queue %d: want 0 or more", o.queue)
+	case o.pixels < 1:
+		return usagef("--max-image-pixels %d: want 1 or more", o.pixels)
+	}
+	if _, _, err := net.SplitHostPort(o.listen); err != nil {
+		return usagef("--listen %s: want HOST:PORT or :PORT", o.listen)
+	}
+	return nil
+}
+
+func runServe(ctx context.Context, o *serveOptions, src string) (err error) {
+	if err := o.check(); err != nil {
+		return err
+	}
+	w, err := o.wire(o.app)
+	if err != nil {
+		return err
+	}
+	if err := o.bound(&w, 1); err != nil {
+		return err
+	}
+	s, err := o.load(src, w)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	if s.Model == nil {
+		return usagef("%s is one graph and answers no questions: give a model folder", src)
+	}
+	o.note(s)
+	p, err := mnnconv.Open(s, w)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	var sessions []models.Session
+	defer func() {
+		for _, session := range sessions {
+			err = errors.Join(err, session.Close())
+		}
+	}()
+	for i := range o.slots {
+		session, err := p.Chat(o.context)
+		if err != nil {
+			return fmt.Errorf("slot %d of %d: %w", i+1, o.slots, err)
+		}
+		sessions = append(sessions, session)
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", o.listen)
+	if err != nil {
+		return usagef("--listen %s: %w", o.listen, err)
+	}
+	fmt.Fprintf(o.err, "mnnconv: note: serving %s at http://%s/v1, and a page to try it at http://%[2]s/\n", printable(o.called(src)), l.Addr())
+	return serve.New(o.config(src, s, l), sessions).Serve(ctx, l)
+}
+
+// called is the model's name towards clients.
+func (o *serveOptions) called(src string) string {
+	if o.name != "" {
+		return o.name
+	}
+	name := src
+	if abs, err := filepath.Abs(src); err == nil {
+		name = abs
+	}
+	return strings.TrimSuffix(filepath.Base(name), ".mnnc")
+}
+
+func (o *serveOptions) config(src string, s *mnnconv.Source, l net.Listener) serve.Config {
+	own := s.Info.Generate
+	c := serve.Config{
+		Model:    o.called(src),
+		Started:  time.Now(),
+		Settings: models.Settings{Most: o.maxTokens, Sampling: o.sampling.over(own.Sampling)},
+		Key:      o.key,
+		Limits:   serve.DefaultLimits(),
+		Log:      func(text string) { fmt.Fprintf(o.err, "mnnconv: %s\n", printable(text)) },
+	}
+	if c.Settings.Most == 0 {
+		c.Settings.Most = own.MaxNewTokens
+	}
+	c.Limits.Queue, c.Limits.Images, c.Limits.Pixels = o.queue, o.maxImages, o.pixels
+	if a, ok := l.Addr().(*net.TCPAddr); ok && a.IP.IsLoopback() {
+		c.Hosts = []string{"localhost", "127.0.0.1", "::1", a.IP.String()}
+	}
+	return c
+}
