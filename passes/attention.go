@@ -138,7 +138,7 @@ func (c *context) tidyAttention(r *rewriter, n *p.Node) {
 	if len(n.Inputs[0].Type.Shape) != 4 {
 		return
 	}
-	k, v := unrepeat(n.Inputs[1]), unrepeat(n.Inputs[2])
+	k, v := c.unrepeat(r, n.Inputs[1]), c.unrepeat(r, n.Inputs[2])
 	if k.Type.Shape[1].Equal(v.Type.Shape[1]) {
 		n.Inputs[1], n.Inputs[2] = k, v
 	}
@@ -178,7 +178,20 @@ func windowed(n *p.Node) bool {
 
 // unrepeat follows Reshape(Expand(Unsqueeze(x))), which repeats heads for grouped
 // queries, back to x [batch, kv heads, rows, width].
-func unrepeat(v *p.Value) *p.Value {
+func (c *context) unrepeat(r *rewriter, v *p.Value) *p.Value {
+	if t := v.Def; t.Is("Transpose") && equalInts(t.Ints("perm"), 0, 2, 1, 3) { // repeated before heads and rows changed places
+		if x, s := unrepeatRows(t.Inputs[0]); x != nil {
+			for _, n := range c.g.Nodes { // the cache that is an output, if there is one
+				if n.Is("Transpose") && equalInts(n.Ints("perm"), 0, 2, 1, 3) && n.Inputs[0].Type.Shape.Equal(s) &&
+					(n.Inputs[0] == x || n.Inputs[0].Def.Is("Reshape") && n.Inputs[0].Def.Inputs[0] == x) {
+					return n.Outputs[0]
+				}
+			}
+			if target, ok := staticTarget(x.Type.Shape, s); ok {
+				return r.op1(t, "Transpose", attrs{"perm": []int64{0, 2, 1, 3}}, r.op1(t, "Reshape", nil, x, r.ints(target...)))
+			}
+		}
+	}
 	re := v.Def
 	if !re.Is("Reshape") || len(v.Type.Shape) != 4 {
 		return v
@@ -207,6 +220,30 @@ func unrepeat(v *p.Value) *p.Value {
 		return v
 	}
 	return x
+}
+
+// unrepeatRows follows heads repeated behind rows back to x, which reshaped to s is
+// [batch, rows, kv heads, width]; nil for anything else.
+func unrepeatRows(v *p.Value) (x *p.Value, s p.Shape) {
+	re := v.Def
+	if !re.Is("Reshape") || len(v.Type.Shape) != 4 || !re.Inputs[0].Def.Is("Expand") {
+		return nil, nil
+	}
+	ex := re.Inputs[0].Def
+	narrow, wide := ex.Inputs[0].Type.Shape, ex.Outputs[0].Type.Shape
+	if len(narrow) != 5 || len(wide) != 5 || !narrow[3].IsConst(1) {
+		return nil, nil
+	}
+	for i := range narrow {
+		if i != 3 && !narrow[i].Equal(wide[i]) {
+			return nil, nil
+		}
+	}
+	out, un := v.Type.Shape, ex.Inputs[0].Def
+	if !out[2].Equal(wide[2].Mul(wide[3])) || !out[3].Equal(wide[4]) || !out[1].Equal(wide[1]) || !un.Is("Unsqueeze") && !un.Is("Reshape") {
+		return nil, nil
+	}
+	return un.Inputs[0], p.Shape{narrow[0], narrow[1], narrow[2], narrow[4]}
 }
 
 // joinedCache splits Concat(past, new) along the rows where past is a graph input.

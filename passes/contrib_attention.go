@@ -29,7 +29,7 @@ func (c *context) groupQuery(r *rewriter, n *graph.Node) {
 	plain := n.Int("causal", 1) == 1 && n.Int("do_rotary", 0) == 0 && n.Int("local_window_size", -1) == -1 && n.Float("softcap", 0) == 0 &&
 		n.Int("smooth_softmax", 0) == 0 && n.Int("sliding_window_cache", 0) == 0 && n.In(1) != nil && n.In(2) != nil && n.Out(3) == nil
 	for i := 7; i < len(n.Inputs); i++ {
-		plain = plain && n.Inputs[i] == nil
+		plain = plain && (n.Inputs[i] == nil || i == 10)
 	}
 	if !plain {
 		c.note("%s: this form of GroupQueryAttention is not raised", n.ID())
@@ -37,6 +37,10 @@ func (c *context) groupQuery(r *rewriter, n *graph.Node) {
 	}
 	if !c.fullLength(n) {
 		c.note("%s: seqlens_k could not be shown to count every row", n.ID())
+		return
+	}
+	if bias := n.In(10); bias != nil && !c.noMore(n, bias) {
+		c.note("%s: its attention_bias could not be shown to hide what comes later alone", n.ID())
 		return
 	}
 	heads, kv := n.Int("num_heads", 0), n.Int("kv_num_heads", 0)
@@ -53,16 +57,30 @@ func (c *context) groupQuery(r *rewriter, n *graph.Node) {
 	c.raised("Attention")
 }
 
+// noMore reports whether a bias leaves what a causal attention sees as it is.
+func (c *context) noMore(n *graph.Node, bias *graph.Value) bool {
+	masks, ok := c.eval(bias)
+	rows := n.Inputs[1].Type.Shape[1]
+	first := graph.Const(0)
+	if n.In(3) != nil {
+		first = n.Inputs[3].Type.Shape[2]
+	}
+	return ok && c.causal(masks, n.Inputs[0].Type.Shape[1], first.Add(rows), first)
+}
+
 // fullLength reports whether seqlens_k + 1 is past + new rows under every probe.
 func (c *context) fullLength(n *graph.Node) bool {
-	if n.In(3) == nil || n.In(5) == nil {
-		return n.In(5) == nil
+	if n.In(5) == nil {
+		return n.In(3) == nil
 	}
 	lens, ok := c.eval(n.Inputs[5])
 	if !ok {
 		return false
 	}
-	total := n.Inputs[3].Type.Shape[2].Add(n.Inputs[1].Type.Shape[1])
+	total := n.Inputs[1].Type.Shape[1]
+	if n.In(3) != nil {
+		total = total.Add(n.Inputs[3].Type.Shape[2])
+	}
 	for i, t := range lens {
 		want, err := total.Eval(c.know.Probes[i].Env)
 		have, err2 := t.Int64s()
@@ -78,22 +96,39 @@ func (c *context) fullLength(n *graph.Node) bool {
 	return true
 }
 
+// multiHead: keys and values are inputs of three axes, the mask is additive.
 func (c *context) multiHead(r *rewriter, n *graph.Node) {
-	plain := n.In(1) != nil && n.In(2) != nil && len(n.Inputs[0].Type.Shape) == 3 && len(n.Inputs[1].Type.Shape) == 3
+	plain := n.In(1) != nil && n.In(2) != nil && len(n.Inputs[0].Type.Shape) == 3 && len(n.Inputs[1].Type.Shape) == 3 && len(n.Inputs[2].Type.Shape) == 3
 	for i := 3; i < len(n.Inputs); i++ {
-		plain = plain && n.Inputs[i] == nil
+		plain = plain && (n.Inputs[i] == nil || i == 5)
 	}
-	if !plain || n.Out(1) != nil || n.Out(2) != nil || n.Out(3) != nil {
+	heads := n.Int("num_heads", 0)
+	if !plain || heads < 1 || n.Out(1) != nil || n.Out(2) != nil || n.Out(3) != nil {
 		c.note("%s: this form of MultiHeadAttention is not raised", n.ID())
 		return
 	}
-	a := attrs{"q_num_heads": n.Int("num_heads", 0), "kv_num_heads": n.Int("num_heads", 0), "is_causal": n.Int("unidirectional", 0)}
+	a := attrs{"q_num_heads": heads, "kv_num_heads": heads, "is_causal": n.Int("unidirectional", 0)}
 	if s := n.Float("scale", 0); s != 0 {
 		a["scale"] = s
 	}
-	m := r.add(n, "Attention", a, 1, n.Inputs...)
-	r.take(m, 0, n.Outputs[0])
 	c.raised("Attention")
+	bias := n.In(5)
+	if bias == nil {
+		m := r.add(n, "Attention", a, 1, n.Inputs[:3]...)
+		r.take(m, 0, n.Outputs[0])
+		return
+	}
+	// Heads get an axis of their own, so that repeated ones and caches are seen.
+	perm := attrs{"perm": []int64{0, 2, 1, 3}}
+	var in [3]*graph.Value
+	for i, x := range n.Inputs[:3] {
+		in[i] = r.op1(n, "Transpose", perm, r.op1(n, "Reshape", nil, x, r.ints(0, 0, heads, -1)))
+	}
+	delete(a, "q_num_heads")
+	delete(a, "kv_num_heads")
+	m := r.add(n, "Attention", a, 1, in[0], in[1], in[2], bias)
+	y := r.op1(n, "Reshape", nil, r.op1(n, "Transpose", perm, m.Outputs[0]), r.ints(0, 0, -1))
+	r.take(y.Def, 0, n.Outputs[0])
 }
 
 // fusedAttention: MNN keeps the cache inside the operator. Here it becomes

@@ -92,7 +92,8 @@ func TestMultiHead(t *testing.T) {
 		{name: "a scale of nought is the default", text: line("%q, %k, %v", ", scale = 0.0"), want: "Attention", env: env},
 		{name: "causal", text: line("%q, %k, %v", ", unidirectional = 1"), want: "Attention", env: graph.Env{"tokens": 4, "keys": 4}},
 		{name: "a bias of projections", text: "input %b: float32[16] " + line("%q, %k, %v, %b", ""), env: env},
-		{name: "a bias of scores", text: "input %b: float32[1, 2, tokens, keys] " + line("%q, %k, %v, _, _, %b", ""), env: env},
+		{name: "a bias of scores", text: "input %b: float32[1, 2, tokens, keys] " + line("%q, %k, %v, _, _, %b", ""), env: env,
+			want: "Reshape Transpose Reshape Transpose Reshape Transpose Attention Transpose Reshape"},
 		{name: "a past", text: "input %p: float32[2, 2, 5, 3] input %pv: float32[2, 2, 5, 2] " + line("%q, %k, %v, _, _, _, %p, %pv", ""), env: env},
 		{name: "the present is wanted", text: strings.Replace(line("%q, %k, %v", ""), "%y =", "%y, %nk, %nv =", 1) + " output %nk", env: env},
 		{

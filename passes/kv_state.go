@@ -20,6 +20,9 @@ func kvState(c *context) error {
 	g := c.g
 	var at, lengths *graph.Value
 	layer := 0
+	if err := c.openCaches(); err != nil {
+		return err
+	}
 	for _, n := range g.Nodes {
 		if !n.Is("Attention") || n.In(4) == nil {
 			continue
@@ -91,7 +94,56 @@ func kvState(c *context) error {
 		c.raised("KV state")
 		layer++
 	}
-	return r.apply()
+	if err := r.apply(); err != nil {
+		return err
+	}
+	for _, n := range g.Nodes {
+		if n.Is("Attention") && n.In(6) == nil {
+			return fmt.Errorf("%s: its keys and values are not those of a cache, so later tokens would not see earlier ones: %w", n.ID(), op.ErrUnsupported)
+		}
+	}
+	return nil
+}
+
+// openCaches gives a past to attention without one whose keys and values are outputs
+// of the graph: a graph of the first prompt alone. What its causal attention sees of
+// new tokens, it sees of earlier ones too.
+func (c *context) openCaches() error {
+	r := c.rewriter()
+	g := c.g
+	for _, n := range g.Nodes {
+		if !n.Is("Attention") || n.In(1) == nil || n.In(2) == nil || n.In(4) != nil || n.In(6) != nil || len(n.Inputs[1].Type.Shape) != 4 {
+			continue
+		}
+		at := [2]int{slices.Index(g.Outputs, n.Inputs[1]), slices.Index(g.Outputs, n.Inputs[2])}
+		if at[0] < 0 || at[1] < 0 {
+			continue
+		}
+		if n.Int("is_causal", 0) != 1 || n.In(3) != nil {
+			return fmt.Errorf("%s: its mask could not be shown to be causal, so its cache cannot become a state: %w", n.ID(), op.ErrUnsupported)
+		}
+		if n.Out(1) != nil || n.Out(2) != nil || n.Out(3) != nil {
+			return fmt.Errorf("%s: its cache cannot become a state while its own or its scores are read: %w", n.ID(), op.ErrUnsupported)
+		}
+		ins := []*graph.Value{n.Inputs[0], n.Inputs[1], n.Inputs[2], nil}
+		for _, x := range n.Inputs[1:3] {
+			s := slices.Clone(x.Type.Shape)
+			s[2] = graph.Sym("past")
+			ins = append(ins, g.NewInput(c.name(x.Name+".past"), graph.Type{DType: x.Type.DType, Shape: s}))
+		}
+		a := attrs{}
+		for _, at := range n.Attrs {
+			a[at.Name] = at.Value
+		}
+		m := r.add(n, "Attention", a, 3, ins...)
+		r.take(m, 0, n.Outputs[0])
+		g.Outputs[at[0]], g.Outputs[at[1]] = m.Outputs[1], m.Outputs[2]
+		r.remove(n)
+	}
+	if err := r.apply(); err != nil {
+		return err
+	}
+	return c.infer()
 }
 
 func drop(list *[]*graph.Value, v *graph.Value) {

@@ -10,6 +10,7 @@ package passes
 
 import (
 	"fmt"
+	"slices"
 
 	"mnnconv/graph"
 	"mnnconv/schemas/op"
@@ -37,7 +38,10 @@ var All = []Pass{
 	{"swish", "x·Sigmoid(x) becomes Swish", swish},
 	{"rope", "rotated halves, MRotaryEmbedding and FusedRoPE become RotaryEmbedding; before attention, whose inputs they are", rope},
 	{"contrib-attention", "GroupQueryAttention, MultiHeadAttention and FusedAttention become Attention", contribAttention},
+	{"simplify", "transposes that raising put around attention cancel against the exporter's: repeated heads show", simplify},
+	{"equal-windows", "rows reshaped to equal windows become one sequence again, and attention over them segmented attention; before attention, which would take windows for a batch", equalWindows},
 	{"attention", "MatMul-Softmax-MatMul becomes Attention; repeated heads, joined caches and proven masks move into it", attention},
+	{"split-windows", "attention over the parts of a Split becomes segmented attention", splitWindows},
 	{"segments", "attention under a block-diagonal mask becomes segmented attention, so that no mask of tokens² is ever made", segments},
 	{"simplify", "what only fed masks is dead now; transposes around attention cancel", simplify},
 	{"kv-state", "past and present become one state that is written in place", kvState},
@@ -60,6 +64,9 @@ type Segments struct {
 	Input  string // name of the graph input that carries them, added if absent
 	DType  graph.DType
 	Values [][]int64 // per probe: ascending, from 0 to the number of rows
+	// Whole: attention without a mask, over all rows as one sequence, is meant to stay
+	// within these segments, which are one for most inputs.
+	Whole bool
 }
 
 // Cache names what the kv-state pass adds to a decoder.
@@ -71,8 +78,9 @@ type Cache struct {
 
 // Report collects what the passes did, for people.
 type Report struct {
-	Raised map[string]int // canonical operator → how many were raised
-	Notes  []string       // what could not be raised, and why
+	Raised   map[string]int // canonical operator → how many were raised
+	Repaired []string       // what the exporter's graph computes wrong for some inputs, and what stands in its place
+	Notes    []string       // what could not be raised, and why
 }
 
 type context struct {
@@ -121,6 +129,13 @@ func (c *context) infer() error {
 }
 
 func (c *context) raised(what string) { c.report.Raised[what]++ }
+
+// repaired records once what stands in the place of a wrong computation.
+func (c *context) repaired(format string, args ...any) {
+	if text := fmt.Sprintf(format, args...); !slices.Contains(c.report.Repaired, text) {
+		c.report.Repaired = append(c.report.Repaired, text)
+	}
+}
 
 func (c *context) note(format string, args ...any) {
 	c.report.Notes = append(c.report.Notes, fmt.Sprintf(format, args...))

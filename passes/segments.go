@@ -13,7 +13,11 @@ import (
 func segments(c *context) error {
 	r := c.rewriter()
 	for _, n := range c.g.Nodes {
-		if !n.Is("Attention") || n.In(3) == nil || n.In(4) != nil || !plain(n) || n.Out(0) == nil || n.Out(1) != nil || n.Out(2) != nil {
+		if !n.Is("Attention") || n.In(4) != nil || !plain(n) || n.Out(0) == nil || n.Out(1) != nil || n.Out(2) != nil {
+			continue
+		}
+		if n.In(3) == nil {
+			c.whole(r, n)
 			continue
 		}
 		masks, ok := c.eval(n.Inputs[3])
@@ -28,6 +32,25 @@ func segments(c *context) error {
 		c.segmented(r, n, n.Inputs[0], n.Inputs[1], n.Inputs[2], func() *graph.Value { return c.inputOf(s) })
 	}
 	return r.apply()
+}
+
+// whole gives attention over all rows the segments that it is meant to stay within.
+func (c *context) whole(r *rewriter, n *graph.Node) {
+	for k := range c.know.Segments {
+		s := &c.know.Segments[k]
+		if !s.Whole || len(s.Values) != len(c.know.Probes) || len(s.Values) == 0 {
+			continue
+		}
+		several := false
+		for _, v := range s.Values {
+			several = several || len(v) > 2
+		}
+		c.segmented(r, n, n.Inputs[0], n.Inputs[1], n.Inputs[2], func() *graph.Value { return c.inputOf(s) })
+		if several {
+			c.repaired("attention over all frames of a video at once: segmented attention by %s", s.Input)
+		}
+		return
+	}
 }
 
 // plain reports whether an attention operator lets every query see every key that

@@ -17,6 +17,7 @@ func simplify(c *context) error {
 	for range 8 {
 		changed := c.fold()
 		changed = c.staticShapes() || changed
+		changed = c.proven() || changed
 		changed = c.reshapes() || changed
 		changed = c.noops() || changed
 		moved, err := c.transposes()
@@ -207,6 +208,10 @@ func (c *context) noops() bool {
 			}
 		case "Slice":
 			if same && sliceForward(n) {
+				with[out] = in
+			}
+		case "Split":
+			if len(n.Outputs) == 1 && same {
 				with[out] = in
 			}
 		case "Concat":

@@ -12,6 +12,10 @@ func (c *context) transposes() (bool, error) {
 		if !n.Is("Transpose") || n.Out(0) == nil || !n.Outputs[0].Type.Shape.Ranked() {
 			continue
 		}
+		if c.batchTransposed(r, n) {
+			changed = true
+			continue
+		}
 		src, axes, length := c.axisChain(n.Outputs[0])
 		if length < 2 || src.Type.Kind != graph.TensorKind {
 			continue
@@ -155,4 +159,34 @@ func axesOf(n *graph.Node) ([]int64, bool) {
 		return a, err == nil
 	}
 	return nil, false
+}
+
+// batchTransposed makes one Transpose of a Reshape that joins leading axes, a
+// Transpose of the last two, and a Reshape that takes the joined ones apart again.
+func (c *context) batchTransposed(r *rewriter, n *graph.Node) bool {
+	join := n.Inputs[0].Def
+	if !join.Is("Reshape") || !equalInts(n.Ints("perm"), 0, 2, 1) {
+		return false
+	}
+	flat := join.Outputs[0].Type.Shape
+	done := false
+	for _, split := range c.g.Nodes {
+		if !split.Is("Reshape") || split.Inputs[0] != n.Outputs[0] {
+			continue
+		}
+		y := split.Outputs[0].Type.Shape
+		if len(y) != 4 || len(flat) != 3 || !y[2].Equal(flat[2]) || !y[3].Equal(flat[1]) {
+			continue
+		}
+		apart := graph.Shape{y[0], y[1], flat[1], flat[2]}
+		target, ok := staticTarget(join.Inputs[0].Type.Shape, apart)
+		if !ok {
+			continue
+		}
+		x := r.op1(split, "Reshape", nil, join.Inputs[0], r.ints(target...))
+		m := r.add(split, "Transpose", attrs{"perm": []int64{0, 1, 3, 2}}, 1, x)
+		r.take(m, 0, split.Outputs[0])
+		done = true
+	}
+	return done
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // Config is what the model folder's side files say of the model, whatever
@@ -23,6 +24,7 @@ type Config struct {
 	MinPixels, MaxPixels   int // of MNN's side file; 0 elsewhere
 	Mean, Std              []float64
 	Source                 string // the file the ids came from
+	lacks                  []string
 }
 
 // ErrConfig: a side file is missing or contradicts itself.
@@ -34,7 +36,7 @@ const maxSideFile = 64 << 20
 // readConfig reads config.json (flat, or nested under text_config), MNN's
 // llm_config.json or onnxruntime-genai's genai_config.json.
 func readConfig(dir string) (*Config, error) {
-	c := &Config{Merge: 2, Patch: 14, TokensPerSecond: 2}
+	c := &Config{ImageToken: -1, VideoToken: -1, VisionStart: -1, Merge: 2, Patch: 14, TokensPerSecond: 2}
 	for _, f := range []struct {
 		name string
 		read func(*Config, map[string]any) error
@@ -78,8 +80,12 @@ func readJSON(path string) (map[string]any, error) {
 }
 
 func (c *Config) readHF(m map[string]any) error {
-	if t, _ := m["model_type"].(string); t != "qwen2_5_vl" {
-		return fmt.Errorf("%w: model_type is %q, this family is qwen2_5_vl", ErrConfig, m["model_type"])
+	switch t, _ := m["model_type"].(string); t {
+	case "qwen2_5_vl", "qwen2_5_vl_text":
+	case "qwen2_5_vl_vision": // of the vision module by itself
+		m = map[string]any{"vision_config": m}
+	default:
+		return fmt.Errorf("%w: model_type is %.40s, this family is qwen2_5_vl", ErrConfig, found(m["model_type"]))
 	}
 	text := m
 	if t, ok := m["text_config"].(map[string]any); ok {
@@ -95,7 +101,9 @@ func (c *Config) readHF(m map[string]any) error {
 	c.Patch = int64(number(vision, "patch_size", number(vision, "spatial_patch_size", 14)))
 	c.Window = int64(number(vision, "window_size", 0))
 	c.TokensPerSecond = number(vision, "tokens_per_second", 2)
-	c.EOS = ids(m["eos_token_id"])
+	if c.EOS = ids(m["eos_token_id"]); c.EOS == nil {
+		c.EOS = ids(text["eos_token_id"])
+	}
 	return c.sane()
 }
 
@@ -132,19 +140,42 @@ func (c *Config) readGenAI(m map[string]any) error {
 	return c.sane()
 }
 
+// tokens reads the ids of the tokens that stand for pictures; one that no file names
+// is -1.
 func (c *Config) tokens(m map[string]any, image, video, start string) error {
 	for _, f := range []struct {
 		key string
 		to  *int32
 	}{{image, &c.ImageToken}, {video, &c.VideoToken}, {start, &c.VisionStart}} {
+		if m[f.key] == nil {
+			c.lacks = append(c.lacks, f.key)
+			continue
+		}
 		v := number(m, f.key, -1)
 		if v < 0 || v >= 1<<24 || v != float64(int32(v)) {
-			found, _ := json.Marshal(m[f.key])
-			return fmt.Errorf("%w: %s is %.40s, a token id is needed", ErrConfig, f.key, found)
+			return fmt.Errorf("%w: %s is %.40s, a token id is needed", ErrConfig, f.key, found(m[f.key]))
 		}
 		*f.to = int32(v)
 	}
 	return nil
+}
+
+// complete is an error where a token is not named that a model which takes pictures
+// must know.
+func (c *Config) complete() error {
+	if len(c.lacks) > 0 {
+		return fmt.Errorf("%s: %w: %s is missing; the id of the token is needed, since the folder has a vision tower", c.Source, ErrConfig, strings.Join(c.lacks, ", "))
+	}
+	return nil
+}
+
+// found shows a member of a JSON file in a message.
+func found(v any) string {
+	if v == nil {
+		return "missing"
+	}
+	text, _ := json.Marshal(v)
+	return string(text)
 }
 
 func (c *Config) sane() error {

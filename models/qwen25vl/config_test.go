@@ -80,7 +80,7 @@ func TestReadConfigRefuses(t *testing.T) {
 		{"no JSON", map[string]string{"config.json": "model_type: qwen2_5_vl"}, "config.json"},
 		{"a list", map[string]string{"config.json": "[]"}, "config.json"},
 		{"another model", change(hfConfig, "qwen2_5_vl", "qwen2_vl"), `"qwen2_vl"`},
-		{"a model that is not said", change(hfConfig, `"model_type": "qwen2_5_vl", `, ""), "model_type"},
+		{"a model that is not said", change(hfConfig, `"model_type": "qwen2_5_vl", `, ""), "model_type is missing"},
 		{"no image token", change(hfConfig, `"image_token_id": 5, `, ""), "image_token_id"},
 		{"a token that is a text", change(hfConfig, `"video_token_id": 6`, `"video_token_id": "6"`), "video_token_id"},
 		{"a part of a token", change(hfConfig, `"video_token_id": 6`, `"video_token_id": 6.5`), "video_token_id"},
@@ -94,7 +94,10 @@ func TestReadConfigRefuses(t *testing.T) {
 		{"MNN's without its tokens", map[string]string{"llm_config.json": `{"hidden_size": 64}`}, "image_pad"},
 		{"onnxruntime-genai's of a text model", map[string]string{"genai_config.json": `{"model": {"context_length": 128}}`}, "image_token_id"},
 	} {
-		_, err := readConfig(write(t, c.files))
+		cfg, err := readConfig(write(t, c.files))
+		if err == nil {
+			err = cfg.complete() // as for a folder with a vision tower
+		}
 		if !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want it to name %s", c.name, err, c.want)
 		}

@@ -19,6 +19,9 @@ func (m *Model) Terms(capacity int) partition.Terms {
 		t.Files[s.Name] = s.File
 	}
 	t.Token = map[string]graph.Env{"extend": {tokens: 1, "rows": 0}}
+	if m.encode != nil && m.extend == nil {
+		t.Token = nil
+	}
 	if m.encode != nil {
 		side := m.Config.Patch * m.Config.Merge
 		n := min(int64(m.Pictures.MaxPixels)/(side*side), most)
@@ -26,7 +29,9 @@ func (m *Model) Terms(capacity int) partition.Terms {
 		t.Relations = append(t.Relations, m.encodeRelations()...)
 		t.Orders = m.encodeOrders()
 	}
-	t.Relations = append(t.Relations, m.extendRelations()...)
+	if m.extend != nil {
+		t.Relations = append(t.Relations, m.extendRelations()...)
+	}
 	return t
 }
 
@@ -34,6 +39,9 @@ func (m *Model) Terms(capacity int) partition.Terms {
 func (m *Model) width() (int64, string) {
 	if m.Config.Hidden > 0 {
 		return m.Config.Hidden, "hidden_size in " + filepath.Base(m.Config.Source)
+	}
+	if m.extend == nil {
+		return m.encode.width, "the vision tower's own rows"
 	}
 	return m.extend.width, "the decoder's embeddings"
 }
@@ -112,6 +120,7 @@ func (m *Model) extendRelations() []partition.Relation {
 		{Value: inStep, Rows: []int{stepIDs, stepIDs}, Kind: partition.Bounded, High: graph.Const(m.extend.vocabulary), Text: "token ids below the vocabulary", Source: "the width of the logits"},
 		{Value: inStep, Rows: []int{stepPositions, stepPositions + 2}, Kind: partition.Bounded, High: graph.Const(positions), Text: "positions that the model was made for", Source: "max_position_embeddings or context_length in " + filepath.Base(m.Config.Source)},
 		{Value: inStep, Rows: []int{stepIndex, stepIndex}, Kind: partition.Consecutive, High: graph.Sym("capacity"), Text: "write index + tokens ≤ capacity, one token after the other", Source: "the state's extent"},
+		{Value: inEmbeds, Kind: partition.Extent, Axis: -1, High: graph.Const(width), Text: "width = hidden size", Source: from},
 		{Value: inRows, Kind: partition.Extent, Axis: -1, High: graph.Const(width), Text: "width = hidden size", Source: from},
 		{Value: inRowsAt, Kind: partition.Bounded, High: n, Text: "rows stand at tokens of the prompt", Source: "the prompt"},
 		{Value: outLogits, Kind: partition.Extent, Axis: -1, High: graph.Const(m.extend.vocabulary), Text: "one logit a token of the vocabulary", Source: "the decoder"},

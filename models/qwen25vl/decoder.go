@@ -12,6 +12,7 @@ import (
 // Inputs of the extend phase.
 const (
 	inStep    = "step"          // int64 [5, batch, tokens]: all that a decode step brings
+	inEmbeds  = "inputs_embeds" // float [batch, tokens, width]: of a decoder without a table
 	inRows    = "image_rows"    // float [rows, width]
 	inRowsAt  = "image_rows_at" // int64 [rows, 2]: batch and token of each row
 	outLogits = "logits"        // float [batch, 1, vocabulary]: of the last token
@@ -42,11 +43,14 @@ type extend struct {
 	report     *passes.Report
 }
 
-func buildExtend(p *parts, cfg *Config, table op.Table) (*extend, error) {
-	d := &p.decoder
+func buildExtend(p *parts, table op.Table) (*extend, error) {
+	d := p.decoder
 	g := d.file.model.Graph
 	where := func(err error) error { return fmt.Errorf("%s: %w", d.file.path, err) }
 	batch := graph.Const(1) // one conversation; what the exports agree on
+	if err := joinHead(g, d, table); err != nil {
+		return nil, where(err)
+	}
 	if err := bindDecoder(g, d, batch); err != nil {
 		return nil, where(err)
 	}
@@ -66,29 +70,57 @@ func buildExtend(p *parts, cfg *Config, table op.Table) (*extend, error) {
 
 const tokens, past = "tokens", "past"
 
-// bindDecoder types the inputs: embeddings, mask, positions, pasts; a scalar that
-// says how many logits are wanted asks for all.
-func bindDecoder(g *graph.Graph, d *decoderPart, batch graph.Dim) error {
-	emb := named(g.Inputs, d.embeds)
-	width := graph.Sym("width")
-	if s := emb.Type.Shape; len(s) == 3 {
-		width = s[2]
+// joinHead puts the graph from hidden states to logits, where it is one of its own,
+// behind the decoder.
+func joinHead(g *graph.Graph, d *decoderPart, table op.Table) error {
+	if d.head == nil {
+		return nil
 	}
-	if _, ok := width.Int(); !ok {
-		return fmt.Errorf("%w: the width of input %q is not declared", ErrFamily, emb.Name)
+	hidden := named(g.Outputs, d.hidden)
+	head := d.head.model.Graph
+	in := head.Inputs[0]
+	if in.Type.DType != hidden.Type.DType {
+		return fmt.Errorf("%w: output %q is %s, input %q of %s is %s: the files are of different models", graph.ErrType, hidden.Name, hidden.Type, in.Name, d.head.path, in.Type)
+	}
+	out := g.Inline(head, map[*graph.Value]*graph.Value{in: hidden})[0]
+	out.From, out.Name = out.Name, outLogits
+	d.logits = out.Name
+	g.Outputs[slices.Index(g.Outputs, hidden)] = out
+	return graph.Verify(g)
+}
+
+// bindDecoder types the inputs: embeddings or ids, mask, positions, pasts; a scalar
+// that says how many logits are wanted asks for all. Inputs that no node reads go.
+func bindDecoder(g *graph.Graph, d *decoderPart, batch graph.Dim) error {
+	uses := g.Uses()
+	g.Inputs = slices.DeleteFunc(g.Inputs, func(v *graph.Value) bool {
+		return len(uses[v]) == 0 && v.Name != d.input && v.Name != d.positions && len(v.Type.Shape) != 4
+	})
+	in := named(g.Inputs, d.input)
+	width := graph.Const(0)
+	if !d.ids {
+		n, ok := lastExtent(in)
+		if !ok {
+			return fmt.Errorf("%w: the width of input %q is not declared", ErrFamily, in.Name)
+		}
+		width = graph.Const(n)
+	} else if in.Type.DType != graph.Int64 {
+		return fmt.Errorf("%w: input %q is %s, expected int64", ErrFamily, in.Name, in.Type)
 	}
 	total := graph.Sym(past).Add(graph.Sym(tokens))
 	with := map[*graph.Value]*graph.Value{}
 	for _, v := range g.Inputs {
 		switch {
-		case v == emb && d.rowsFirst:
+		case v == in && d.ids:
+			v.Type.Shape = graph.ShapeOf(batch, tokens)
+		case v == in && d.rowsFirst:
 			v.Type.Shape = graph.ShapeOf(tokens, batch, width)
-		case v == emb:
+		case v == in:
 			v.Type.Shape = graph.ShapeOf(batch, tokens, width)
 		case v.Name == d.positions && len(v.Type.Shape) == 2:
 			v.Type.Shape = graph.ShapeOf(3, tokens)
 		case v.Name == d.positions:
-			v.Type.Shape = graph.ShapeOf(3, batch, tokens)
+			v.Type.Shape = graph.ShapeOf(positionRows(v, uses), batch, tokens)
 		case v.Name == d.mask && len(v.Type.Shape) == 4:
 			v.Type.Shape = graph.ShapeOf(1, 1, tokens, total)
 		case v.Name == d.mask:
@@ -121,6 +153,24 @@ func bindDecoder(g *graph.Graph, d *decoderPart, batch graph.Dim) error {
 	return nil
 }
 
+// positionRows is how many rows of positions a decoder takes: three, or four where
+// the first one counts tokens. Some exporters write the number as a symbol's name;
+// a Slice from row 1 on says it too.
+func positionRows(v *graph.Value, uses map[*graph.Value][]graph.Use) int64 {
+	if n, ok := v.Type.Shape[0].Int(); ok {
+		return n
+	}
+	if len(v.Hints) > 0 && v.Hints[0] == "4" {
+		return 4
+	}
+	for _, u := range uses[v] {
+		if n := u.Node; n.Is("Slice") && n.In(1) != nil && sameInts(n.In(1).Const, []int64{1}) && n.In(3) != nil && sameInts(n.In(3).Const, []int64{0}) {
+			return 4
+		}
+	}
+	return 3
+}
+
 func shapeOrScalar(v *graph.Value) []int64 {
 	if len(v.Type.Shape) == 1 {
 		return []int64{1}
@@ -138,7 +188,8 @@ func knowDecoder(g *graph.Graph, d *decoderPart) passes.Knowledge {
 		for _, v := range g.Inputs {
 			switch v.Name {
 			case d.positions:
-				vals := make([]int64, 3*size.tokens)
+				count, _ := v.Type.Shape.Elements().Eval(p.Env)
+				vals := make([]int64, count)
 				for i := range vals { // different on each axis, so that sections show
 					vals[i] = size.past + int64(i*i)%11 + int64(i)/size.tokens
 				}
@@ -169,212 +220,4 @@ func knowDecoder(g *graph.Graph, d *decoderPart) passes.Knowledge {
 		k.Probes = append(k.Probes, p)
 	}
 	return k
-}
-
-// selectLogits lets the graph compute logits only for the last token: a Gather on
-// the token axis stands before the last projection, in place of the selection an
-// exporter may have put there. It returns the vocabulary's size.
-func selectLogits(g *graph.Graph, d *decoderPart, table op.Table) (int64, error) {
-	logits := named(g.Outputs, d.logits)
-	s := logits.Type.Shape
-	if len(s) != 3 {
-		return 0, fmt.Errorf("%w: output %q is %s, expected [batch, tokens, vocabulary]", ErrFamily, logits.Name, logits.Type)
-	}
-	vocabulary, ok := s[2].Int()
-	if !ok {
-		return 0, fmt.Errorf("%w: the vocabulary of output %q is not declared", ErrFamily, logits.Name)
-	}
-	at := g.NewConst("logits_at", graph.Ints([]int64{-1}))
-	node, slot := logits.Def, dataInput(logits.Def)
-	var head *graph.Node // the projection: the last node before which selection pays
-	for depth := 0; node != nil && depth < 12; depth++ {
-		x := node.In(slot)
-		if x == nil {
-			break
-		}
-		switch node.Op {
-		case "MatMul", "MatMulNBits", "Gemm", "FusedMatMul":
-			head = node
-		case "Gather", "Slice":
-			if len(x.Type.Shape) == 3 && x.Type.Shape[1].Equal(graph.Sym(tokens)) {
-				g.Replace(map[*graph.Value]*graph.Value{node.Outputs[0]: gatherRows(g, node, x, at)})
-				return vocabulary, reinfer(g, table)
-			}
-		case "RMSNormalization", "Cast", "Mul", "Reshape", "Add":
-		default:
-			depth = 12
-		}
-		node = x.Def
-		slot = dataInput(node)
-	}
-	if head == nil {
-		return 0, fmt.Errorf("%w: output %q does not come from a projection", ErrFamily, logits.Name)
-	}
-	x := head.Inputs[0]
-	if len(x.Type.Shape) != 3 || !x.Type.Shape[1].Equal(graph.Sym(tokens)) {
-		return 0, fmt.Errorf("%w: the projection to %q reads %s, expected [batch, tokens, width]", ErrFamily, logits.Name, x.Type)
-	}
-	head.Inputs[0] = gatherRows(g, head, x, at)
-	return vocabulary, reinfer(g, table)
-}
-
-// dataInput is the input through which activations reach a node.
-func dataInput(n *graph.Node) int {
-	if n != nil && (n.Op == "Mul" || n.Op == "Add") && n.In(0) != nil && n.In(0).Const != nil {
-		return 1
-	}
-	return 0
-}
-
-// gatherRows puts a Gather of the tokens in at before a node.
-func gatherRows(g *graph.Graph, before *graph.Node, x, at *graph.Value) *graph.Value {
-	n := g.NewNode("", "Gather", passes.Opset, []*graph.Value{x, at}, "logits_rows")
-	n.SetAttr("axis", 1)
-	n.Name = before.Name
-	i := slices.Index(g.Nodes, before)
-	g.Nodes = slices.Insert(g.Nodes, i, n)
-	return n.Outputs[0]
-}
-
-func reinfer(g *graph.Graph, table op.Table) error {
-	g.RemoveDead()
-	_, err := passes.Infer(g, table)
-	return err
-}
-
-// link joins embedding, merge and decoder into one graph.
-func (x *extend) link(p *parts, batch graph.Dim, table op.Table) error {
-	d := &p.decoder
-	dec := d.file.model.Graph
-	emb := named(dec.Inputs, d.embeds)
-	width := emb.Type.Shape[2]
-	x.width, _ = width.Int()
-	g := graph.New("extend")
-	add := func(path, opname string, a map[string]any, in ...*graph.Value) *graph.Value {
-		n := g.NewNode("", opname, passes.Opset, in, fmt.Sprintf("%s.%d", opname, g.NumValues()))
-		n.Path = path
-		for k, v := range a {
-			n.SetAttr(k, v)
-		}
-		g.Append(n)
-		return n.Outputs[0]
-	}
-	step := g.NewInput(inStep, graph.TensorOf(graph.Int64, stepRows, batch, tokens))
-	pick := func(path, name string, x *graph.Value, axis, i int64) *graph.Value {
-		return add(path, "Gather", map[string]any{"axis": axis}, x, g.NewConst(name, graph.Scalar(i)))
-	}
-	ids := pick("embed.ids", "step.ids", step, 0, stepIDs)
-	ids.Type = graph.TensorOf(graph.Int64, batch, tokens)
-	hidden, err := embed(g, &p.embed, ids, table)
-	if err != nil {
-		return err
-	}
-	if s := hidden.Type.Shape; p.embed.file != nil && len(s) == 3 {
-		if made, ok := s[2].Int(); ok && x.width > 0 && made != x.width {
-			return fmt.Errorf("%w: %s makes embeddings of %d numbers, %s takes %d: the files are of different models", graph.ErrType, p.embed.file.path, made, d.file.path, x.width)
-		}
-	}
-	if p.vision != nil {
-		imageRows := g.NewInput(inRows, graph.TensorOf(emb.Type.DType, rows, width))
-		at := g.NewInput(inRowsAt, graph.TensorOf(graph.Int64, rows, 2))
-		hidden = add("embed.merge", "ScatterND", nil, hidden, at, imageRows)
-	}
-	if d.rowsFirst {
-		hidden = add("embed.layout", "Transpose", map[string]any{"perm": []int64{1, 0, 2}}, hidden)
-	}
-	k := func(name string, x int64) *graph.Value { return g.NewConst("step."+name, graph.Ints([]int64{x})) }
-	positions := add("llm.step", "Slice", nil, step, k("first", stepPositions), k("end", stepPositions+3), k("axis", 0))
-	index := pick("llm.step", "step.index", step, 0, stepIndex)
-	write := pick("llm.step", "step.from", index, 1, 0)
-	length := add("llm.step", "Add", nil, pick("llm.step", "step.last", index, 1, -1), k("one", 1))
-	own := named(dec.Inputs, d.positions)
-	if own != nil {
-		if own.Type.DType != graph.Int64 {
-			positions = add("llm.step", "Cast", map[string]any{"to": int64(own.Type.DType)}, positions)
-		}
-		if len(own.Type.Shape) == 2 {
-			shape := g.NewConst("position_ids.shape", graph.Ints([]int64{3, -1}))
-			positions = add("llm.step", "Reshape", nil, positions, shape)
-		}
-	}
-	made := map[*graph.Value]*graph.Value{emb: hidden}
-	for v, by := range map[*graph.Value]*graph.Value{own: positions, named(dec.Inputs, inWrite): write, named(dec.Inputs, inLengths): length} {
-		if v != nil {
-			made[v] = by
-		}
-	}
-	uses := dec.Uses()
-	dec.Inputs = slices.DeleteFunc(dec.Inputs, func(v *graph.Value) bool { return len(uses[v]) == 0 && made[v] == nil })
-	for _, v := range dec.Inputs {
-		if v.Name == d.mask {
-			return fmt.Errorf("%s: %w: the mask %q is still needed after raising: %v", d.file.path, ErrFamily, v.Name, x.report.Notes)
-		}
-	}
-	g.Outputs = g.Inline(dec, made)
-	for i, v := range g.Outputs {
-		if v.Name == d.logits && i > 0 {
-			g.Outputs[0], g.Outputs[i] = g.Outputs[i], g.Outputs[0]
-		}
-	}
-	g.Outputs[0].From, g.Outputs[0].Name = g.Outputs[0].Name, outLogits
-	x.graph = g
-	return reinfer(g, table)
-}
-
-// embed adds the lookup of token embeddings and returns [batch, tokens, width].
-func embed(g *graph.Graph, e *embedPart, ids *graph.Value, table op.Table) (*graph.Value, error) {
-	if e.table != nil {
-		t := g.NewConst("embed.table", e.table)
-		n := g.NewNode("", "Gather", passes.Opset, []*graph.Value{t, ids}, "embed.rows")
-		n.Path = "embed.tokens"
-		c := g.NewNode("", "Cast", passes.Opset, []*graph.Value{n.Outputs[0]}, "embed.float")
-		c.SetAttr("to", int64(graph.Float32))
-		c.Path = "embed.tokens"
-		g.Append(n, c)
-		return c.Outputs[0], nil
-	}
-	sub := e.file.model.Graph
-	in := named(sub.Inputs, e.ids)
-	if in.Type.DType != graph.Int64 {
-		return nil, fmt.Errorf("%s: %w: input %q is %s, expected int64", e.file.path, ErrFamily, in.Name, in.Type)
-	}
-	in.Type.Shape = ids.Type.Shape
-	sub.Outputs = []*graph.Value{named(sub.Outputs, e.output)}
-	if e.features != "" {
-		if err := unmerge(sub, e, table); err != nil {
-			return nil, fmt.Errorf("%s: %w", e.file.path, err)
-		}
-	}
-	if _, err := passes.Run(sub, table, passes.Knowledge{}); err != nil {
-		return nil, fmt.Errorf("%s: %w", e.file.path, err)
-	}
-	for _, n := range sub.Nodes {
-		n.Path = "embed.tokens"
-	}
-	return g.Inline(sub, map[*graph.Value]*graph.Value{in: ids})[0], nil
-}
-
-// unmerge takes the scattering of image rows out of an embedding graph: the
-// canonical merge stands behind it, with rows placed by the prompt's own tokens.
-// What the graph scatters into is the lookup itself.
-func unmerge(sub *graph.Graph, e *embedPart, table op.Table) error {
-	out := sub.Outputs[0]
-	for range 8 {
-		n := out.Def
-		if n == nil {
-			break
-		}
-		if n.Is("ScatterND") || n.Is("ScatterElements") || n.Is("Where") {
-			data := n.Inputs[0]
-			if n.Is("Where") {
-				data = n.Inputs[2]
-			}
-			sub.Outputs[0] = data
-			sub.RemoveDead()
-			sub.Inputs = slices.DeleteFunc(sub.Inputs, func(v *graph.Value) bool { return v.Name == e.features })
-			return graph.Verify(sub)
-		}
-		out = n.Inputs[0]
-	}
-	return fmt.Errorf("%w: output %q does not scatter %q into an embedding lookup", ErrFamily, e.output, e.features)
 }

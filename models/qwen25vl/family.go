@@ -24,7 +24,7 @@ type Family struct {
 }
 
 // families lists what Load tries, in order.
-var families = []Family{mnn, olive, transformersJS, torch}
+var families = []Family{mnn, olive, transformersJS, torch, transformers5, genai, visionAlone}
 
 // ErrFamily: the folder's graphs are those of no known exporter family.
 var ErrFamily = errors.New("unknown exporter family")
@@ -35,9 +35,10 @@ var ErrFixedGrid = errors.New("vision graph of a fixed grid")
 // parts are the graphs of a model, with their inputs bound by meaning.
 type parts struct {
 	family  string
-	vision  *visionPart // nil: the folder has no vision tower
-	embed   embedPart
-	decoder decoderPart
+	vision  *visionPart  // nil: the folder has no vision tower
+	embed   *embedPart   // nil: the decoder takes token ids itself, or embeddings made elsewhere
+	decoder *decoderPart // nil: the folder has a vision tower alone
+	notes   []string     // what a user should know of the folder
 }
 
 // stages names the parts and their files.
@@ -46,12 +47,23 @@ func (p *parts) stages() []models.Stage {
 	if p.vision != nil {
 		out = append(out, models.Stage{Name: "vision", File: p.vision.file.path})
 	}
-	file := "embeddings_bf16.bin"
-	if p.embed.file != nil {
-		file = p.embed.file.path
+	d := p.decoder
+	if d == nil {
+		return out
 	}
-	return append(out, models.Stage{Name: "embed", File: file}, models.Stage{Name: "llm", File: p.decoder.file.path},
-		models.Stage{Name: "head", File: p.decoder.file.path})
+	switch {
+	case p.embed != nil && p.embed.file != nil:
+		out = append(out, models.Stage{Name: "embed", File: p.embed.file.path})
+	case p.embed != nil:
+		out = append(out, models.Stage{Name: "embed", File: p.embed.table.Source.File})
+	case d.ids:
+		out = append(out, models.Stage{Name: "embed", File: d.file.path})
+	}
+	head := d.file
+	if d.head != nil {
+		head = d.head
+	}
+	return append(out, models.Stage{Name: "llm", File: d.file.path}, models.Stage{Name: "head", File: head.path})
 }
 
 // visionPart is a vision tower. Every input is pixels, an index of a known
@@ -71,6 +83,7 @@ type visionInput struct {
 // embedPart turns token ids into embeddings: a graph, or a bare table.
 type embedPart struct {
 	file     *file
+	within   bool          // the graph goes on after the embeddings, and is cut behind them
 	ids      string        // input of the graph
 	features string        // input for image rows, which the graph merges itself; or empty
 	output   string        // output of the graph
@@ -80,19 +93,24 @@ type embedPart struct {
 // decoderPart is the language model.
 type decoderPart struct {
 	file      *file
-	embeds    string
+	input     string // embeddings, or token ids
+	ids       bool   // input is int64 [batch, tokens], not float [batch, tokens, width]
 	rowsFirst bool   // embeddings are [tokens, batch, width]
-	positions string // input [3, batch, tokens], or [3, tokens]
-	mask      string // attention mask: int64 [batch, past+tokens], or float [1, 1, tokens, past+tokens]
+	positions string // input [3 or 4, batch, tokens], or [3, tokens]; of four rows the first counts tokens
+	mask      string // attention mask: int64 [batch, past+tokens], or float [1, 1, tokens, past+tokens]; or empty
 	keep      string // scalar input that says how many logits are wanted; or empty
 	index     string // input that says from which row logits are wanted; or empty
-	logits    string
+	logits    string // output; with a head, that of the head
+	hidden    string // output that the head reads
+	head      *file  // a graph of its own from hidden states to logits; or nil
 }
 
 // folder is a model's directory with its ONNX files opened.
 type folder struct {
 	dir   string
+	o     onnx.Options
 	files []*file
+	deep  bool           // folders in the folder are opened too
 	unmap []func() error // of tables without a graph
 }
 
@@ -103,7 +121,7 @@ type file struct {
 
 // openFolder loads every .onnx file of dir and dir/onnx.
 func openFolder(dir string, o onnx.Options) (*folder, error) {
-	f := &folder{dir: dir}
+	f := &folder{dir: dir, o: o}
 	for _, sub := range []string{"", "onnx"} {
 		entries, err := os.ReadDir(filepath.Join(dir, sub))
 		if errors.Is(err, fs.ErrNotExist) && sub != "" {
@@ -116,18 +134,24 @@ func openFolder(dir string, o onnx.Options) (*folder, error) {
 			if e.IsDir() || !strings.HasSuffix(e.Name(), ".onnx") {
 				continue
 			}
-			path := filepath.Join(sub, e.Name())
-			m, err := onnx.Load(filepath.Join(dir, path), o)
-			if err != nil {
+			if err := f.open(filepath.Join(sub, e.Name())); err != nil {
 				return nil, errors.Join(err, f.Close())
 			}
-			f.files = append(f.files, &file{path, m})
 		}
 	}
 	if len(f.files) == 0 {
 		return nil, fmt.Errorf("%s: %w: no .onnx file here or in onnx/", dir, fs.ErrNotExist)
 	}
 	return f, nil
+}
+
+// open loads one file, by its path in the folder.
+func (f *folder) open(path string) error {
+	m, err := onnx.Load(filepath.Join(f.dir, path), f.o)
+	if err == nil {
+		f.files = append(f.files, &file{path, m})
+	}
+	return err
 }
 
 // Close unmaps the files.
@@ -196,44 +220,24 @@ func (f *folder) recognise() (*parts, error) {
 		}
 		tried = append(tried, fam.Name)
 	}
+	if err := f.incomplete(); err != nil {
+		return nil, err
+	}
 	var have []string
 	for _, x := range f.files {
-		var ins []string
-		for _, v := range x.model.Graph.Inputs {
-			if !strings.Contains(v.Name, "past_key_values") {
-				ins = append(ins, v.Name)
-			}
-		}
-		have = append(have, fmt.Sprintf("%s(%s)", x.path, strings.Join(ins, ", ")))
+		have = append(have, x.signature())
 	}
 	return nil, fmt.Errorf("%s: %w: its graphs are %s; known families: %s. A single graph runs with `run FILE.onnx --input NAME=FILE.npy`",
 		f.dir, ErrFamily, strings.Join(have, "; "), strings.Join(tried, ", "))
 }
 
-// decoder binds the decoder that torch.onnx exports, transformers.js and
-// onnxruntime-genai share: inputs_embeds, attention_mask, position_ids [3, batch,
-// tokens], past_key_values.N.key and .value.
-func (f *folder) decoder() (*decoderPart, error) {
-	x, err := f.find("decoder", func(x *file) bool {
-		return x.has("inputs_embeds", "attention_mask", "position_ids", "past_key_values.0.key") && x.output("logits") != nil
-	})
-	if x == nil || err != nil {
-		return nil, err
+// signature is the file's path with its inputs, the past apart.
+func (f *file) signature() string {
+	var ins []string
+	for _, v := range f.model.Graph.Inputs {
+		if !strings.Contains(v.Name, "past_key_values") {
+			ins = append(ins, v.Name)
+		}
 	}
-	d := &decoderPart{file: x, embeds: "inputs_embeds", positions: "position_ids", mask: "attention_mask", logits: "logits"}
-	if x.has("num_logits_to_keep") {
-		d.keep = "num_logits_to_keep"
-	}
-	return d, nil
-}
-
-// embedding binds a graph from input_ids to inputs_embeds.
-func (f *folder) embedding(features string) (*embedPart, error) {
-	x, err := f.find("embedding", func(x *file) bool {
-		return x.has("input_ids") && x.output("inputs_embeds") != nil && (x.input(features) != nil) == (features != "")
-	})
-	if x == nil || err != nil {
-		return nil, err
-	}
-	return &embedPart{file: x, ids: "input_ids", features: features, output: "inputs_embeds"}, nil
+	return fmt.Sprintf("%s(%s)", f.path, strings.Join(ins, ", "))
 }

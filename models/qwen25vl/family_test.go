@@ -32,9 +32,9 @@ func save(t testing.TB, path, lines string) {
 // little else.
 const (
 	gridTower = `input %pixel_values: float32[patches, 1176] input %image_grid_thw: int64[pictures, 3]
-		%image_features = Identity-17(%pixel_values) output %image_features`
+		%grid = Cast-17(%image_grid_thw) {to = 1} %image_features = Add-17(%pixel_values, %grid) output %image_features`
 	indexTower = `input %pixel_values: float32[patches, 1176] input %position_ids: int64[patches, 2] input %window_index: int64[n]
-		input %cu_seqlens: int64[m] input %cu_window_seqlens: int64[k] %rows = Identity-17(%pixel_values) output %rows`
+		input %cu_seqlens: int64[m] input %cu_window_seqlens: int64[k] %order = Cast-17(%window_index) {to = 1} %rows = Add-17(%pixel_values, %order) output %rows`
 	mnnTower = `input %patches: float32[p, 1176] input %position_ids: int32[2, p] input %attention_mask: float32[2, 1, p, p] input %window_index: int32[n]
 		%image_embeds = Identity-17(%patches) output %image_embeds`
 	embeds = `input %input_ids: int64[b, s] %inputs_embeds = Cast-17(%input_ids) {to = 1} output %inputs_embeds`
@@ -43,6 +43,14 @@ const (
 	decodes = `input %inputs_embeds: float32[b, s, 8] input %attention_mask: int64[b, t] input %position_ids: int64[3, b, s]
 		input %past_key_values.0.key: float32[b, 1, p, 4] input %past_key_values.0.value: float32[b, 1, p, 4]
 		%logits = Identity-17(%inputs_embeds) output %logits`
+	prefills = `input %inputs_embeds: float32[1, s, 8] input %position_ids: int64[4, 1, s] %last_hidden_state = Identity-17(%inputs_embeds)
+		%past_key_values.layers.0.keys = Identity-17(%inputs_embeds) output %last_hidden_state output %past_key_values.layers.0.keys`
+	heads      = `input %input: float32[1, s, 8] %output = Identity-17(%input) output %output`
+	decodesIDs = `input %input_ids: int64[1, 1] input %position_ids: int64[4, 1, 1] input %input.past_key_values.layers.0.keys: float32[1, 1, p, 4]
+		%logits = Cast-17(%input_ids) {to = 1} output %logits`
+	hiddenTower = `input %hidden_states: float32[patches, 1176] input %grid_thw: int64[1, 3] input %cu_seqlens: int32[2] input %position_ids: int64[patches, 2]
+		input %window_index: int64[n] input %cu_window_seqlens: int32[k] %last_hidden_state = Identity-17(%hidden_states) %pooler_output = Identity-17(%hidden_states)
+		output %last_hidden_state output %pooler_output`
 	mnnDecodes = `input %input_ids: float32[s, 1, 8] input %attention_mask: float32[1, 1, s, s] input %position_ids: int32[3, s] input %logits_index: int32[1]
 		%logits = Identity-17(%input_ids) output %logits`
 )
@@ -53,6 +61,9 @@ func recognised(t *testing.T, files map[string]string) (*parts, error) {
 	dir := t.TempDir()
 	for name, text := range files {
 		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
 		if strings.HasSuffix(name, ".onnx") {
 			save(t, path, text)
 		} else if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
@@ -101,6 +112,18 @@ func TestRecognise(t *testing.T) {
 			}},
 		{"MNN without a vision tower", "MNN llmexport", map[string]string{"llm.onnx": mnnDecodes, "embeddings_bf16.bin": table},
 			func(p *parts) bool { return p.vision == nil && len(p.stages()) == 3 }},
+		{"a decoder of embeddings", "decoder alone", map[string]string{"model.onnx": decodes},
+			func(p *parts) bool { return p.vision == nil && p.embed == nil && !p.decoder.ids && len(p.notes) == 2 }},
+		{"a decoder of token ids", "decoder alone", map[string]string{"model.onnx": strings.NewReplacer("%inputs_embeds: float32[b, s, 8]", "%input_ids: int64[b, s]", "Identity-17(%inputs_embeds)", "Cast-17(%input_ids) {to = 1}").Replace(decodes)},
+			func(p *parts) bool { return p.vision == nil && p.embed == nil && p.decoder.ids && len(p.stages()) == 3 }},
+		{"a vision tower", "vision tower alone", map[string]string{"v.onnx": gridTower},
+			func(p *parts) bool { return p.decoder == nil && len(p.stages()) == 1 }},
+		{"transformers 5", "transformers 5 OnnxExporter", map[string]string{"language_model.onnx": prefills, "lm_head.onnx": heads, "decode.onnx": decodesIDs, "image_encoder/model.onnx": hiddenTower},
+			func(p *parts) bool {
+				return p.vision != nil && p.vision.output == "pooler_output" && p.embed.within && p.decoder.head.path == "lm_head.onnx" && p.decoder.logits == "output"
+			}},
+		{"transformers 5 without decode and vision", "transformers 5 OnnxExporter", map[string]string{"language_model.onnx": prefills, "lm_head.onnx": heads},
+			func(p *parts) bool { return p.vision == nil && p.embed == nil && len(p.notes) == 2 }},
 	} {
 		p, err := recognised(t, c.files)
 		if err != nil {
@@ -134,12 +157,18 @@ func TestRecogniseRefuses(t *testing.T) {
 			ErrFamily, []string{"embedding", "e.onnx", "e2.onnx"}},
 		{"two variants of MNN's decoder", map[string]string{"a.onnx": mnnDecodes, "b.onnx": mnnDecodes}, ErrFamily, []string{"decoder", "a.onnx", "b.onnx"}},
 		{"no vision tower", map[string]string{"e.onnx": embeds, "d.onnx": decodes},
-			ErrFamily, []string{"e.onnx(input_ids)", "d.onnx(inputs_embeds, attention_mask, position_ids)", "known families", "transformers.js"}},
-		{"no embedding", map[string]string{"v.onnx": gridTower, "d.onnx": decodes}, ErrFamily, []string{"v.onnx(pixel_values, image_grid_thw)"}},
-		{"no decoder", map[string]string{"v.onnx": gridTower, "e.onnx": embeds}, ErrFamily, []string{"e.onnx"}},
-		{"a vision tower alone", map[string]string{"v.onnx": gridTower}, ErrFamily, []string{"v.onnx", "run FILE.onnx"}},
+			ErrMissing, []string{"e.onnx(input_ids)", "d.onnx(inputs_embeds, attention_mask, position_ids)", "its vision tower is missing", "d.onnx is the decoder"}},
+		{"no embedding", map[string]string{"v.onnx": gridTower, "d.onnx": decodes}, ErrMissing, []string{"v.onnx(pixel_values, image_grid_thw)", "its embedding is missing"}},
+		{"no decoder", map[string]string{"v.onnx": gridTower, "e.onnx": embeds}, ErrMissing, []string{"its decoder is missing", "v.onnx is the vision tower", "e.onnx is the embedding"}},
+		{"an embedding alone", map[string]string{"e.onnx": embeds}, ErrMissing, []string{"its decoder is missing", "its vision tower is missing"}},
+		{"a vision tower that genai_config.json names", map[string]string{"d.onnx": decodes, "genai_config.json": `{"model": {"vision": {"filename": "vision.onnx"}}}`},
+			ErrMissing, []string{"vision tower", `"vision.onnx"`, "genai_config.json"}},
+		{"an embedding that genai_config.json names", map[string]string{"d.onnx": decodes, "genai_config.json": `{"model": {"embedding": {"filename": "embedding.onnx"}}}`},
+			ErrMissing, []string{"embedding", `"embedding.onnx"`}},
+		{"a language model without its head", map[string]string{"l.onnx": prefills}, ErrMissing, []string{"l.onnx", "lm_head.onnx"}},
+		{"a graph of something else", map[string]string{"a.onnx": "input %x: float32[2] output %x"}, ErrFamily, []string{"a.onnx(x)", "known families", "transformers.js", "run FILE.onnx"}},
 		{"a tower with one input more", map[string]string{"v.onnx": "input %extra: int64[1] " + gridTower, "e.onnx": embeds, "d.onnx": decodes}, ErrFamily, []string{"extra"}},
-		{"a tower without a grid", map[string]string{"v.onnx": strings.Replace(gridTower, "input %image_grid_thw: int64[pictures, 3]", "", 1), "e.onnx": embeds, "d.onnx": decodes},
+		{"a tower without a grid", map[string]string{"v.onnx": strings.NewReplacer("input %image_grid_thw: int64[pictures, 3]", "", "%image_grid_thw", "%pixel_values").Replace(gridTower), "e.onnx": embeds, "d.onnx": decodes},
 			ErrFamily, []string{"v.onnx(pixel_values)"}},
 		{"a tower of no output", map[string]string{"v.onnx": strings.Replace(gridTower, "output %image_features", "", 1), "e.onnx": embeds, "d.onnx": decodes}, ErrFamily, []string{"v.onnx"}},
 		{"MNN's tower of no output", map[string]string{"v.onnx": strings.Replace(mnnTower, "output %image_embeds", "", 1)}, ErrFamily, []string{"v.onnx"}},
@@ -151,7 +180,7 @@ func TestRecogniseRefuses(t *testing.T) {
 		{"MNN's decoder of token ids", map[string]string{"llm.onnx": strings.Replace(mnnDecodes, "%input_ids: float32[s, 1, 8]", "%input_ids: int64[s, 1, 8]", 1)}, ErrFamily, []string{"logits_index"}},
 		{"MNN without the table", map[string]string{"llm.onnx": mnnDecodes}, fs.ErrNotExist, []string{"embeddings_bf16.bin", "needed beside it"}},
 		{"MNN with a part of a row", map[string]string{"llm.onnx": mnnDecodes, "embeddings_bf16.bin": "abc"}, ErrConfig, []string{"embeddings_bf16.bin", "3 bytes", "8 bfloat16"}},
-		{"MNN with an empty table", map[string]string{"llm.onnx": mnnDecodes, "embeddings_bf16.bin": ""}, onnx.ErrMalformed, []string{"embeddings_bf16.bin"}},
+		{"MNN with an empty table", map[string]string{"llm.onnx": mnnDecodes, "embeddings_bf16.bin": ""}, ErrConfig, []string{"embeddings_bf16.bin", "it is empty"}},
 		{"MNN of undeclared width", map[string]string{"llm.onnx": strings.Replace(mnnDecodes, "[s, 1, 8]", "[s, 1, w]", 1), "embeddings_bf16.bin": "ab"}, ErrConfig, []string{"llm.onnx", "input_ids"}},
 		{"MNN of no width", map[string]string{"llm.onnx": strings.Replace(mnnDecodes, "[s, 1, 8]", "[s, 1, 0]", 1), "embeddings_bf16.bin": "ab"}, ErrConfig, []string{"llm.onnx", "input_ids"}},
 		{"MNN of a scalar", map[string]string{"llm.onnx": strings.Replace(mnnDecodes, "[s, 1, 8]", "[]", 1), "embeddings_bf16.bin": "ab"}, ErrConfig, []string{"llm.onnx", "input_ids"}},
@@ -202,6 +231,7 @@ func TestBindVision(t *testing.T) {
 		{"a grid of two pictures", strings.Replace(gridTower, "int64[pictures, 3]", "int64[2, 3]", 1), ErrFamily, `"image_grid_thw"`},
 		{"patches of three axes", strings.Replace(gridTower, "[patches, 1176]", "[1, patches, 1176]", 1), ErrFamily, "expected shape"},
 		{"a fixed window index", strings.Replace(indexTower, "%window_index: int64[n]", "%window_index: int64[64]", 1), ErrFixedGrid, `"window_index"`},
+		{"an index that is not read", strings.Replace(indexTower, "%cu_seqlens: int64[m]", "%cu_seqlens: int64[2]", 1), nil, ""},
 		{"an input of no meaning", strings.Replace(indexTower, "input %cu_seqlens", "input %temperature: float32[] input %cu_seqlens", 1), ErrFamily, `"temperature"`},
 	} {
 		p, err := recognised(t, map[string]string{"v.onnx": c.text, "e.onnx": embeds, "d.onnx": decodes})

@@ -182,7 +182,7 @@ func tensor(d graph.DType, shape []int64, v []int64) (*graph.Tensor, error) {
 
 // sameInts reports whether a tensor holds the given integers.
 func sameInts(t *graph.Tensor, want []int64) bool {
-	if t.Kind != graph.TensorKind || t.Len() != len(want) || !t.DType.IsInt() {
+	if t == nil || t.Kind != graph.TensorKind || t.Len() != len(want) || !t.DType.IsInt() {
 		return false
 	}
 	have, err := t.Int64s()

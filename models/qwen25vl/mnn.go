@@ -2,6 +2,7 @@ package qwen25vl
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"mnnconv/graph"
@@ -13,9 +14,7 @@ import (
 // window_index), a decoder whose cache is hidden in FusedAttention, and the
 // embedding table in a file of its own.
 var mnn = Family{Name: "MNN llmexport", match: func(f *folder) (*parts, error) {
-	v, err := f.find("vision tower", func(x *file) bool {
-		return x.has("patches", "position_ids", "attention_mask", "window_index")
-	})
+	v, err := f.mnnVision()
 	if err != nil {
 		return nil, err
 	}
@@ -26,16 +25,8 @@ var mnn = Family{Name: "MNN llmexport", match: func(f *folder) (*parts, error) {
 	if d == nil || err != nil {
 		return nil, err
 	}
-	p := &parts{decoder: decoderPart{file: d, embeds: "input_ids", rowsFirst: true, positions: "position_ids", mask: "attention_mask",
+	p := &parts{vision: v, decoder: &decoderPart{file: d, input: "input_ids", rowsFirst: true, positions: "position_ids", mask: "attention_mask",
 		index: "logits_index", logits: "logits"}}
-	if v != nil {
-		p.vision = &visionPart{file: v, output: v.model.Graph.Outputs[0].Name, inputs: map[string]visionInput{
-			"patches":        {"pixels", graph.Shape{patches, pixels(v, "patches")}},
-			"position_ids":   {"patch_positions_by_axis", graph.ShapeOf(2, patches)},
-			"attention_mask": {"masks", graph.ShapeOf(2, 1, patches, patches)},
-			"window_index":   {"window_index", graph.ShapeOf(rows)},
-		}}
-	}
 	width, ok := int64(0), false
 	if s := d.input("input_ids").Type.Shape; len(s) == 3 {
 		width, ok = s[2].Int()
@@ -44,11 +35,26 @@ var mnn = Family{Name: "MNN llmexport", match: func(f *folder) (*parts, error) {
 		return nil, fmt.Errorf("%s: %w: input_ids is %s, expected [tokens, batch, width] with a number for the width", filepath.Join(f.dir, d.path),
 			ErrConfig, d.input("input_ids").Type)
 	}
-	if p.embed.table, err = f.mnnTable(width); err != nil {
+	table, err := f.mnnTable(width)
+	p.embed = &embedPart{table: table}
+	return p, err
+}}
+
+// mnnVision binds MNN's vision tower.
+func (f *folder) mnnVision() (*visionPart, error) {
+	v, err := f.find("vision tower", func(x *file) bool {
+		return x.has("patches", "position_ids", "attention_mask", "window_index")
+	})
+	if v == nil || err != nil {
 		return nil, err
 	}
-	return p, nil
-}}
+	return &visionPart{file: v, output: v.model.Graph.Outputs[0].Name, inputs: map[string]visionInput{
+		"patches":        {"pixels", graph.Shape{patches, pixels(v, "patches")}},
+		"position_ids":   {"patch_positions_by_axis", graph.ShapeOf(2, patches)},
+		"attention_mask": {"masks", graph.ShapeOf(2, 1, patches, patches)},
+		"window_index":   {"window_index", graph.ShapeOf(rows)},
+	}}, nil
+}
 
 // maxWidth bounds the width of embeddings.
 const maxWidth = 1 << 24
@@ -57,6 +63,9 @@ const maxWidth = 1 << 24
 func (f *folder) mnnTable(width int64) (*graph.Tensor, error) {
 	const name = "embeddings_bf16.bin"
 	path := filepath.Join(f.dir, name)
+	if info, err := os.Stat(path); err == nil && info.Size() == 0 {
+		return nil, fmt.Errorf("%s: %w: it is empty, rows of %d bfloat16 numbers are expected, one a token: export it again", path, ErrConfig, width)
+	}
 	b, unmap, err := onnx.MapFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("%w (MNN's decoder takes embeddings; the table of token embeddings is needed beside it)", err)

@@ -42,15 +42,16 @@ type Model struct {
 	Generate  generate.Config
 	Notes     []string // what a user should know of how the folder was read
 
-	encode *encode // nil without a vision tower
-	extend *extend
-	wishes []models.Wish
-	files  io.Closer // what the graphs' weights are mapped from
-	stages []models.Stage
+	encode   *encode // nil without a vision tower
+	extend   *extend // nil without a decoder
+	wordless error   // why there is no tokenizer
+	wishes   []models.Wish
+	files    io.Closer // what the graphs' weights are mapped from
+	stages   []models.Stage
 }
 
-// Load reads a model folder and raises its graphs. The model owns mapped files:
-// close it last.
+// Load reads a model folder and raises its graphs. A folder may hold a decoder or a
+// vision tower alone. The model owns mapped files: close it last.
 func Load(dir string, o models.Options) (*Model, error) {
 	cfg, err := readConfig(dir)
 	if err != nil {
@@ -73,39 +74,54 @@ func (m *Model) load(f *folder, o models.Options) error {
 		return err
 	}
 	m.Family = p.family
+	m.Notes = append(m.Notes, p.notes...)
 	m.stages = p.stages()
 	if m.wishes, err = readWishes(m.Dir, p.vision != nil); err != nil {
 		return err
 	}
-	if err := m.words(); err != nil {
+	if p.decoder != nil {
+		if p.vision != nil {
+			if err := m.Config.complete(); err != nil {
+				return err
+			}
+		}
+		if err := m.words(); err != nil {
+			return err
+		}
+	}
+	if err := m.pictures(o, p.vision != nil); err != nil {
 		return err
 	}
-	if err := m.pictures(o); err != nil {
-		return err
-	}
+	vision, decoder := "", ""
 	if p.vision != nil {
+		vision = p.vision.file.path
 		if m.encode, err = buildEncode(p.vision, m.Config, o.Table); err != nil {
 			return fmt.Errorf("%s: %w", m.Dir, err)
 		}
 		nameVision(m.encode.graph)
 	}
-	if m.extend, err = buildExtend(p, m.Config, o.Table); err != nil {
-		return fmt.Errorf("%s: %w", m.Dir, err)
+	if p.decoder != nil {
+		decoder = p.decoder.file.path
+		if m.extend, err = buildExtend(p, o.Table); err != nil {
+			return fmt.Errorf("%s: %w", m.Dir, err)
+		}
+		nameDecoder(m.extend.graph)
 	}
-	nameDecoder(m.extend.graph)
-	vision := ""
-	if p.vision != nil {
-		vision = p.vision.file.path
-	}
-	return m.agree(vision, p.decoder.file.path)
+	return m.agree(vision, decoder)
 }
 
 // agree checks that vision tower, decoder and tokenizer are of one model. The
 // names of the first two are for messages.
 func (m *Model) agree(vision, decoder string) error {
+	if m.extend == nil {
+		return nil
+	}
 	if m.encode != nil && m.encode.width != m.extend.width {
 		return fmt.Errorf("%s: %w: %s makes rows of %d numbers, %s takes %d: the files are of different models", m.Dir, graph.ErrType,
 			vision, m.encode.width, decoder, m.extend.width)
+	}
+	if m.Tokenizer == nil {
+		return nil
 	}
 	if n := m.Tokenizer.Size(); int64(n) > m.extend.vocabulary {
 		return fmt.Errorf("%s: %w: the tokenizer has ids up to %d, the decoder's vocabulary has %d: the files are of different models",
@@ -114,19 +130,52 @@ func (m *Model) agree(vision, decoder string) error {
 	return nil
 }
 
+// Embeds reports whether the model looks token ids up itself; one that does not
+// runs over [Prepared] embeddings.
+func (m *Model) Embeds() bool {
+	return m.extend != nil && named(m.extend.graph.Inputs, inEmbeds) == nil
+}
+
+// answers is an error where the folder lacks what answering a question in words
+// takes.
+func (m *Model) answers() error {
+	switch {
+	case m.extend == nil:
+		return fmt.Errorf("%s: %w: the folder has a vision tower alone; its decoder and embedding are needed to answer", m.Dir, ErrMissing)
+	case !m.Embeds():
+		return fmt.Errorf("%s: %w: the decoder takes embeddings, and nothing in the folder turns token ids into them: export the embedding too, or a decoder that takes input_ids", m.Dir, ErrMissing)
+	case m.Tokenizer == nil:
+		return fmt.Errorf("%s: %w: %w", m.Dir, ErrMissing, m.wordless)
+	case len(m.Generate.EOS) == 0:
+		return fmt.Errorf("%s: %w: no file names a token that ends an answer (eos_token_id)", m.Dir, ErrConfig)
+	}
+	return nil
+}
+
 // words loads tokenizer, template and generation settings.
 func (m *Model) words() error {
 	var err error
-	if m.Tokenizer, err = tokenizer.Load(m.Dir); err != nil {
+	m.Tokenizer, err = tokenizer.Load(m.Dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		m.Tokenizer, m.wordless, err = nil, err, nil
+		m.Notes = append(m.Notes, "no tokenizer in the folder (tokenizer.json, tokenizer.mtok): the model runs over token ids, and cannot read words")
+	}
+	if err != nil {
 		return err
 	}
 	m.Template, err = chat.Load(m.Dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		if text := m.Tokenizer.ChatTemplate(); text != "" {
+		text := ""
+		if m.Tokenizer != nil {
+			text = m.Tokenizer.ChatTemplate()
+		}
+		if text != "" {
 			m.Template, err = chat.New(filepath.Join(m.Dir, "tokenizer.mtok"), text)
 		} else {
 			m.Template, err = chat.Default(), nil
-			m.Notes = append(m.Notes, "no chat template in the folder: Qwen2.5-VL's own is used")
+			if m.Tokenizer != nil {
+				m.Notes = append(m.Notes, "no chat template in the folder: Qwen2.5-VL's own is used")
+			}
 		}
 	}
 	if err != nil {
@@ -140,23 +189,25 @@ func (m *Model) words() error {
 		return err
 	}
 	if len(m.Generate.EOS) == 0 {
-		m.Generate.EOS = append(append(m.Generate.EOS, m.Config.EOS...), m.Tokenizer.StopIDs()...)
-	}
-	if len(m.Generate.EOS) == 0 {
-		return fmt.Errorf("%s: %w: no file names a token that ends an answer (eos_token_id)", m.Dir, ErrConfig)
+		m.Generate.EOS = append(m.Generate.EOS, m.Config.EOS...)
+		if m.Tokenizer != nil {
+			m.Generate.EOS = append(m.Generate.EOS, m.Tokenizer.StopIDs()...)
+		}
 	}
 	return nil
 }
 
 // pictures loads the image processor's settings.
-func (m *Model) pictures(o models.Options) error {
+func (m *Model) pictures(o models.Options, vision bool) error {
 	c, err := picture.LoadConfig(m.Dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 		if m.Config.MinPixels > 0 {
 			c.MinPixels, c.MaxPixels = m.Config.MinPixels, m.Config.MaxPixels
 		}
-		m.Notes = append(m.Notes, fmt.Sprintf("no image processor settings of the model in the folder: pictures get %d to %d pixels (--min-pixels, --max-pixels)", c.MinPixels, c.MaxPixels))
+		if vision {
+			m.Notes = append(m.Notes, fmt.Sprintf("no image processor settings of the model in the folder: pictures get %d to %d pixels (--min-pixels, --max-pixels)", c.MinPixels, c.MaxPixels))
+		}
 	}
 	if err != nil {
 		return err
@@ -167,8 +218,12 @@ func (m *Model) pictures(o models.Options) error {
 
 // Info describes the model.
 func (m *Model) Info() models.Info {
-	return models.Info{Architecture: Kind.Name, Family: m.Family, Stages: m.stages, Notes: m.Notes, Wishes: m.wishes,
-		Vocabulary: int(m.extend.vocabulary), Context: m.Config.MaxPositions, Generate: m.Generate}
+	info := models.Info{Architecture: Kind.Name, Family: m.Family, Stages: m.stages, Notes: m.Notes, Wishes: m.wishes,
+		Context: m.Config.MaxPositions, Generate: m.Generate}
+	if m.extend != nil {
+		info.Vocabulary = int(m.extend.vocabulary)
+	}
+	return info
 }
 
 // Phases returns the model's graphs in the order they run.
@@ -177,7 +232,10 @@ func (m *Model) Phases() []models.Phase {
 	if m.encode != nil {
 		out = append(out, models.Phase{Name: "encode", Graph: m.encode.graph, Report: m.encode.report})
 	}
-	return append(out, models.Phase{Name: "extend", Graph: m.extend.graph, Report: m.extend.report})
+	if m.extend != nil {
+		out = append(out, models.Phase{Name: "extend", Graph: m.extend.graph, Report: m.extend.report})
+	}
+	return out
 }
 
 // Close unmaps the files.

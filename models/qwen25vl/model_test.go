@@ -201,13 +201,13 @@ func TestLoadRefuses(t *testing.T) {
 	}{
 		{"no configuration", change{"config.json": ""}, fs.ErrNotExist, []string{"config.json", "llm_config.json", "genai_config.json"}},
 		{"another model's configuration", change{"config.json": edited(t, "config.json", map[string]any{"model_type": "llava"})}, ErrConfig, []string{"llava", "qwen2_5_vl"}},
-		{"no tokenizer", change{"tokenizer.json": ""}, fs.ErrNotExist, []string{"tokenizer.json", "tokenizer.mtok"}},
-		{"no token that ends an answer", change{"generation_config.json": "", "config.json": edited(t, "config.json", map[string]any{"eos_token_id": nil})}, ErrConfig, []string{"eos_token_id"}},
+		{"no image token", change{"config.json": edited(t, "config.json", map[string]any{"image_token_id": nil})}, ErrConfig, []string{"config.json", "image_token_id is missing", "vision tower"}},
 		{"a broken generation config", change{"generation_config.json": "{"}, nil, []string{"generation_config.json"}},
 		{"a broken image processor", change{"preprocessor_config.json": "[]"}, nil, []string{"preprocessor_config.json"}},
 		{"a broken template", change{"chat_template.json": "{"}, nil, []string{"chat_template.json"}},
 		{"no graph", change{"vision.onnx": "", "embed.onnx": "", "decoder.onnx": ""}, fs.ErrNotExist, []string{".onnx"}},
-		{"no vision tower", change{"vision.onnx": ""}, ErrFamily, []string{"decoder.onnx(inputs_embeds"}},
+		{"no vision tower", change{"vision.onnx": ""}, ErrMissing, []string{"decoder.onnx(inputs_embeds", "its vision tower is missing"}},
+		{"no decoder", change{"decoder.onnx": ""}, ErrMissing, []string{"vision.onnx is the vision tower", "its decoder is missing"}},
 		{"two decoders", change{"decoder_q4.onnx": smallDecoder}, ErrFamily, []string{"decoder.onnx, decoder_q4.onnx"}},
 		{"a tower of a fixed size", change{"vision.onnx": replaced(smallTower, "[patches, 1176]", "[64, 1176]")}, ErrFixedGrid, []string{"vision.onnx", `"pixel_values"`, "float32[64, 1176]"}},
 		{"files of different models", change{"vision.onnx": replaced(smallTower, "{4704, 8}", "{4704, 16}")}, graph.ErrType,
@@ -217,7 +217,7 @@ func TestLoadRefuses(t *testing.T) {
 			[]string{"vision.onnx", `"image_features"`, "one row for each merged token"}},
 		{"an operator that is not known", change{"vision.onnx": replaced(smallTower, "MatMul-17", "com.acme::Magic-17")}, op.ErrUnsupported, []string{"vision.onnx", "com.acme.Magic"}},
 		{"embeddings of undeclared width", change{"decoder.onnx": replaced(smallDecoder, "[b, s, 8]", "[b, s, w]")}, ErrFamily, []string{"decoder.onnx", `"inputs_embeds"`}},
-		{"an input that is not known", change{"decoder.onnx": "input %temperature: float32[] " + smallDecoder}, ErrFamily, []string{"decoder.onnx", `"temperature"`}},
+		{"an input that is not known", change{"decoder.onnx": "input %temperature: float32[] " + replaced(smallDecoder, "%inputs_embeds, %w", "%warm, %w", "%logits =", "%warm = Mul-17(%inputs_embeds, %temperature) %logits =")}, ErrFamily, []string{"decoder.onnx", `"temperature"`}},
 		{"logits that are not projected", change{"decoder.onnx": replaced(smallDecoder, "%w = ConstantOfShape-17(%shape) %logits = MatMul-17(%inputs_embeds, %w)", "%logits = Neg-17(%inputs_embeds)")},
 			ErrFamily, []string{"decoder.onnx", `"logits"`, "projection"}},
 		{"ids of another dtype", change{"embed.onnx": replaced(smallEmbedding, "int64[b, s]", "int32[b, s]")}, ErrFamily, []string{"embed.onnx", `"input_ids"`, "int64"}},
@@ -236,6 +236,30 @@ func TestLoadRefuses(t *testing.T) {
 	}
 	// The largest id that the vocabulary has is none too many.
 	load(t, small(t, change{"tokenizer.json": added(t, 543)}), models.Options{})
+}
+
+// TestAnswersRefuses has folders that load, and cannot answer in words.
+func TestAnswersRefuses(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		changes change
+		err     error
+		want    string
+	}{
+		{"no tokenizer", change{"tokenizer.json": ""}, ErrMissing, "tokenizer.json"},
+		{"no token that ends an answer", change{"generation_config.json": "", "config.json": edited(t, "config.json", map[string]any{"eos_token_id": nil})}, ErrConfig, "eos_token_id"},
+		{"a vision tower alone", change{"embed.onnx": "", "decoder.onnx": ""}, ErrMissing, "a vision tower alone"},
+		{"a decoder alone", change{"vision.onnx": "", "embed.onnx": ""}, ErrMissing, "takes embeddings"},
+	} {
+		m := load(t, small(t, c.changes), models.Options{})
+		if err := m.answers(); !errors.Is(err, c.err) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %v with %s", c.name, err, c.err, c.want)
+		}
+		if _, _, err := m.Bounds(models.SessionOptions{}); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		m.Terms(0)
+	}
 }
 
 // TestLoadWithoutVision: MNN's folders may hold a language model alone.

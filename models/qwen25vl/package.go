@@ -35,7 +35,10 @@ func (m *Model) Settings() (map[string]int64, error) {
 			}
 		}
 	}
-	s := map[string]int64{settingWidth: m.extend.width}
+	s := map[string]int64{}
+	if m.extend != nil {
+		s[settingWidth] = m.extend.width
+	}
 	if m.encode != nil {
 		s[settingMerge], s[settingWindow] = m.encode.geometry.Merge, m.encode.geometry.Window
 	}
@@ -57,7 +60,8 @@ func Open(p *pack.Opened, o models.Options) (*Model, error) {
 	if err := m.words(); err != nil {
 		return nil, err
 	}
-	if err := m.pictures(o); err != nil {
+	encodes := slices.ContainsFunc(p.Phases, func(ph pack.Phase) bool { return ph.Name == "encode" })
+	if err := m.pictures(o, encodes); err != nil {
 		return nil, err
 	}
 	for _, ph := range p.Phases {
@@ -73,8 +77,8 @@ func Open(p *pack.Opened, o models.Options) (*Model, error) {
 			return nil, fmt.Errorf("%s: phase %s: %w", p.Dir, ph.Name, err)
 		}
 	}
-	if m.extend == nil {
-		return nil, fmt.Errorf("%s: %w: phase extend is missing", p.Dir, ErrPackage)
+	if m.extend == nil && m.encode == nil {
+		return nil, fmt.Errorf("%s: %w: phases encode and extend are missing", p.Dir, ErrPackage)
 	}
 	return m, m.agree("encode", "extend")
 }
@@ -127,7 +131,7 @@ func openExtend(g *graph.Graph, settings map[string]int64) (*extend, error) {
 	for _, s := range g.States {
 		state[s.In] = true
 	}
-	known := []string{inStep, inRows, inRowsAt}
+	known := []string{inStep, inEmbeds, inRows, inRowsAt}
 	for _, v := range g.Inputs {
 		if !state[v] && !slices.Contains(known, v.Name) {
 			return nil, fmt.Errorf("%w: input %q has no known meaning", ErrPackage, v.Name)

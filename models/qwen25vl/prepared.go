@@ -16,13 +16,19 @@ type Prepared struct {
 	Positions [3][]int64 // of each token: time, row, column
 	Pixels    []float32  // [patches, values]: those of all grids, one after the other
 	Grids     []Grid     // in the order of their tokens
-	// Embeddings [tokens, width], where given, stand for all tokens and pictures.
+	// Rows [rows, width], where given, stand for all pictures.
+	Rows *graph.Tensor
+	// Embeddings [tokens, width], where given, stand for all tokens and pictures. A
+	// decoder without a table of embeddings takes nothing else.
 	Embeddings *graph.Tensor
 }
 
 // Prepare runs the vision tower over the pixels of a prepared question and
 // returns its prompt for [Session.Extend].
 func (s *Session) Prepare(ctx context.Context, q Prepared) (*Prompt, error) {
+	if s.extend == nil {
+		return nil, fmt.Errorf("%s: %w: the folder has a vision tower alone", s.m.Dir, ErrMissing)
+	}
 	p := &Prompt{IDs: q.IDs, positions: q.Positions}
 	for a, axis := range q.Positions {
 		if len(axis) != len(q.IDs) {
@@ -37,15 +43,31 @@ func (s *Session) Prepare(ctx context.Context, q Prepared) (*Prompt, error) {
 			return nil, fmt.Errorf("%w: embeddings %v and %d pictures, want [%d, %d] alone", ErrPrompt, e.Shape, len(q.Grids), len(q.IDs), s.m.extend.width)
 		}
 		p.rows = e
+		if !s.m.Embeds() {
+			return p, nil
+		}
+		if s.m.encode == nil {
+			return nil, fmt.Errorf("%w: %s looks token ids up itself and takes no embeddings", ErrPrompt, s.m.Dir)
+		}
 		for i := range q.IDs {
 			p.rowsAt = append(p.rowsAt, int64(i))
 		}
 		return p, nil
 	}
+	if !s.m.Embeds() {
+		return nil, fmt.Errorf("%w: the decoder of %s takes embeddings, and nothing there turns token ids into them", ErrPrompt, s.m.Dir)
+	}
 	for i, id := range q.IDs {
 		if id == s.m.Config.ImageToken || id == s.m.Config.VideoToken {
 			p.rowsAt = append(p.rowsAt, int64(i))
 		}
+	}
+	if q.Rows != nil {
+		if n := len(p.rowsAt); len(q.Rows.Shape) != 2 || q.Rows.Shape[0] != int64(n) || q.Rows.Shape[1] != s.m.extend.width || len(q.Grids) > 0 {
+			return nil, fmt.Errorf("%w: image rows %v and %d pictures, want [%d, %d] alone", ErrPrompt, q.Rows.Shape, len(q.Grids), n, s.m.extend.width)
+		}
+		p.rows = q.Rows
+		return p, nil
 	}
 	rows := int64(0)
 	pixels := q.Pixels

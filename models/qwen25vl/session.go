@@ -21,8 +21,8 @@ var ErrPrompt = errors.New("prompt")
 // Session answers questions over one state, one at a time.
 type Session struct {
 	m        *Model
-	encode   models.Runner // nil without a vision tower
-	extend   models.Runner
+	encode   models.Runner                // nil without a vision tower
+	extend   models.Runner                // nil without a decoder
 	own      []interface{ Close() error } // what the session made, the first of them last to go
 	arenas   *runtime.Arenas              // nil where others run the phases
 	capacity int
@@ -64,18 +64,21 @@ func (m *Model) NewSession(executors map[string]*runtime.Executor, o models.Sess
 	if s.arenas, err = runtime.NewArenas(bounds, used...); err != nil {
 		return nil, err
 	}
-	states, err := executors["extend"].NewStates(graph.Env{"capacity": int64(capacity)})
-	if err != nil {
-		return nil, errors.Join(err, s.arenas.Close())
-	}
-	s.own = append(s.own, s.arenas, states)
+	s.own = append(s.own, s.arenas)
 	start := func(phase string, states runtime.States) models.Runner {
 		run := executors[phase].NewSession(states, s.arenas, o.Schedule)
 		run.Check(o.Checks)
 		s.own = append(s.own, run)
 		return run
 	}
-	s.extend = start("extend", states)
+	if m.extend != nil {
+		states, err := executors["extend"].NewStates(graph.Env{"capacity": int64(capacity)})
+		if err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+		s.own = append(s.own, states)
+		s.extend = start("extend", states)
+	}
 	if m.encode != nil {
 		s.encode = start("encode", nil)
 	}
@@ -213,6 +216,9 @@ type turn struct {
 }
 
 func (s *Session) newTurn(set models.Settings) (*turn, error) {
+	if err := s.m.answers(); err != nil {
+		return nil, err
+	}
 	sampler, err := generate.NewSampler(set.Sampling, int(s.m.extend.vocabulary))
 	return &turn{set: set, sampler: sampler, begin: time.Now()}, err
 }
@@ -332,6 +338,9 @@ func (s *Session) answer(ctx context.Context, p *Prompt, t *turn) (*models.Answe
 // conversation, and returns the logits of its last token, valid until the next
 // call.
 func (s *Session) Extend(ctx context.Context, p *Prompt, past int) ([]float32, error) {
+	if s.extend == nil {
+		return nil, fmt.Errorf("%s: %w: the folder has a vision tower alone", s.m.Dir, ErrMissing)
+	}
 	s.held = s.held[:min(past, len(s.held))] // whatever happens now, the rest is overwritten
 	filling := s.trace.Begin(fillLabel)
 	ins, err := s.m.extend.fill(p, past)

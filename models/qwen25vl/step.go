@@ -24,7 +24,12 @@ func (x *extend) fill(p *Prompt, past int) ([]*graph.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
+	var embeds *graph.Tensor
+	if image != nil && named(x.graph.Inputs, inEmbeds) != nil {
+		embeds = image.Reshape(1, n, x.width)
+	}
 	return x.align(map[string]*graph.Tensor{
+		inEmbeds: embeds,
 		inStep:   graph.Ints(step, stepRows, 1, n),
 		inRowsAt: graph.Ints(at, int64(len(p.rowsAt)), 2),
 		inRows:   image,
@@ -43,6 +48,9 @@ func (x *extend) align(named map[string]*graph.Tensor) []*graph.Tensor {
 // rows gives image rows the decoder's dtype; none are an empty tensor.
 func (x *extend) rows(t *graph.Tensor) (*graph.Tensor, error) {
 	in := named(x.graph.Inputs, inRows)
+	if in == nil {
+		in = named(x.graph.Inputs, inEmbeds)
+	}
 	switch {
 	case in == nil || t != nil && t.DType == in.Type.DType:
 		return t, nil

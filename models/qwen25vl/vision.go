@@ -53,7 +53,7 @@ func buildEncode(p *visionPart, cfg *Config, table op.Table) (*encode, error) {
 	}
 	e := &encode{graph: g, pixelRow: 1176, width: cfg.Hidden}
 	for name, in := range p.inputs {
-		if in.meaning == "grid" {
+		if in.meaning == "grid" && named(g.Inputs, name) != nil {
 			e.grid = name
 		}
 	}
@@ -99,6 +99,10 @@ func buildEncode(p *visionPart, cfg *Config, table op.Table) (*encode, error) {
 // bindVision gives the inputs the shapes their meanings have; the file's own
 // names for extents are hints only.
 func bindVision(g *graph.Graph, p *visionPart) error {
+	g.Outputs = []*graph.Value{named(g.Outputs, p.output)}
+	g.RemoveDead()
+	uses := g.Uses()
+	g.Inputs = slices.DeleteFunc(g.Inputs, func(v *graph.Value) bool { _, ok := p.inputs[v.Name]; return ok && len(uses[v]) == 0 })
 	for _, v := range g.Inputs {
 		in, ok := p.inputs[v.Name]
 		if !ok {
@@ -117,7 +121,6 @@ func bindVision(g *graph.Graph, p *visionPart) error {
 		}
 		v.Type.Shape = in.shape
 	}
-	g.Outputs = g.Outputs[:1]
 	return nil
 }
 
@@ -151,7 +154,7 @@ func probeIndexes(m Geometry) ([]*Indexes, error) {
 // value on each, and the candidates for segments.
 func knowVision(g *graph.Graph, p *visionPart, samples []*Indexes) (passes.Knowledge, error) {
 	var k passes.Knowledge
-	full := passes.Segments{Input: "cu_seqlens", DType: graph.Int64}
+	full := passes.Segments{Input: "cu_seqlens", DType: graph.Int64, Whole: true}
 	window := passes.Segments{Input: "cu_window_seqlens", DType: graph.Int64}
 	for _, ix := range samples {
 		probe := passes.Probe{

@@ -1,0 +1,230 @@
+//go:build accept
+
+package accept
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"mnnconv"
+	"mnnconv/graph"
+	"mnnconv/models"
+	"mnnconv/models/qwen25vl"
+	"mnnconv/runtime"
+	"mnnconv/runtime/cpu"
+	"mnnconv/schemas/op"
+)
+
+// variant is an export of the random model with what is wanted of it.
+type variant struct {
+	name       string
+	checkpoint string
+	// logits names the array that first-step logits are compared with: "PyTorch",
+	// or a file beside the export.
+	logits string
+	bound  float64
+	tokens string   // whose 16 tokens are wanted: "PyTorch", "golden", or both
+	rows   string   // image rows come from here; empty: the export's own vision tower
+	cases  []string // nil: all
+}
+
+var caseNames = []string{"text", "square", "wide", "two", "tall", "video"}
+
+var variants = []variant{
+	{name: "torch-dynamo-op23", checkpoint: "untied", logits: "PyTorch", bound: 1e-3, tokens: "PyTorch"},
+	{name: "torchscript-op17", checkpoint: "tied", logits: "PyTorch", bound: 1e-3, tokens: "PyTorch"},
+	{name: "mnn-tied", checkpoint: "tied", logits: "PyTorch", bound: 1e-3, tokens: "PyTorch"},
+	{name: "hf5-op20", checkpoint: "tied", logits: "PyTorch", bound: 1e-3, tokens: "PyTorch"},
+	{name: "hf5-op23", checkpoint: "untied", logits: "PyTorch", bound: 1e-3, tokens: "PyTorch"},
+	{name: "hf5-multi", checkpoint: "tied", logits: "PyTorch", bound: 1e-3, tokens: "PyTorch"},
+	{name: "genai-0.18-fp32-ids", checkpoint: "tied", logits: "PyTorch", bound: 1e-3, tokens: "PyTorch", cases: []string{"text"}},
+	{name: "tjs-fp16", checkpoint: "tied", logits: "PyTorch", bound: 0.1, tokens: "either"},
+	{name: "olive-cuda-fp16", checkpoint: "untied", logits: "PyTorch", bound: 0.1, tokens: "either"},
+	{name: "genai-0.13-fp16-cuda", checkpoint: "tied", logits: "PyTorch", bound: 0.1, tokens: "either"},
+	{name: "hf5-ortcuda-fp16", checkpoint: "tied", logits: "PyTorch", bound: 0.1, tokens: "either"},
+	{name: "tjs-q4", checkpoint: "tied", logits: "logits_last_dequantised", bound: 0.02, tokens: "golden"},
+	{name: "tjs-q4f16", checkpoint: "tied", logits: "logits_last_dequantised", bound: 0.05, tokens: "golden"},
+	{name: "genai-0.13-int4", checkpoint: "tied", logits: "logits_last_dequantised", bound: 0.02},
+	{name: "genai-0.18-int4-cuda", checkpoint: "tied", logits: "logits_last_dequantised", bound: 0.05, tokens: "golden"},
+	{name: "olive-cpu-int4", checkpoint: "tied", logits: "logits_last_dequantised", bound: 0.02, rows: "golden"},
+	{name: "tjs-q8", checkpoint: "tied", logits: "logits_last", bound: 0.1, tokens: "golden"},
+	{name: "tjs-uint8", checkpoint: "tied", logits: "logits_last", bound: 0.1, tokens: "golden"},
+	{name: "tjs-bnb4", checkpoint: "tied", logits: "logits_last", bound: 0.1, tokens: "golden"},
+	{name: "genai-0.18-bf16-cuda", checkpoint: "tied", logits: "PyTorch", bound: 0.3},
+}
+
+// random opens a session over one of the random model's exports.
+func random(t *testing.T, dir string) (*qwen25vl.Session, *qwen25vl.Model) {
+	t.Helper()
+	table := op.All()
+	o := mnnconv.Options{
+		Load:     models.Options{Table: table},
+		Models:   []models.Kind{qwen25vl.Kind},
+		Backends: []runtime.Backend{&cpu.Backend{Table: table}},
+	}
+	source, err := mnnconv.Load(dir, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { source.Close() })
+	opened, err := mnnconv.Open(source, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { opened.Close() })
+	chat, err := opened.Chat(512)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { chat.Close() })
+	return chat.(*qwen25vl.Session), source.Model.(*qwen25vl.Model)
+}
+
+// TestAcceptExports runs every export of the random model over every case.
+func TestAcceptExports(t *testing.T) {
+	for _, v := range variants {
+		t.Run(v.name, func(t *testing.T) {
+			s, m := random(t, shared("exports", v.name))
+			for _, name := range caseNames {
+				if v.cases != nil && !slices.Contains(v.cases, name) {
+					continue
+				}
+				in := files(t, shared("exports/common/cases-"+v.checkpoint, name))
+				golden := files(t, shared("exports", v.name, "golden", name))
+				if v.logits != "PyTorch" && golden[v.logits] == nil {
+					continue
+				}
+				t.Run(name, func(t *testing.T) { v.run(t, s, m, name, in, golden) })
+			}
+		})
+	}
+}
+
+// run compares one case.
+func (v variant) run(t *testing.T, s *qwen25vl.Session, m *qwen25vl.Model, name string, in, golden map[string]*graph.Tensor) {
+	q := prepare(in)
+	width := in["ref_inputs_embeds"].Shape[2]
+	switch {
+	case !m.Embeds():
+		q.Embeddings, q.Pixels, q.Grids = in["ref_inputs_embeds"].Reshape(int64(len(q.IDs)), width), nil, nil
+	case v.rows == "golden" && golden["image_embeds"] != nil:
+		q.Rows, q.Pixels, q.Grids = golden["image_embeds"], nil, nil
+	}
+	p, err := s.Prepare(t.Context(), q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := ""
+	if p.Rows() != nil && q.Rows == nil && q.Embeddings == nil {
+		said = fmt.Sprintf(", rows %.1e off PyTorch", worst(t, p.Rows(), in["ref_image_embeds"]))
+		if golden["image_embeds"] != nil {
+			said += fmt.Sprintf(" and %.1e off onnxruntime", worst(t, p.Rows(), golden["image_embeds"]))
+		}
+	}
+	logits, err := s.Extend(t.Context(), p, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, against := in["ref_logits"], v.logits
+	if v.logits != "PyTorch" {
+		want, against = golden[v.logits], "its "+v.logits
+	}
+	all, err := want.Float32s()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := worst(t, graph.Floats(logits), graph.Floats(all[len(all)-len(logits):]))
+	row(t, d <= v.bound, fmt.Sprintf("export %s, case %s, logits against %s", v.name, name, against), fmt.Sprintf("max error ≤ %g", v.bound), "%.1e%s", d, said)
+	if v.tokens == "" {
+		return
+	}
+	var ours []int64
+	next := q.Positions[0][len(q.IDs)-1]
+	for _, axis := range q.Positions {
+		next = max(next, slices.Max(axis))
+	}
+	table := checkpointTable(t, v.checkpoint)
+	for i := range 16 {
+		ours = append(ours, argmax(logits))
+		if i == 15 {
+			break
+		}
+		id := ours[i]
+		one := qwen25vl.Prepared{IDs: []int32{int32(id)}}
+		for a := range one.Positions {
+			one.Positions[a] = []int64{next + 1 + int64(i)}
+		}
+		if !m.Embeds() {
+			one.Embeddings = graph.Floats(table[id*width:(id+1)*width], 1, width)
+		}
+		if p, err = s.Prepare(t.Context(), one); err != nil {
+			t.Fatal(err)
+		}
+		if logits, err = s.Extend(t.Context(), p, len(q.IDs)+i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reference := graph.View[int64](in["ref_tokens"])
+	var own []int64
+	if golden["tokens"] != nil {
+		own = graph.View[int64](golden["tokens"])
+	}
+	ok := v.tokens != "golden" && slices.Equal(ours, reference) || v.tokens != "PyTorch" && slices.Equal(ours, own)
+	row(t, ok, fmt.Sprintf("export %s, case %s, tokens of %s", v.name, name, v.tokens), "16 of 16", "%d of PyTorch's, %d of onnxruntime's", prefix(ours, reference), prefix(ours, own))
+}
+
+func prefix(a, b []int64) int {
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	return n
+}
+
+func argmax(x []float32) int64 {
+	best := 0
+	for i := range x {
+		if x[i] > x[best] {
+			best = i
+		}
+	}
+	return int64(best)
+}
+
+// checkpointTable reads the table of embeddings of a checkpoint, which is stored
+// in bfloat16.
+func checkpointTable(t *testing.T, checkpoint string) []float32 {
+	t.Helper()
+	b, err := os.ReadFile(shared("exports/common", "ckpt-"+checkpoint, "model.safetensors"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := binary.LittleEndian.Uint64(b)
+	var header map[string]struct {
+		DType   string   `json:"dtype"`
+		Offsets [2]int64 `json:"data_offsets"`
+	}
+	var raw map[string]json.RawMessage
+	if err := json.Unmarshal(b[8:8+n], &raw); err != nil {
+		t.Fatal(err)
+	}
+	delete(raw, "__metadata__")
+	again, _ := json.Marshal(raw)
+	if err := json.Unmarshal(again, &header); err != nil {
+		t.Fatal(err)
+	}
+	e := header["model.embed_tokens.weight"]
+	data := b[8+int64(n):][e.Offsets[0]:e.Offsets[1]]
+	out, err := (&graph.Tensor{DType: graph.BFloat16, Shape: []int64{int64(len(data) / 2)}, Data: data}).Float32s()
+	if err != nil || e.DType != "BF16" {
+		t.Fatalf("%s: %v", e.DType, err)
+	}
+	return out
+}
+
+var _ = filepath.Join
