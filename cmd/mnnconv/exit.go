@@ -84,6 +84,7 @@ var exits = []struct {
 	{tokenizer.ErrMalformed, 3, "fetch the tokenizer's file again"},
 	{chat.ErrMalformed, 3, "correct the template, or remove it to use Qwen2.5-VL's own"},
 	{generate.ErrMalformed, 3, "correct the file, or remove it"},
+	{qwen25vl.ErrMissing, 3, "add the missing file to the folder"},
 	{qwen25vl.ErrConfig, 3, "give the folder that the exporter wrote, with its side files"},
 	{graph.ErrCycle, 3, "export the model again"},
 	{graph.ErrInvalid, 3, "export the model again"},

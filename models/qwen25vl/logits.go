@@ -40,42 +40,40 @@ func selectLogits(g *graph.Graph, d *decoderPart, table op.Table) (int64, error)
 	projected := false
 	for range len(g.Nodes) {
 		n := lastOf(open, order)
-		if n == nil {
+		if n == nil || n.Is("Attention") {
 			break
 		}
-		if selects(n) { // the exporter's choice, which ours takes the place of
-			x := n.Inputs[0]
-			g.Replace(map[*graph.Value]*graph.Value{n.Outputs[0]: x})
-			delete(open, n.Outputs[0])
-			if open[x] = true; n.Outputs[0] == logits {
-				logits, d.logits = x, x.Name
-			}
-			continue
-		}
-		passed = append(passed, n)
-		projected = projected || slices.Contains(projecting, n.Op)
 		for _, v := range n.Outputs {
 			delete(open, v)
 		}
-		n.Reads(func(v *graph.Value) {
-			if v.Const == nil {
-				open[v] = true
+		if x := n.In(0); selects(n) { // the exporter's choice, which ours takes the place of
+			g.Replace(map[*graph.Value]*graph.Value{n.Outputs[0]: x})
+			if n.Outputs[0] == logits {
+				logits, d.logits = x, x.Name
 			}
-		})
-		if x := only(open); projected && hasTokens(x) && x.Type.DType.IsFloat() && !selects(x.Def) {
-			y := gatherRows(g, n, x, at)
-			for _, reader := range passed {
-				for i, v := range reader.Inputs {
-					if v == x {
-						reader.Inputs[i] = y
-					}
+			open[x] = true
+		} else {
+			passed = append(passed, n)
+			projected = projected || slices.Contains(projecting, n.Op)
+			n.Reads(func(v *graph.Value) {
+				if v.Const == nil {
+					open[v] = true
+				}
+			})
+		}
+		x := only(open)
+		if !projected || !hasTokens(x) || !x.Type.DType.IsFloat() || selects(x.Def) {
+			continue
+		}
+		y := gatherRows(g, passed[len(passed)-1], x, at)
+		for _, reader := range passed {
+			for i, v := range reader.Inputs {
+				if v == x {
+					reader.Inputs[i] = y
 				}
 			}
-			return vocabulary, reinfer(g, table)
 		}
-		if n.Is("Attention") {
-			break
-		}
+		return vocabulary, reinfer(g, table)
 	}
 	return 0, fmt.Errorf("%w: output %q does not come from a projection of [batch, tokens, width]", ErrFamily, logits.Name)
 }

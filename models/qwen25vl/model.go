@@ -136,14 +136,25 @@ func (m *Model) Embeds() bool {
 	return m.extend != nil && named(m.extend.graph.Inputs, inEmbeds) == nil
 }
 
-// answers is an error where the folder lacks what answering a question in words
+// generates is an error where the folder lacks what turning token ids into others
 // takes.
-func (m *Model) answers() error {
+func (m *Model) generates() error {
 	switch {
 	case m.extend == nil:
 		return fmt.Errorf("%s: %w: the folder has a vision tower alone; its decoder and embedding are needed to answer", m.Dir, ErrMissing)
 	case !m.Embeds():
 		return fmt.Errorf("%s: %w: the decoder takes embeddings, and nothing in the folder turns token ids into them: export the embedding too, or a decoder that takes input_ids", m.Dir, ErrMissing)
+	}
+	return nil
+}
+
+// answers is an error where the folder lacks what answering a question in words
+// takes.
+func (m *Model) answers() error {
+	if err := m.generates(); err != nil {
+		return err
+	}
+	switch {
 	case m.Tokenizer == nil:
 		return fmt.Errorf("%s: %w: %w", m.Dir, ErrMissing, m.wordless)
 	case len(m.Generate.EOS) == 0:

@@ -216,7 +216,7 @@ type turn struct {
 }
 
 func (s *Session) newTurn(set models.Settings) (*turn, error) {
-	if err := s.m.answers(); err != nil {
+	if err := s.m.generates(); err != nil {
 		return nil, err
 	}
 	sampler, err := generate.NewSampler(set.Sampling, int(s.m.extend.vocabulary))
@@ -226,6 +226,9 @@ func (s *Session) newTurn(set models.Settings) (*turn, error) {
 // Ask answers a conversation's last turn: from an empty state, or from what the
 // state holds of it.
 func (s *Session) Ask(ctx context.Context, q models.Question, set models.Settings) (*models.Answer, error) {
+	if err := s.m.answers(); err != nil {
+		return nil, err
+	}
 	t, err := s.newTurn(set)
 	if err != nil {
 		return nil, err
@@ -283,7 +286,11 @@ func (s *Session) answer(ctx context.Context, p *Prompt, t *turn) (*models.Answe
 	a := &models.Answer{PromptTokens: len(p.IDs)}
 	history := append([]int32{}, p.IDs...)
 	stops := generate.Stops{IDs: s.m.Generate.EOS}
-	stream := s.m.Tokenizer.Stream(true)
+	push, flush := func(int32) string { return "" }, func() string { return "" } // without words
+	if s.m.Tokenizer != nil {
+		stream := s.m.Tokenizer.Stream(true)
+		push, flush = stream.Push, stream.Flush
+	}
 	say := func(text string) error {
 		defer s.trace.Begin(textLabel).End()
 		a.Text += text
@@ -308,7 +315,7 @@ func (s *Session) answer(ctx context.Context, p *Prompt, t *turn) (*models.Answe
 		}
 		a.Tokens = append(a.Tokens, id)
 		history = append(history, id)
-		if err := say(stream.Push(id)); errors.Is(err, models.ErrEnough) {
+		if err := say(push(id)); errors.Is(err, models.ErrEnough) {
 			break
 		} else if err != nil {
 			return nil, err
@@ -325,7 +332,7 @@ func (s *Session) answer(ctx context.Context, p *Prompt, t *turn) (*models.Answe
 			s.held = append(s.held, cell{id: id})
 		}
 	}
-	if err := say(stream.Flush()); err != nil && !errors.Is(err, models.ErrEnough) {
+	if err := say(flush()); err != nil && !errors.Is(err, models.ErrEnough) {
 		return nil, err
 	}
 	t.stats.Decode = time.Since(start)
