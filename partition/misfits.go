@@ -36,7 +36,7 @@ func (m *misfits) fit(n *graph.Node, rules []Rule) {
 		m.unknown = append(m.unknown, err)
 		return
 	}
-	reason := t.Profile.Supports(n)
+	reason := t.Supports(n)
 	if reason == nil {
 		return
 	}
@@ -52,7 +52,7 @@ func (m *misfits) fit(n *graph.Node, rules []Rule) {
 	}
 	var can []string
 	for _, t := range m.targets {
-		if t.Profile.Supports(n) == nil {
+		if t.Supports(n) == nil {
 			can = append(can, t.Profile.Name)
 		}
 	}
@@ -67,7 +67,7 @@ func (m *misfits) fit(n *graph.Node, rules []Rule) {
 
 func (m *misfits) runs(device string, n *graph.Node) bool {
 	t, err := find(m.targets, device)
-	return err == nil && t.Profile.Supports(n) == nil
+	return err == nil && t.Supports(n) == nil
 }
 
 // ofIntegers reports whether a node makes nothing but integers and booleans.

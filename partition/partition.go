@@ -19,6 +19,12 @@ type Lowerer interface {
 	Lower(Profile, *graph.Graph) ([]Kernel, error)
 }
 
+// Supporter is a Lowerer that has kernels for some forms of an operator only.
+type Supporter interface {
+	// Supports returns nil if the node can be lowered, or why not.
+	Supports(*graph.Node) error
+}
+
 // Kernel is one launch of a partition: the nodes it covers, and the values it
 // reads and makes. Values between the nodes of a fused kernel never exist.
 type Kernel struct {
@@ -33,6 +39,19 @@ type Kernel struct {
 type Target struct {
 	Profile Profile
 	Lowerer Lowerer
+}
+
+// Supports reports whether the target runs the node, or why not.
+func (t Target) Supports(n *graph.Node) error {
+	if err := t.Profile.Supports(n); err != nil {
+		return err
+	}
+	if s, ok := t.Lowerer.(Supporter); ok {
+		if err := s.Supports(n); err != nil {
+			return fmt.Errorf("%s: %w", t.Profile.Name, err)
+		}
+	}
+	return nil
 }
 
 // Partition is a run of nodes on one target, in topological order. Inputs are

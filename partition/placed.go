@@ -16,7 +16,7 @@ func Placed(phase string, g *graph.Graph, targets []Target) (*Plan, error) {
 	for _, n := range g.Nodes {
 		t, err := find(targets, n.Target)
 		if err == nil {
-			err = t.Profile.Supports(n)
+			err = t.Supports(n)
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%w: %s: %w", ErrPlacement, n.ID(), err))

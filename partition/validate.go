@@ -150,7 +150,7 @@ func (p *Plan) checkTargets() []error {
 			continue
 		}
 		for _, n := range part.Nodes {
-			if err := t.Profile.Supports(n); err != nil {
+			if err := t.Supports(n); err != nil {
 				errs = append(errs, fmt.Errorf("%w: phase %s, partition %d: %s (%s): %w", ErrPlacement, p.Phase, part.Index, n.ID(), n.Cause, err))
 			}
 		}

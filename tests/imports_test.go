@@ -49,7 +49,7 @@ var layers = []layer{
 // Packages that only some may know.
 var (
 	// wiring may import backends; nothing else may but tests.
-	wiring   = []string{"cmd/mnnconv/wire.go"}
+	wiring   = []string{"cmd/mnnconv/wire.go", "cmd/mnnconv/wire_gpu.go"}
 	backends = func(pkg string) bool {
 		return strings.HasPrefix(pkg, "runtime/") && !slices.Contains([]string{"runtime/host", "runtime/trace", "runtime/compare"}, pkg)
 	}

@@ -24,7 +24,7 @@ const (
 
 // binaries are the operators on two tensors that broadcast.
 var binaries = map[string]int{
-	"Add": fAdd, "Sub": fSub, "Mul": fMul, "Div": fDiv, "Max": fMax, "Min": fMin, "Sum": fAdd, "Pow": fPow,
+	"Add": fAdd, "Sub": fSub, "Mul": fMul, "Div": fDiv, "Max": fMax, "Min": fMin, "Pow": fPow,
 	"Equal": fEqual, "Greater": fGreater, "GreaterOrEqual": fGreaterEq, "Less": fLess, "LessOrEqual": fLessEq,
 	"And": fAnd, "Or": fOr, "Xor": fXor, "BitwiseAnd": fAnd, "BitwiseOr": fOr, "BitwiseXor": fXor,
 }

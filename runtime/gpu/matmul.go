@@ -24,7 +24,7 @@ func matmulProduct(n *graph.Node, uses map[*graph.Value][]graph.Use) (*product, 
 	}
 	a := n.Inputs[0]
 	w, swapped, behind := storedWeight(n.Inputs[1], uses)
-	if w.Const == nil || len(w.Type.Shape) != 2 || !fits(a.Type.DType, w.Type.DType) {
+	if w.Const == nil || w.Const.Len() == 0 || len(w.Type.Shape) != 2 || !fits(a.Type.DType, w.Type.DType) {
 		return nil, false
 	}
 	p := &product{nodes: append(behind, n), in: []*graph.Value{a, w}, alpha: n.Float("alpha", 1), columns: true}
@@ -40,7 +40,7 @@ func gemmProduct(n *graph.Node, uses map[*graph.Value][]graph.Use) (*product, bo
 	}
 	a := n.Inputs[0]
 	w, swapped, behind := storedWeight(n.Inputs[1], uses)
-	if w.Const == nil || len(w.Type.Shape) != 2 || !fits(a.Type.DType, w.Type.DType) {
+	if w.Const == nil || w.Const.Len() == 0 || len(w.Type.Shape) != 2 || !fits(a.Type.DType, w.Type.DType) {
 		return nil, false
 	}
 	p := &product{nodes: append(behind, n), in: []*graph.Value{a, w}, alpha: n.Float("alpha", 1), columns: true}
@@ -59,7 +59,7 @@ func gemmProduct(n *graph.Node, uses map[*graph.Value][]graph.Use) (*product, bo
 // towers embed patches: [P, C, spatial...] with weights [N, C, spatial...] is a product
 // over C and the spatial axes.
 func patchesProduct(n *graph.Node, _ map[*graph.Value][]graph.Use) (*product, bool) {
-	if !n.Is("Conv") || n.Int("group", 1) != 1 || !areFloats(n.In(0), n.In(1)) || n.In(1).Const == nil {
+	if !n.Is("Conv") || n.Int("group", 1) != 1 || !areFloats(n.In(0), n.In(1)) || n.In(1).Const == nil || n.In(1).Const.Len() == 0 {
 		return nil, false
 	}
 	if pad := n.Str("auto_pad", "NOTSET"); pad != "NOTSET" && pad != "" && pad != "VALID" {

@@ -8,9 +8,12 @@
 package op
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"mnnconv/graph"
@@ -179,4 +182,11 @@ func (t Table) Lookup(n *graph.Node) (*Op, error) {
 		return o, nil
 	}
 	return nil, fmt.Errorf("%s: operator %s (opset %d) is %w", n.ID(), n.OpName(), n.Version, ErrUnsupported)
+}
+
+// Sorted lists the operators by domain and name.
+func (t Table) Sorted() []*Op {
+	return slices.SortedFunc(maps.Values(t), func(a, b *Op) int {
+		return cmp.Or(cmp.Compare(a.Domain, b.Domain), cmp.Compare(a.Name, b.Name))
+	})
 }
