@@ -1,11 +1,11 @@
 package host
 
 import (
-	"encoding/binary"
 	"fmt"
 	"math"
 
 	"mnnconv/graph"
+	"mnnconv/runtime/host/internal/simd"
 	"mnnconv/schemas/op"
 )
 
@@ -94,7 +94,7 @@ func (b *blocks) bind(data, scales, zeros *graph.Tensor) error {
 	return nil
 }
 
-// panel implements [weights].
+// panel implements [weights]. No product with weights k×n has blocks.
 func (b *blocks) panel(dst panel, row, col, rows, cols int) {
 	for r := range rows {
 		b.numbers(dst.Row(r, cols), row+r, col)
@@ -103,14 +103,37 @@ func (b *blocks) panel(dst panel, row, col, rows, cols int) {
 
 // view implements [weights].
 func (b *blocks) view(scratch []float32, row, col, rows, cols int) panel {
-	p := panelOf(scratch, cols)
-	b.panel(p, row, col, rows, cols)
+	n := ceil(cols, simd.Block)
+	p, factors := panelOf(scratch[:rows*n*simd.Block], n*simd.Block), scratch[rows*n*simd.Block:]
+	if b.size < simd.Block {
+		b.panel(p, row, col, rows, cols)
+		return p
+	}
+	for r := range rows {
+		w := b.factors(factors, row+r, col, 1, n)
+		vectors.Dequantise(p.Row(r, p.Stride), &w, 0, n)
+	}
 	return p
+}
+
+// direct reports whether products are made from the blocks as they are.
+func (b *blocks) direct() bool { return b.size >= simd.Block && vectors.ReadsBlocks() }
+
+// arrange implements [weights].
+func (b *blocks) arrange(a panel, m, k int) {
+	if b.direct() {
+		vectors.Spread(a, b.bits, m, ceil(k, simd.Block))
+	}
 }
 
 // dots implements [weights].
 func (b *blocks) dots(c, a panel, scratch []float32, row, col, m, k, n int) {
-	vectors.Dots(c, a, b.view(scratch, row, col, n, k), m, k, n)
+	if !b.direct() {
+		vectors.Dots(c, a, b.view(scratch, row, col, n, k), m, k, n)
+		return
+	}
+	w := b.factors(scratch, row, col, n, ceil(k, simd.Block))
+	vectors.DotsBlocks(c, a, &w, m, ceil(k, simd.Block), n)
 }
 
 // row implements [weights]. Blocks lie along k: no product takes them so.
@@ -118,63 +141,75 @@ func (b *blocks) row(c, x, scratch []float32, row, col int) {
 	vectors.Row(c, x, b.view(scratch, row, col, len(x), len(c)), len(x), len(c))
 }
 
+// factors returns rows of so many blocks of 32, from (row, col) on, with a scale and,
+// where they have one, a zero for each: as they are stored, or in buf, which has
+// room for both.
+func (b *blocks) factors(buf []float32, row, col, rows, n int) simd.Blocks {
+	w := simd.Blocks{Bits: b.bits}
+	w.Data.Stride = b.perRow * b.size * b.bits / 8
+	w.Data.At = b.data[row*w.Data.Stride+col*b.bits/8:]
+	if b.size == simd.Block && b.scales.DType == graph.Float32 {
+		w.Scales = panelOf(graph.View[float32](b.scales)[row*b.perRow+col/simd.Block:], b.perRow)
+	} else {
+		w.Scales = panelOf(buf[:rows*n], n)
+		b.each(w.Scales, b.scales, row, col, rows)
+	}
+	if b.zeros == nil {
+		return w
+	}
+	w.Zeros = panelOf(buf[rows*n:][:rows*n], n)
+	if b.zeros.DType != graph.Uint8 {
+		b.each(w.Zeros, b.zeros, row, col, rows)
+		return w
+	}
+	for r := range rows {
+		for i := range n {
+			w.Zeros.At[r*n+i] = float32(b.zero(row+r, (col+i*simd.Block)/b.size))
+		}
+	}
+	return w
+}
+
+// each stores a factor of every 32 numbers from (row, col) on, of t, which has one
+// for each block.
+func (b *blocks) each(dst panel, t *graph.Tensor, row, col, rows int) {
+	repeat, first := b.size/simd.Block, col/b.size
+	if repeat == 1 && dst.Stride == b.perRow { // whole rows
+		loadFloats(dst.At, t.DType, t.Data, row*b.perRow)
+		return
+	}
+	skip := col % b.size / simd.Block // 32s of the first block that are not wanted
+	for r := range rows {
+		d := dst.Row(r, dst.Stride)
+		blocks := ceil(skip+len(d), repeat)
+		loadFloats(d[:blocks], t.DType, t.Data, (row+r)*b.perRow+first)
+		for i := len(d) - 1; i >= 0; i-- { // from the end, where it does not overwrite what it still reads
+			d[i] = d[(skip+i)/repeat]
+		}
+	}
+}
+
 // numbers stores those of a row from column col on, which is even.
 func (b *blocks) numbers(dst []float32, row, col int) {
-	var scales [32]float32
-	block, in := col/b.size, col%b.size
 	for len(dst) > 0 {
-		some := scales[:min(len(scales), ceil(in+len(dst), b.size))]
-		loadFloats(some, b.scales.DType, b.scales.Data, row*b.perRow+block)
-		for _, scale := range some {
-			n := min(b.size-in, len(dst))
-			b.unpack(dst[:n], ((row*b.perRow+block)*b.size+in)*b.bits/8, row, block, scale)
-			dst, block, in = dst[n:], block+1, 0
+		block, in := col/b.size, col%b.size
+		n := min(b.size-in, len(dst))
+		var scale, zero [1]float32
+		loadFloats(scale[:], b.scales.DType, b.scales.Data, row*b.perRow+block)
+		if b.zeros != nil && b.zeros.DType != graph.Uint8 {
+			loadFloats(zero[:], b.zeros.DType, b.zeros.Data, row*b.perRow+block)
+		} else {
+			zero[0] = float32(b.zero(row, block))
 		}
-	}
-}
-
-// unpack stores numbers of one block that data holds from byte at on.
-func (b *blocks) unpack(dst []float32, at, row, block int, scale float32) {
-	from := differences[256-b.zero(row, block):] // from[q] is q - zero
-	if b.zeros != nil && b.zeros.DType != graph.Uint8 {
-		var zero [1]float32
-		var own [256]float32
-		loadFloats(zero[:], b.zeros.DType, b.zeros.Data, row*b.perRow+block)
-		for q := range 1 << b.bits {
-			own[q] = float32(q) - zero[0]
+		src := b.data[((row*b.perRow+block)*b.size+in)*b.bits/8:]
+		for i := range dst[:n] {
+			q := src[i*b.bits/8]
+			if b.bits == 4 {
+				q = q >> (i % 2 * 4) & 15
+			}
+			dst[i] = (float32(q) - zero[0]) * scale[0]
 		}
-		from = own[:]
-	}
-	src := b.data[at:][:ceil(len(dst)*b.bits, 8)]
-	if b.bits == 8 {
-		scaleBytes(dst, src, (*[256]float32)(from), scale)
-	} else {
-		scaleNibbles(dst, src, (*[16]float32)(from), scale)
-	}
-}
-
-func scaleBytes(dst []float32, src []byte, from *[256]float32, scale float32) {
-	src = src[:len(dst)]
-	for i, q := range src {
-		dst[i] = from[q] * scale
-	}
-}
-
-func scaleNibbles(dst []float32, src []byte, from *[16]float32, scale float32) {
-	for len(dst) >= 8 && len(src) >= 4 {
-		d, q := (*[8]float32)(dst), binary.LittleEndian.Uint32(src)
-		d[0] = from[q&15] * scale
-		d[1] = from[q>>4&15] * scale
-		d[2] = from[q>>8&15] * scale
-		d[3] = from[q>>12&15] * scale
-		d[4] = from[q>>16&15] * scale
-		d[5] = from[q>>20&15] * scale
-		d[6] = from[q>>24&15] * scale
-		d[7] = from[q>>28] * scale
-		dst, src = dst[8:], src[4:]
-	}
-	for i := range dst {
-		dst[i] = from[src[i/2]>>(i%2*4)&15] * scale
+		dst, col = dst[n:], col+n
 	}
 }
 
@@ -183,19 +218,8 @@ func (b *blocks) zero(row, block int) int {
 	switch {
 	case b.zeros == nil:
 		return 1 << (b.bits - 1)
-	case b.zeros.DType != graph.Uint8:
-		return 0
 	case b.bits == 8:
 		return int(b.zeros.Data[row*b.zerosRow+block])
 	}
 	return int(b.zeros.Data[row*b.zerosRow+block/2] >> (block % 2 * 4) & 15)
 }
-
-// differences[256+q-z] is q - z for bytes q and z: reading it is faster than
-// converting and subtracting.
-var differences = func() (t [512]float32) {
-	for i := range t {
-		t[i] = float32(i - 256)
-	}
-	return t
-}()

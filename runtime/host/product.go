@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"mnnconv/graph"
+	"mnnconv/runtime/host/internal/simd"
 	"mnnconv/schemas/op"
 )
 
@@ -33,6 +34,7 @@ type product struct {
 	rows, cols     int // of a task
 	bands, stripes int // of rows, of columns, in a matrix
 	depth          int // of a panel
+	stride         int // of rows of the left side that were converted
 	tasks, together,
 	scratch int
 }
@@ -131,18 +133,20 @@ func (p *product) cut(workers int) {
 	p.tasks = count * p.stripes * p.bands
 	p.together = max(1, int(part/(float64(p.rows)*float64(p.cols)*float64(p.k+8))))
 
+	whole := (p.depth + simd.Block - 1) &^ (simd.Block - 1)
+	p.stride = whole + pad
 	weights := 0
 	switch p.way {
 	case byRows:
 		weights = p.depth * p.cols
 	case byDots:
-		weights = max(dotsPanel, p.depth)
+		weights = max(dotsPanel, 2*p.stride)
 	case byPanels:
 		weights = p.depth * (p.cols + pad)
 	case byStrips:
-		weights = 2 * p.depth * strip
+		weights = (2*strip + 1) * whole
 	}
-	p.scratch = (p.rows+2)*p.cols + p.rows*(p.depth+pad) + weights
+	p.scratch = (p.rows+2)*p.cols + p.rows*p.stride + weights
 }
 
 const (
@@ -189,7 +193,7 @@ func (p *product) task(scratch []float32, t int) {
 	sums, scratch := panelOf(scratch[:m*n], n), scratch[m*n:]
 	bias, scratch := scratch[:n], scratch[n:]
 	extra, scratch := scratch[:n], scratch[n:]
-	a := panelOf(scratch[:p.rows*(p.depth+pad)], p.depth+pad)
+	a := panelOf(scratch[:p.rows*p.stride], p.stride)
 	scratch = scratch[len(a.At):]
 	clear(sums.At)
 	for k0 := 0; k0 < p.k; k0 += p.depth {
@@ -203,7 +207,11 @@ func (p *product) task(scratch []float32, t int) {
 				p.right.row(sums.Row(i, n), a.Row(i, k), scratch, ib*p.k+k0, col)
 			}
 		case byDots:
-			most := max(1, dotsPanel/k)
+			for i := range m {
+				clear(a.Row(i, a.Stride)[k:])
+			}
+			p.right.arrange(a, m, k)
+			most := max(1, dotsPanel/p.stride-1) // and their scales and zeros
 			for j := 0; j < n; j += most {
 				p.right.dots(sums.From(0, j), a, scratch, ib*p.n+col+j, k0, m, k, min(most, n-j))
 			}

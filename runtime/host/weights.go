@@ -12,10 +12,13 @@ import (
 type weights interface {
 	// panel stores rows×cols of its numbers, from (row, col) on, as float32.
 	panel(dst panel, row, col, rows, cols int)
-	// view returns as many: where they lie, or in scratch.
+	// view returns as many: where they lie, or in scratch, which has room for one row
+	// more.
 	view(scratch []float32, row, col, rows, cols int) panel
-	// dots adds to c the products of m rows of a and n rows of its own, from row
-	// on, of k numbers from col on.
+	// arrange orders m rows of a, k numbers long and zeros up to a whole block, for dots.
+	arrange(a panel, m, k int)
+	// dots adds to c the products of m arranged rows of a and n rows of its own,
+	// from row on, of k numbers from col on.
 	dots(c, a panel, scratch []float32, row, col, m, k, n int)
 	// row adds to c the product of x and len(x) rows of its own, from row on, of
 	// len(c) numbers from col on.
@@ -48,6 +51,8 @@ func (d *dense) view(scratch []float32, row, col, rows, cols int) panel {
 func (d *dense) halves(row, col int) simd.Panel[uint16] {
 	return simd.Panel[uint16]{At: graph.ViewBytes[uint16](d.data)[row*d.cols+col:], Stride: d.cols}
 }
+
+func (d *dense) arrange(panel, int, int) {}
 
 func (d *dense) dots(c, a panel, scratch []float32, row, col, m, k, n int) {
 	switch {

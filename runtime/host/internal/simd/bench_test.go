@@ -96,6 +96,27 @@ func BenchmarkDots(b *testing.B) {
 	})
 }
 
+func BenchmarkBlocks(b *testing.B) {
+	levels(b, func(b *testing.B, l *Level) {
+		for _, bits := range []int{4, 8} {
+			for _, m := range []int{1, 2, 4} {
+				b.Run(fmt.Sprintf("%d bits/%d", bits, m), func(b *testing.B) {
+					const blocks, n = 64, 512
+					r := rand.New(rand.NewPCG(1, 2))
+					w := &Blocks{Bits: bits, Scales: Panel[float32]{filled[float32](blocks * n), blocks}}
+					w.Data = Panel[uint8]{filled[uint8](n * blocks * w.bytes()), blocks * w.bytes()}
+					a, c := Panel[float32]{numbers(r, m*blocks*Block), blocks * Block}, Panel[float32]{make([]float32, m*n), n}
+					l.Spread(a, bits, m, blocks)
+					for b.Loop() {
+						l.DotsBlocks(c, a, w, m, blocks, n)
+					}
+					rate(b, 2*m*blocks*Block*n, len(w.Data.At)+4*len(w.Scales.At))
+				})
+			}
+		}
+	})
+}
+
 func BenchmarkRow(b *testing.B) {
 	levels(b, func(b *testing.B, l *Level) {
 		const k, n = 4096, 11008

@@ -25,6 +25,8 @@ var avx512 = &Level{name: "avx512", lanes: 16, tileRows: 12, tileCols: 32, asm: 
 	add: addAVX512, sub: subAVX512, mul: mulAVX512, div: divAVX512, scale: scaleAVX512,
 	turnHalves: turnHalvesAVX512, expShifted: expShiftedAVX512, swishMul: swishMulAVX512,
 	sum: sumAVX512, sumSquares: sumSquaresAVX512, largest: largestAVX512,
+	spread: spreadAVX512, dequantise4: dequantise4AVX512, dequantise8: dequantise8AVX512,
+	dot4: dot4AVX512, dot8: dot8AVX512, dot4Zeros: dot4ZerosAVX512, dot8Zeros: dot8ZerosAVX512,
 }}
 
 var avx2 = &Level{name: "avx2", lanes: 8, tileRows: 6, tileCols: 16, asm: asm{
@@ -36,4 +38,6 @@ var avx2 = &Level{name: "avx2", lanes: 8, tileRows: 6, tileCols: 16, asm: asm{
 	add: addAVX2, sub: subAVX2, mul: mulAVX2, div: divAVX2, scale: scaleAVX2,
 	turnHalves: turnHalvesAVX2, expShifted: expShiftedAVX2, swishMul: swishMulAVX2,
 	sum: sumAVX2, sumSquares: sumSquaresAVX2, largest: largestAVX2,
+	spread: spreadAVX2, dequantise4: dequantise4AVX2, dequantise8: dequantise8AVX2,
+	dot4: dot4AVX2, dot8: dot8AVX2, dot4Zeros: dot4ZerosAVX2, dot8Zeros: dot8ZerosAVX2,
 }}

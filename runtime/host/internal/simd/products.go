@@ -61,13 +61,7 @@ func dots[T any](f func(c *float32, ldc int, a *float32, lda int, w *T, ldw, m, 
 	a.holds(m, k)
 	w.holds(n, k)
 	for i := 0; i < m; {
-		some := 1
-		switch {
-		case m-i >= 4:
-			some = 4
-		case m-i >= 2:
-			some = 2
-		}
+		some := together(m - i)
 		f(&c.At[i*c.Stride], c.Stride, &a.At[i*a.Stride], a.Stride, &w.At[0], w.Stride, some, n, k)
 		i += some
 	}

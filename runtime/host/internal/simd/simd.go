@@ -43,6 +43,10 @@ type asm struct {
 	turnHalves               func(y0, y1, x0, x1, cos, sin *float32, n int)
 	expShifted               func(s *float32, shift float32, n int) int
 	swishMul                 func(z, x, y *float32, alpha float32, n int) int
+	spread                   func(a *float32, blocks int)
+	dequantise4, dequantise8 func(dst *float32, w *uint8, s, z *float32, blocks int)
+	dot4, dot8               func(c *float32, ldc int, a *float32, lda int, w *uint8, ldw int, s *float32, lds, m, n, blocks int)
+	dot4Zeros, dot8Zeros     func(c *float32, ldc int, a *float32, lda int, w *uint8, ldw int, s *float32, lds int, z *float32, ldz, m, n, blocks int)
 	sum, sumSquares, largest func(x *float32, start float32, n int) float32
 }
 

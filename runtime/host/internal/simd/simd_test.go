@@ -237,6 +237,61 @@ func TestTranspose(t *testing.T) {
 	})
 }
 
+// blocksOf returns random blocks, of which nothing may be read beyond the last one.
+func blocksOf(r *rand.Rand, bits, rows, blocks int, zeros bool) *Blocks {
+	w := &Blocks{Bits: bits, Scales: panelOf(r, rows, blocks)}
+	w.Data.Stride = blocks*w.bytes() + r.IntN(2)*r.IntN(40)
+	w.Data.At = make([]uint8, (rows-1)*w.Data.Stride+blocks*w.bytes())
+	for i := range w.Data.At {
+		w.Data.At[i] = uint8(r.Uint32())
+	}
+	if zeros {
+		w.Zeros = panelOf(r, rows, blocks)
+		for i := range w.Zeros.At {
+			w.Zeros.At[i] = float32(r.IntN(1 << bits))
+		}
+	}
+	for i := range w.Scales.At { // so that weights are around 1
+		w.Scales.At[i] /= float32(int(1) << (bits - 1))
+	}
+	return w
+}
+
+func TestBlocks(t *testing.T) {
+	each(t, trials, func(l *Level, r *rand.Rand) error {
+		m, blocks, n := 1+r.IntN(6), 1+r.IntN(8), 1+r.IntN(9)
+		if r.IntN(100) == 0 {
+			blocks += 128
+		}
+		w := blocksOf(r, 4+4*r.IntN(2), n, blocks, r.IntN(2) == 0)
+		k := blocks * Block
+		numbers := Panel[float32]{make([]float32, n*k), k}
+		for j := range n {
+			got, check := guarded(k)
+			l.Dequantise(got, w, j, blocks)
+			portable.Dequantise(numbers.Row(j, k), w, j, blocks)
+			if err := errors.Join(bits("dequantised", got, numbers.Row(j, k)), check()); err != nil {
+				return err
+			}
+		}
+		if !l.ReadsBlocks() {
+			return nil
+		}
+		a := panelOf(r, m, k)
+		c, before, check := sums(r, m, n)
+		want := product(before, a, func(p, j int) float32 { return numbers.At[j*k+p] }, m, k, n)
+		l.Spread(a, w.Bits, m, blocks)
+		l.DotsBlocks(c, a, w, m, blocks, n)
+		if err := check(want, k); err != nil {
+			return fmt.Errorf("%d bits: %w", w.Bits, err)
+		}
+		i := r.IntN(m)
+		alone := append([]float32(nil), before.Row(i, n)...)
+		l.DotsBlocks(Panel[float32]{alone, n}, a.From(i, 0), w, 1, blocks, n)
+		return bits("one row of many", alone, c.Row(i, n))
+	})
+}
+
 // bits compares what should be the same bits, not-a-numbers apart.
 func bits(what string, got, want []float32) error {
 	for i, x := range got {

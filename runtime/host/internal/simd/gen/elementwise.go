@@ -249,27 +249,45 @@ func (g *gen) pxor(a, b, to operand.Op) {
 	}
 }
 
-// constants returns the places of constants.
+// constants returns the places of vectors that repeat a constant.
 func (g *gen) constants(name string, values []float32) []operand.Mem {
-	if g.data == nil {
-		g.data = map[string]operand.Mem{}
-	}
-	base, ok := g.data[name]
-	if !ok {
-		base = g.StaticGlobal(name)
-		g.DataAttributes(attr.RODATA | attr.NOPTR)
-		for i, v := range values {
-			for lane := range g.floats {
-				g.AddDatum(4*(i*g.floats+lane), operand.F32(v))
-			}
+	var repeated []float32
+	for _, v := range values {
+		for range g.floats {
+			repeated = append(repeated, v)
 		}
-		g.data[name] = base
 	}
 	at := make([]operand.Mem, len(values))
 	for i := range at {
-		at[i] = base.Offset(i * g.bytes())
+		at[i] = g.table(name, repeated).Offset(i * g.bytes())
 	}
 	return at
+}
+
+// table returns the place of constants.
+func (g *gen) table(name string, values []float32) operand.Mem {
+	if g.data == nil {
+		g.data = map[string]operand.Mem{}
+	}
+	at, ok := g.data[name]
+	if !ok {
+		at = g.StaticGlobal(name)
+		g.DataAttributes(attr.RODATA | attr.NOPTR)
+		for i, v := range values {
+			g.AddDatum(4*i, operand.U32(math.Float32bits(v)))
+		}
+		g.data[name] = at
+	}
+	return at
+}
+
+// integers is table of 32-bit integers.
+func (g *gen) integers(name string, values []int) operand.Mem {
+	var bits []float32
+	for _, v := range values {
+		bits = append(bits, math.Float32frombits(uint32(v)))
+	}
+	return g.table(name, bits)
 }
 
 // sums writes the sums and the maximum of numbers: 16 lanes, that of a number's

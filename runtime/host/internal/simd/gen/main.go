@@ -78,6 +78,7 @@ var parts = []struct {
 	{"transpose", transpose},
 	{"convert", converts},
 	{"elementwise", elementwise},
+	{"blocks", blocked},
 }
 
 // bf16Products turns VPDPWSSD, whose encoding differs from VDPBF16PS's in one
