@@ -24,6 +24,7 @@ import (
 type Backend struct {
 	Table   op.Table
 	Threads int
+	pool    host.Shared // by all that is open
 }
 
 // Name returns "cpu".
@@ -51,21 +52,26 @@ func kernels(groups []host.Group) []partition.Kernel {
 	return out
 }
 
-// Open starts the worker pool.
+// Open starts the worker pool, or joins those who use it.
 func (b *Backend) Open(partition.Profile) (runtime.Device, error) {
 	if err := host.CheckVectors(); err != nil {
 		return nil, fmt.Errorf("%w: %w", runtime.ErrUnavailable, err)
 	}
-	return &device{table: b.Table, pool: host.NewPool(b.Threads)}, nil
+	return &device{table: b.Table, pool: b.pool.Open(b.Threads), backend: b}, nil
 }
 
 type device struct {
-	table op.Table
-	pool  *host.Pool
+	table   op.Table
+	pool    *host.Pool
+	backend *Backend
+	closed  bool
 }
 
 func (d *device) Close() error {
-	d.pool.Close()
+	if !d.closed {
+		d.closed = true
+		d.backend.pool.Close()
+	}
 	return nil
 }
 

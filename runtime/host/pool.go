@@ -2,20 +2,48 @@ package host
 
 import (
 	"context"
-	"runtime"
+	goruntime "runtime"
 	"sync"
 	"sync/atomic"
+	"time"
+
+	"mnnconv/runtime/host/internal/simd"
 )
 
-// Pool runs a kernel's parts on several processors. The caller takes part. A
-// pool belongs to one device; a nil pool runs everything on the caller.
+// Pool runs a kernel's parts on several processors. The caller takes part. Several
+// sessions may share one; a nil pool runs everything on the caller.
+//
+// A kernel is tens of microseconds of work, and waking a thread takes longer. So
+// helpers sit on threads of their own and spin between kernels, and are parked when
+// there has been none for a while. Each worker has a run of neighbouring parts to
+// start with, so that it reads weights in order, and then helps the others with
+// theirs.
 type Pool struct {
-	workers []Worker // the caller's, then one for each goroutine
-	work    chan int // indexes of workers that are asked to help, never more than there are
-	taken   sync.Mutex
-	run     run // of the caller that holds taken
-	once    sync.Once
+	workers []Worker
+	taken   sync.Mutex // by the caller whose run the helpers do
+	run     run
+	_       [64]byte
+	epoch   atomic.Uint64 // of runs
+	_       [64]byte
+	gate    atomic.Int64 // helpers in the run, less closed once it takes no more
+	_       [64]byte
+	asleep  atomic.Int32
+	wake    chan struct{}
+	crowded atomic.Int64 // when a run last met another caller's, in nanoseconds since start
+	start   time.Time
+	spare   sync.Pool // of *Worker, for callers who meet another's run
+	closing atomic.Bool
+	ended   sync.WaitGroup
 }
+
+const (
+	closed = -1 << 32
+	// spin is how long helpers wait for the next run before they are parked: longer
+	// than between two tokens.
+	spin = 3 * time.Millisecond
+	// apart is how long callers that met each other run on one processor each.
+	apart = 20 * time.Millisecond
+)
 
 // Parts is work that falls into parts which may run at once, in any order.
 type Parts interface {
@@ -43,16 +71,16 @@ func (w *Worker) Floats(n int) []float32 {
 // may use (GOMAXPROCS, which follows the cgroup's limit).
 func NewPool(n int) *Pool {
 	if n < 1 {
-		n = runtime.GOMAXPROCS(0)
+		n = goruntime.GOMAXPROCS(0)
 	}
-	p := &Pool{workers: make([]Worker, n), work: make(chan int, n)}
-	for range n - 1 {
-		go func() {
-			for i := range p.work {
-				p.run.help(&p.workers[i])
-				p.run.helpers.Done()
-			}
-		}()
+	p := &Pool{workers: make([]Worker, n), wake: make(chan struct{}, n), start: time.Now()}
+	p.run.shares = make([]share, n)
+	p.gate.Store(closed)
+	p.crowded.Store(-int64(apart))
+	p.spare.New = func() any { return new(Worker) }
+	for i := 1; i < n; i++ {
+		p.ended.Add(1)
+		go p.help(i)
 	}
 	return p
 }
@@ -68,54 +96,46 @@ func (p *Pool) Workers() int {
 // Run does parts 0 to n-1, each once, and returns when all are done, or with the
 // context's error when that ended before. A part should be at least some ten
 // microseconds of work, and not so much that it delays a cancellation.
+//
+// While several callers run at once, each has one processor: helpers would take it
+// from the others.
 func (p *Pool) Run(ctx context.Context, n int, parts Parts) error {
-	if p == nil || !p.taken.TryLock() { // taken: another caller keeps the workers busy
-		r := run{ctx: ctx, parts: parts, n: int64(n)}
-		r.help(&Worker{})
-		return r.end()
+	if p == nil {
+		return alone(ctx, n, parts, &Worker{})
+	}
+	if !p.taken.TryLock() {
+		p.crowded.Store(int64(time.Since(p.start)))
+		w := p.spare.Get().(*Worker)
+		defer p.spare.Put(w)
+		return alone(ctx, n, parts, w)
 	}
 	defer p.taken.Unlock()
+	if n < 2 || len(p.workers) < 2 || p.isCrowded() {
+		return alone(ctx, n, parts, &p.workers[0])
+	}
 	r := &p.run
-	r.ctx, r.parts, r.n = ctx, parts, int64(n)
-	r.next.Store(0)
+	r.ctx, r.parts = ctx, parts
 	r.skipped.Store(false)
-	for i := 1; i < min(len(p.workers), n); i++ {
-		r.helpers.Add(1)
-		p.work <- i
+	for i := range r.shares {
+		s := &r.shares[i]
+		s.end = int64(n * (i + 1) / len(r.shares))
+		s.next.Store(int64(n * i / len(r.shares)))
 	}
-	r.help(&p.workers[0])
-	r.helpers.Wait()
-	return r.end()
-}
-
-// run is one call of Pool.Run.
-type run struct {
-	ctx     context.Context
-	parts   Parts
-	n       int64
-	next    atomic.Int64
-	skipped atomic.Bool
-	helpers sync.WaitGroup
-}
-
-// help does parts until none is left.
-func (r *run) help(w *Worker) {
-	for {
-		i := r.next.Add(1) - 1
-		if i >= r.n {
-			return
+	p.gate.Store(0)
+	p.epoch.Add(1)
+	for range min(p.asleep.Load(), int32(n-1)) {
+		select {
+		case p.wake <- struct{}{}:
+		default:
 		}
-		if r.ctx.Err() != nil {
-			r.skipped.Store(true)
-			return
-		}
-		r.parts.Part(w, int(i))
 	}
-}
-
-// end lets go of the parts and returns why some were skipped.
-func (r *run) end() error {
-	ctx := r.ctx
+	r.help(&p.workers[0], 0)
+	p.gate.Add(closed)
+	for n := 0; p.gate.Load() != closed; n++ { // helpers are at their last parts
+		if simd.Pause(); n > 1<<13 { // much longer than a part: another process has the processor
+			time.Sleep(50 * time.Microsecond)
+		}
+	}
 	r.ctx, r.parts = nil, nil
 	if r.skipped.Load() {
 		return ctx.Err()
@@ -123,9 +143,148 @@ func (r *run) end() error {
 	return nil
 }
 
-// Close ends the workers; the pool must be idle.
+func (p *Pool) isCrowded() bool {
+	return time.Since(p.start)-time.Duration(p.crowded.Load()) < apart
+}
+
+// alone does all parts on the caller.
+func alone(ctx context.Context, n int, parts Parts, w *Worker) error {
+	for i := range n {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		parts.Part(w, i)
+	}
+	return nil
+}
+
+// help is a helper's life.
+func (p *Pool) help(i int) {
+	defer p.ended.Done()
+	goruntime.LockOSThread() // never unlocked: the thread ends with the helper
+	var done uint64          // the last run it saw
+	for {
+		e, ok := p.next(done)
+		if !ok {
+			return
+		}
+		done = e
+		if p.enter() {
+			p.run.help(&p.workers[i], i)
+			p.gate.Add(-1)
+		}
+	}
+}
+
+// next waits for a run that is not the one before; ok is false when there is none
+// any more.
+func (p *Pool) next(before uint64) (epoch uint64, ok bool) {
+	since := time.Now()
+	for n := 1; ; n++ {
+		if e := p.epoch.Load(); e != before {
+			return e, true
+		}
+		simd.Pause()
+		if n%64 > 0 {
+			continue
+		}
+		if p.closing.Load() {
+			return 0, false
+		}
+		if time.Since(since) < spin && !p.isCrowded() {
+			continue
+		}
+		p.asleep.Add(1)
+		if p.epoch.Load() == before && !p.closing.Load() { // else the wake may have been missed
+			<-p.wake
+		}
+		p.asleep.Add(-1)
+		since = time.Now()
+	}
+}
+
+// enter makes a helper part of the run, unless that is over.
+func (p *Pool) enter() bool {
+	for {
+		n := p.gate.Load()
+		if n < 0 {
+			return false
+		}
+		if p.gate.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+// run is one call of Pool.Run.
+type run struct {
+	ctx     context.Context
+	parts   Parts
+	skipped atomic.Bool
+	shares  []share // of each worker
+}
+
+// share is parts next to end that a worker does first.
+type share struct {
+	next atomic.Int64
+	end  int64
+	_    [48]byte
+}
+
+// help does the parts of worker i, and then those that are left of others.
+func (r *run) help(w *Worker, i int) {
+	for j := range r.shares {
+		s := &r.shares[(i+j)%len(r.shares)]
+		for {
+			part := s.next.Add(1) - 1
+			if part >= s.end {
+				break
+			}
+			if r.ctx.Err() != nil {
+				r.skipped.Store(true)
+				return
+			}
+			r.parts.Part(w, int(part))
+		}
+	}
+}
+
+// Close ends the helpers; the pool must be idle.
 func (p *Pool) Close() {
-	if p != nil {
-		p.once.Do(func() { close(p.work) })
+	if p == nil || p.closing.Swap(true) {
+		return
+	}
+	for range p.workers {
+		select {
+		case p.wake <- struct{}{}:
+		default:
+		}
+	}
+	p.ended.Wait()
+}
+
+// Shared is a pool that its users have together.
+type Shared struct {
+	mu    sync.Mutex
+	pool  *Pool
+	users int
+}
+
+// Open returns the pool; its first user says how wide it is, see [NewPool].
+func (s *Shared) Open(n int) *Pool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.users++; s.users == 1 {
+		s.pool = NewPool(n)
+	}
+	return s.pool
+}
+
+// Close is called by each user; the last one closes the pool.
+func (s *Shared) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.users--; s.users == 0 {
+		s.pool.Close()
 	}
 }

@@ -3,8 +3,11 @@ package host
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // counts counts how often each part ran, and fails where two share a worker's
@@ -70,5 +73,77 @@ func TestPoolDoesNotAllocate(t *testing.T) {
 	c := &counts{t: t, n: make([]atomic.Int32, 16)}
 	if n := testing.AllocsPerRun(100, func() { _ = p.Run(context.Background(), len(c.n), c) }); n != 0 {
 		t.Errorf("%v allocations a run", n)
+	}
+}
+
+// Callers that meet do all of their own parts.
+func TestPoolIsShared(t *testing.T) {
+	p := NewPool(3)
+	defer p.Close()
+	var wait sync.WaitGroup
+	for range 4 {
+		wait.Go(func() {
+			for n := range 200 {
+				c := &counts{t: t, n: make([]atomic.Int32, n%9)}
+				if err := p.Run(context.Background(), len(c.n), c); err != nil {
+					t.Error(err)
+				}
+				for i := range c.n {
+					if k := c.n[i].Load(); k != 1 {
+						t.Errorf("part %d of %d ran %d times", i, len(c.n), k)
+					}
+				}
+			}
+		})
+	}
+	wait.Wait()
+}
+
+// Helpers that were parked come back.
+func TestPoolWakes(t *testing.T) {
+	p := NewPool(3)
+	defer p.Close()
+	for range 20 {
+		for i := 0; p.asleep.Load() < 2; i++ {
+			if i > 10_000 {
+				t.Fatal("helpers are not parked")
+			}
+			time.Sleep(time.Millisecond)
+		}
+		for i := 0; p.asleep.Load() > 0; i++ {
+			c := &counts{t: t, n: make([]atomic.Int32, 8)}
+			if err := p.Run(context.Background(), len(c.n), c); err != nil {
+				t.Fatal(err)
+			}
+			if i > 1_000_000 {
+				t.Fatal("helpers are not woken")
+			}
+		}
+	}
+}
+
+// spinning is work of n additions a part.
+type spinning struct{ n int }
+
+func (s *spinning) Part(w *Worker, _ int) {
+	v := w.Floats(1)
+	for range s.n {
+		v[0] += 1
+	}
+}
+
+// A region of two parts, beside the same work on the caller alone.
+func BenchmarkPool(b *testing.B) {
+	for _, workers := range []int{1, 2} {
+		p := NewPool(workers)
+		for _, n := range []int{0, 10_000} {
+			b.Run(fmt.Sprintf("%d workers/%d", workers, n), func(b *testing.B) {
+				work := &spinning{n}
+				for b.Loop() {
+					_ = p.Run(context.Background(), 2, work)
+				}
+			})
+		}
+		p.Close()
 	}
 }

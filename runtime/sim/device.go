@@ -17,13 +17,14 @@ import (
 // Device is a simulated device: two heaps and one in-order queue, which a
 // goroutine of its own works off.
 type Device struct {
-	table  op.Table
-	pool   *host.Pool
-	space  graph.Space
-	config Config
-	align  int64
-	heap   *heap // its own memory
-	pinned *heap // of the host
+	table   op.Table
+	pool    *host.Pool
+	backend *Backend
+	space   graph.Space
+	config  Config
+	align   int64
+	heap    *heap // its own memory
+	pinned  *heap // of the host
 
 	weights weights
 
@@ -43,7 +44,7 @@ type Device struct {
 }
 
 func newDevice(b *Backend, p partition.Profile, c Config) *Device {
-	d := &Device{table: b.Table, pool: host.NewPool(b.Threads), space: p.Space(), config: c, align: p.Align,
+	d := &Device{table: b.Table, pool: b.pool.Open(b.Threads), backend: b, space: p.Space(), config: c, align: p.Align,
 		heap: newHeap(p.Space(), p.Memory, p.MaxAlloc), pinned: newHeap(graph.Host, 0, 0),
 		weights: weights{held: map[weightKey]*weight{}}, stopped: make(chan struct{}), clock: time.Now()}
 	d.changed = sync.NewCond(&d.mu)
@@ -65,7 +66,7 @@ func (d *Device) Close() error {
 		return fmt.Errorf("%w: %s is closed twice", runtime.ErrAddress, d.space)
 	}
 	<-d.stopped
-	d.pool.Close()
+	d.backend.pool.Close()
 	return errors.Join(d.heap.close(), d.pinned.close())
 }
 

@@ -35,6 +35,7 @@ type Backend struct {
 	Config  [Devices]Config // by ordinal
 	// Opened, unless nil, is given each device that is opened.
 	Opened func(*Device)
+	pool   host.Shared // by all devices
 }
 
 // Name returns "sim".
