@@ -8,7 +8,7 @@ FUZZTIME ?= 30s
 SHELL    := bash
 .SHELLFLAGS := -euo pipefail -c
 
-.PHONY: check lint clean-tree build cross test levels race fuzz bench readme onnxruntime perfetto accept
+.PHONY: check lint clean-tree build cross test levels race fuzz bench readme onnxruntime perfetto clients accept
 
 # All that a change must pass besides its tests.
 check: lint cross clean-tree
@@ -18,7 +18,7 @@ lint:
 	@files=$$(git ls-files -co --exclude-standard '*.go' | xargs gofmt -l); \
 	 [ -z "$$files" ] || { echo "gofmt these files:" $$files; exit 1; }
 	$(GO) vet ./...
-	$(GO) vet -tags accept,readme ./...
+	$(GO) vet -tags accept,readme,clients ./...
 	$(GO) run $(GOLANGCI_LINT) run
 	$(GO) mod tidy -diff
 	$(GO) mod verify
@@ -83,6 +83,11 @@ onnxruntime:
 # with venv, and node.
 perfetto:
 	$(GO) test -tags perfetto -run '^TestAcceptPerfetto$$' -count 1 -v ./tests
+
+# The server with OpenAI's own clients, from PyPI and npm: needs Python 3 with venv,
+# and node with npm.
+clients:
+	$(GO) test -tags clients -count 1 -v ./tests/clients
 
 # Everything over the full reference data: make accept SHARED=DIR. One package at
 # a time, because some of it is timed.
