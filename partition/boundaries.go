@@ -206,6 +206,11 @@ func (b *boundaries) add(edge Edge, maker *boundaries, from, to *graph.Value, re
 		}
 		c.Relations = append(c.Relations, r)
 	}
+	for _, r := range indexRelations(c.Phase, root, to, b.uses) {
+		if !slices.ContainsFunc(c.Relations, func(o Relation) bool { return o.Kind == r.Kind && o.Text == r.Text }) {
+			c.Relations = append(c.Relations, r)
+		}
+	}
 	for _, o := range b.terms.Orders {
 		if (o.Phase == b.plan.Phase || o.Phase == maker.plan.Phase) && o.Value == root.Name {
 			c.Order = &o

@@ -73,6 +73,36 @@ func (p *Partition) Graph() *graph.Graph {
 	return &graph.Graph{Name: fmt.Sprintf("partition-%d", p.Index), Inputs: p.Inputs, Outputs: p.Outputs, States: p.States, Nodes: p.Nodes}
 }
 
+// Alone returns one kernel of the partition as a partition of its own, which makes
+// all that the kernel makes.
+func (p *Partition) Alone(k *Kernel) *Partition {
+	one := &Partition{Index: p.Index, Target: p.Target, Space: p.Space, Nodes: k.Nodes, Kernels: []Kernel{*k}}
+	inside, entered := map[*graph.Value]bool{}, map[*graph.Value]bool{}
+	for _, n := range k.Nodes {
+		n.Reads(func(v *graph.Value) {
+			if v.Const == nil && !inside[v] && !entered[v] {
+				entered[v] = true
+				one.Inputs = append(one.Inputs, v)
+			}
+		})
+		for _, v := range n.Outputs {
+			inside[v] = v != nil
+		}
+	}
+	for _, v := range k.Out {
+		if v == nil {
+			continue
+		}
+		one.Outputs = append(one.Outputs, v)
+		for _, s := range p.States {
+			if s.Out == v {
+				one.States = append(one.States, s)
+			}
+		}
+	}
+	return one
+}
+
 // Step is what the schedule runs in order: a partition, or a copy between two
 // spaces.
 type Step struct {
@@ -184,6 +214,27 @@ func (p *Plan) Partitions() []*Partition {
 	for _, s := range p.Steps {
 		if s.Partition != nil {
 			out = append(out, s.Partition)
+		}
+	}
+	return out
+}
+
+// Passed are the values that one partition makes and another one reads in the same
+// space, states apart.
+func (p *Plan) Passed() map[*graph.Value]bool {
+	out, state := map[*graph.Value]bool{}, map[*graph.Value]bool{}
+	for _, s := range p.Graph.States {
+		state[s.In], state[s.Out] = true, true
+	}
+	made := map[*graph.Value]bool{}
+	for _, part := range p.Partitions() {
+		for _, v := range part.Inputs {
+			if made[v] {
+				out[v] = true
+			}
+		}
+		for _, v := range part.Outputs {
+			made[v] = !state[v]
 		}
 	}
 	return out

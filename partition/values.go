@@ -1,8 +1,8 @@
 package partition
 
 import (
+	"errors"
 	"fmt"
-	"math"
 
 	"mnnconv/graph"
 )
@@ -14,13 +14,13 @@ import (
 func (r Relation) CheckValues(t, other *graph.Tensor, env graph.Env) error {
 	switch r.Kind {
 	case Finite:
-		return firstOver(t, maxFloat(t.DType), r)
+		return r.within(t, maxFloat(t.DType))
 	case Magnitude:
 		most, err := r.High.Eval(env)
 		if err != nil {
 			return err
 		}
-		return firstOver(t, float64(most), r)
+		return r.within(t, float64(most))
 	case Extent:
 		return nil
 	}
@@ -79,6 +79,32 @@ func (r Relation) CheckValues(t, other *graph.Tensor, env graph.Env) error {
 func (r Relation) broken(format string, args ...any) error {
 	return fmt.Errorf("%s: %s", r.Text, fmt.Sprintf(format, args...))
 }
+
+// ErrOdd: values are no numbers, infinite, or over the range of their reader.
+var ErrOdd = errors.New("values out of range")
+
+// within checks that all elements are numbers of most in magnitude.
+func (r Relation) within(t *graph.Tensor, most float64) error {
+	o := Scan(t, most)
+	if !o.Any() {
+		return nil
+	}
+	return &OddError{Relation: r, Most: most, Oddities: o}
+}
+
+// OddError is an ErrOdd that says what was found of what is demanded.
+type OddError struct {
+	Relation Relation
+	Most     float64
+	Oddities Oddities
+}
+
+func (e *OddError) Error() string {
+	return fmt.Sprintf("%s: %s, expected at most %g in magnitude", e.Relation.Text, e.Oddities, e.Most)
+}
+
+// Is reports whether target is ErrOdd.
+func (e *OddError) Is(target error) bool { return target == ErrOdd }
 
 func (r Relation) permutation(v []int64, n int64) error {
 	if int64(len(v)) != n {
@@ -149,36 +175,4 @@ func maxFloat(d graph.DType) float64 {
 		return 1.7976931348623157e308
 	}
 	return 0
-}
-
-// firstOver finds the first element that is NaN, or further from 0 than most.
-func firstOver(t *graph.Tensor, most float64, r Relation) error {
-	bad := func(i int, x float64) error {
-		return r.broken("element %d is %v, expected at most %g in magnitude", i, x, most)
-	}
-	switch t.DType {
-	case graph.Float32:
-		for i, x := range graph.View[float32](t) {
-			if y := float64(x); !(y <= most && -y <= most) {
-				return bad(i, y)
-			}
-		}
-	case graph.Float64:
-		for i, y := range graph.View[float64](t) {
-			if !(y <= most && -y <= most) {
-				return bad(i, y)
-			}
-		}
-	case graph.Float16, graph.BFloat16:
-		for i, h := range graph.View[uint16](t) {
-			y := float64(graph.F16ToF32(h))
-			if t.DType == graph.BFloat16 {
-				y = float64(math.Float32frombits(uint32(h) << 16))
-			}
-			if !(y <= most && -y <= most) {
-				return bad(i, y)
-			}
-		}
-	}
-	return nil
 }

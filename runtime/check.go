@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -53,6 +54,7 @@ func (s *Session) Check(c Checks) {
 	if c.level != checkValues || c.contracts == nil {
 		return
 	}
+	s.passed = s.e.plan.Passed()
 	for i := range c.contracts.Contracts {
 		b := &c.contracts.Contracts[i]
 		if b.Phase != s.e.plan.Phase {
@@ -104,8 +106,12 @@ func (f *frame) checkInputs(inputs []*graph.Tensor) error {
 	return nil
 }
 
-// broken names the boundary at which a run broke a contract.
+// broken names the boundary at which a run broke a contract. Where a value that the
+// plan itself made has odd numbers, that is a boundaryError.
 func (f *frame) broken(value, from string, to graph.Space, err error) error {
+	if odd := (*partition.OddError)(nil); errors.As(err, &odd) && from != "caller" {
+		return &boundaryError{odd: odd, at: fmt.Sprintf("%s: %s, %s → %s", f.s.e.plan.Phase, value, from, to)}
+	}
 	return fmt.Errorf("%w: %s: %s, %s → %s: %w", partition.ErrContract, f.s.e.plan.Phase, value, from, to, err)
 }
 
@@ -176,16 +182,38 @@ func (f *frame) checkCrossingValues(src, dst *graph.Value, b Bound, waits []Even
 	if f.s.checks != checkValues || src.Def == nil || len(f.s.demands[src.Name]) == 0 || b.View.Size == 0 {
 		return nil
 	}
-	d, ok := f.s.e.devices[string(src.Type.Space)].(ValueChecker)
+	return f.checkWhere(src, dst.Type.Space, b, waits)
+}
+
+// checkWhere checks a value on the device that holds it, after waits.
+func (f *frame) checkWhere(v *graph.Value, to graph.Space, b Bound, waits []Event) error {
+	d, ok := f.s.e.devices[string(v.Type.Space)].(ValueChecker)
 	if !ok {
-		return fmt.Errorf("%w: %s cannot check values: run without --check values", ErrChecks, src.Type.Space)
+		return fmt.Errorf("%w: %s cannot check values: run without --check values", ErrChecks, v.Type.Space)
 	}
-	ev, err := d.CheckValues(b, f.s.demands[src.Name], f.env, waits)
+	ev, err := d.CheckValues(b, f.s.demands[v.Name], f.env, waits)
 	if err == nil {
 		err = ev.Wait(context.Background())
 	}
 	if err != nil {
-		return f.broken(src.Name, string(src.Type.Space), dst.Type.Space, err)
+		return f.broken(v.Name, string(v.Type.Space), to, err)
+	}
+	return nil
+}
+
+// checkMade checks what a partition has made for others in its own space; what is
+// copied is checked by its copy, what goes out when it is read.
+func (f *frame) checkMade(p *partition.Partition, outs []Bound, made Event) error {
+	if f.s.checks != checkValues {
+		return nil
+	}
+	for i, v := range p.Outputs {
+		if !f.s.passed[v] || len(f.s.demands[v.Name]) == 0 || outs[i].View.Size == 0 {
+			continue
+		}
+		if err := f.checkWhere(v, v.Type.Space, outs[i], []Event{made}); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -270,7 +270,7 @@ func (f *frame) partition(ctx context.Context, p *partition.Partition, waits []E
 	for i, v := range p.Outputs {
 		f.set(v, outs[i])
 	}
-	return ev, nil
+	return ev, f.checkMade(p, outs, ev)
 }
 
 func unknown(b Bound) bool { return b.View.Buffer == nil }

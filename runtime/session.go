@@ -128,6 +128,7 @@ type Session struct {
 	checks   checkLevel
 	demands  map[string][]partition.Relation // on values, by the canonical name
 	observer Observer                        // nil: nobody looks
+	passed   map[*graph.Value]bool           // values that go from one partition to another in one space
 }
 
 // maxFrames is how many input shapes a session keeps recorded: a prefill and a
@@ -179,6 +180,7 @@ func (s *Session) Run(ctx context.Context, inputs []*graph.Tensor) ([]*graph.Ten
 	}
 	s.e.begin()
 	outs, err := f.run(ctx, inputs)
+	err = f.blamed(ctx, inputs, err)
 	if ended := s.e.end(s); ended != nil {
 		return nil, errors.Join(err, ended)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"image"
 	"image/png"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -113,6 +114,8 @@ func fixtures(dir, src string) error {
 	arrays := map[string]*graph.Tensor{
 		"x.npy":     graph.Floats([]float32{1, 2, 3}, 3),
 		"y.npy":     graph.Floats([]float32{10, 20, 30}, 3),
+		"huge.npy":  graph.Floats([]float32{1, 3e38, 3}, 3),
+		"nan.npy":   graph.Floats([]float32{1, 2, float32(math.NaN())}, 3),
 		"ints.npy":  graph.Ints([]int64{1, 2, 3}, 3),
 		"ranks.npy": graph.Floats([]float32{1, 2, 3}, 1, 3),
 	}
