@@ -28,6 +28,9 @@ var defines = func() map[string][]string {
 	floats := []graph.DType{graph.Float32, graph.Float16, graph.BFloat16}
 	for _, a := range floats {
 		out[attentionModule(a)] = []string{"TYPE " + typeName(a)}
+		if a != graph.Float32 {
+			out[flashModule(a)], out[tensorModule(a)] = out[attentionModule(a)], out[attentionModule(a)]
+		}
 		weights := []string{typeName(a), q4, q8}
 		if a == graph.Float32 {
 			weights = append(weights, typeName(graph.Float16), typeName(graph.BFloat16))
@@ -54,6 +57,10 @@ func productModule(a, w string) string { return "product_" + strings.ToLower(a+"
 
 func attentionModule(d graph.DType) string { return "attention_" + strings.ToLower(typeName(d)) }
 
+func flashModule(d graph.DType) string { return "flash_" + strings.ToLower(typeName(d)) }
+
+func tensorModule(d graph.DType) string { return "tensor_" + strings.ToLower(typeName(d)) }
+
 // Modules lists all modules by name, for drivers that are given kernels made offline.
 func Modules() []string {
 	return slices.Sorted(maps.Keys(defines))
@@ -66,8 +73,12 @@ func ModuleOf(name string) (Module, error) {
 		return Module{}, fmt.Errorf("gpu: invariant: there is no module %q", name)
 	}
 	file, _, _ := strings.Cut(name, "_")
+	files := []string{"dialect.h", file + ".cl"}
+	if file == "attention" || file == "flash" {
+		files = []string{"dialect.h", "heads.h", file + ".cl"}
+	}
 	var b strings.Builder
-	for _, f := range []string{"dialect.h", file + ".cl"} {
+	for _, f := range files {
 		text, err := sources.ReadFile("kernels/" + f)
 		if err != nil {
 			return Module{}, fmt.Errorf("gpu: invariant: %w", err)

@@ -144,7 +144,39 @@ func (p *product) record(r *Recorder) error {
 	case m <= few:
 		return r.Launch(module, "gemv4", [3]int{ceil(w.n, teams), ceil(m, 4), 1}, wide, args...)
 	}
+	if done, err := p.tensor(r, w, t, bias, residual); done || err != nil {
+		return err
+	}
 	return r.Launch(module, "gemm", [3]int{ceil(w.n, tile), ceil(m, tile), 1}, wide, args...)
+}
+
+// shape is kernels/tensor.cl's Shape.
+type shape struct {
+	M, N, K, Biased, Added int32
+	Alpha, Beta            float32
+}
+
+// tensor records the product on tensor cores, if they take it: A of a 16-bit type, and
+// weights of the same, or blocks that are made so before.
+func (p *product) tensor(r *Recorder, w weights, t tail, bias, residual *Tensor) (bool, error) {
+	a, y := r.In[0], r.Out[0]
+	if !r.limits.Tensor || a.DType.Bits() != 16 || y.DType != a.DType || w.k%4 != 0 {
+		return false, nil
+	}
+	dense, _ := w.args[0].(*Tensor)
+	if w.kind == q4 || w.kind == q8 {
+		var err error
+		if dense, err = r.Scratch(a.DType, w.n*w.k); err != nil {
+			return true, err
+		}
+		args := append(slices.Clone(w.args), dense, w.n, w.k)
+		if err := r.Launch(productModule(typeName(a.DType), w.kind), "unpack", over(w.n*w.k/4), wide, args...); err != nil {
+			return true, err
+		}
+	}
+	const tile = 128
+	s := shape{t.M, t.N, t.K, t.Biased, t.Added, t.Alpha, t.Beta}
+	return true, r.Launch(tensorModule(a.DType), "gemm", [3]int{ceil(int(t.M), tile), ceil(w.n, tile), 1}, wide, a, dense, bias, residual, y, s)
 }
 
 // storedWeight returns what is stored of the right side v of a product. A constant may

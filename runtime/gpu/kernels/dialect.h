@@ -1,5 +1,5 @@
-// One source, two languages: OpenCL C where __OPENCL_VERSION__ is defined, else CUDA
-// C++ without headers. NVIDIA says that inline PTX works: always in CUDA, and in
+// One source, three languages: OpenCL C where __OPENCL_VERSION__ is defined, C of the
+// host where STANDIN is, for tests (runtime/cuda/standin), else CUDA C++ without headers. NVIDIA says that inline PTX works: always in CUDA, and in
 // OpenCL where the host defines it.
 #ifdef __OPENCL_VERSION__
 #pragma OPENCL FP_CONTRACT OFF
@@ -7,6 +7,9 @@
 #define GLOBAL __global
 #define LOCAL __local
 #define LOCALS(T, name, n) __local T name[n]
+#define LOCALS16(T, name, n) __local __attribute__((aligned(16))) T name[n]
+#define UNROLL __attribute__((opencl_unroll_hint))
+#define FAST_EXP(x) native_exp(x)
 #define DEVICE static inline
 #define BARRIER() barrier(CLK_LOCAL_MEM_FENCE)
 #define LID() ((int)get_local_id(0))
@@ -31,11 +34,47 @@ static inline float f16_f32(u16 h) { float f; asm("cvt.f32.f16 %0, %1;" : "=f"(f
 #define F16_AT(p, i) vload_half(i, (GLOBAL const half*)(p))
 #endif
 #define F16_TO(p, i, v) vstore_half_rte(v, i, (GLOBAL half*)(p))
+#elif defined(STANDIN)
+#include "group.h"
+#include <math.h>
+#include <tgmath.h>
+#define KERNEL GROUP_KERNEL
+#define GLOBAL
+#define LOCAL
+#define LOCALS(T, name, n) static __thread T name[n]
+#define LOCALS16(T, name, n) static __thread _Alignas(16) T name[n]
+#define UNROLL
+#define FAST_EXP(x) expf(x)
+#define DEVICE static inline
+#define BARRIER() group_barrier()
+#define LID() (group_place.item)
+#define LSIZE() (group_place.items)
+#define GROUP(d) (group_place.group[d])
+#define GROUPS(d) (group_place.groups[d])
+#define AS_F32(u) group_f32(u)
+#define AS_U32(f) group_u32(f)
+typedef int8_t i8;
+typedef uint8_t u8;
+typedef int16_t i16;
+typedef uint16_t u16;
+typedef int32_t i32;
+typedef uint32_t u32;
+typedef long long i64;
+typedef unsigned long long u64;
+#define NVIDIA 1
+typedef struct { u32 x, y, z, w; } uint4;
+typedef struct { float x, y, z, w; } float4;
+#define f16_f32(h) group_f16(h)
+#define F16_AT(p, i) group_f16(((const u16*)(p))[i])
+#define F16_TO(p, i, v) (((u16*)(p))[i] = group_to_f16(v))
 #else
 #define KERNEL extern "C" __global__
 #define GLOBAL
 #define LOCAL
 #define LOCALS(T, name, n) __shared__ T name[n]
+#define LOCALS16(T, name, n) __shared__ __align__(16) T name[n]
+#define UNROLL _Pragma("unroll")
+#define FAST_EXP(x) __expf(x)
 #define DEVICE static __device__ __forceinline__
 #define BARRIER() __syncthreads()
 #define LID() ((int)threadIdx.x)
@@ -60,6 +99,69 @@ DEVICE u16 f32_f16(float f) { u16 h; asm("cvt.rn.f16.f32 %0, %1;" : "=h"(h) : "f
 #define F16_AT(p, i) f16_f32(((const u16*)(p))[i])
 #define F16_TO(p, i, v) (((u16*)(p))[i] = f32_f16(v))
 #define rint(x) rintf(x)
+#endif
+
+// What 32 neighbours of a group do together on NVIDIA's processors, from sm_80 on: a
+// product of tiles (PTX's m16n8k16), tiles of 8 by 8 read for it, and exchange. Copies
+// from global to local memory, of so many bytes of which the first have are there and the
+// others become 0, take effect when they have been waited for: all but the last n
+// that were committed.
+#ifdef STANDIN
+#define SHUFFLE(v, mask) group_f32(group_shuffle(group_u32(v), mask))
+#define LDMATRIX(out, p) group_ldmatrix(out, p, 0)
+#define LDMATRIX_T(out, p) group_ldmatrix(out, p, 1)
+#define MMA_F16(c, a, b) group_mma(0, c, a, b)
+#define MMA_BF16(c, a, b) group_mma(1, c, a, b)
+#define PACK_F16(x, y) ((u32)group_to_f16(x) | (u32)group_to_f16(y) << 16)
+#define PACK_BF16(x, y) ((u32)group_to_bf16(x) | (u32)group_to_bf16(y) << 16)
+#define COPY_ASYNC_16(to, from, have) group_copy_async(to, from, 16, have)
+#define COPY_ASYNC_8(to, from, have) group_copy_async(to, from, 8, have)
+#define COPY_COMMIT() group_copy_commit()
+#define COPY_WAIT(n) group_copy_wait(n)
+#elif defined(NVIDIA)
+#ifdef __OPENCL_VERSION__
+#define ASM __asm__ volatile
+#define LOCAL_AT(p) ((u32)(size_t)(p))
+#else
+#define ASM asm volatile
+#define LOCAL_AT(p) ((u32)__cvta_generic_to_shared(p))
+#endif
+DEVICE float shuffled(float v, u32 mask) {
+  u32 r;
+  ASM("shfl.sync.bfly.b32 %0, %1, %2, 0x1f, 0xffffffff;" : "=r"(r) : "r"(AS_U32(v)), "r"(mask));
+  return AS_F32(r);
+}
+#define SHUFFLE(v, mask) shuffled(v, mask)
+#define LDMATRIX(out, p) \
+  ASM("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];" \
+      : "=r"((out)[0]), "=r"((out)[1]), "=r"((out)[2]), "=r"((out)[3]) : "r"(LOCAL_AT(p)) : "memory")
+#define LDMATRIX_T(out, p) \
+  ASM("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];" \
+      : "=r"((out)[0]), "=r"((out)[1]), "=r"((out)[2]), "=r"((out)[3]) : "r"(LOCAL_AT(p)) : "memory")
+#define MMA_OF(type, c, a, b) \
+  ASM("mma.sync.aligned.m16n8k16.row.col.f32." type "." type ".f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};" \
+      : "+f"((c)[0]), "+f"((c)[1]), "+f"((c)[2]), "+f"((c)[3]) \
+      : "r"((a)[0]), "r"((a)[1]), "r"((a)[2]), "r"((a)[3]), "r"((b)[0]), "r"((b)[1]))
+#define MMA_F16(c, a, b) MMA_OF("f16", c, a, b)
+#define MMA_BF16(c, a, b) MMA_OF("bf16", c, a, b)
+DEVICE u32 packed_f16(float x, float y) {
+  u32 r;
+  ASM("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(y), "f"(x));
+  return r;
+}
+DEVICE u32 packed_bf16(float x, float y) {
+  u32 r;
+  ASM("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(y), "f"(x));
+  return r;
+}
+#define PACK_F16(x, y) packed_f16(x, y)
+#define PACK_BF16(x, y) packed_bf16(x, y)
+#define COPY_ASYNC_16(to, from, have) \
+  ASM("cp.async.cg.shared.global [%0], [%1], 16, %2;" : : "r"(LOCAL_AT(to)), "l"(from), "r"(have) : "memory")
+#define COPY_ASYNC_8(to, from, have) \
+  ASM("cp.async.ca.shared.global [%0], [%1], 8, %2;" : : "r"(LOCAL_AT(to)), "l"(from), "r"(have) : "memory")
+#define COPY_COMMIT() ASM("cp.async.commit_group;" : : : "memory")
+#define COPY_WAIT(n) ASM("cp.async.wait_group %0;" : : "n"(n) : "memory")
 #endif
 
 // Element types, as ONNX numbers them.

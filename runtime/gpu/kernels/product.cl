@@ -111,6 +111,17 @@ DEVICE void lefts(GLOBAL const void* a, u64 c, float* v) {
 #endif
 }
 
+#if W_TYPE == Q4 || W_TYPE == Q8
+// unpack writes the weights as numbers of A's type, four a work-item; k is a multiple
+// of four.
+KERNEL void unpack(WEIGHTS, GLOBAL void* y, int n, int k) {
+  EACH(i, (u32)n * ((u32)k / 4u)) {
+    u32 row = i / ((u32)k / 4u), at = i % ((u32)k / 4u) * 4u;
+    for (u32 e = 0; e < 4u; e++) float_to(y, A_TYPE, row * (u32)k + at + e, weight(GIVEN, row, at + e, (u32)k));
+  }
+}
+#endif
+
 // Tail is what comes behind the sums.
 typedef struct {
   i32 m, n, k, type;
@@ -130,13 +141,8 @@ DEVICE void finish(GLOBAL const void* bias, GLOBAL const void* residual, GLOBAL 
 #define TEAMS 8
 
 #ifdef NVIDIA
-DEVICE float across(float v, u32 mask) {
-  u32 r;
-  asm volatile("shfl.sync.bfly.b32 %0, %1, %2, 0x1f, 0xffffffff;" : "=r"(r) : "r"(AS_U32(v)), "r"(mask));
-  return AS_F32(r);
-}
 #define TEAM_SUM(v) \
-  v += across(v, 16u); v += across(v, 8u); v += across(v, 4u); v += across(v, 2u); v += across(v, 1u);
+  v += SHUFFLE(v, 16u); v += SHUFFLE(v, 8u); v += SHUFFLE(v, 4u); v += SHUFFLE(v, 2u); v += SHUFFLE(v, 1u);
 #else
 #define TEAM_SUM(v) \
   BARRIER(); part[LID()] = v; BARRIER(); \

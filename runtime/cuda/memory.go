@@ -1,0 +1,116 @@
+//go:build linux && !nogpu
+
+package cuda
+
+import (
+	"fmt"
+	"unsafe"
+
+	"mnnconv/runtime/cuda/driver"
+	"mnnconv/runtime/gpu"
+)
+
+// memory is memory of the device.
+type memory struct {
+	d      *device
+	at     uintptr
+	size   int64
+	shared *driver.Shared // nil: it cannot be exported
+}
+
+func (m *memory) Size() int64 { return m.size }
+
+// address returns where memory of this backend lies on the device.
+func address(m gpu.Memory) uintptr { return m.(*memory).at }
+
+// Alloc returns device memory, which can be exported where the device allows it and
+// it is not small.
+func (d *device) Alloc(size int64) (gpu.Memory, error) {
+	if d.ctx.Device.Exportable && size >= shared {
+		s, err := d.ctx.AllocShared(size)
+		if err != nil {
+			return nil, d.tooLarge(size, err)
+		}
+		return &memory{d, s.At, size, s}, nil
+	}
+	at, err := d.ctx.Alloc(size)
+	if err != nil {
+		return nil, d.tooLarge(size, err)
+	}
+	return &memory{d: d, at: at, size: size}, nil
+}
+
+func (d *device) tooLarge(size int64, err error) error {
+	err = d.sentinel(err)
+	if free, total, e := d.ctx.Info(); e == nil {
+		return fmt.Errorf("%d bytes, of %d that are free of %d: %w", size, free, total, err)
+	}
+	return fmt.Errorf("%d bytes: %w", size, err)
+}
+
+// Close releases the memory.
+func (m *memory) Close() error {
+	switch {
+	case m.d.ctx.Lost() != nil:
+		return nil
+	case m.shared != nil:
+		return m.d.sentinel(m.d.ctx.FreeShared(m.shared))
+	}
+	return m.d.sentinel(m.d.ctx.Free(m.at))
+}
+
+// pinned is host memory that the driver allocated.
+type pinned struct {
+	d   *device
+	mem []byte
+}
+
+func (p *pinned) Size() int64   { return int64(len(p.mem)) }
+func (p *pinned) Bytes() []byte { return p.mem }
+
+// Pin returns pinned host memory.
+func (d *device) Pin(size int64) (gpu.Pinned, error) {
+	mem, err := d.ctx.AllocHost(size)
+	if err != nil {
+		return nil, fmt.Errorf("%d bytes of pinned memory: %w", size, d.sentinel(err))
+	}
+	return &pinned{d, mem}, nil
+}
+
+// Close releases the memory.
+func (p *pinned) Close() error {
+	if p.d.ctx.Lost() != nil {
+		return nil
+	}
+	return p.d.sentinel(p.d.ctx.FreeHost(p.mem))
+}
+
+// registered is memory of others that the driver pinned: the pages around it.
+type registered struct {
+	d          *device
+	mem, pages []byte
+}
+
+func (r *registered) Size() int64   { return int64(len(r.mem)) }
+func (r *registered) Bytes() []byte { return r.mem }
+
+// Register pins a stretch of a mapped file, of which the device reads only.
+func (d *device) Register(b []byte) (gpu.Pinned, error) {
+	const page = 4096
+	start := unsafe.Pointer(unsafe.SliceData(b))
+	before := uintptr(start) % page
+	whole := (before + uintptr(len(b)) + page - 1) / page * page
+	pages := unsafe.Slice((*byte)(unsafe.Add(start, -int(before))), whole)
+	if err := d.ctx.Register(pages, d.ctx.Device.ReadOnlyHost); err != nil {
+		return nil, d.sentinel(err)
+	}
+	return &registered{d, b, pages}, nil
+}
+
+// Close gives the pages back.
+func (r *registered) Close() error {
+	if r.d.ctx.Lost() != nil {
+		return nil
+	}
+	return r.d.sentinel(r.d.ctx.Unregister(r.pages))
+}
