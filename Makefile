@@ -75,6 +75,11 @@ bench:
 readme:
 	$(GO) test -tags readme -run '^TestReadme' -count 1 -v ./tests
 
+# docs/conformance.md, from ONNX's backend tests and tests/conformance/skip.txt.
+.PHONY: conformance
+conformance:
+	$(GO) test -run '^TestFresh$$' -count 1 ./tests/conformance -update
+
 # Packages in onnxruntime, which is installed from PyPI: needs Python 3 with venv.
 onnxruntime:
 	$(GO) test -tags onnxruntime -run '^TestAcceptOnnxruntime$$' -count 1 -v ./tests

@@ -136,6 +136,9 @@ func (t *Tensor) Type() Type {
 	return Type{DType: t.DType, Shape: s}
 }
 
+// Flat is Type.Flat of the tensor's type.
+func (t *Tensor) Flat() bool { return t.Kind == TensorKind && t.DType != String }
+
 // Reshape returns a tensor over the same data; the element count must match.
 func (t *Tensor) Reshape(shape ...int64) *Tensor {
 	u := *t

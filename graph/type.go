@@ -32,6 +32,10 @@ type Type struct {
 	Space Space
 }
 
+// Flat reports whether a value of this type is bytes in a memory space: a tensor of
+// anything but strings. Strings, sequences and optionals exist on the host alone.
+func (t Type) Flat() bool { return t.Kind == TensorKind && t.DType != String }
+
 // Shape is a list of extents, outermost first.
 type Shape []Dim
 

@@ -41,6 +41,11 @@ func (p Profile) Supports(n *graph.Node) error {
 	if len(p.Operators) > 0 && !slices.Contains(p.Operators, n.OpName()) {
 		return fmt.Errorf("%s has no kernel for %s", p.Name, n.OpName())
 	}
+	if p.Space() != graph.Host {
+		if v := unflat(n); v != nil {
+			return fmt.Errorf("%s holds no strings, sequences or optionals (value %q is %s)", p.Name, v.Name, v.Type)
+		}
+	}
 	if len(p.DTypes) == 0 {
 		return nil
 	}
@@ -50,6 +55,21 @@ func (p Profile) Supports(n *graph.Node) error {
 		}
 	}
 	return nil
+}
+
+// unflat returns a value that the node reads or makes and that is no bytes, or nil.
+func unflat(n *graph.Node) *graph.Value {
+	var found *graph.Value
+	look := func(v *graph.Value) {
+		if v != nil && !v.Type.Flat() {
+			found = v
+		}
+	}
+	n.Reads(look)
+	for _, v := range n.Outputs {
+		look(v)
+	}
+	return found
 }
 
 // ErrPlacement: the rules cannot be met, because a target is not there or lacks

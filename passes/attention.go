@@ -158,7 +158,9 @@ func (c *context) tidyAttention(r *rewriter, n *p.Node) {
 			n.SetAttr("is_causal", 1)
 		}
 	}
-	if !join {
+	// What reads the joined caches will read the node's outputs: none of it may lead
+	// into the node.
+	if !join || leadsTo([]*p.Value{k, v}, n.Inputs[0], n.In(3), newK, newV) {
 		return
 	}
 	ins := []*p.Value{n.Inputs[0], newK, newV, n.In(3), pastK, pastV}
@@ -170,6 +172,26 @@ func (c *context) tidyAttention(r *rewriter, n *p.Node) {
 	r.take(m, 0, n.Outputs[0])
 	r.take(m, 1, k)
 	r.take(m, 2, v)
+}
+
+// leadsTo reports whether any of the values is computed from one of from.
+func leadsTo(from []*p.Value, values ...*p.Value) bool {
+	seen := map[*p.Value]bool{}
+	for len(values) > 0 {
+		v := values[len(values)-1]
+		values = values[:len(values)-1]
+		if v == nil || seen[v] {
+			continue
+		}
+		seen[v] = true
+		if slices.Contains(from, v) {
+			return true
+		}
+		if v.Def != nil {
+			v.Def.Reads(func(x *p.Value) { values = append(values, x) })
+		}
+	}
+	return false
 }
 
 func windowed(n *p.Node) bool {

@@ -14,6 +14,7 @@ type rewriter struct {
 	c       *context
 	before  map[*graph.Node][]*graph.Node
 	removed map[*graph.Node]bool
+	took    bool  // a node defines what an earlier one did: readers in between move behind it
 	err     error // the first node that could not be typed
 }
 
@@ -95,6 +96,7 @@ func (r *rewriter) take(n *graph.Node, i int, v *graph.Value) {
 	if old := v.Def; old != nil {
 		old.Outputs[v.Index] = nil
 	}
+	r.took = true
 	v.Def, v.Index = n, i
 	n.Outputs[i] = v
 }
@@ -115,6 +117,11 @@ func (r *rewriter) apply() error {
 		}
 	}
 	r.c.g.Nodes = nodes
+	if r.took {
+		if err := r.c.g.Sort(); err != nil {
+			return err
+		}
+	}
 	r.c.g.RemoveDead()
 	return nil
 }

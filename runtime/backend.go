@@ -96,9 +96,11 @@ type Program interface {
 	Close() error
 }
 
-// Bound is a value's memory and shape.
+// Bound is a value's memory and shape. What is no bytes (see graph.Type.Flat) has no
+// memory but is Held as it is, on the host.
 type Bound struct {
 	View  View
+	Held  *graph.Tensor
 	DType graph.DType
 	Shape []int64
 }

@@ -22,10 +22,11 @@ type frame struct {
 	apart   map[*graph.Value]Buffer // values of a size that only running tells, which crossed
 	launch  map[*partition.Partition]*recorded
 	outs    []*graph.Tensor
-	events  []Event   // of the commands of this run; nil: not started, or nothing to wait for
-	waits   [][]Event // of each command, rewritten in place
-	env     graph.Env // the symbols' values
-	trace   *tracing  // of this run; nil: nobody wants to know
+	flat    []graph.Tensor // what outs points to, but for constants and held values
+	events  []Event        // of the commands of this run; nil: not started, or nothing to wait for
+	waits   [][]Event      // of each command, rewritten in place
+	env     graph.Env      // the symbols' values
+	trace   *tracing       // of this run; nil: nobody wants to know
 	parts   map[string]*tracing
 
 	mu    sync.Mutex               // of the maps and bound: queues may start commands at once
@@ -42,7 +43,7 @@ func newFrame(s *Session, inputs []*graph.Tensor) (*frame, error) {
 	plan := s.e.plan
 	f := &frame{s: s, l: s.arenas.phases[plan.Phase], inputs: make([]*graph.Tensor, len(inputs)),
 		staging: map[*graph.Node]HostBuffer{}, apart: map[*graph.Value]Buffer{}, launch: map[*partition.Partition]*recorded{},
-		outs: make([]*graph.Tensor, len(plan.Graph.Outputs)), bound: map[*graph.Value]Bound{}, seen: map[*graph.Value][]int64{}}
+		outs: make([]*graph.Tensor, len(plan.Graph.Outputs)), flat: make([]graph.Tensor, len(plan.Graph.Outputs)), bound: map[*graph.Value]Bound{}, seen: map[*graph.Value][]int64{}}
 	f.events, f.waits = make([]Event, len(f.l.commands)), make([][]Event, len(f.l.commands))
 	if err := f.checkInputs(inputs); err != nil {
 		return nil, err
@@ -67,6 +68,9 @@ func (f *frame) bind(inputs []*graph.Tensor) error {
 			return fmt.Errorf("%w: input %q is missing", graph.ErrType, v.Name)
 		}
 		f.inputs[i] = &graph.Tensor{Kind: t.Kind, DType: t.DType, Shape: slices.Clone(t.Shape)}
+		if !t.Flat() {
+			continue // handed over in each run
+		}
 		view, ok, err := s.arenas.view(plan.Phase, v, int64(len(t.Data)))
 		if err != nil {
 			return err
@@ -80,7 +84,7 @@ func (f *frame) bind(inputs []*graph.Tensor) error {
 			f.apart[v] = b
 			view = View{b, 0, b.Size()}
 		}
-		f.bound[v] = Bound{view, t.DType, f.inputs[i].Shape}
+		f.bound[v] = Bound{View: view, DType: t.DType, Shape: f.inputs[i].Shape}
 	}
 	return nil
 }
@@ -95,7 +99,7 @@ func (f *frame) fits(inputs []*graph.Tensor) bool {
 		if (t == nil) != (have == nil) {
 			return false
 		}
-		if t != nil && (t.DType != have.DType || !slices.Equal(t.Shape, have.Shape)) {
+		if t != nil && (t.Kind != have.Kind || t.DType != have.DType || !slices.Equal(t.Shape, have.Shape)) {
 			return false
 		}
 	}
@@ -128,6 +132,10 @@ func (f *frame) put(inputs []*graph.Tensor) error {
 	}
 	for i, t := range inputs {
 		if t == nil {
+			continue
+		}
+		if !t.Flat() {
+			f.bound[f.s.e.plan.Graph.Inputs[i]] = Bound{Held: t, DType: t.DType, Shape: t.Shape}
 			continue
 		}
 		v := f.bound[f.s.e.plan.Graph.Inputs[i]].View
@@ -228,10 +236,12 @@ func (f *frame) partition(ctx context.Context, p *partition.Partition, waits []E
 		if !ok {
 			return nil, fmt.Errorf("%w: value %q has not been made", graph.ErrInvalid, v.Name)
 		}
-		if err := b.View.Check(p.Space, v.Name); err != nil {
-			return nil, err
+		if b.Held == nil || p.Space != graph.Host {
+			if err := b.View.Check(p.Space, v.Name); err != nil {
+				return nil, err
+			}
 		}
-		if !fresh && (b.View != r.inputs[i].View || !slices.Equal(b.Shape, r.inputs[i].Shape)) {
+		if !fresh && (b.View != r.inputs[i].View || b.Held != r.inputs[i].Held || !slices.Equal(b.Shape, r.inputs[i].Shape)) {
 			fresh = true
 		}
 		r.inputs[i] = b
@@ -273,7 +283,7 @@ func (f *frame) partition(ctx context.Context, p *partition.Partition, waits []E
 	return ev, f.checkMade(p, outs, ev)
 }
 
-func unknown(b Bound) bool { return b.View.Buffer == nil }
+func unknown(b Bound) bool { return b.View.Buffer == nil && b.Held == nil }
 
 // copy starts moving one value from its space to another, or one hop of it:
 // between two devices it goes through pinned memory of the target. Of an empty
@@ -310,7 +320,7 @@ func (f *frame) copy(n *graph.Node, hop partition.Hop, waits []Event) (Event, er
 	if err != nil {
 		return nil, err
 	}
-	f.set(dst, Bound{to, from.DType, from.Shape})
+	f.set(dst, Bound{View: to, DType: from.DType, Shape: from.Shape})
 	switch {
 	case hop == partition.Up:
 		return f.move(dst.Type.Space, to, mid, waits)
@@ -405,6 +415,10 @@ func (f *frame) output(i int, v *graph.Value) error {
 	if !ok {
 		return fmt.Errorf("%w: output %q has not been made", graph.ErrInvalid, v.Name)
 	}
+	if b.Held != nil {
+		f.outs[i] = b.Held
+		return nil
+	}
 	h, ok := b.View.Buffer.(HostBuffer)
 	if !ok || b.View.Buffer.Space() != graph.Host {
 		return fmt.Errorf("%w: output %q lies in %s, a copy to %s is missing", ErrAddress, v.Name, b.View.Buffer.Space(), graph.Host)
@@ -413,10 +427,8 @@ func (f *frame) output(i int, v *graph.Value) error {
 	if err != nil {
 		return err
 	}
-	if f.outs[i] == nil {
-		f.outs[i] = &graph.Tensor{}
-	}
-	*f.outs[i] = graph.Tensor{DType: b.DType, Shape: b.Shape, Data: bytes[b.View.Offset : b.View.Offset+b.View.Size]}
+	f.outs[i] = &f.flat[i]
+	f.flat[i] = graph.Tensor{DType: b.DType, Shape: b.Shape, Data: bytes[b.View.Offset : b.View.Offset+b.View.Size]}
 	return f.checkOutput(v, f.outs[i])
 }
 

@@ -100,7 +100,7 @@ func (e *Executor) NewStates(bounds graph.Env) (States, error) {
 			return nil, errors.Join(fmt.Errorf("state %q, %d bytes: %w", s.In.Name, size, err), states.Close())
 		}
 		e.trace.Grow(string(s.In.Type.Space), stateMemory, size)
-		states[s.In.Name] = Bound{View{b, 0, size}, s.In.Type.DType, shape}
+		states[s.In.Name] = Bound{View: View{b, 0, size}, DType: s.In.Type.DType, Shape: shape}
 	}
 	return states, nil
 }

@@ -162,6 +162,10 @@ func (p *program) Close() error { return nil }
 func (p *program) Record(b runtime.Bindings) (runtime.Launch, error) {
 	in := make([]*graph.Tensor, len(b.Inputs))
 	for i, x := range b.Inputs {
+		if x.Held != nil {
+			in[i] = x.Held
+			continue
+		}
 		bytes, err := hostBytes(x.View)
 		if err != nil {
 			return nil, fmt.Errorf("value %q: %w", p.p.Inputs[i].Name, err)
@@ -215,8 +219,9 @@ func (l *launch) KernelTimes(f func(kernel int, start, end time.Time)) {
 func (l *launch) Outputs() ([]runtime.Bound, error) {
 	for i, v := range l.p.Outputs {
 		t := l.f.Out(i)
-		if t.Kind != graph.TensorKind {
-			return nil, fmt.Errorf("%w: output %q is no tensor and cannot leave its partition", op.ErrUnsupported, v.Name)
+		if !t.Flat() {
+			l.outs[i] = runtime.Bound{Held: t, DType: t.DType, Shape: t.Shape}
+			continue
 		}
 		view, ok := l.b.InArena(v, int64(len(t.Data)))
 		if ok {

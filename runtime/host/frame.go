@@ -249,7 +249,7 @@ func (f *Frame) dynamic(ctx context.Context, st *step) error {
 		}
 		for j, v := range n.Outputs {
 			if v != nil {
-				f.tensors[p.slot[v]] = outs[j]
+				f.tensors[p.slot[v]] = kept(n, args, outs[j])
 			}
 		}
 	}

@@ -21,6 +21,7 @@ import (
 
 // Domains beside ai.onnx (the empty string).
 const (
+	Preview     = "ai.onnx.preview"
 	Microsoft   = "com.microsoft" // onnxruntime's contrib operators
 	LlmExporter = "LlmExporter"   // MNN's llmexport
 	Mnnconv     = "mnnconv"       // operators that ONNX lacks, with a function body in standard ones

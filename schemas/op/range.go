@@ -12,6 +12,7 @@ var Range = &Op{
 	Name: "Range", Since: 11,
 	Doc:    "start, start + delta, … up to limit, exclusive: max(ceil((limit - start) / delta), 0) elements start + i·delta.",
 	Inputs: []string{"start", "limit", "delta"}, Outputs: []string{"output"},
+	Attrs: []string{"stash_type"},
 	Infer: inferRange,
 	Eval:  evalRange,
 	Cases: func() []Case {
@@ -38,6 +39,9 @@ var Range = &Op{
 
 func evalRange(c *Call) error {
 	start, limit, delta := c.Arg(0), c.Arg(1), c.Arg(2)
+	if _, err := stashType(c.Node); err != nil && start.DType.Bits() == 16 && start.DType.IsFloat() {
+		return err
+	}
 	for i, t := range []*graph.Tensor{start, limit, delta} {
 		if t.Len() != 1 || t.DType != start.DType {
 			return inputErrorf("input %d is %s, want a %s scalar", i, t.Type(), start.DType)

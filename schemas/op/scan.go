@@ -10,13 +10,23 @@ import (
 var Scan = &Op{
 	Name: "Scan", Since: 9,
 	Doc: "Runs body (state…, slices…) → (state…, results…) once for each extent of the last num_scan_inputs inputs along their axes " +
-		"(default 0), in their directions, and gives the last state and the results stacked along their axes. The batched form of " +
-		"version 8 is unsupported.",
+		"(default 0), in their directions, and gives the last state and the results stacked along their axes. Version 8 does so " +
+		"for every sample of the leading axis, over the axis behind it, as far as sequence_lens says, and fills results with zeros.",
 	// Version 8 has an input more in front, which may be absent.
 	Inputs: []string{"initial_state_and_scan_inputs?", "..."}, Outputs: []string{"final_state_and_scan_outputs..."},
-	Attrs: []string{"num_scan_inputs", "scan_input_axes", "scan_input_directions", "scan_output_axes", "scan_output_directions"},
-	Infer: inferScan,
-	Eval:  evalScan,
+	Attrs: []string{"directions", "num_scan_inputs", "scan_input_axes", "scan_input_directions", "scan_output_axes", "scan_output_directions"},
+	Infer: func(in *Inference) error {
+		if in.Node.Version < 9 {
+			return inferBatchedScan(in)
+		}
+		return inferScan(in)
+	},
+	Eval: func(c *Call) error {
+		if c.Node.Version < 9 {
+			return evalBatchedScan(c)
+		}
+		return evalScan(c)
+	},
 	Cases: func() []Case {
 		// sum += x; each sum is a result.
 		body := func() []*graph.Body {
@@ -43,6 +53,10 @@ var Scan = &Op{
 			Name: "results put in front", Bodies: body(), In: []*graph.Tensor{zero, x}, Attrs: []graph.Attr{one, list("scan_output_directions", 1)},
 			Want: []*graph.Tensor{graph.Floats([]float32{9, 12}), graph.Floats([]float32{9, 12, 4, 6, 1, 2}, 3, 2)},
 		}, {
+			Name: "version 8", Version: 8, Bodies: body(), Attrs: []graph.Attr{one},
+			In:   []*graph.Tensor{graph.Ints([]int64{2, 1}), graph.Floats([]float32{0, 0, 10, 10}, 2, 2), graph.Floats([]float32{1, 2, 3, 4, 5, 6, 7, 8}, 2, 2, 2)},
+			Want: []*graph.Tensor{graph.Floats([]float32{4, 6, 15, 16}, 2, 2), graph.Floats([]float32{1, 2, 4, 6, 15, 16, 0, 0}, 2, 2, 2)},
+		}, {
 			Name: "nothing to scan", Bodies: body(), In: []*graph.Tensor{zero, graph.Floats(nil, 0, 2)}, Attrs: []graph.Attr{one},
 			Want: []*graph.Tensor{zero, graph.Floats(nil, 0, 2)},
 		}}
@@ -59,9 +73,6 @@ type scanForm struct {
 }
 
 func scanOf(n *graph.Node) (f scanForm, err error) {
-	if n.Version < 9 {
-		return f, fmt.Errorf("version 8 of Scan: %w", ErrUnsupported)
-	}
 	scanned := n.Int("num_scan_inputs", 0)
 	if scanned < 1 || scanned > int64(len(n.Inputs)) {
 		return f, inputErrorf("num_scan_inputs is %d of %d inputs", scanned, len(n.Inputs))

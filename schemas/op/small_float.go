@@ -30,8 +30,8 @@ func newSmallFloat(d graph.DType) (smallFloat, bool) {
 		codes, f.nan, f.inf = codes[:0x7c], 0x7f, 0x7c
 	case graph.Float8E4M3UZ, graph.Float8E5M2UZ:
 		f.nan, f.inf, f.zero = 0x80, 0x80, true
-	case graph.Float4E2M1: // no infinity and no NaN: both become the largest
-		f.values, f.sign, f.nan, f.inf = []float32{0, 0.5, 1, 1.5, 2, 3, 4, 6}, 8, 7, 7
+	case graph.Float4E2M1: // no infinity, which becomes the largest, and no NaN, which becomes -0 as in ONNX's conformance data
+		f.values, f.sign, f.nan, f.inf = []float32{0, 0.5, 1, 1.5, 2, 3, 4, 6}, 8, 8, 7
 		return f, true
 	default:
 		return f, false

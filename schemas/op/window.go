@@ -161,6 +161,11 @@ func step(at, shape []int64) {
 // cover calls f, for the kernel at origin, with the index of every input element
 // of a plane that it covers, in row-major order.
 func (w *window) cover(origin []int64, f func(i int)) {
+	w.each(origin, func(_, i int) { f(i) })
+}
+
+// each is cover with the index of the kernel's tap beside that of the element.
+func (w *window) each(origin []int64, f func(tap, i int)) {
 	rank := len(w.in)
 	from, size, at := make([]int64, rank), make([]int64, rank), make([]int64, rank)
 	for d := range from {
@@ -172,11 +177,12 @@ func (w *window) cover(origin []int64, f func(i int)) {
 		return
 	}
 	for range n {
-		i := int64(0)
+		tap, i := int64(0), int64(0)
 		for d, t := range at {
+			tap = tap*w.kernel[d] + from[d] + t
 			i = i*w.in[d] + origin[d] + (from[d]+t)*w.dilation[d]
 		}
-		f(int(i))
+		f(int(tap), int(i))
 		step(at, size)
 	}
 }
