@@ -24,7 +24,7 @@ func kept(n *graph.Node, in []*graph.Tensor, t *graph.Tensor) *graph.Tensor {
 	}
 	shared := len(n.Bodies) > 0 // or with what a body captures
 	for _, x := range in {
-		shared = shared || x != nil && share(x, t)
+		shared = shared || x != nil && overlap(x, t)
 	}
 	if !shared {
 		return t
@@ -34,11 +34,11 @@ func kept(n *graph.Node, in []*graph.Tensor, t *graph.Tensor) *graph.Tensor {
 	return &c
 }
 
-// share reports whether t lies in the memory of x, or of an element of it: whether
+// overlap reports whether t lies in the memory of x, or of an element of it: whether
 // their arrays end at the same byte.
-func share(x, t *graph.Tensor) bool {
+func overlap(x, t *graph.Tensor) bool {
 	for _, e := range x.Elems {
-		if share(e, t) {
+		if overlap(e, t) {
 			return true
 		}
 	}
