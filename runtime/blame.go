@@ -195,6 +195,10 @@ func (r *rerun) device(space graph.Space) (Device, error) {
 
 // upload gives a value memory of its own in its space.
 func (r *rerun) upload(v *graph.Value, t *graph.Tensor) error {
+	if !t.Flat() {
+		r.bound[v] = Bound{Held: t, DType: t.DType, Shape: t.Shape}
+		return nil
+	}
 	d, err := r.device(v.Type.Space)
 	if err != nil {
 		return err
@@ -205,7 +209,7 @@ func (r *rerun) upload(v *graph.Value, t *graph.Tensor) error {
 		return err
 	}
 	r.held = append(r.held, held{[]*graph.Value{v}, []interface{ Close() error }{b}})
-	r.bound[v] = Bound{View{b, 0, size}, t.DType, t.Shape}
+	r.bound[v] = Bound{View: View{b, 0, size}, DType: t.DType, Shape: t.Shape}
 	return r.pinned(d, size, func(p View, bytes []byte) (Event, error) {
 		copy(bytes, t.Data)
 		return d.Transfer(r.bound[v].View, p, nil)
