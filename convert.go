@@ -8,6 +8,7 @@ import (
 
 	"mnnconv/graph"
 	"mnnconv/partition"
+	"mnnconv/passes/quantize"
 	"mnnconv/schemas/onnx"
 	"mnnconv/schemas/op"
 	"mnnconv/schemas/pack"
@@ -19,7 +20,12 @@ type ConvertOptions struct {
 	Rules string      // the placement rules that the plans were made by
 	Force bool        // replace a package that is there
 	Wrote func(int64) // is told of bytes written; nil: nobody is
+	// Quantized is what was done to the source's weights; nil: nothing.
+	Quantized *quantize.Result
 }
+
+// QuantizeFile is the report of quantisation in a package.
+const QuantizeFile = "quantize.json"
 
 // Convert writes the plans of a source as the package dir, once their contracts
 // hold. The folder appears whole or not at all.
@@ -29,6 +35,10 @@ func Convert(ctx context.Context, s *Source, plans []*partition.Plan, dir string
 		return err
 	}
 	p := pack.Package{Tool: o.Tool, Rules: o.Rules, Plans: plans, Contracts: contracts, Functions: functions()}
+	if q := o.Quantized; q != nil {
+		p.Early = q.Weights
+		p.Reports = append(p.Reports, pack.Report{Name: QuantizeFile, Make: func() any { return q.Finish() }})
+	}
 	if s.Package != nil {
 		p.Source, p.Side = s.Package.Source, s.Package.Side()
 	} else {

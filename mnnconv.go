@@ -293,7 +293,7 @@ func (p *Program) Chat(capacity int) (models.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p.Source.Model.NewSession(p.executors, models.SessionOptions{Capacity: capacity, Images: p.session.Images, Frames: p.session.Frames, Schedule: p.schedule, Checks: p.checks.With(set), Trace: p.trace})
+	return p.Source.Model.NewSession(p.executors, models.SessionOptions{Capacity: capacity, Images: p.session.Images, Frames: p.session.Frames, Schedule: p.schedule, Checks: p.checks.With(set), Trace: p.trace, Wrap: p.session.Wrap})
 }
 
 // Graph makes a session over the phase of a bare graph.

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"fmt"
+	"io"
 	"math"
 )
 
@@ -17,6 +18,24 @@ type Tensor struct {
 	Strings []string  // elements of a String tensor
 	Elems   []*Tensor // elements of a sequence; none or one of an optional
 	Source  *Range    // where a weight lies on disk; nil for computed data
+	Later   *Later    // a weight that is computed when it is written; Data is nil then
+}
+
+// Later is the data of a weight that is computed when it is written to a file, so
+// that a model larger than memory can be converted. A graph with such weights can
+// be placed, cut and saved, and not run. Tensors over one Later hold the same
+// bytes and are stored once.
+type Later struct {
+	Size  int64                   // bytes
+	Write func(w io.Writer) error // writes all of them, as often as it is called
+}
+
+// Size returns the bytes of t's data, also where it is computed later.
+func (t *Tensor) Size() int64 {
+	if t.Later != nil {
+		return t.Later.Size
+	}
+	return int64(len(t.Data))
 }
 
 // Range is a stretch of a file.

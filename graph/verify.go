@@ -289,18 +289,18 @@ func (s *scope) constant(v *Value) {
 	}
 	n, whole := c.elements()
 	size, ok := c.DType.Bytes(n)
-	onDisk := c.Data == nil && c.Source != nil && ok && c.Source.Length == size
-	if !whole && !onDisk {
+	elsewhere := c.Data == nil && (c.Source != nil || c.Later != nil) && ok && sizeOf(c) == size
+	if !whole && !elsewhere {
 		s.badType("constant %q is %s, which does not go with %d bytes and %d strings of data", v.Name, c.Type(), sizeOf(c), len(c.Strings))
 	}
 }
 
-// sizeOf returns the bytes of a tensor's data, in memory or on disk.
+// sizeOf returns the bytes of a tensor's data, in memory, on disk, or to come.
 func sizeOf(t *Tensor) int64 {
-	if t.Data == nil && t.Source != nil {
+	if t.Data == nil && t.Later == nil && t.Source != nil {
 		return t.Source.Length
 	}
-	return int64(len(t.Data))
+	return t.Size()
 }
 
 func (s *scope) node(n *Node) {

@@ -100,6 +100,9 @@ type SessionOptions struct {
 	// Runners, by phase, run the phases in the executors' place; the session then
 	// allocates nothing. It does not close them.
 	Runners map[string]Runner
+	// Wrap, unless nil, returns what runs a phase in the place of the session's own
+	// runner of it, which it may call.
+	Wrap func(phase string, own Runner) Runner
 }
 
 // Runner runs one phase, as a runtime.Session does.

@@ -14,15 +14,20 @@ type weights struct {
 	largest map[graph.Space]int64 // bytes of the largest one
 }
 
-// weightID tells constants apart: by their place in a file, or by their tensor.
+// weightID tells constants apart: by their place in a file, by what computes them,
+// or by their tensor.
 type weightID struct {
 	source graph.Range
+	later  *graph.Later
 	tensor *graph.Tensor
 }
 
 func idOf(t *graph.Tensor) weightID {
 	if t.Source != nil {
 		return weightID{source: *t.Source}
+	}
+	if t.Later != nil {
+		return weightID{later: t.Later}
 	}
 	return weightID{tensor: t}
 }
@@ -47,7 +52,7 @@ func newWeights(plans []*Plan, policy Policy) *weights {
 				eachConst(n, func(t *graph.Tensor) {
 					h := held[idOf(t)]
 					if h == nil {
-						h = &heldWeight{bytes: int64(len(t.Data)), phases: map[*Plan]bool{}}
+						h = &heldWeight{bytes: t.Size(), phases: map[*Plan]bool{}}
 						held[idOf(t)] = h
 					}
 					h.always = h.always || !released

@@ -117,8 +117,8 @@ func (c *context) foldConst(n *graph.Node) []*graph.Tensor {
 	return outs
 }
 
-// unread reports whether a weight's data is still on disk.
-func unread(t *graph.Tensor) bool { return t.Data == nil && t.Source != nil }
+// unread reports whether a weight's data is still on disk, or not computed yet.
+func unread(t *graph.Tensor) bool { return t.Data == nil && (t.Source != nil || t.Later != nil) }
 
 // staticShapes gives Reshape a constant target where the inferred
 // shape can be written as one: numbers, 0 for an extent kept, one -1.

@@ -93,6 +93,62 @@ func TestAcceptOnnxruntime(t *testing.T) {
 	}
 }
 
+// TestAcceptOnnxruntimeQuantized runs packages of fewer bits in onnxruntime: it must
+// choose the tokens that we choose.
+func TestAcceptOnnxruntimeQuantized(t *testing.T) {
+	python := pythonWith(t, "onnx==1.23.2", "onnxruntime==1.32.0", "numpy==2.4.6")
+	dir := Export(t, "tjs-fp16")
+	work := t.TempDir()
+	cases := referenceCases(t, "tjs-fp16")
+	for _, c := range cases {
+		writeCase(t, filepath.Join(work, "cases", c.Name), c, false)
+	}
+	if err := os.WriteFile(filepath.Join(work, "image_tokens.json"), imageTokens(t, dir), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, spec := range []string{"int8", "llm=int4:32,vision=int8,head=int8,embed=int8", "int4:16:asym:refine"} {
+		path := quantized(t, dir, spec, options(""), nil)
+		session := chat(t, path, options("")).(*qwen25vl.Session)
+		results := runPython(t, python, "testdata/onnxruntime/packages.py", filepath.Join(work, "cases"), path)
+		same, all := 0, 0
+		for _, c := range cases {
+			got := results[0].Questions[c.Name].Tokens
+			set := greedy
+			set.Most = len(got)
+			a, err := session.AskPrepared(t.Context(), preparedCase(c), set)
+			if err != nil {
+				t.Fatalf("%s: %v", c.Name, err)
+			}
+			for i, id := range a.Tokens { // ours end at the token that ends an answer
+				all++
+				if i < len(got) && got[i] == int(id) {
+					same++
+				}
+			}
+		}
+		acceptRow(t, all > 0 && same*100 >= all*98, "onnxruntime, package of "+spec, "our tokens, ≥ 98 %", "%d of %d", same, all)
+	}
+}
+
+// preparedCase is a reference input as a question.
+func preparedCase(c Case) qwen25vl.Prepared {
+	var q qwen25vl.Prepared
+	for _, id := range graph.View[int64](c.Inputs["input_ids"]) {
+		q.IDs = append(q.IDs, int32(id))
+	}
+	positions := graph.View[int64](c.Inputs["position_ids"])
+	for a := range q.Positions {
+		q.Positions[a] = positions[a*len(q.IDs):][:len(q.IDs)]
+	}
+	if g := c.Inputs["grid_thw"]; g != nil {
+		q.Pixels = graph.View[float32](c.Inputs["pixel_values"])
+		for v := graph.View[int64](g); len(v) > 0; v = v[3:] {
+			q.Grids = append(q.Grids, qwen25vl.Grid{T: v[0], H: v[1], W: v[2]})
+		}
+	}
+	return q
+}
+
 // exportFolder is the folder of an export.
 func exportFolder(t *testing.T, export string) string {
 	t.Helper()

@@ -11,6 +11,7 @@ import (
 
 	"mnnconv"
 	"mnnconv/partition"
+	"mnnconv/passes/quantize"
 	"mnnconv/schemas/pack"
 )
 
@@ -18,6 +19,7 @@ import (
 type convertOptions struct {
 	*app
 	modelOptions
+	quantizeOptions
 	src   string
 	out   string
 	force bool
@@ -31,9 +33,11 @@ func newConvertCmd(a *app) *cobra.Command {
 		Short: "Write a model's raised and cut graphs as a package",
 		Long: "convert writes a folder with the raised and cut graph of each phase as ONNX, their weights\n" +
 			"in one file, the plan as JSON, and the model's side files. The folder appears whole or not\n" +
-			"at all. Operators that ONNX lacks carry their body in standard ones, for other runtimes.",
-		Example: "  mnnconv convert FOLDER -o model.mnnc --place vision=sim:0",
-		Args:    args(1, 1, srcArg),
+			"at all. Operators that ONNX lacks carry their body in standard ones, for other runtimes.\n\n" + quantizeHelp,
+		Example: "  mnnconv convert FOLDER -o model.mnnc --place vision=sim:0\n" +
+			"  mnnconv convert FOLDER -o small.mnnc --quantize llm=int4:32,vision=int8,head=int8,embed=int8\n" +
+			"  mnnconv convert FOLDER -o small.mnnc --quantize int4 --calibrate QUESTIONS.jsonl --quantize-budget error=0.1",
+		Args: args(1, 1, srcArg),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.src = args[0]
 			return runConvert(cmd.Context(), o)
@@ -45,12 +49,16 @@ func newConvertCmd(a *app) *cobra.Command {
 	f.BoolVar(&o.json, "json", false, "print one line of JSON")
 	o.addPlace(cmd)
 	o.addLinks(cmd)
+	o.addQuantize(cmd)
 	return cmd
 }
 
 func runConvert(ctx context.Context, o *convertOptions) (err error) {
 	if o.out == "" || !strings.HasSuffix(filepath.Clean(o.out), pack.Suffix) {
 		return usagef("name the package with -o NAME%s", pack.Suffix)
+	}
+	if _, err := o.parse(); err != nil { // before a large model is read
+		return err
 	}
 	w, err := o.wire(o.app)
 	if err != nil {
@@ -62,6 +70,10 @@ func runConvert(ctx context.Context, o *convertOptions) (err error) {
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	o.note(s)
+	quantized, err := o.quantize(ctx, s, w)
+	if err != nil {
+		return err
+	}
 	plans, err := mnnconv.Plan(s, w)
 	if err != nil {
 		return err
@@ -72,15 +84,19 @@ func runConvert(ctx context.Context, o *convertOptions) (err error) {
 	}
 	bar := o.progress("writing", measure(s.Phases).Weights, true)
 	defer bar.end()
-	if err := mnnconv.Convert(ctx, s, plans, o.out, mnnconv.ConvertOptions{Tool: readVersion().tool(), Rules: rules, Force: o.force, Wrote: bar.add}); err != nil {
+	if err := mnnconv.Convert(ctx, s, plans, o.out, mnnconv.ConvertOptions{Tool: readVersion().tool(), Rules: rules, Force: o.force, Wrote: bar.add, Quantized: quantized}); err != nil {
 		return err
 	}
 	bar.end()
-	return o.tell(plans)
+	return o.tell(plans, quantized)
 }
 
 // tell prints what was written.
-func (o *convertOptions) tell(plans []*partition.Plan) error {
+func (o *convertOptions) tell(plans []*partition.Plan, quantized *quantize.Result) error {
+	var report *quantize.Report
+	if quantized != nil {
+		report = quantized.Report
+	}
 	partitions, copies := 0, 0
 	phases := []string{}
 	for _, p := range plans {
@@ -90,13 +106,17 @@ func (o *convertOptions) tell(plans []*partition.Plan) error {
 	}
 	if o.json {
 		return writeJSON(o.app.out, struct {
-			SchemaVersion int      `json:"schema_version"`
-			Package       string   `json:"package"`
-			Phases        []string `json:"phases"`
-			Partitions    int      `json:"partitions"`
-			Copies        int      `json:"copies"`
-		}{schemaVersion, o.out, phases, partitions, copies})
+			SchemaVersion int              `json:"schema_version"`
+			Package       string           `json:"package"`
+			Phases        []string         `json:"phases"`
+			Partitions    int              `json:"partitions"`
+			Copies        int              `json:"copies"`
+			Quantized     *quantize.Report `json:"quantized,omitempty"`
+		}{schemaVersion, o.out, phases, partitions, copies, report})
 	}
 	_, err := fmt.Fprintf(o.app.out, "%s: phases %s; %s, %d copies\n", printable(o.out), strings.Join(phases, ", "), plural(partitions, "partition"), copies)
+	if err == nil && report != nil {
+		err = writeQuantized(o.app.out, report)
+	}
 	return err
 }

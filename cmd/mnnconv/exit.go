@@ -16,6 +16,7 @@ import (
 	"mnnconv/models/qwen25vl"
 	"mnnconv/models/tokenizer"
 	"mnnconv/partition"
+	"mnnconv/passes/quantize"
 	"mnnconv/runtime"
 	"mnnconv/schemas/npy"
 	"mnnconv/schemas/onnx"
@@ -47,6 +48,9 @@ var exits = []struct {
 	{syscall.EPIPE, 141, ""},
 	{errUsage, 2, ""},
 	{partition.ErrRules, 2, "write DEVICE or PATH=DEVICE,...; `mnnconv devices` lists devices, `mnnconv inspect` paths"},
+	{quantize.ErrSpec, 2, "see `mnnconv convert --help`"},
+	{quantize.ErrBudget, 8, "allow more, or fewer bits"},
+	{quantize.ErrValues, 3, ""},
 	{runtime.ErrSchedule, 2, ""},
 	{runtime.ErrChecks, 2, ""},
 	{errDiffer, 10, ""},

@@ -287,8 +287,8 @@ func measure(phases []models.Phase) memoryInfo {
 				ranges[*t.Source] = true
 				m.Parameters += parameters(n, t)
 			}
-			m.Weights += int64(len(t.Data))
-			m.WeightsByType[t.DType.String()] += int64(len(t.Data))
+			m.Weights += t.Size()
+			m.WeightsByType[t.DType.String()] += t.Size()
 		})
 		for _, s := range p.Graph.States {
 			if _, perToken, _, ok := valueBytes(s.In).Linear(); ok {

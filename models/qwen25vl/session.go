@@ -69,6 +69,9 @@ func (m *Model) NewSession(executors map[string]*runtime.Executor, o models.Sess
 		run := executors[phase].NewSession(states, s.arenas, o.Schedule)
 		run.Check(o.Checks)
 		s.own = append(s.own, run)
+		if o.Wrap != nil {
+			return o.Wrap(phase, run)
+		}
 		return run
 	}
 	if m.extend != nil {

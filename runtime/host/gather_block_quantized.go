@@ -21,7 +21,7 @@ type gatherQuantized struct {
 
 // lowerGatherBlockQuantized covers tables of two axes whose rows are whole
 // bytes, with blocks along them.
-func lowerGatherBlockQuantized(n *graph.Node, _ map[*graph.Value][]graph.Use) (Group, bool) {
+func lowerGatherBlockQuantized(n *graph.Node, uses map[*graph.Value][]graph.Use) (Group, bool) {
 	if n.Domain != op.Microsoft || n.Op != "GatherBlockQuantized" || !isIndex(n.Inputs[1]) || !areFloats(n.Inputs[2]) {
 		return Group{}, false
 	}
@@ -46,6 +46,8 @@ func lowerGatherBlockQuantized(n *graph.Node, _ map[*graph.Value][]graph.Use) (G
 		return Group{}, false
 	}
 	g := single(n)
+	in, behind := narrowScales(n, uses)
+	g.In, g.Nodes = in, append(behind, n)
 	g.Kernel = func(c *Call) error {
 		k := memo[gatherQuantized](c)
 		*k = gatherQuantized{data: c.In[0], at: c.In[1], scales: c.In[2], y: c.Out[0], bits: bits, block: int(block)}

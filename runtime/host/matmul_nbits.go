@@ -3,6 +3,7 @@ package host
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"mnnconv/graph"
 	"mnnconv/runtime/host/internal/simd"
@@ -11,7 +12,7 @@ import (
 
 // nbitsForm covers onnxruntime's MatMulNBits with weights of 4 or 8 bits that
 // are there: the operator allows to leave them out.
-func nbitsForm(n *graph.Node, _ map[*graph.Value][]graph.Use) (*productForm, bool) {
+func nbitsForm(n *graph.Node, uses map[*graph.Value][]graph.Use) (*productForm, bool) {
 	if n.Domain != op.Microsoft || n.Op != "MatMulNBits" || n.In(4) != nil || n.Int("weight_prepacked", 0) != 0 {
 		return nil, false
 	}
@@ -30,7 +31,8 @@ func nbitsForm(n *graph.Node, _ map[*graph.Value][]graph.Use) (*productForm, boo
 	if !n.In(1).Type.Shape.Elements().IsConst(int64(b.bytes())) {
 		return nil, false
 	}
-	f := &productForm{nodes: []*graph.Node{n}, in: n.Inputs, alpha: 1, beta: 1, columns: true}
+	in, behind := narrowScales(n, uses)
+	f := &productForm{nodes: append(behind, n), in: in, alpha: 1, beta: 1, columns: true}
 	if bias := n.In(5); bias != nil {
 		if n.Out(0) == nil || !isRow(bias, n.Out(0)) {
 			return nil, false
@@ -56,6 +58,21 @@ func nbitsForm(n *graph.Node, _ map[*graph.Value][]graph.Use) (*productForm, boo
 		return nil
 	}
 	return f, true
+}
+
+// narrowScales returns the node's inputs with the scales, input 2, as they are
+// stored, and the Cast that widens them.
+func narrowScales(n *graph.Node, uses map[*graph.Value][]graph.Use) (in []*graph.Value, behind []*graph.Node) {
+	if n.In(2) == nil {
+		return n.Inputs, nil
+	}
+	scales, swapped, behind := storedWeight(n.In(2), uses)
+	if swapped || scales.Const == nil {
+		return n.Inputs, nil
+	}
+	in = slices.Clone(n.Inputs)
+	in[2] = scales
+	return in, behind
 }
 
 // blocks is weights of MatMulNBits: each row is cut into blocks of size numbers,

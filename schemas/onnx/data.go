@@ -20,6 +20,7 @@ type Data struct {
 type dataKey struct {
 	first *byte
 	size  int
+	later *graph.Later
 }
 
 // NewData returns a writer of the data file that models name as name, a plain
@@ -38,10 +39,13 @@ func (d *Data) Size() int64 { return d.size }
 // Add writes the data of t, unless it is there already, and returns where it
 // lies.
 func (d *Data) Add(t *graph.Tensor) (graph.Range, error) {
-	if len(t.Data) == 0 {
+	if t.Size() == 0 {
 		return graph.Range{}, fmt.Errorf("a tensor without data cannot go to %s", quote(d.name))
 	}
-	key := dataKey{&t.Data[0], len(t.Data)}
+	key := dataKey{later: t.Later}
+	if t.Later == nil {
+		key = dataKey{first: &t.Data[0], size: len(t.Data)}
+	}
 	if r, ok := d.at[key]; ok {
 		return r, nil
 	}
@@ -50,12 +54,31 @@ func (d *Data) Add(t *graph.Tensor) (graph.Range, error) {
 			return graph.Range{}, err
 		}
 	}
-	r := graph.Range{File: d.name, Offset: d.size, Length: int64(len(t.Data))}
-	if err := d.write(t.Data); err != nil {
+	r := graph.Range{File: d.name, Offset: d.size, Length: t.Size()}
+	if err := d.data(t); err != nil {
 		return graph.Range{}, err
+	}
+	if d.size != r.Offset+r.Length {
+		return graph.Range{}, fmt.Errorf("a weight of %d bytes came to %d in %s", r.Length, d.size-r.Offset, quote(d.name))
 	}
 	d.at[key] = r
 	return r, nil
+}
+
+func (d *Data) data(t *graph.Tensor) error {
+	if t.Later == nil {
+		return d.write(t.Data)
+	}
+	return t.Later.Write(counter{d})
+}
+
+// counter counts what is written to a data file.
+type counter struct{ d *Data }
+
+func (c counter) Write(b []byte) (int, error) {
+	before := c.d.size
+	err := c.d.write(b)
+	return int(c.d.size - before), err
 }
 
 func (d *Data) write(b []byte) error {

@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"bytes"
 	"strconv"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -31,8 +32,9 @@ func (e *encoder) tensor(name string, t *graph.Tensor, data *Data) (*pieces, err
 		return p, nil
 	}
 	if data == nil || size < e.o.Threshold || size == 0 {
-		p.bytes(tensorRawData, t.Data)
-		return p, nil
+		raw, err := rawData(t)
+		p.bytes(tensorRawData, raw)
+		return p, err
 	}
 	r, err := data.Add(t)
 	if err != nil {
@@ -53,6 +55,19 @@ func (e *encoder) tensor(name string, t *graph.Tensor, data *Data) (*pieces, err
 	return p, nil
 }
 
+// rawData returns a tensor's bytes, computed now if they are not there.
+func rawData(t *graph.Tensor) ([]byte, error) {
+	if t.Later == nil {
+		return t.Data, nil
+	}
+	var b bytes.Buffer
+	err := t.Later.Write(&b)
+	if err == nil && int64(b.Len()) != t.Later.Size {
+		err = malformed("a weight of %d bytes came to %d", t.Later.Size, b.Len())
+	}
+	return b.Bytes(), err
+}
+
 // checkTensor returns the size of t's data, which must fit its type.
 func checkTensor(t *graph.Tensor) (int64, error) {
 	if t.Kind != graph.TensorKind || !t.DType.Valid() {
@@ -63,8 +78,8 @@ func checkTensor(t *graph.Tensor) (int64, error) {
 		return 0, err
 	}
 	size, ok := t.DType.Bytes(n)
-	if !ok || size != int64(len(t.Data)) || t.DType == graph.String && n != int64(len(t.Strings)) {
-		return 0, malformed("%s%v has %d bytes and %d strings", t.DType, t.Shape, len(t.Data), len(t.Strings))
+	if !ok || size != t.Size() || t.DType == graph.String && n != int64(len(t.Strings)) {
+		return 0, malformed("%s%v has %d bytes and %d strings", t.DType, t.Shape, t.Size(), len(t.Strings))
 	}
 	return size, nil
 }

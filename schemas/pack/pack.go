@@ -21,6 +21,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"mnnconv/graph"
 	"mnnconv/partition"
@@ -80,6 +81,14 @@ type Package struct {
 	Contracts any               // written as contract.json; nil: none
 	Functions []onnx.Function   // bodies of operators that ONNX lacks
 	Side      []string          // paths of files to carry along under their own names
+	Early     []*graph.Tensor   // weights that are written first, in this order
+	Reports   []Report          // of what was done to the weights
+}
+
+// Report is a JSON file about the weights.
+type Report struct {
+	Name string
+	Make func() any // is called when the weights are written
 }
 
 // Options for writing.
@@ -126,6 +135,14 @@ func write(ctx context.Context, dir string, p Package, o Options) error {
 	}
 	defer weights.close()
 	data := onnx.NewData(weightsFile, weights, align)
+	for _, t := range p.Early {
+		if t.Size() < threshold {
+			continue // it goes into the graph
+		}
+		if _, err := data.Add(t); err != nil {
+			return err
+		}
+	}
 	for i, phase := range p.Plans {
 		g, opsets, err := atOpset(phase.Graph)
 		if err != nil {
@@ -148,7 +165,17 @@ func write(ctx context.Context, dir string, p Package, o Options) error {
 		return err
 	}
 	plan.Weights = weights.info()
+	for _, r := range p.Reports {
+		info, err := writeJSON(ctx, filepath.Join(dir, r.Name), r.Make(), o.Wrote)
+		if err != nil {
+			return err
+		}
+		plan.Side = append(plan.Side, info)
+	}
 	for _, path := range p.Side {
+		if slices.ContainsFunc(p.Reports, func(r Report) bool { return r.Name == filepath.Base(path) }) {
+			continue
+		}
 		info, err := copyFile(ctx, filepath.Join(dir, filepath.Base(path)), path, o.Wrote)
 		if err != nil {
 			return err

@@ -151,13 +151,13 @@ func memoryOf(p *partition.Plan) []memoryInfo {
 	type sums struct {
 		constants        int64
 		states, crossing graph.Dim
-		seen             map[*byte]bool
+		seen             map[any]bool
 	}
 	var spaces []graph.Space
 	by := map[graph.Space]*sums{}
 	in := func(s graph.Space) *sums {
 		if by[s] == nil {
-			by[s] = &sums{seen: map[*byte]bool{}}
+			by[s] = &sums{seen: map[any]bool{}}
 			spaces = append(spaces, s)
 		}
 		return by[s]
@@ -165,9 +165,12 @@ func memoryOf(p *partition.Plan) []memoryInfo {
 	for _, n := range p.Graph.Nodes {
 		x := in(graph.Space(n.Target))
 		n.Reads(func(v *graph.Value) {
-			if v.Const != nil && len(v.Const.Data) > 0 && !x.seen[&v.Const.Data[0]] {
-				x.seen[&v.Const.Data[0]] = true
-				x.constants += int64(len(v.Const.Data))
+			if v.Const == nil || v.Const.Size() == 0 {
+				return
+			}
+			if id := dataOf(v.Const); !x.seen[id] {
+				x.seen[id] = true
+				x.constants += v.Const.Size()
 			}
 		})
 	}
@@ -184,6 +187,14 @@ func memoryOf(p *partition.Plan) []memoryInfo {
 		out = append(out, memoryInfo{string(s), by[s].constants, by[s].states.String(), by[s].crossing.String()})
 	}
 	return out
+}
+
+// dataOf tells the data of constants apart.
+func dataOf(t *graph.Tensor) any {
+	if t.Later != nil {
+		return t.Later
+	}
+	return &t.Data[0]
 }
 
 // bytesOf is the size of a value as a formula over its symbols.

@@ -1,0 +1,15 @@
+package mnnconv
+
+import (
+	"mnnconv/passes/quantize"
+)
+
+// Quantize stores the source's weights in fewer bits, see package quantize. Plan
+// comes after it, and [Convert] with the result; the source cannot be run.
+func Quantize(s *Source, o quantize.Options) (*quantize.Result, error) {
+	var phases []quantize.Phase
+	for _, ph := range s.Phases {
+		phases = append(phases, quantize.Phase{Name: ph.Name, Graph: ph.Graph})
+	}
+	return quantize.Run(phases, o)
+}
