@@ -125,14 +125,18 @@ func (m *memory) area(offset, size int64) (uintptr, error) {
 	return p, nil
 }
 
-// Alloc returns device memory. It is touched once, so that a device that has not enough
-// says so here and not at the first kernel.
+// Alloc returns device memory. Its last byte is written: drivers take memory at the first
+// use only, and one that has not enough says so here then.
 func (d *driver) Alloc(size int64) (gpu.Memory, error) {
 	mem, err := d.api.make(createBuffer, d.context, memReadWrite, uintptr(size), 0)
 	if err != nil {
 		return nil, fmt.Errorf("%d bytes of device memory: %w", size, err)
 	}
-	return &memory{d: d, mem: mem, size: size}, nil
+	m := &memory{d: d, mem: mem, size: size}
+	if err := d.Zero(m, size-1, 1); err != nil {
+		return nil, errors.Join(fmt.Errorf("%d bytes of device memory: %w", size, err), m.Close())
+	}
+	return m, nil
 }
 
 // pinned is memory of the driver that stays mapped.

@@ -23,6 +23,9 @@ type Backend struct {
 	Libraries []string
 	// Cache is the folder that built kernels are kept in; empty: the user's cache folder.
 	Cache string
+	// Wrap, unless nil, stands between a device and its driver: tests watch and fail
+	// calls there.
+	Wrap func(gpu.Driver) gpu.Driver
 
 	once    sync.Once
 	api     *api
@@ -85,5 +88,8 @@ func (b *Backend) Open(p partition.Profile) (runtime.Device, error) {
 		return nil, err
 	}
 	p.Align = max(p.Align, here.Align) // a plan made elsewhere may know less
+	if b.Wrap != nil {
+		return gpu.NewDevice(p, b.Wrap(drv)), nil
+	}
 	return gpu.NewDevice(p, drv), nil
 }
