@@ -401,7 +401,9 @@ func TestMoves(t *testing.T) {
 			what string
 			make func() []*graph.Value
 		}{
-			{"Transpose", func() []*graph.Value { return []*graph.Value{l.node("Transpose", []*graph.Value{x(3, 5, 2, 7)}, attr("perm", []int64{2, 0, 3, 1}))} }},
+			{"Transpose", func() []*graph.Value {
+				return []*graph.Value{l.node("Transpose", []*graph.Value{x(3, 5, 2, 7)}, attr("perm", []int64{2, 0, 3, 1}))}
+			}},
 			{"Transpose of nothing", func() []*graph.Value { return []*graph.Value{l.node("Transpose", []*graph.Value{x(3, 0, 2)})} }},
 			{"Concat", func() []*graph.Value {
 				return []*graph.Value{l.node("Concat", []*graph.Value{x(3, 5, 2), x(3, 1, 2), x(3, 0, 2)}, attr("axis", int64(1)))}
@@ -412,11 +414,21 @@ func TestMoves(t *testing.T) {
 			{"Slice", func() []*graph.Value {
 				return []*graph.Value{l.node("Slice", []*graph.Value{x(9, 7, 5), l.constant(ints(-2, 1)), l.constant(ints(-100, 6)), l.constant(ints(0, 2)), l.constant(ints(-3, 2))})}
 			}},
-			{"Expand", func() []*graph.Value { return []*graph.Value{l.node("Expand", []*graph.Value{x(3, 1, 5), l.constant(ints(2, 1, 4, 5))})} }},
-			{"Tile", func() []*graph.Value { return []*graph.Value{l.node("Tile", []*graph.Value{x(3, 5), l.constant(ints(2, 3))})} }},
-			{"Gather", func() []*graph.Value { return []*graph.Value{l.node("Gather", []*graph.Value{x(3, 9, 5), l.input(ints(8, -9, 3, 3).Reshape(2, 2))}, attr("axis", int64(1)))} }},
-			{"GatherND", func() []*graph.Value { return []*graph.Value{l.node("GatherND", []*graph.Value{x(3, 9, 5), l.input(ints(2, -9, 0, 8).Reshape(2, 2))})} }},
-			{"ScatterND", func() []*graph.Value { return []*graph.Value{l.node("ScatterND", []*graph.Value{x(3, 9, 5), l.input(ints(2, -9, 0, 8).Reshape(2, 2)), x(2, 5)})} }},
+			{"Expand", func() []*graph.Value {
+				return []*graph.Value{l.node("Expand", []*graph.Value{x(3, 1, 5), l.constant(ints(2, 1, 4, 5))})}
+			}},
+			{"Tile", func() []*graph.Value {
+				return []*graph.Value{l.node("Tile", []*graph.Value{x(3, 5), l.constant(ints(2, 3))})}
+			}},
+			{"Gather", func() []*graph.Value {
+				return []*graph.Value{l.node("Gather", []*graph.Value{x(3, 9, 5), l.input(ints(8, -9, 3, 3).Reshape(2, 2))}, attr("axis", int64(1)))}
+			}},
+			{"GatherND", func() []*graph.Value {
+				return []*graph.Value{l.node("GatherND", []*graph.Value{x(3, 9, 5), l.input(ints(2, -9, 0, 8).Reshape(2, 2))})}
+			}},
+			{"ScatterND", func() []*graph.Value {
+				return []*graph.Value{l.node("ScatterND", []*graph.Value{x(3, 9, 5), l.input(ints(2, -9, 0, 8).Reshape(2, 2)), x(2, 5)})}
+			}},
 			{"TensorScatter", func() []*graph.Value {
 				return []*graph.Value{l.node("TensorScatter", []*graph.Value{x(2, 3, 9, 5), x(2, 3, 2, 5), l.input(ints(7, 3))})}
 			}},

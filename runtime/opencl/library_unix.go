@@ -8,7 +8,8 @@ import "github.com/ebitengine/purego"
 // vendors' own.
 var candidates = []string{
 	"libOpenCL.so.1", "libOpenCL.so", "/System/Library/Frameworks/OpenCL.framework/OpenCL",
-	"libnvidia-opencl.so.1", "libamdocl64.so", "libigdrcl.so", "libpocl.so.2",
+	"libnvidia-opencl.so.1", "/usr/local/nvidia/lib64/libnvidia-opencl.so.1", "/usr/lib/x86_64-linux-gnu/libnvidia-opencl.so.1", "/usr/lib64/libnvidia-opencl.so.1",
+	"libamdocl64.so", "libigdrcl.so", "libpocl.so.2",
 }
 
 func openLibrary(path string) (uintptr, error) {
