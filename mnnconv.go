@@ -325,3 +325,18 @@ func (p *Program) Close() error {
 	p.executors, p.devices = nil, nil
 	return errors.Join(errs...)
 }
+
+// Devices names the devices that the program runs on, each with its vendor's name for it.
+func (p *Program) Devices() []string {
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(p.devices)) {
+		for _, plan := range p.Plans {
+			if profile, ok := plan.Profile(name); ok {
+				name += " (" + profile.Vendor + ")"
+				break
+			}
+		}
+		out = append(out, name)
+	}
+	return out
+}

@@ -197,3 +197,15 @@ type Stats struct {
 	ImageTokens, PromptTokens, Tokens   int
 	ReusedTokens                        int // of the prompt, which the session still held
 }
+
+// Meter is a session whose parts can be run apart, to be measured. What they compute
+// is of no use.
+type Meter interface {
+	// Prefill runs a prompt of n tokens from an empty state.
+	Prefill(ctx context.Context, n int) error
+	// Step runs one token behind past others, as a decode step.
+	Step(ctx context.Context, past int) error
+	// Look prepares a picture of a size, in pixels, and returns what encodes it, and
+	// its tokens.
+	Look(width, height int) (encode func(context.Context) error, tokens int, err error)
+}

@@ -63,6 +63,7 @@ var exits = []struct {
 	{pack.ErrExists, 8, ""},
 	{pack.ErrBusy, 8, ""},
 	{partition.ErrProfile, 3, ""},
+	{errBench, 3, ""},
 	{pack.ErrDamaged, 3, ""},
 	{pack.ErrNewer, 3, ""},
 	{partition.ErrPolicy, 2, ""},

@@ -200,6 +200,7 @@ func newRootCmd(a *app) *cobra.Command {
 		newConvertCmd(a),
 		newValidateCmd(a),
 		newCompareCmd(a),
+		newBenchCmd(a),
 		newInspectCmd(a),
 		newDevicesCmd(a),
 		newPreprocessCmd(a),
