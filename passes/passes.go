@@ -32,6 +32,7 @@ var All = []Pass{
 	{"constants", "Constant nodes become constants, so that patterns and inference see their values", constants},
 	{"simplify", "fold shape arithmetic and drop what does nothing: patterns then see the mathematics alone", simplify},
 	{"segment-loop", "a Loop over slices of one attention becomes segmented attention; first, since a Loop hides the shapes that other patterns ask for", segmentLoop},
+	{"one-sequence", "rows reshaped to equal windows become one sequence again; before all that asks for extents", oneSequence},
 	{"contrib-norm", "onnxruntime's norms become Add and RMSNormalization", contribNorm},
 	{"rms-norm", "decomposed RMSNorm becomes RMSNormalization; before rope, whose pattern shares its Mul and Add", rmsNorm},
 	{"gelu", "decomposed Gelu becomes Gelu", gelu},
@@ -39,8 +40,8 @@ var All = []Pass{
 	{"rope", "rotated halves, MRotaryEmbedding and FusedRoPE become RotaryEmbedding; before attention, whose inputs they are", rope},
 	{"contrib-attention", "GroupQueryAttention, MultiHeadAttention and FusedAttention become Attention", contribAttention},
 	{"simplify", "transposes that raising put around attention cancel against the exporter's: repeated heads show", simplify},
-	{"equal-windows", "rows reshaped to equal windows become one sequence again, and attention over them segmented attention; before attention, which would take windows for a batch", equalWindows},
 	{"attention", "MatMul-Softmax-MatMul becomes Attention; repeated heads, joined caches and proven masks move into it", attention},
+	{"equal-windows", "attention over what was equal windows becomes segmented attention; before segments, which would take it for attention over all rows", equalWindows},
 	{"split-windows", "attention over the parts of a Split becomes segmented attention", splitWindows},
 	{"segments", "attention under a block-diagonal mask becomes segmented attention, so that no mask of tokens² is ever made", segments},
 	{"simplify", "what only fed masks is dead now; transposes around attention cancel", simplify},
@@ -91,6 +92,9 @@ type context struct {
 	report *Report
 	names  map[string]bool
 	probes []*prober
+	// windows maps what attention returns over rows that the exporter laid out as
+	// windows to their boundaries.
+	windows map[*graph.Value]*Segments
 }
 
 // Run applies all passes to the graph, in place.

@@ -25,6 +25,8 @@ func rope(c *context) error {
 			c.ropeFused(r, n)
 		case n.Domain == op.Microsoft && n.Op == "MRotaryEmbedding":
 			c.ropeMulti(r, n)
+		case n.Domain == op.Microsoft && n.Op == "RotaryEmbedding":
+			c.ropeMicrosoft(r, n)
 		}
 	}
 	return r.apply()
@@ -264,4 +266,78 @@ func (c *context) ropeMulti(r *rewriter, n *p.Node) {
 	m := r.add(n, "RotaryEmbedding", attrs{"num_heads": heads}, 1, n.Inputs[0], table(n.Inputs[2]), table(n.Inputs[3]))
 	r.take(m, 0, n.Outputs[0])
 	c.raised("RotaryEmbedding")
+}
+
+// ropeMicrosoft rewrites onnxruntime's RotaryEmbedding(x, position_ids, cos, sin
+// [positions, width/2]). Exporters that compute the tables for the tokens at hand
+// give counting positions; then the tables' rows are those of the tokens.
+func (c *context) ropeMicrosoft(r *rewriter, n *p.Node) {
+	x, cos, sin := n.In(0), n.In(2), n.In(3)
+	s := x.Type.Shape
+	heads := n.Int("num_heads", 0)
+	width := n.Int("rotary_embedding_dim", 0)
+	known := n.In(1) != nil && cos != nil && sin != nil && (len(s) == 4 || len(s) == 3 && heads > 0) && n.Int("is_packed_batching", 0) == 0 &&
+		(n.Float("scale", 1) == 1) && len(cos.Type.Shape) == 2 && cos.Type.Shape.Equal(sin.Type.Shape)
+	half, ok := int64(0), false
+	if known {
+		half, ok = cos.Type.Shape[1].Int()
+	}
+	if !ok || cos.Type.DType != x.Type.DType || sin.Type.DType != x.Type.DType || width != 0 && width != 2*half {
+		c.note("%s: this form of RotaryEmbedding is not raised", n.ID())
+		return
+	}
+	a := attrs{}
+	if len(s) == 3 {
+		a["num_heads"] = heads
+	}
+	if n.Int("interleaved", 0) == 1 {
+		a["interleaved"] = 1
+	}
+	if width != 0 && !headIs(s, heads, width) {
+		a["rotary_embedding_dim"] = width
+	}
+	tokens := s[len(s)-2]
+	switch {
+	case c.counts(n.Inputs[1], s[0].Mul(tokens)) && cos.Type.Shape[0].Equal(s[0].Mul(tokens)):
+		rows, ok := staticTarget(cos.Type.Shape, p.Shape{s[0], tokens, p.Const(half)})
+		if !ok {
+			rows = []int64{1, -1, half}
+			if !s[0].IsConst(1) {
+				c.note("%s: its tables could not be shown to have a row for each token", n.ID())
+				return
+			}
+		}
+		cos, sin = r.op1(n, "Reshape", nil, cos, r.ints(rows...)), r.op1(n, "Reshape", nil, sin, r.ints(rows...))
+	case len(n.Inputs[1].Type.Shape) == 2:
+		cos, sin = r.op1(n, "Gather", attrs{"axis": 0}, cos, n.Inputs[1]), r.op1(n, "Gather", attrs{"axis": 0}, sin, n.Inputs[1])
+	default: // the position of the first token
+		c.note("%s: positions that only say where the first token is are not raised", n.ID())
+		return
+	}
+	m := r.add(n, "RotaryEmbedding", a, 1, x, cos, sin)
+	r.take(m, 0, n.Outputs[0])
+	c.raised("RotaryEmbedding")
+}
+
+// headIs reports whether the heads of x have a width.
+func headIs(x p.Shape, heads, width int64) bool {
+	last := x[len(x)-1]
+	if len(x) == 3 {
+		return last.IsConst(heads * width)
+	}
+	return last.IsConst(width)
+}
+
+// counts reports whether a value counts from 0 up to n under every probe.
+func (c *context) counts(v *p.Value, n p.Dim) bool {
+	ts, ok := c.eval(v)
+	for i, t := range ts {
+		want, err := n.Eval(c.know.Probes[i].Env)
+		have, err2 := t.Int64s()
+		ok = ok && err == nil && err2 == nil && int64(len(have)) == want
+		for k, x := range have {
+			ok = ok && x == int64(k)
+		}
+	}
+	return ok
 }

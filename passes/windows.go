@@ -8,56 +8,47 @@ import (
 	"mnnconv/schemas/op"
 )
 
-// equalWindows finds rows [rows, heads, width] that a Reshape lays out as as many
+// oneSequence finds rows [rows, heads, width] that a Reshape lays out as as many
 // windows of equal length as known segments have, so that attention runs over
 // windows as over a batch. That is right only where all windows are equal: here the
-// rows stay one sequence, and the attention over them takes the segments.
-func equalWindows(c *context) error {
-	windows := map[*graph.Value]*Segments{}
-	for c.oneSequence(windows) { // what follows on the attention has known extents only then
+// rows stay one sequence, and [equalWindows] gives the attention over them the
+// segments.
+func oneSequence(c *context) error {
+	c.windows = map[*graph.Value]*Segments{}
+	for c.layOut() { // what follows on the attention has known extents only then
 		for _, step := range []func(*context) error{(*context).infer, simplify, (*context).infer} {
 			if err := step(c); err != nil {
 				return err
 			}
 		}
 	}
-	if len(windows) == 0 {
-		return nil
-	}
+	return nil
+}
+
+// equalWindows segments the attention over what was laid out as windows.
+func equalWindows(c *context) error {
 	r := c.rewriter()
 	for _, n := range c.g.Nodes {
-		if n.Is("MatMul") {
-			c.sdpa(r, n)
-		}
-	}
-	if err := r.apply(); err != nil {
-		return err
-	}
-	if err := c.infer(); err != nil {
-		return err
-	}
-	r = c.rewriter()
-	for _, n := range c.g.Nodes {
-		if !n.Is("Attention") || windows[n.Outputs[0]] == nil {
+		if !n.Is("Attention") || c.windows[n.Outputs[0]] == nil {
 			continue
 		}
-		seg := windows[n.Outputs[0]]
+		seg := c.windows[n.Outputs[0]]
 		if !plain(n) || n.In(3) != nil || n.In(4) != nil || n.Out(1) != nil || n.Out(2) != nil {
 			return fmt.Errorf("%s: this form of attention over equal windows is not raised: %w", n.ID(), op.ErrUnsupported)
 		}
-		delete(windows, n.Outputs[0])
+		delete(c.windows, n.Outputs[0])
 		c.segmented(r, n, n.Inputs[0], n.Inputs[1], n.Inputs[2], func() *graph.Value { return c.inputOf(seg) })
 		c.repaired("windows of equal length, which are wrong where windows are not (pictures whose sides are no multiples of a window, and videos): segmented attention by %s", seg.Input)
 	}
-	for v := range windows {
+	for v := range c.windows {
 		return fmt.Errorf("%s: rows are laid out as equal windows, and no attention over them is recognised: the result would be wrong where windows differ: %w", v.Name, op.ErrUnsupported)
 	}
 	return r.apply()
 }
 
-// oneSequence lays rows that are in equal windows out as one sequence, and reports
-// whether there were any. windows gets what the attention over them returns.
-func (c *context) oneSequence(windows map[*graph.Value]*Segments) bool {
+// layOut lays rows that are in equal windows out as one sequence, and reports
+// whether there were any. c.windows gets what the attention over them returns.
+func (c *context) layOut() bool {
 	found := false
 	for _, n := range c.g.Nodes {
 		if !n.Is("Reshape") || n.In(1) == nil || n.In(1).Const != nil {
@@ -76,7 +67,7 @@ func (c *context) oneSequence(windows map[*graph.Value]*Segments) bool {
 		n.Inputs[1] = c.g.NewConst(c.name(n.Inputs[1].Name+".one"), graph.Ints([]int64{1, -1, heads, width}))
 		n.SetAttr("allowzero", 0)
 		for _, v := range attended(n.Outputs[0], c.g.Uses()) {
-			windows[v] = seg
+			c.windows[v] = seg
 		}
 		found = true
 	}
@@ -133,7 +124,7 @@ func attended(v *graph.Value, uses map[*graph.Value][]graph.Use) []*graph.Value 
 			}
 			y := n.Outputs[0]
 			switch {
-			case n.Is("Attention"):
+			case n.Is("Attention"), n.Domain == op.Microsoft && n.Op == "MultiHeadAttention":
 				out = append(out, y)
 			case n.Is("MatMul") && (s.soft || u.Index == 1 && softened(n.Inputs[0])):
 				out = append(out, y)
