@@ -62,6 +62,8 @@ type Phase struct {
 	Name   string
 	Graph  *graph.Graph
 	Report *passes.Report
+	// Meanings says what the graph's inputs and outputs are, by their names.
+	Meanings map[string]string
 }
 
 // Info describes a model for people and programs.

@@ -48,10 +48,36 @@ func (c *context) groupQuery(r *rewriter, n *graph.Node) {
 	if s := n.Float("scale", 0); s != 0 {
 		a["scale"] = s
 	}
+	if n.In(3) == nil {
+		c.firstPrompt(r, n, a, heads, kv)
+		return
+	}
 	m := r.add(n, "Attention", a, 3, n.Inputs[0], n.Inputs[1], n.Inputs[2], nil, n.In(3), n.In(4))
 	for i := range 3 {
 		if v := n.Out(i); v != nil {
 			r.take(m, i, v)
+		}
+	}
+	c.raised("Attention")
+}
+
+// firstPrompt raises GroupQueryAttention without a past. Heads get an axis of their
+// own, so that it shows which keys and values the graph returns.
+func (c *context) firstPrompt(r *rewriter, n *graph.Node, a attrs, heads, kv int64) {
+	perm := attrs{"perm": []int64{0, 2, 1, 3}}
+	var in [3]*graph.Value
+	for i, h := range []int64{heads, kv, kv} {
+		in[i] = r.op1(n, "Transpose", perm, r.op1(n, "Reshape", nil, n.Inputs[i], r.ints(0, 0, h, -1)))
+	}
+	delete(a, "q_num_heads")
+	delete(a, "kv_num_heads")
+	m := r.add(n, "Attention", a, 1, in[:]...)
+	y := r.op1(n, "Reshape", nil, r.op1(n, "Transpose", perm, m.Outputs[0]), r.ints(0, 0, -1))
+	r.take(y.Def, 0, n.Outputs[0])
+	for i := 1; i < 3; i++ {
+		if v := n.Out(i); v != nil {
+			same := r.add(n, "Identity", nil, 1, in[i])
+			r.take(same, 0, v)
 		}
 	}
 	c.raised("Attention")

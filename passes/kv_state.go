@@ -115,7 +115,7 @@ func (c *context) openCaches() error {
 		if !n.Is("Attention") || n.In(1) == nil || n.In(2) == nil || n.In(4) != nil || n.In(6) != nil || len(n.Inputs[1].Type.Shape) != 4 {
 			continue
 		}
-		at := [2]int{slices.Index(g.Outputs, n.Inputs[1]), slices.Index(g.Outputs, n.Inputs[2])}
+		at := [2]int{returned(g, n.Inputs[1]), returned(g, n.Inputs[2])}
 		if at[0] < 0 || at[1] < 0 {
 			continue
 		}
@@ -144,6 +144,12 @@ func (c *context) openCaches() error {
 		return err
 	}
 	return c.infer()
+}
+
+// returned is the index of the graph's output that is a value, or a copy of it; -1
+// if there is none.
+func returned(g *graph.Graph, v *graph.Value) int {
+	return slices.IndexFunc(g.Outputs, func(o *graph.Value) bool { return o == v || o.Def.Is("Identity") && o.Def.Inputs[0] == v })
 }
 
 func drop(list *[]*graph.Value, v *graph.Value) {

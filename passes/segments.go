@@ -41,9 +41,14 @@ func (c *context) whole(r *rewriter, n *graph.Node) {
 		if !s.Whole || len(s.Values) != len(c.know.Probes) || len(s.Values) == 0 {
 			continue
 		}
-		several := false
-		for _, v := range s.Values {
+		several, all := false, true
+		for i, v := range s.Values {
 			several = several || len(v) > 2
+			rows, err := tokensOf(n).Eval(c.know.Probes[i].Env)
+			all = all && err == nil && rows == v[len(v)-1]
+		}
+		if !all {
+			return
 		}
 		c.segmented(r, n, n.Inputs[0], n.Inputs[1], n.Inputs[2], func() *graph.Value { return c.inputOf(s) })
 		if several {
@@ -51,6 +56,18 @@ func (c *context) whole(r *rewriter, n *graph.Node) {
 		}
 		return
 	}
+}
+
+// tokensOf is the number of rows that an attention's queries have.
+func tokensOf(n *graph.Node) graph.Dim {
+	s := n.Inputs[0].Type.Shape
+	if len(s) < 2 {
+		return graph.Const(-1)
+	}
+	if len(s) == 4 { // [batch, heads, tokens, width]
+		return s[2]
+	}
+	return s[1]
 }
 
 // plain reports whether an attention operator lets every query see every key that

@@ -10,6 +10,7 @@ import (
 	"mnnconv/graph"
 	"mnnconv/models"
 	"mnnconv/partition"
+	"mnnconv/passes"
 )
 
 // inspection is what inspect says of a model. Its JSON is the output of
@@ -46,7 +47,10 @@ type phaseInfo struct {
 	Name      string         `json:"name"`
 	Nodes     int            `json:"nodes"`
 	Operators map[string]int `json:"operators"`
-	Raised    map[string]int `json:"raised"` // canonical operators that exporters' forms became
+	Raised    map[string]int `json:"raised"`   // canonical operators that exporters' forms became
+	Repaired  []string       `json:"repaired"` // what the exporter's graph computes wrong, and what stands in its place
+	Left      []string       `json:"left"`     // what is not canonical after raising
+	Weights   map[string]int `json:"weights"`  // how matrices are stored: forms, and how many of each
 	Notes     []string       `json:"notes"`
 	Inputs    []valueInfo    `json:"inputs"`
 	Outputs   []valueInfo    `json:"outputs"`
@@ -192,12 +196,14 @@ func sourceDir(s *mnnconv.Source) string {
 }
 
 func newPhaseInfo(p models.Phase) phaseInfo {
-	out := phaseInfo{Name: p.Name, Nodes: len(p.Graph.Nodes), Operators: map[string]int{}, Raised: map[string]int{}, Notes: []string{}}
+	out := phaseInfo{Name: p.Name, Nodes: len(p.Graph.Nodes), Operators: map[string]int{}, Raised: map[string]int{}, Repaired: []string{}, Left: []string{}, Weights: weightForms(p.Graph), Notes: []string{}}
 	for _, n := range p.Graph.Nodes {
 		out.Operators[n.OpName()]++
 	}
 	if p.Report != nil {
 		maps.Copy(out.Raised, p.Report.Raised)
+		out.Repaired = append(out.Repaired, p.Report.Repaired...)
+		out.Left = append(out.Left, passes.Leftovers(p.Graph)...)
 		out.Notes = append(out.Notes, p.Report.Notes...)
 	}
 	state := map[*graph.Value]bool{}
@@ -210,8 +216,13 @@ func newPhaseInfo(p models.Phase) phaseInfo {
 		infos := []valueInfo{}
 		for _, v := range values {
 			m := meaning[v]
+			if m == "" {
+				m = p.Meanings[v.Name]
+			}
 			if m == "" && v.From != "" && v.From != v.Name {
 				m = "the exporter's " + v.From
+			} else if m != "" && v.From != "" && v.From != v.Name && meaning[v] == "" {
+				m += "; the exporter's " + v.From
 			}
 			infos = append(infos, valueInfo{v.Name, v.Type.String(), m, state[v]})
 		}

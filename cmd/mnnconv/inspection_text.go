@@ -92,6 +92,19 @@ func (ph *phaseInfo) write(b *strings.Builder) {
 	if len(ph.Raised) > 0 {
 		fmt.Fprintf(b, "  raised to: %s\n", counts(ph.Raised))
 	}
+	if len(ph.Weights) > 0 {
+		var forms []string
+		for _, k := range sortedKeys(ph.Weights) {
+			forms = append(forms, fmt.Sprintf("%d of %s", ph.Weights[k], printable(k)))
+		}
+		fmt.Fprintf(b, "  weights: %s\n", strings.Join(forms, "; "))
+	}
+	for _, r := range ph.Repaired {
+		fmt.Fprintf(b, "  repaired: %s\n", printable(r))
+	}
+	for _, l := range ph.Left {
+		fmt.Fprintf(b, "  not canonical: %s\n", printable(l))
+	}
 	for _, n := range ph.Notes {
 		fmt.Fprintf(b, "  note: %s\n", printable(n))
 	}

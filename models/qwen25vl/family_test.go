@@ -239,7 +239,7 @@ func TestBindVision(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 			continue
 		}
-		err = bindVision(p.vision.file.model.Graph, p.vision)
+		err = bindVision(p.vision.file.model.Graph, p.vision, rows)
 		if !errors.Is(err, c.err) || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %v with %s", c.name, err, c.err, c.want)
 		}

@@ -241,10 +241,10 @@ func (m *Model) Info() models.Info {
 func (m *Model) Phases() []models.Phase {
 	var out []models.Phase
 	if m.encode != nil {
-		out = append(out, models.Phase{Name: "encode", Graph: m.encode.graph, Report: m.encode.report})
+		out = append(out, models.Phase{Name: "encode", Graph: m.encode.graph, Report: m.encode.report, Meanings: encodeMeanings})
 	}
 	if m.extend != nil {
-		out = append(out, models.Phase{Name: "extend", Graph: m.extend.graph, Report: m.extend.report})
+		out = append(out, models.Phase{Name: "extend", Graph: m.extend.graph, Report: m.extend.report, Meanings: extendMeanings})
 	}
 	return out
 }

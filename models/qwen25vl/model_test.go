@@ -209,7 +209,6 @@ func TestLoadRefuses(t *testing.T) {
 		{"no vision tower", change{"vision.onnx": ""}, ErrMissing, []string{"decoder.onnx(inputs_embeds", "its vision tower is missing"}},
 		{"no decoder", change{"decoder.onnx": ""}, ErrMissing, []string{"vision.onnx is the vision tower", "its decoder is missing"}},
 		{"two decoders", change{"decoder_q4.onnx": smallDecoder}, ErrFamily, []string{"decoder.onnx, decoder_q4.onnx"}},
-		{"a tower of a fixed size", change{"vision.onnx": replaced(smallTower, "[patches, 1176]", "[64, 1176]")}, ErrFixedGrid, []string{"vision.onnx", `"pixel_values"`, "float32[64, 1176]"}},
 		{"files of different models", change{"vision.onnx": replaced(smallTower, "{4704, 8}", "{4704, 16}")}, graph.ErrType,
 			[]string{"vision.onnx", "16", "decoder.onnx", "8", "different models"}},
 		{"a tokenizer larger than the vocabulary", change{"tokenizer.json": added(t, 544)}, graph.ErrType, []string{"544", "tokenizer", "different models"}},

@@ -16,6 +16,7 @@ const (
 	settingMerge  = "merge"  // patches a side of a row
 	settingWindow = "window" // rows a side of an attention window
 	settingWidth  = "width"  // numbers of a hidden state
+	settingFixed  = "fixed_" // and t, h or w: the only grid that the vision graph takes
 )
 
 // ErrPackage: a package's graphs are not those that Load raises.
@@ -41,6 +42,13 @@ func (m *Model) Settings() (map[string]int64, error) {
 	}
 	if m.encode != nil {
 		s[settingMerge], s[settingWindow] = m.encode.geometry.Merge, m.encode.geometry.Window
+		switch f := m.encode.fixed; len(f) {
+		case 0:
+		case 1:
+			s[settingFixed+"t"], s[settingFixed+"h"], s[settingFixed+"w"] = f[0].T, f[0].H, f[0].W
+		default:
+			return nil, fmt.Errorf("%s: %w: it takes the grids %v, and a package can name one: run the folder itself", m.Dir, ErrFixedGrid, f)
+		}
 	}
 	return s, nil
 }
@@ -90,6 +98,12 @@ func openEncode(g *graph.Graph, settings map[string]int64) (*encode, error) {
 	e := &encode{graph: g, geometry: Geometry{Merge: settings[settingMerge], Window: settings[settingWindow]}}
 	if m := e.geometry; m.Merge < 1 || m.Merge > 16 || m.Window < 1 || m.Window > maxExtent {
 		return nil, fmt.Errorf("%w: merge %d and window %d are out of range", ErrPackage, m.Merge, m.Window)
+	}
+	if f := (Grid{settings[settingFixed+"t"], settings[settingFixed+"h"], settings[settingFixed+"w"]}); f != (Grid{}) {
+		if err := e.geometry.check(f); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrPackage, err)
+		}
+		e.fixed, e.file = []Grid{f}, "encode"
 	}
 	if len(g.Outputs) != 1 || len(g.Outputs[0].Type.Shape) != 2 {
 		return nil, fmt.Errorf("%w: want one output [rows, width]", ErrPackage)

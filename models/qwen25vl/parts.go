@@ -148,14 +148,31 @@ func (f *folder) gridVision() (*visionPart, error) {
 		}
 		return grids[i]
 	}
-	v, err := f.find("vision tower", func(x *file) bool { return grid(x) != "" })
+	v, err := f.find("vision tower", func(x *file) bool { return grid(x) != "" || isTraced(x) })
 	if v == nil || err != nil {
 		return nil, err
 	}
-	return &visionPart{file: v, output: v.model.Graph.Outputs[0].Name, inputs: map[string]visionInput{
+	p := &visionPart{file: v, output: v.model.Graph.Outputs[0].Name, inputs: map[string]visionInput{
 		"pixel_values": {"pixels", graph.Shape{patches, pixels(v, "pixel_values")}},
-		grid(v):        {"grid", graph.ShapeOf(1, 3)},
-	}}, nil
+	}}
+	if name := grid(v); name != "" {
+		p.inputs[name] = visionInput{"grid", graph.ShapeOf(1, 3)}
+	}
+	return p, nil
+}
+
+// isTraced reports whether a graph takes the pixel values of one size of picture and
+// nothing else: its indexes are constants.
+func isTraced(x *file) bool {
+	if !x.has("pixel_values") || len(x.model.Graph.Inputs) != 1 {
+		return false
+	}
+	s := x.input("pixel_values").Type.Shape
+	if len(s) != 2 {
+		return false
+	}
+	n, ok := s[0].Int()
+	return ok && n > 1
 }
 
 // indexes are what the inputs of a tower that takes its indexes mean. cu_seqlens

@@ -23,6 +23,10 @@ type encode struct {
 	hoisted  []passes.Hoisted
 	meanings []string // of hoisted, aligned; "": none
 	grid     string   // the input that hoisted values were computed from
+	file     string
+	grids    []Grid    // the samples that decided what the graph computes
+	rows     graph.Dim // of a picture: a symbol, or a number where the graph was traced for one
+	fixed    []Grid    // the only grids that the graph takes; nil: all
 	report   *passes.Report
 }
 
@@ -42,16 +46,33 @@ var probeGrids = []Grid{{1, 8, 8}, {1, 12, 20}, {1, 16, 8}, {1, 6, 10}, {2, 6, 8
 var windowCandidates = []int64{4, 2, 8, 3, 6, 1, 16}
 
 func buildEncode(p *visionPart, cfg *Config, table op.Table) (*encode, error) {
-	g := p.file.model.Graph
-	where := func(err error) error { return fmt.Errorf("%s: %w", p.file.path, err) }
-	if err := bindVision(g, p); err != nil {
-		return nil, where(err)
+	var e *encode
+	var err error
+	if n, ok := p.traced(); ok {
+		e, err = buildFixed(p, n, cfg, table)
+	} else {
+		e, err = raiseVision(p, p.file.model.Graph, cfg, table, probeGrids)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", p.file.path, err)
+	}
+	return e, nil
+}
+
+// raiseVision raises a vision graph, whose inputs are known on sample grids.
+func raiseVision(p *visionPart, g *graph.Graph, cfg *Config, table op.Table, grids []Grid) (*encode, error) {
+	rows := rows
+	if n, ok := p.traced(); ok {
+		rows = graph.Const(n / (cfg.Merge * cfg.Merge))
+	}
+	if err := bindVision(g, p, rows); err != nil {
+		return nil, err
 	}
 	windows := windowCandidates
 	if cfg.Window > 0 {
 		windows = []int64{cfg.Window / cfg.Patch / cfg.Merge}
 	}
-	e := &encode{graph: g, pixelRow: 1176, width: cfg.Hidden}
+	e := &encode{graph: g, pixelRow: 1176, width: cfg.Hidden, file: p.file.path, grids: grids, rows: rows}
 	for name, in := range p.inputs {
 		if in.meaning == "grid" && named(g.Inputs, name) != nil {
 			e.grid = name
@@ -60,45 +81,42 @@ func buildEncode(p *visionPart, cfg *Config, table op.Table) (*encode, error) {
 	if e.grid != "" {
 		// The graph computes its indexes itself: they are hoisted out of it once and
 		// compared with the canonical ones for each window size that could be meant.
-		probes, err := gridProbes(g, e.grid, cfg)
+		probes, err := e.gridProbes(cfg)
 		if err != nil {
-			return nil, where(err)
+			return nil, err
 		}
 		if e.hoisted, err = passes.Hoist(g, table, passes.Knowledge{Probes: probes}); err != nil {
-			return nil, where(err)
+			return nil, err
 		}
 	}
 	var samples []*Indexes
 	best := -1
 	for _, w := range windows {
 		m := Geometry{Merge: cfg.Merge, Window: max(1, w)}
-		ixs, err := probeIndexes(m)
+		ixs, err := sampleIndexes(m, grids)
 		if err != nil {
-			return nil, where(err)
+			return nil, err
 		}
 		if meanings, known := meaningsOf(e.hoisted, ixs); known > best {
 			best, e.geometry, e.meanings, samples = known, m, meanings, ixs
 		}
 	}
+	wrong := e.wrongIndexes()
 	know, err := knowVision(g, p, samples)
 	if err != nil {
-		return nil, where(err)
+		return nil, err
 	}
 	e.adoptMeanings(&know)
-	report, err := passes.Run(g, table, know)
-	if err != nil {
-		return nil, where(err)
+	if e.report, err = passes.Run(g, table, know); err != nil {
+		return nil, err
 	}
-	e.report = report
-	if err := e.finish(p); err != nil {
-		return nil, where(err)
-	}
-	return e, nil
+	e.report.Repaired = append(e.report.Repaired, wrong...)
+	return e, e.finish(p)
 }
 
 // bindVision gives the inputs the shapes their meanings have; the file's own
 // names for extents are hints only.
-func bindVision(g *graph.Graph, p *visionPart) error {
+func bindVision(g *graph.Graph, p *visionPart, rows graph.Dim) error {
 	g.Outputs = []*graph.Value{named(g.Outputs, p.output)}
 	g.RemoveDead()
 	uses := g.Uses()
@@ -108,6 +126,7 @@ func bindVision(g *graph.Graph, p *visionPart) error {
 		if !ok {
 			return fmt.Errorf("%w: input %q has no known meaning", ErrFamily, v.Name)
 		}
+		in.shape = in.shape.Subst(map[string]graph.Dim{"rows": rows})
 		if v.Type.Shape.Ranked() && len(v.Type.Shape) != len(in.shape) {
 			return fmt.Errorf("%w: input %q is %s, expected shape %s", ErrFamily, v.Name, v.Type, in.shape)
 		}
@@ -125,23 +144,23 @@ func bindVision(g *graph.Graph, p *visionPart) error {
 }
 
 // gridProbes are the sample inputs of a graph that takes the grid itself.
-func gridProbes(g *graph.Graph, input string, cfg *Config) ([]passes.Probe, error) {
-	v := named(g.Inputs, input)
-	probes := make([]passes.Probe, len(probeGrids))
-	for i, grid := range probeGrids {
+func (e *encode) gridProbes(cfg *Config) ([]passes.Probe, error) {
+	v := named(e.graph.Inputs, e.grid)
+	probes := make([]passes.Probe, len(e.grids))
+	for i, grid := range e.grids {
 		t, err := tensor(v.Type.DType, []int64{1, 3}, []int64{grid.T, grid.H, grid.W})
 		if err != nil {
 			return nil, err
 		}
-		probes[i] = passes.Probe{Env: graph.Env{"rows": grid.Patches() / (cfg.Merge * cfg.Merge)}, Inputs: map[string]*graph.Tensor{input: t}}
+		probes[i] = passes.Probe{Env: graph.Env{"rows": grid.Patches() / (cfg.Merge * cfg.Merge)}, Inputs: map[string]*graph.Tensor{e.grid: t}}
 	}
 	return probes, nil
 }
 
-// probeIndexes are the indexes of the sample grids.
-func probeIndexes(m Geometry) ([]*Indexes, error) {
-	ixs := make([]*Indexes, len(probeGrids))
-	for i, grid := range probeGrids {
+// sampleIndexes are the indexes of the sample grids.
+func sampleIndexes(m Geometry, grids []Grid) ([]*Indexes, error) {
+	ixs := make([]*Indexes, len(grids))
+	for i, grid := range grids {
 		var err error
 		if ixs[i], err = NewIndexes(m, grid); err != nil {
 			return nil, err
@@ -228,7 +247,7 @@ func (e *encode) adoptMeanings(know *passes.Knowledge) {
 		v := h.Input
 		if name := e.meanings[k]; name != "" {
 			for i, d := range v.Type.Shape { // a symbol of its own becomes the meaning's length
-				if _, isConst := d.Int(); !isConst && !d.Equal(rows) && !d.Equal(patches) {
+				if _, isConst := d.Int(); !isConst && !d.Equal(e.rows) && !d.Equal(e.rows.Mul(graph.Const(e.geometry.Merge*e.geometry.Merge))) {
 					v.Type.Shape[i] = graph.Sym(name + ".length")
 				}
 			}
@@ -272,7 +291,7 @@ func (e *encode) adoptTable(h passes.Hoisted) bool {
 		return false
 	}
 	var freq []float32
-	for i, grid := range probeGrids {
+	for i, grid := range e.grids {
 		t := h.Samples[i]
 		if t.Shape[0] != max(grid.H, grid.W) || t.Shape[0] < 2 {
 			return false
@@ -312,14 +331,14 @@ func (e *encode) finish(p *visionPart) error {
 		return fmt.Errorf("%w: the output %q has no known shape", ErrFamily, out.Name)
 	}
 	width, ok := s[len(s)-1].Int()
-	if !ok || !s.Elements().Equal(rows.Mul(graph.Const(width))) {
+	if !ok || !s.Elements().Equal(e.rows.Mul(graph.Const(width))) {
 		return fmt.Errorf("%w: the output %q is %s, expected one row for each merged token", ErrFamily, out.Name, out.Type)
 	}
 	e.width = width
 	if len(s) != 2 {
 		k := g.NewConst("image_rows.shape", graph.Ints([]int64{-1, width}))
 		n := g.NewNode("", "Reshape", passes.Opset, []*graph.Value{out, k}, "image_rows.flat")
-		n.Outputs[0].Type = graph.TensorOf(out.Type.DType, rows, width)
+		n.Outputs[0].Type = graph.TensorOf(out.Type.DType, e.rows, width)
 		g.Append(n)
 		g.Outputs[0] = n.Outputs[0]
 	}
@@ -355,7 +374,7 @@ func (e *encode) finish(p *visionPart) error {
 
 // fill builds the inputs for one picture or video.
 func (e *encode) fill(pixels []float32, grid Grid) ([]*graph.Tensor, error) {
-	if err := e.geometry.check(grid); err != nil {
+	if err := e.takes(grid); err != nil {
 		return nil, err
 	}
 	if want := grid.Patches() * e.pixelRow; int64(len(pixels)) != want {

@@ -5,10 +5,11 @@ package accept
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"mnnconv"
@@ -103,6 +104,33 @@ func TestAcceptExports(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestAcceptFixedGrid runs a vision tower that was traced for one size of picture, and
+// wants every other to be refused.
+func TestAcceptFixedGrid(t *testing.T) {
+	s, _ := random(t, shared("exports/torchscript-fixedgrid"))
+	for _, name := range caseNames[1:] {
+		in := files(t, shared("exports/common/cases-tied", name))
+		q := prepare(in)
+		if name == "two" {
+			continue // two pictures, neither of that size
+		}
+		rows, err := s.Encode(t.Context(), q.Pixels, q.Grids[0])
+		if name != "wide" {
+			row(t, errors.Is(err, qwen25vl.ErrFixedGrid) && strings.Contains(err.Error(), "vision_encoder.onnx") && strings.Contains(err.Error(), "1×12×20"),
+				"export torchscript-fixedgrid, case "+name, "refused by name and reason", "%v", err)
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := worst(t, rows, in["ref_image_embeds"])
+		row(t, d <= 1e-3, "export torchscript-fixedgrid, case wide, rows against PyTorch", "max error ≤ 0.001", "%.1e", d)
+	}
+	turned := qwen25vl.Grid{T: 1, H: 20, W: 12} // as many patches
+	_, err := s.Encode(t.Context(), prepare(files(t, shared("exports/common/cases-tied/wide"))).Pixels, turned)
+	row(t, errors.Is(err, qwen25vl.ErrFixedGrid), "export torchscript-fixedgrid, case wide turned by 90°", "refused by name and reason", "%v", err)
 }
 
 // run compares one case.
@@ -226,5 +254,3 @@ func checkpointTable(t *testing.T, checkpoint string) []float32 {
 	}
 	return out
 }
-
-var _ = filepath.Join
