@@ -235,12 +235,12 @@ func size(t *testing.T, dir, pattern string) int64 {
 	return n
 }
 
-// onnxruntime installs it and returns the Python that has it.
-func onnxruntime(t *testing.T) string {
+// onnxruntime installs it, and more if asked for, and returns the Python that has it.
+func onnxruntime(t *testing.T, more ...string) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "python")
 	run(t, ".", "python3", "-m", "venv", dir)
 	python := filepath.Join(dir, "bin", "python")
-	run(t, ".", python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "onnxruntime==1.32.0", "numpy==2.4.6")
+	run(t, ".", append([]string{python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "onnxruntime==1.32.0", "numpy==2.4.6"}, more...)...)
 	return python
 }

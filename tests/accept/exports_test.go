@@ -7,7 +7,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -101,6 +103,77 @@ func TestAcceptExports(t *testing.T) {
 					continue
 				}
 				t.Run(name, func(t *testing.T) { v.run(t, s, m, name, in, golden) })
+			}
+		})
+	}
+}
+
+// TestAcceptExact remakes the results of exports whose matrices of 4-bit blocks
+// quantise activations too, with onnxruntime and without that, and compares their
+// logits, rows and tokens: exact is what we compute.
+func TestAcceptExact(t *testing.T) {
+	python := onnxruntime(t, "onnx==1.23.2")
+	for _, name := range []string{"genai-0.13-int4", "olive-cpu-int4"} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			run(t, ".", python, "testdata/accuracy0.py", shared("exports"), name, dir)
+			s, m := random(t, shared("exports", name))
+			v := variant{name: name + " at accuracy_level 0", checkpoint: "tied", logits: "logits_last", bound: 0.02, tokens: "golden"}
+			for _, c := range caseNames {
+				if name == "olive-cpu-int4" && c == "video" {
+					continue // its own indexes are wrong there
+				}
+				in, golden := files(t, shared("exports/common/cases-tied", c)), files(t, filepath.Join(dir, c))
+				t.Run(c, func(t *testing.T) { v.run(t, s, m, c, in, golden) })
+			}
+		})
+	}
+}
+
+// TestAcceptUnsound runs pictures and videos for which exports compute wrong numbers
+// without an error, and wants those of an export that is right for every grid.
+func TestAcceptUnsound(t *testing.T) {
+	grids := []qwen25vl.Grid{{T: 2, H: 6, W: 12}, {T: 3, H: 10, W: 18}, {T: 2, H: 8, W: 16}, {T: 1, H: 6, W: 10}, {T: 1, H: 12, W: 20}, {T: 4, H: 2, W: 6}}
+	for _, c := range []struct {
+		export, right string
+		bound         float64
+		repairs       []string
+	}{
+		{"olive-cuda-fp16", "torch-dynamo-op23", 0.02, []string{"window_index, which is wrong for grids such as 2×6×12"}},
+		{"olive-cpu-int4", "", 0, []string{"window_index, which is wrong for grids such as 2×6×12"}},
+		{"hf5-op20", "torchscript-op17", 1e-4, []string{"windows of equal length", "all frames of a video"}},
+		{"hf5-multi", "torchscript-op17", 1e-4, []string{"windows of equal length", "all frames of a video"}},
+		{"hf5-op23", "torch-dynamo-op23", 1e-4, []string{"windows of equal length", "all frames of a video"}},
+		{"hf5-ortcuda-fp16", "torchscript-op17", 0.02, []string{"windows of equal length", "all frames of a video"}},
+	} {
+		t.Run(c.export, func(t *testing.T) {
+			s, m := random(t, shared("exports", c.export))
+			said := strings.Join(m.Phases()[0].Report.Repaired, "; ")
+			told := true
+			for _, r := range c.repairs {
+				told = told && strings.Contains(said, r)
+			}
+			row(t, told, "export "+c.export+", what is repaired", "said", "%s", said)
+			if c.right == "" {
+				return
+			}
+			right, _ := random(t, shared("exports", c.right))
+			rng := rand.New(rand.NewPCG(7, 7))
+			for _, g := range grids {
+				pixels := make([]float32, g.Patches()*1176)
+				for i := range pixels {
+					pixels[i] = graph.F16ToF32(graph.F32ToF16(float32(rng.NormFloat64())))
+				}
+				got, err := s.Encode(t.Context(), pixels, g)
+				if err != nil {
+					t.Fatal(err)
+				}
+				want, err := right.Encode(t.Context(), pixels, g)
+				if err != nil {
+					t.Fatal(err)
+				}
+				d := worst(t, got, want)
+				row(t, d <= c.bound, fmt.Sprintf("export %s, grid %v, rows against %s", c.export, g, c.right), fmt.Sprintf("max error ≤ %g", c.bound), "%.1e", d)
 			}
 		})
 	}
