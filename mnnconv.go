@@ -135,6 +135,12 @@ func loadFile(path string, o Options) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
+	if m.Meta[caseMark] != "" { // raised when it was taken out
+		if err := m.Close(); err != nil {
+			return nil, err
+		}
+		return loadCase(path, o)
+	}
 	report, err := passes.Run(m.Graph, o.Load.Table, passes.Knowledge{})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), m.Close())

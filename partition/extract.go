@@ -146,6 +146,13 @@ func (e *extraction) bind() {
 			}
 		}
 	}
+	for _, s := range e.g.States { // a state is made before there are inputs
+		for _, d := range s.In.Type.Shape {
+			if name, _, _, ok := d.Linear(); ok {
+				told[name] = false
+			}
+		}
+	}
 	with := map[string]graph.Dim{}
 	for name, n := range e.env {
 		if !told[name] {

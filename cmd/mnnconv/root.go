@@ -201,6 +201,7 @@ func newRootCmd(a *app) *cobra.Command {
 		newValidateCmd(a),
 		newCompareCmd(a),
 		newBenchCmd(a),
+		newBisectCmd(a),
 		newInspectCmd(a),
 		newDevicesCmd(a),
 		newPreprocessCmd(a),

@@ -48,6 +48,10 @@ type Comparer struct {
 	states Trace             // the reference's, by the name of the state's input
 	links  map[string][]link // what phases put out, until a later phase took it
 	seen   collected
+
+	stop  bool // at the first wrong partition
+	runs  int  // on a device, of pieces of the partition at hand
+	found *Found
 }
 
 // link is an output of a phase as the reference and the cascade have it.
@@ -215,9 +219,17 @@ func (c *Comparer) Run(ctx context.Context, call Call) (Trace, error) {
 		if err := c.alone(ctx, p, part, trace); err != nil {
 			return nil, fmt.Errorf("phase %s: partition %d on %s alone: %w", call.Phase, part.Index, part.Target, err)
 		}
+		if err := c.stopAt(p, part, trace); err != nil {
+			return nil, err
+		}
 	}
 	if err := c.cascade(ctx, p, in, trace); err != nil {
 		return nil, fmt.Errorf("phase %s: %w", call.Phase, err)
+	}
+	for _, part := range p.plan.Partitions() {
+		if err := c.stopAt(p, part, trace); err != nil {
+			return nil, err
+		}
 	}
 	for _, s := range p.graph.States {
 		c.states[s.In.Name] = trace.of(s.Out)
@@ -241,9 +253,10 @@ func (p *phase) measureDepth(t Trace) {
 
 // alone runs a partition, and each of its kernels, over the reference's tensors.
 func (c *Comparer) alone(ctx context.Context, p *phase, part *partition.Partition, trace Trace) error {
+	c.runs = 0
 	outs, x, err := c.run(ctx, p, [][]*graph.Node{part.Nodes}, trace)
-	if errors.Is(err, errTransfer) {
-		c.seen.wrong(p, part, nil, err.Error())
+	if t := (transferError{}); errors.As(err, &t) {
+		c.seen.moved(p, part, t)
 		return nil
 	}
 	if err != nil {
@@ -268,10 +281,14 @@ func (c *Comparer) alone(ctx context.Context, p *phase, part *partition.Partitio
 	switch {
 	case found != nil:
 		c.seen.wrong(p, part, found.nodes, found.why)
+	case off != nil && c.stop:
+		if found, err = c.prefix(ctx, p, part, trace); err == nil {
+			c.seen.wrong(p, part, found.nodes, found.why)
+		}
 	case off != nil:
 		c.seen.wrong(p, part, []*graph.Node{off.Def}, "each of its kernels is right alone, together they are not")
 	}
-	return nil
+	return err
 }
 
 // run takes groups of a plan's nodes out and runs them over the reference's tensors.
@@ -280,14 +297,19 @@ func (c *Comparer) run(ctx context.Context, p *phase, groups [][]*graph.Node, tr
 	if err != nil {
 		return nil, nil, err
 	}
+	outs, err := c.runExtract(ctx, x, trace)
+	return outs, x, err
+}
+
+func (c *Comparer) runExtract(ctx context.Context, x *partition.Extract, trace Trace) ([]*graph.Tensor, error) {
 	in := make([]*graph.Tensor, len(x.In))
 	for i, v := range x.In {
 		if in[i] = trace.of(v); in[i] == nil {
-			return nil, nil, fmt.Errorf("%w: the reference has no value %q", graph.ErrInvalid, v.Name)
+			return nil, fmt.Errorf("%w: the reference has no value %q", graph.ErrInvalid, v.Name)
 		}
 	}
-	outs, err := isolate(ctx, c.s.Devices[x.Partition().Target], x, in)
-	return outs, x, err
+	c.runs++
+	return isolate(ctx, c.s.Devices[x.Partition().Target], x, in)
 }
 
 // cascade runs the plan as it is and looks at what it makes on the way.

@@ -11,8 +11,15 @@ import (
 	"mnnconv/runtime"
 )
 
-// errTransfer: what a device was given came back as something else.
-var errTransfer = errors.New("a transfer changes bytes")
+// transferError: what a device was given came back as something else.
+type transferError struct {
+	value  *graph.Value
+	target string
+}
+
+func (e transferError) Error() string {
+	return fmt.Sprintf("value %q, stored on %s and fetched again, is not what it was: a transfer changes bytes", partition.Source(e.value).Name, e.target)
+}
 
 // isolate runs an extract alone on its device over tensors aligned with its In, and
 // returns tensors aligned with its Out. Nothing of it stays on the device.
@@ -58,8 +65,12 @@ func isolate(ctx context.Context, d runtime.Device, x *partition.Extract, in []*
 			view = runtime.View{Buffer: buffer, Size: size}
 		}
 		b.Inputs[i] = runtime.Bound{View: view, DType: in[i].DType, Shape: in[i].Shape}
-		if err := bring(d, b.Inputs[i], in[i]); err != nil {
+		same, err := bring(d, b.Inputs[i], in[i])
+		if err != nil {
 			return nil, fmt.Errorf("value %q on %s: %w", x.In[i].Name, p.Target, err)
+		}
+		if !same {
+			return nil, transferError{x.In[i], p.Target}
 		}
 	}
 	prog, err := d.Compile(p)
@@ -93,14 +104,11 @@ func isolate(ctx context.Context, d runtime.Device, x *partition.Extract, in []*
 	return out, nil
 }
 
-// bring stores a tensor on a device and sees that it comes back as it was.
-func bring(d runtime.Device, to runtime.Bound, t *graph.Tensor) error {
+// bring stores a tensor on a device and reports whether it comes back as it was.
+func bring(d runtime.Device, to runtime.Bound, t *graph.Tensor) (same bool, err error) {
 	if err := runtime.Store(d, to.View, t.Data); err != nil {
-		return err
+		return false, err
 	}
 	back, err := runtime.Fetch(d, to)
-	if err == nil && !bytes.Equal(back.Data, t.Data) {
-		err = fmt.Errorf("%w: what was stored is not what is fetched", errTransfer)
-	}
-	return err
+	return err == nil && bytes.Equal(back.Data, t.Data), err
 }

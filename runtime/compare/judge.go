@@ -85,7 +85,7 @@ func (k kernel) right(m measured) bool {
 		}
 	}
 	e := k.losses(got, want, exact)
-	return e.spread() && (k.wide == nil || k.roundsWithin() || e.follows() || e.nearest())
+	return e.spread() && (k.wide == nil || k.roundsWithin() || e.unbiased() && (e.follows() || e.nearest()))
 }
 
 // roundsWithin reports operators that devices compute with intermediate results of
@@ -126,13 +126,16 @@ type losses struct {
 	scale            float64
 	sum, most        float64 // of (got - exact)²; the largest |got - exact|
 	rounding, worst  float64 // likewise of want
+	gain, noise      float64 // Σ(got - exact)·exact, and what rounding makes of it at random
+	narrow           bool    // rounding to the dtype costs more than computing does
 	loss             float64
 	step             func(float64) float64
 	got, want, exact []float64
 }
 
 func (k kernel) losses(got, want, exact []float64) *losses {
-	e := &losses{loss: k.loss(), step: spacing(k.want.DType), got: got, want: want, exact: exact}
+	bits, _ := mantissa(k.want.DType)
+	e := &losses{narrow: bits < 24, loss: k.loss(), step: spacing(k.want.DType), got: got, want: want, exact: exact}
 	for i, x := range exact {
 		if !finite(x) || !finite(got[i]) || !finite(want[i]) {
 			continue
@@ -143,6 +146,7 @@ func (k kernel) losses(got, want, exact []float64) *losses {
 		e.scale = max(e.scale, math.Abs(x))
 		e.sum, e.most = e.sum+a*a, max(e.most, math.Abs(a))
 		e.rounding, e.worst = e.rounding+b*b, max(e.worst, math.Abs(b))
+		e.gain, e.noise = e.gain+a*x, e.noise+b*b*x*x
 		if k.wide == nil { // what rounding to the dtype may have cost
 			u := e.step(x) / 2
 			e.rounding, e.worst = e.rounding+u*u, max(e.worst, u)
@@ -159,6 +163,13 @@ func (k kernel) losses(got, want, exact []float64) *losses {
 func (e *losses) spread() bool {
 	slack := 1 + 4/math.Sqrt(float64(max(1, e.n)))
 	return e.sum <= 1.5*slack*e.rounding+e.loss*e.rms && e.most <= 4*e.worst+4*e.loss*e.scale
+}
+
+// unbiased: the whole is not too large or too small, by much less than any one
+// element may be: what a wrong epsilon does. Of 16-bit results only rounding is seen.
+func (e *losses) unbiased() bool {
+	square := e.rms * e.rms * float64(e.n)
+	return e.narrow || square == 0 || math.Abs(e.gain) <= square*e.loss/4+6*math.Sqrt(e.noise)
 }
 
 // follows: it equals want but for ties. With d lost of a number before it is

@@ -81,12 +81,23 @@ func weigh(k partition.Kernel, trace Trace) (bytes int, ok bool) {
 // firstWrong runs groups of nodes loosened and returns the first whose results are
 // not what they should be, or -1.
 func (c *Comparer) firstWrong(ctx context.Context, p *phase, groups [][]*graph.Node, trace Trace) (int, error) {
-	outs, x, err := c.run(ctx, p, groups, trace)
+	x, err := p.plan.Extract(groups, trace.symbols(p.graph))
+	if err != nil {
+		return -1, err
+	}
+	return c.judged(ctx, p, x, trace, c.s.Reference.Exact())
+}
+
+// judged runs an extract and returns its first group whose results are not what
+// they should be, or -1. exact: what is traced is what the operators' definitions
+// give.
+func (c *Comparer) judged(ctx context.Context, p *phase, x *partition.Extract, trace Trace, exact bool) (int, error) {
+	outs, err := c.runExtract(ctx, x, trace)
 	if err != nil {
 		return -1, err
 	}
 	of := map[*graph.Node]int{}
-	for i, nodes := range groups {
+	for i, nodes := range x.Groups {
 		for _, n := range nodes {
 			of[n] = i
 		}
@@ -100,7 +111,7 @@ func (c *Comparer) firstWrong(ctx context.Context, p *phase, groups [][]*graph.N
 		}
 		e := expected[at]
 		if e == nil {
-			if e, err = c.expect(ctx, p, groups[at], trace); err != nil {
+			if e, err = c.expect(ctx, p, x.Groups[at], trace, exact); err != nil {
 				return -1, err
 			}
 			expected[at] = e
@@ -134,7 +145,7 @@ type expectation struct {
 	known bool
 }
 
-func (c *Comparer) expect(ctx context.Context, p *phase, nodes []*graph.Node, trace Trace) (*expectation, error) {
+func (c *Comparer) expect(ctx context.Context, p *phase, nodes []*graph.Node, trace Trace, exact bool) (*expectation, error) {
 	e := &expectation{in: trace, want: trace}
 	for _, n := range nodes {
 		e.nodes = append(e.nodes, p.original(n))
@@ -142,7 +153,7 @@ func (c *Comparer) expect(ctx context.Context, p *phase, nodes []*graph.Node, tr
 	for _, n := range e.nodes {
 		e.depth = max(e.depth, depth(n, trace))
 	}
-	if c.s.Reference.Exact() {
+	if exact {
 		return e, nil
 	}
 	e.want = Trace{}

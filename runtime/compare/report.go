@@ -166,6 +166,22 @@ func pathOf(n *graph.Node) string {
 	return n.OpName()
 }
 
+// moved notes a device that changes what it is given. Where a copy brings that, the
+// copy is named, else what reads it first.
+func (c *collected) moved(p *phase, part *partition.Partition, e transferError) {
+	n := e.value.Def
+	if n == nil || n.OpName() != "mnnconv.Copy" {
+		n = part.Nodes[0]
+		for _, reader := range part.Nodes {
+			if slices.Contains(reader.Inputs, e.value) {
+				n = reader
+				break
+			}
+		}
+	}
+	c.wrong(p, part, []*graph.Node{n}, e.Error())
+}
+
 // copied notes a copy that changed bytes. The device that moves them is the target,
 // or the source of what goes to the host: a partition there is wrong.
 func (c *collected) copied(p *phase, n *graph.Node) {

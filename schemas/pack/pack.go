@@ -193,6 +193,17 @@ func write(ctx context.Context, dir string, p Package, o Options) error {
 	return err
 }
 
+// WriteGraph writes one graph, which is not placed, as a model at [Opset], with what
+// ONNX has no field for in its metadata.
+func WriteGraph(path string, g *graph.Graph, meta map[string]string, functions []onnx.Function) error {
+	g, opsets, err := atOpset(g)
+	if err != nil {
+		return err
+	}
+	m := &onnx.Model{Graph: g, IRVersion: irVersion, Opsets: opsets, Producer: "mnnconv", Meta: meta}
+	return onnx.Save(path, m, onnx.SaveOptions{Annotate: true, Functions: used(functions, g)})
+}
+
 // used returns the functions that the graph calls.
 func used(functions []onnx.Function, g *graph.Graph) []onnx.Function {
 	var out []onnx.Function

@@ -1,0 +1,180 @@
+package compare
+
+import (
+	"context"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"mnnconv/graph"
+	"mnnconv/schemas/op"
+)
+
+// narrowed is a tensor of the numbers rounded to a dtype.
+func narrowed(t *testing.T, d graph.DType, v []float32, shape ...int64) *graph.Tensor {
+	t.Helper()
+	out, err := graph.NewTensor(d, shape...)
+	if err == nil {
+		err = out.SetFloat32s(v)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func TestMeasure(t *testing.T) {
+	nan, inf := float32(math.NaN()), float32(math.Inf(1))
+	for _, c := range []struct {
+		name      string
+		got, want []float32
+		figures   Figures
+	}{
+		{"equal", []float32{1, 2}, []float32{1, 2}, Figures{Cosine: 1}},
+		{"zeros", []float32{0, 0}, []float32{0, 0}, Figures{Cosine: 1}},
+		{"off", []float32{1, 4}, []float32{2, 2}, Figures{Max: 2, Mean: 1.5, Relative: 1, Cosine: 5 / math.Sqrt(34), ULP: 0x1p23}},
+		{"nothing", []float32{0, 0}, []float32{3, 4}, Figures{Max: 4, Mean: 3.5, Relative: 1, ULP: 0x1.8p23}},
+		{"not numbers", []float32{nan, inf, nan, 1}, []float32{nan, -inf, 1, 1}, Figures{Cosine: 1, NaN: 1, Inf: 1}},
+	} {
+		m, err := measure(graph.Floats(c.got), graph.Floats(c.want))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Cosine, c.figures.Cosine = math.Round(m.Cosine*1e9), math.Round(c.figures.Cosine*1e9)
+		if m.Figures != c.figures {
+			t.Errorf("%s: %+v, want %+v", c.name, m.Figures, c.figures)
+		}
+	}
+	if _, err := measure(graph.Floats([]float32{1}), graph.Ints([]int64{1})); err == nil {
+		t.Error("two dtypes were compared")
+	}
+}
+
+func TestSpacing(t *testing.T) {
+	for _, c := range []struct {
+		d    graph.DType
+		x    float64
+		want float64
+	}{
+		{graph.Float16, 1, 0x1p-10}, {graph.Float16, 1.99, 0x1p-10}, {graph.Float16, -2, 0x1p-9}, {graph.Float16, 0, 0x1p-24}, {graph.Float16, 1e-6, 0x1p-24},
+		{graph.Float32, 1, 0x1p-23}, {graph.BFloat16, 1, 0x1p-7}, {graph.Float64, 3, 0x1p-51}, {graph.Int64, 5, 1},
+	} {
+		if got := spacing(c.d)(c.x); got != c.want {
+			t.Errorf("%s near %g: %g, want %g", c.d, c.x, got, c.want)
+		}
+	}
+}
+
+func TestBoundary(t *testing.T) {
+	want := []float32{1, -2, 3, 100}
+	for _, c := range []struct {
+		d     graph.DType
+		off   float32 // of the last element
+		depth int
+		ok    bool
+	}{
+		{graph.Float32, 0.005, 1, true}, {graph.Float32, 0.05, 1, false}, {graph.Float32, 0.05, 100, true},
+		{graph.Float16, 0.0625, 1, true}, {graph.Float16, 2, 1, false}, {graph.Float32, float32(math.NaN()), 1 << 20, false},
+	} {
+		got := append([]float32{}, want...)
+		got[3] += c.off
+		m, err := measure(narrowed(t, c.d, got, 4), narrowed(t, c.d, want, 4))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tolerance, ok := boundary(c.d, m, c.depth); ok != c.ok {
+			t.Errorf("%s off by %g at depth %d: %t within %g (%+v)", c.d, c.off, c.depth, ok, tolerance, m.Figures)
+		}
+	}
+	m, err := measure(graph.Ints([]int64{1, 2}), graph.Ints([]int64{1, 3}))
+	if _, ok := boundary(graph.Int64, m, 1<<20); ok || err != nil {
+		t.Error("integers have a tolerance")
+	}
+}
+
+// TestKernelRight multiplies matrices in honest and in less honest ways.
+func TestKernelRight(t *testing.T) {
+	const rows, k, cols = 24, 96, 64
+	r := rand.New(rand.NewPCG(1, 2))
+	numbers := func(n int) []float32 {
+		v := make([]float32, n)
+		for i := range v {
+			v[i] = float32(r.NormFloat64())
+		}
+		return v
+	}
+	a, b := numbers(rows*k), numbers(k*cols)
+	for _, d := range []graph.DType{graph.Float32, graph.Float16, graph.BFloat16} {
+		g := graph.New("product")
+		x := g.NewInput("x", graph.TensorOf(d, rows, k))
+		w := g.NewInput("w", graph.TensorOf(d, k, cols))
+		n := g.NewNode("", "MatMul", 13, []*graph.Value{x, w}, "y")
+		g.Append(n)
+		in := Trace{"x": narrowed(t, d, a, rows, k), "w": narrowed(t, d, b, k, cols)}
+		trace, err := Plain{op.All()}.Run(context.Background(), g, in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		exact, ok := wide(context.Background(), op.All(), g.Nodes, trace)
+		if !ok {
+			t.Fatal("MatMul is not defined on wide floats")
+		}
+		p, _ := in["x"].Float32s()
+		q, _ := in["w"].Float32s()
+		for _, c := range []struct {
+			name string
+			sum  func(v []float32) float32 // of the products
+			ok   map[graph.DType]bool      // nil: on every dtype
+		}{
+			{"backwards", func(v []float32) (s float32) {
+				for i := range v {
+					s += v[len(v)-1-i]
+				}
+				return s
+			}, nil},
+			{"in four parts", func(v []float32) float32 {
+				var s [4]float32
+				for i, x := range v {
+					s[i%4] += x
+				}
+				return s[0] + s[1] + (s[2] + s[3])
+			}, nil},
+			{"in float16", func(v []float32) (s float32) {
+				for _, x := range v {
+					s = graph.F16ToF32(graph.F32ToF16(s + x))
+				}
+				return s
+			}, map[graph.DType]bool{}},
+			{"without the last", func(v []float32) (s float32) {
+				for _, x := range v[:len(v)-1] {
+					s += x
+				}
+				return s
+			}, map[graph.DType]bool{}},
+			{"1.0001 times too large", func(v []float32) (s float32) {
+				for _, x := range v {
+					s += x
+				}
+				return s * 1.0001
+			}, map[graph.DType]bool{}},
+		} {
+			y := make([]float32, rows*cols)
+			products := make([]float32, k)
+			for i := range y {
+				for j := range products {
+					products[j] = p[i/cols*k+j] * q[j*cols+i%cols]
+				}
+				y[i] = c.sum(products)
+			}
+			got := narrowed(t, d, y, rows, cols)
+			m, err := measure(got, trace["y"])
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := c.ok == nil || c.ok[d]
+			if right := (kernel{nodes: g.Nodes, depth: k, got: got, want: trace["y"], wide: exact["y"]}).right(m); right != want {
+				t.Errorf("%s of %s: right is %t, want %t: %+v", c.name, d, right, want, m.Figures)
+			}
+		}
+	}
+}
