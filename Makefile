@@ -80,7 +80,7 @@ readme:
 conformance:
 	$(GO) test -run '^TestFresh$$' -count 1 ./tests/conformance -update
 
-# Packages in onnxruntime, which is installed from PyPI: needs Python 3 with venv.
+# Packages in onnxruntime, and onnxruntime as a reference; it is installed from PyPI: needs Python 3 with venv.
 onnxruntime:
 	$(GO) test -tags onnxruntime -run '^TestAcceptOnnxruntime' -count 1 -v ./tests
 

@@ -10,7 +10,11 @@ import (
 	"mnnconv/models/generate"
 	"mnnconv/partition"
 	"mnnconv/runtime/compare"
+	"mnnconv/schemas/pack"
 )
+
+// EncodeGraph writes a graph as an ONNX model for references that are other runtimes.
+func EncodeGraph(g *graph.Graph) ([]byte, error) { return pack.EncodeGraph(g, functions()) }
 
 // Comparison compares a program, partition by partition, with a reference.
 type Comparison struct {

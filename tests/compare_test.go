@@ -96,23 +96,23 @@ func setting(op, attr string, value any) fault {
 	}}
 }
 
-// compared opens a comparison of an export; the device sim:1 has a fault.
-func compared(t *testing.T, dir, place string, f fault) (*mnnconv.Comparison, mnnconv.Options) {
-	t.Helper()
+// broken are options with a fault in the device sim:1.
+func broken(place string, f fault) mnnconv.Options {
 	o := options(place)
 	o.Backends[1] = faulty{&sim.Backend{Table: o.Load.Table}, f}
 	o.Session.Capacity = 128
 	o.Load.MinPixels, o.Load.MaxPixels = 7056, 25088
-	return openComparison(t, dir, o), o
+	return o
 }
 
-func openComparison(t *testing.T, path string, o mnnconv.Options) *mnnconv.Comparison {
+// compared opens a comparison; all is closed with the test.
+func compared(t *testing.T, path string, o mnnconv.Options, co mnnconv.CompareOptions) *mnnconv.Comparison {
 	t.Helper()
 	src, err := mnnconv.Load(path, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := mnnconv.NewComparison(src, o, mnnconv.CompareOptions{})
+	c, err := mnnconv.NewComparison(src, o, co)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +142,7 @@ func TestCompareHonest(t *testing.T) {
 		"olive-cpu-int4": "sim:1",
 	} {
 		t.Run(export, func(t *testing.T) {
-			c, _ := compared(t, Export(t, export), place, fault{})
+			c := compared(t, Export(t, export), broken(place, fault{}), mnnconv.CompareOptions{})
 			if err := ask(t, c, all)(); err != nil {
 				t.Fatal(err)
 			}
@@ -179,7 +179,8 @@ func TestCompareFaults(t *testing.T) {
 		{"transfer", "vision=sim:0,llm=sim:1", fault{transfer: flip}, "extend", "image_rows@sim:1", "prefill"},
 	} {
 		t.Run(f.name, func(t *testing.T) {
-			c, _ := compared(t, dir, f.place, f.fault)
+			o := broken(f.place, f.fault)
+			c := compared(t, dir, o, mnnconv.CompareOptions{})
 			if err := ask(t, c, all)(); err != nil {
 				t.Fatal(err)
 			}
@@ -193,7 +194,7 @@ func TestCompareFaults(t *testing.T) {
 				t.Errorf("%s: %q", r.Verdict, r.Sentence)
 			}
 
-			c, o := compared(t, dir, f.place, f.fault)
+			c = compared(t, dir, o, mnnconv.CompareOptions{})
 			found, err := c.Bisect(ask(t, c, all))
 			if err != nil || found == nil {
 				t.Fatalf("%v, %v", found, err)
@@ -215,7 +216,7 @@ func TestCompareFaults(t *testing.T) {
 			}
 			for _, replay := range []struct{ place, want string }{{"sim:1", comparing.Differs}, {"sim:0", comparing.Same}} {
 				o.Place = replay.place
-				again := openComparison(t, filepath.Join(saved, "model.onnx"), o)
+				again := compared(t, filepath.Join(saved, "model.onnx"), o, mnnconv.CompareOptions{})
 				if err := again.Run(context.Background(), calls[0]); err != nil {
 					t.Fatal(err)
 				}
@@ -239,7 +240,7 @@ func flip(dst runtime.View) {
 // TestCompareCascade wants a partition named that is right alone and wrong where the
 // plan has it run, and the one behind it, which is not to blame.
 func TestCompareCascade(t *testing.T) {
-	c, _ := compared(t, Export(t, "tjs-fp16"), "llm.layers.0=sim:1", fault{lazy: true})
+	c := compared(t, Export(t, "tjs-fp16"), broken("llm.layers.0=sim:1", fault{lazy: true}), mnnconv.CompareOptions{})
 	if err := ask(t, c, Conversations(t))(); err != nil {
 		t.Fatal(err)
 	}

@@ -69,6 +69,7 @@ var seams = []string{
 	"schemas/onnx/guard.go",
 	"schemas/onnx/internal/pb/onnx.pb.go", // generated
 	"runtime/cuda/...",
+	"runtime/compare/onnxruntime/...",
 	"runtime/opencl/...",
 }
 

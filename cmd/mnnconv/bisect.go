@@ -61,11 +61,11 @@ type bisection struct {
 }
 
 func runBisect(ctx context.Context, o *bisectOptions) (err error) {
-	s, c, err := o.open()
+	c, closeAll, err := o.open()
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, c.Close(), s.Close()) }()
+	defer func() { err = errors.Join(err, closeAll()) }()
 	found, err := c.Bisect(func() error { return o.feed(ctx, c) })
 	if err != nil {
 		return err
@@ -92,7 +92,7 @@ func runBisect(ctx context.Context, o *bisectOptions) (err error) {
 }
 
 // save writes the case and sees that it shows the fault.
-func (o *bisectOptions) save(ctx context.Context, f *compare.Found, b *bisection) error {
+func (o *bisectOptions) save(ctx context.Context, f *compare.Found, b *bisection) (err error) {
 	k, err := mnnconv.SaveCase(ctx, f, o.saveCase)
 	if err != nil {
 		return fmt.Errorf("--save-case: %w", err)
@@ -106,11 +106,11 @@ func (o *bisectOptions) save(ctx context.Context, f *compare.Found, b *bisection
 	b.Replay = []string{"mnnconv", "compare", filepath.Join(o.saveCase, "model.onnx"), "--inputs", filepath.Join(o.saveCase, "inputs"), "--place", k.Place}
 	again := compareOptions{app: o.app, modelOptions: modelOptions{place: k.Place, threads: o.threads}, memoryOptions: memoryOptions{maxImages: 1},
 		src: b.Replay[2], recorded: b.Replay[4], tokens: 1, fps: 1, reference: o.reference}
-	s, c, err := again.open()
+	c, closeAll, err := again.open()
 	if err != nil {
 		return fmt.Errorf("replaying the case: %w", err)
 	}
-	defer func() { err = errors.Join(err, c.Close(), s.Close()) }()
+	defer func() { err = errors.Join(err, closeAll()) }()
 	if err := again.feed(ctx, c); err != nil {
 		return fmt.Errorf("replaying the case: %w", err)
 	}

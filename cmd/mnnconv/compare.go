@@ -4,12 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"mnnconv"
 	"mnnconv/models"
 	"mnnconv/runtime/compare"
+	"mnnconv/runtime/compare/onnxruntime"
 )
 
 // compareOptions are the flags of compare and bisect.
@@ -64,7 +68,7 @@ func (o *compareOptions) add(cmd *cobra.Command) {
 	f.IntVarP(&o.tokens, "max-tokens", "n", 4, "follow the answer for `N` tokens")
 	f.Var(list{&o.inputs, "NAME=FILE.npy"}, "input", "an array for a graph's input; may be repeated")
 	f.StringVar(&o.recorded, "inputs", "", "take the inputs from `DIR`, where --record or bisect --save-case wrote them")
-	f.StringVar(&o.reference, "reference", "cpu", "what is right: `cpu`, the operators' definitions in plain code")
+	f.StringVar(&o.reference, "reference", "cpu", "what is right: `cpu`, the operators' definitions in plain code; onnxruntime, whose library is looked for; or onnxruntime=FILE, its library")
 	o.addPlace(cmd)
 	o.addLinks(cmd)
 	o.addMemory(cmd)
@@ -89,14 +93,20 @@ func (o *compareOptions) check() error {
 		return usagef("--max-tokens %d: want 1 or more", o.tokens)
 	case !(o.fps > 0 && o.fps <= 1000):
 		return usagef("--fps %v: want a number above 0, at most 1000", o.fps)
-	case o.reference != "cpu":
-		return usagef("--reference %q: want cpu", o.reference)
+	case !knownReference(o.reference):
+		return usagef("--reference %q: want cpu, onnxruntime or onnxruntime=FILE", o.reference)
 	}
 	return nil
 }
 
-// open loads the source and opens a comparison. Close both, the comparison first.
-func (o *compareOptions) open() (*mnnconv.Source, *mnnconv.Comparison, error) {
+func knownReference(text string) bool {
+	name, library, named := strings.Cut(text, "=")
+	return text == "cpu" || name == "onnxruntime" && (library != "") == named
+}
+
+// open loads the source and opens a comparison with the reference. closeAll closes
+// all of it.
+func (o *compareOptions) open() (c *mnnconv.Comparison, closeAll func() error, err error) {
 	if err := o.check(); err != nil {
 		return nil, nil, err
 	}
@@ -107,11 +117,34 @@ func (o *compareOptions) open() (*mnnconv.Source, *mnnconv.Comparison, error) {
 	if err := o.bound(&w, 0); err != nil {
 		return nil, nil, err
 	}
+	var opened []io.Closer
+	closeAll = func() error {
+		var errs []error
+		for _, x := range slices.Backward(opened) {
+			errs = append(errs, x.Close())
+		}
+		return errors.Join(errs...)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, closeAll())
+		}
+	}()
 	co := mnnconv.CompareOptions{Record: o.record}
+	if o.reference != "cpu" {
+		_, library, _ := strings.Cut(o.reference, "=")
+		r, err := onnxruntime.Open(library, mnnconv.EncodeGraph)
+		if err != nil {
+			return nil, nil, err
+		}
+		opened = append(opened, r)
+		co.Reference, co.Name = r, "onnxruntime "+r.Version()
+	}
 	s, err := o.load(o.src, w)
 	if err != nil {
 		return nil, nil, err
 	}
+	opened = append(opened, s)
 	switch {
 	case s.Model == nil && o.prompt != "":
 		err = usagef("%s is one graph and answers no questions: give --input NAME=FILE.npy or --inputs DIR", o.src)
@@ -119,14 +152,14 @@ func (o *compareOptions) open() (*mnnconv.Source, *mnnconv.Comparison, error) {
 		err = usagef("%s is a model folder: give a question with -p, or --inputs DIR", o.src)
 	}
 	if err != nil {
-		return nil, nil, errors.Join(err, s.Close())
+		return nil, nil, err
 	}
 	o.note(s)
-	c, err := mnnconv.NewComparison(s, w, co)
-	if err != nil {
-		return nil, nil, errors.Join(err, s.Close())
+	if c, err = mnnconv.NewComparison(s, w, co); err != nil {
+		return nil, nil, err
 	}
-	return s, c, nil
+	opened = append(opened, c)
+	return c, closeAll, nil
 }
 
 // feed runs all calls.
@@ -164,11 +197,11 @@ func (o *compareOptions) feed(ctx context.Context, c *mnnconv.Comparison) error 
 }
 
 func runCompare(ctx context.Context, o *compareOptions) (err error) {
-	s, c, err := o.open()
+	c, closeAll, err := o.open()
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, c.Close(), s.Close()) }()
+	defer func() { err = errors.Join(err, closeAll()) }()
 	if err := o.feed(ctx, c); err != nil {
 		return err
 	}

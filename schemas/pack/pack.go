@@ -10,6 +10,7 @@ package pack
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -196,12 +197,28 @@ func write(ctx context.Context, dir string, p Package, o Options) error {
 // WriteGraph writes one graph, which is not placed, as a model at [Opset], with what
 // ONNX has no field for in its metadata.
 func WriteGraph(path string, g *graph.Graph, meta map[string]string, functions []onnx.Function) error {
-	g, opsets, err := atOpset(g)
+	m, err := modelOf(g)
 	if err != nil {
 		return err
 	}
-	m := &onnx.Model{Graph: g, IRVersion: irVersion, Opsets: opsets, Producer: "mnnconv", Meta: meta}
-	return onnx.Save(path, m, onnx.SaveOptions{Annotate: true, Functions: used(functions, g)})
+	m.Meta = meta
+	return onnx.Save(path, m, onnx.SaveOptions{Annotate: true, Functions: used(functions, m.Graph)})
+}
+
+// EncodeGraph returns one graph as a model at [Opset] for any runtime.
+func EncodeGraph(g *graph.Graph, functions []onnx.Function) ([]byte, error) {
+	m, err := modelOf(g)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	err = onnx.Write(&b, m, onnx.SaveOptions{Functions: used(functions, m.Graph)})
+	return b.Bytes(), err
+}
+
+func modelOf(g *graph.Graph) (*onnx.Model, error) {
+	g, opsets, err := atOpset(g)
+	return &onnx.Model{Graph: g, IRVersion: irVersion, Opsets: opsets, Producer: "mnnconv"}, err
 }
 
 // used returns the functions that the graph calls.
