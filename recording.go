@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/google/renameio/v2"
+	renameio "github.com/google/renameio/v2/maybe" // whole or not at all, where the system can
 
 	"mnnconv/graph"
 	"mnnconv/runtime/compare"

@@ -106,7 +106,7 @@ func knownReference(text string) bool {
 
 // open loads the source and opens a comparison with the reference. closeAll closes
 // all of it.
-func (o *compareOptions) open() (c *mnnconv.Comparison, closeAll func() error, err error) {
+func (o *compareOptions) open() (_ *mnnconv.Comparison, closeAll func() error, err error) {
 	if err := o.check(); err != nil {
 		return nil, nil, err
 	}
@@ -118,7 +118,7 @@ func (o *compareOptions) open() (c *mnnconv.Comparison, closeAll func() error, e
 		return nil, nil, err
 	}
 	var opened []io.Closer
-	closeAll = func() error {
+	closeOpened := func() error {
 		var errs []error
 		for _, x := range slices.Backward(opened) {
 			errs = append(errs, x.Close())
@@ -127,7 +127,7 @@ func (o *compareOptions) open() (c *mnnconv.Comparison, closeAll func() error, e
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, closeAll())
+			err = errors.Join(err, closeOpened())
 		}
 	}()
 	co := mnnconv.CompareOptions{Record: o.record}
@@ -155,11 +155,12 @@ func (o *compareOptions) open() (c *mnnconv.Comparison, closeAll func() error, e
 		return nil, nil, err
 	}
 	o.note(s)
-	if c, err = mnnconv.NewComparison(s, w, co); err != nil {
+	c, err := mnnconv.NewComparison(s, w, co)
+	if err != nil {
 		return nil, nil, err
 	}
 	opened = append(opened, c)
-	return c, closeAll, nil
+	return c, closeOpened, nil
 }
 
 // feed runs all calls.
