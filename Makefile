@@ -75,6 +75,11 @@ bench:
 readme:
 	$(GO) test -tags readme -run '^TestReadme' -count 1 -v ./tests
 
+# The module that runs onnx-go's programs, which has dependencies of its own.
+.PHONY: onnxgo
+onnxgo:
+	cd schemas/onnxgo && $(GO) mod tidy -diff && $(GO) vet ./... && $(GO) run $(GOLANGCI_LINT) run -c ../../.golangci.yml && $(GO) test ./...
+
 # docs/conformance.md, from ONNX's backend tests and tests/conformance/skip.txt.
 .PHONY: conformance
 conformance:

@@ -11,7 +11,7 @@ import (
 var Clip = &Op{
 	Name: "Clip", Since: 6,
 	Doc: "output = min(max(input, min), max), element by element; NaN stays. " +
-		"The bounds are scalars: inputs since opset 11, attributes before. " +
+		"The bounds are scalars: inputs since opset 11, attributes before; an input counts before an attribute. " +
 		"They default to the smallest and largest finite number of the dtype, so infinities become finite.",
 	Inputs: []string{"input", "min?", "max?"}, Outputs: []string{"output"},
 	Attrs: []string{"min", "max"},
@@ -22,7 +22,7 @@ var Clip = &Op{
 		}
 		in.SetTensor(0, d, in.Type(0).Shape)
 		x, ok := in.Elements(0)
-		if !ok || d == graph.Uint64 {
+		if !ok || d == graph.Uint64 || in.Node.Has("min") || in.Node.Has("max") {
 			return nil
 		}
 		out := append([]graph.Dim{}, x...)
@@ -103,9 +103,11 @@ func clipBounds(c *Call) (lo, hi clipBound, err error) {
 	d := c.Arg(0).DType
 	first, last := intRange(d)
 	lo, hi = clipBound{-largest(d), first}, clipBound{largest(d), int64(last)}
-	if c.Node.Version < 11 {
-		lo.float = float64(c.Node.Float("min", -math.MaxFloat32))
-		hi.float = float64(c.Node.Float("max", math.MaxFloat32))
+	if v, ok := c.Node.Attr("min").(float32); ok {
+		lo = clipBound{float64(v), toInt(float64(v), d)}
+	}
+	if v, ok := c.Node.Attr("max").(float32); ok {
+		hi = clipBound{float64(v), toInt(float64(v), d)}
 	}
 	for i, b := range []*clipBound{&lo, &hi} {
 		t := c.Arg(i + 1)

@@ -32,7 +32,7 @@ func newResampler(n *graph.Node) (*resampler, error) {
 		outside:    float64(n.Float("extrapolation_value", 0)),
 	}
 	if scalesInput(n) == 1 {
-		r.transform, r.nearest = "asymmetric", "floor"
+		r.transform, r.nearest = "asymmetric", "simple"
 		if r.mode == "bilinear" {
 			r.mode = "linear"
 		}
@@ -44,7 +44,7 @@ func newResampler(n *graph.Node) (*resampler, error) {
 		return nil, inputErrorf("antialias with mode nearest")
 	}
 	switch r.nearest {
-	case "round_prefer_floor", "round_prefer_ceil", "floor", "ceil":
+	case "round_prefer_floor", "round_prefer_ceil", "floor", "ceil", "simple":
 	default:
 		return nil, inputErrorf("nearest_mode is %q", r.nearest)
 	}
@@ -138,7 +138,7 @@ func (r *resampler) weights(ratio, scale float64) ([]float64, error) {
 	switch {
 	case r.mode == "nearest":
 		switch {
-		case ratio == 1 || r.nearest == "ceil" || r.nearest == "round_prefer_floor" && ratio > 0.5 || r.nearest == "round_prefer_ceil" && ratio >= 0.5:
+		case ratio == 1 || r.nearest == "ceil" || r.nearest == "simple" && scale < 1 || r.nearest == "round_prefer_floor" && ratio > 0.5 || r.nearest == "round_prefer_ceil" && ratio >= 0.5:
 			right = 1
 		}
 		return []float64{1 - right, right}, nil

@@ -11,7 +11,7 @@ import (
 var Resize = &Op{
 	Name: "Resize", Since: 10,
 	Doc: "X resampled along axes (default: all) to sizes, or by scales, as mode (nearest, linear, cubic), coordinate_transformation_mode, nearest_mode, antialias " +
-		"and exclude_outside say; axis by axis in float64, rounded once, integers saturated. Version 10 takes asymmetric coordinates and floor.",
+		"and exclude_outside say; axis by axis in float64, rounded once, integers saturated. Version 10 takes asymmetric coordinates and the element before, where an axis shrinks the one behind.",
 	Inputs: []string{"X", "roi_or_scales?", "scales?", "sizes?"}, Outputs: []string{"Y"},
 	Attrs: []string{"antialias", "axes", "coordinate_transformation_mode", "cubic_coeff_a", "exclude_outside", "extrapolation_value", "keep_aspect_ratio_policy", "mode", "nearest_mode"},
 	Infer: func(in *Inference) error {
@@ -103,6 +103,7 @@ var Resize = &Op{
 				Want: []*graph.Tensor{graph.FromSlice(graph.Uint8, []uint8{0, 58, 197, 255}, 1, 4)},
 			},
 			{Name: "version 10", Version: 10, In: []*graph.Tensor{row(1, 2), graph.Floats([]float32{1, 1.5})}, Want: []*graph.Tensor{row(1, 1, 2)}},
+			{Name: "version 10, smaller", Version: 10, In: []*graph.Tensor{row(1, 2, 3, 4), graph.Floats([]float32{1, 0.6})}, Want: []*graph.Tensor{row(1, 3)}},
 			{
 				Name: "the larger ratio, on one axis", Attrs: append(text("keep_aspect_ratio_policy", "not_smaller"), graph.Attr{Name: "axes", Value: []int64{1}}),
 				In: []*graph.Tensor{row(1, 2), nil, nil, graph.Ints([]int64{4})}, Want: []*graph.Tensor{row(1, 1, 2, 2)},

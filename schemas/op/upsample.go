@@ -5,7 +5,7 @@ import "mnnconv/graph"
 // Upsample is ONNX Upsample, which Resize replaced in version 10.
 var Upsample = &Op{
 	Name: "Upsample", Since: 7,
-	Doc:    "X resampled by scales, an attribute before version 9, with mode nearest (the element before) or linear, at coordinates i/scale.",
+	Doc:    "X resampled by scales, an attribute before version 9, with mode nearest (the element before, where an axis shrinks the one behind) or linear, at coordinates i/scale.",
 	Inputs: []string{"X", "scales?"}, Outputs: []string{"Y"}, Attrs: []string{"mode", "scales"},
 	Infer: func(in *Inference) error {
 		t := in.Type(0)

@@ -1,0 +1,4 @@
+package onnxgo
+
+// ToGraph is for tests.
+var ToGraph = toGraph
