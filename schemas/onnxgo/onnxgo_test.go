@@ -34,7 +34,7 @@ const (
 )
 
 var failing = map[string]string{
-	"TestModBroadcast": floats,
+	"TestModBroadcast":                          floats,
 	"TestNonmaxsuppressionCenterPointBoxFormat": floats, "TestNonmaxsuppressionFlippedCoordinates": floats, "TestNonmaxsuppressionIdenticalBoxes": floats,
 	"TestNonmaxsuppressionLimitOutputSize": floats, "TestNonmaxsuppressionSingleBox": floats, "TestNonmaxsuppressionSuppressByIOU": floats,
 	"TestNonmaxsuppressionSuppressByIOUAndScores": floats, "TestNonmaxsuppressionTwoBatches": floats, "TestNonmaxsuppressionTwoClasses": floats,
