@@ -100,7 +100,9 @@ type context struct {
 // Run applies all passes to the graph, in place.
 func Run(g *graph.Graph, table op.Table, know Knowledge) (*Report, error) {
 	c := &context{g: g, table: table, know: know, report: &Report{Raised: map[string]int{}}}
-	if err := c.infer(); err != nil {
+	c.facts = op.NewFacts(table)
+	c.facts.Declared = true
+	if err := c.facts.Graph(g); err != nil {
 		return nil, err
 	}
 	for _, p := range All {

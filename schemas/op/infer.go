@@ -20,9 +20,14 @@ type Inference struct {
 // value is not usable; see NewFacts.
 type Facts struct {
 	known map[*graph.Value][]graph.Dim
-	fresh int
-	depth int // of bodies within bodies
-	table Table
+	// Declared has inference compare with the types that values have already, as the
+	// file declares them: kinds and dtypes of all values, extents of the graph's
+	// outputs. Exporters declare wrong extents of values within a graph, and nobody
+	// reads them.
+	Declared bool
+	fresh    int
+	depth    int // of bodies within bodies
+	table    Table
 }
 
 // NewFacts starts an inference over one graph.
@@ -64,15 +69,18 @@ func (f *Facts) Elements(v *graph.Value) ([]graph.Dim, bool) {
 	return k, true
 }
 
-// Node infers the output types of one node and records them in its values.
-// A declared output type that provably contradicts the inferred one is an
-// error wrapping graph.ErrType that shows both.
+// Node infers the output types of one node and records them in its values. With
+// Declared, a kind or dtype that the value had and that contradicts the inferred one
+// is an error wrapping graph.ErrType that shows both.
 func (f *Facts) Node(n *graph.Node) error {
 	o, err := f.table.Lookup(n)
 	if err != nil {
 		return err
 	}
 	if err := o.checkArity(n); err != nil {
+		return fmt.Errorf("%s: %w", n.ID(), err)
+	}
+	if err := o.checkAttrs(n); err != nil {
 		return fmt.Errorf("%s: %w", n.ID(), err)
 	}
 	for i, v := range n.Inputs {
@@ -91,6 +99,9 @@ func (f *Facts) Node(n *graph.Node) error {
 			continue
 		}
 		t := in.types[i]
+		if f.Declared && !sameElements(v.Type, t) {
+			return fmt.Errorf("%s: %w", n.ID(), contradiction(v.Name, v.Type, t))
+		}
 		t.Space = v.Type.Space
 		v.Type = t
 		delete(f.known, v) // what an earlier pass over a loop's body knew
@@ -101,11 +112,59 @@ func (f *Facts) Node(n *graph.Node) error {
 	return nil
 }
 
+// contradiction is the error of a value whose declared type is not what is inferred.
+func contradiction(name string, declared, inferred graph.Type) error {
+	return fmt.Errorf("%w: the file declares %q as %s, what makes it gives %s", graph.ErrType, name, declared, inferred)
+}
+
+// sameElements reports whether two types may have the same kind and dtype.
+func sameElements(a, b graph.Type) bool {
+	unknown := func(t graph.Type) bool { return t.Kind == graph.TensorKind && !t.DType.Valid() }
+	switch {
+	case unknown(a) || unknown(b):
+		return true
+	case a.Kind != b.Kind:
+		return false
+	case a.Elem != nil && b.Elem != nil:
+		return sameElements(*a.Elem, *b.Elem)
+	}
+	return a.DType == b.DType
+}
+
+// sameExtents reports whether two shapes may be equal.
+func sameExtents(a, b graph.Shape) bool {
+	if !a.Ranked() || !b.Ranked() {
+		return true
+	}
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		m, ok := a[i].Int()
+		if n, ok2 := b[i].Int(); ok && ok2 && m != n {
+			return false
+		}
+	}
+	return true
+}
+
 // Graph infers every node in order.
 func (f *Facts) Graph(g *graph.Graph) error {
+	declared := make([]graph.Type, len(g.Outputs))
+	for i, v := range g.Outputs {
+		declared[i] = v.Type
+	}
 	for _, n := range g.Nodes {
 		if err := f.Node(n); err != nil {
 			return err
+		}
+	}
+	if !f.Declared || f.depth > 0 {
+		return nil
+	}
+	for i, v := range g.Outputs {
+		if !sameExtents(declared[i].Shape, v.Type.Shape) {
+			return fmt.Errorf("graph output %d: %w", i, contradiction(v.Name, declared[i], v.Type))
 		}
 	}
 	return nil
