@@ -117,6 +117,62 @@ func BenchmarkBlocks(b *testing.B) {
 	})
 }
 
+func BenchmarkDotsQuantised(b *testing.B) {
+	levels(b, func(b *testing.B, l *Level) {
+		for _, bits := range []int{4, 8} {
+			for _, m := range []int{1, 4} {
+				b.Run(fmt.Sprintf("%d bits/%d", bits, m), func(b *testing.B) {
+					const blocks, n = 64, 512
+					r := rand.New(rand.NewPCG(1, 2))
+					w := &Blocks{Bits: bits, Scales: Panel[float32]{filled[float32](blocks * n), blocks}}
+					w.Data = Panel[uint8]{filled[uint8](n * blocks * w.bytes()), blocks * w.bytes()}
+					records := DotRecords(bits, blocks)
+					a, x, c := numbers(r, blocks*Block), make([]uint8, m*records), Panel[float32]{make([]float32, m*n), n}
+					for i := range m {
+						l.QuantiseDots(x[i*records:], a, bits, blocks)
+					}
+					for b.Loop() {
+						l.DotsQuantised(c, Panel[uint8]{x, records}, w, m, blocks, n)
+					}
+					rate(b, 2*m*blocks*Block*n, len(w.Data.At)+4*len(w.Scales.At))
+				})
+			}
+		}
+	})
+}
+
+func BenchmarkTileQuantised(b *testing.B) {
+	levels(b, func(b *testing.B, l *Level) {
+		const blocks, m = 64, 120
+		r := rand.New(rand.NewPCG(1, 2))
+		cols, records := l.QuantisedCols(4), TileRecords(blocks)
+		w := &Blocks{Bits: 4, Scales: Panel[float32]{filled[float32](blocks * cols), blocks}}
+		w.Data = Panel[uint8]{filled[uint8](cols * blocks * w.bytes()), blocks * w.bytes()}
+		a, x, c := numbers(r, blocks*Block), make([]uint8, m*records), Panel[float32]{make([]float32, m*cols), cols}
+		packed := make([]uint8, l.PanelBytes(blocks))
+		b.Run("quantise", func(b *testing.B) {
+			for b.Loop() {
+				for i := range m {
+					l.QuantiseTiles(x[i*records:], a, 4, blocks)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(m*len(a)), "ns/element")
+		})
+		b.Run("pack", func(b *testing.B) {
+			for b.Loop() {
+				l.Pack(packed, w, blocks, cols)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(cols*len(a)), "ns/element")
+		})
+		b.Run("tile", func(b *testing.B) {
+			for b.Loop() {
+				l.TileQuantised(c, Panel[uint8]{x, records}, packed, m, blocks)
+			}
+			rate(b, 2*m*blocks*Block*cols, 0)
+		})
+	})
+}
+
 func BenchmarkRow(b *testing.B) {
 	levels(b, func(b *testing.B, l *Level) {
 		const k, n = 4096, 11008

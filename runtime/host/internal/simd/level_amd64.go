@@ -16,7 +16,7 @@ func native() (levels []*Level) {
 	return levels
 }
 
-var avx512 = &Level{name: "avx512", lanes: 16, tileRows: 12, tileCols: 32, asm: asm{
+var avx512 = &Level{name: "avx512", lanes: 16, tileRows: 12, tileCols: 32, quantisedRows: 12, asm: asm{
 	tile:   tileAVX512,
 	dotF32: dotF32AVX512, dotF16: dotF16AVX512, dotBF16: dotBF16AVX512,
 	axpyF32: axpyF32AVX512, axpyF16: axpyF16AVX512, axpyBF16: axpyBF16AVX512,
@@ -25,11 +25,13 @@ var avx512 = &Level{name: "avx512", lanes: 16, tileRows: 12, tileCols: 32, asm: 
 	add: addAVX512, sub: subAVX512, mul: mulAVX512, div: divAVX512, scale: scaleAVX512,
 	turnHalves: turnHalvesAVX512, expShifted: expShiftedAVX512, swishMul: swishMulAVX512,
 	sum: sumAVX512, sumSquares: sumSquaresAVX512, largest: largestAVX512,
+	quantiseDot4: quantiseDot4AVX512, quantiseDot8: quantiseDot8AVX512, quantiseTile4: quantiseTile4AVX512, quantiseTile8: quantiseTile8AVX512,
+	dotQuantised4: dotQuantised4AVX512, dotQuantised8: dotQuantised8AVX512, pack4: pack4AVX512, pack8: pack8AVX512, tileQuantised: tileQuantisedAVX512,
 	spread: spreadAVX512, dequantise4: dequantise4AVX512, dequantise8: dequantise8AVX512,
 	dot4: dot4AVX512, dot8: dot8AVX512, dot4Zeros: dot4ZerosAVX512, dot8Zeros: dot8ZerosAVX512,
 }}
 
-var avx2 = &Level{name: "avx2", lanes: 8, tileRows: 6, tileCols: 16, asm: asm{
+var avx2 = &Level{name: "avx2", lanes: 8, tileRows: 6, tileCols: 16, quantisedRows: 4, asm: asm{
 	tile:   tileAVX2,
 	dotF32: dotF32AVX2, dotF16: dotF16AVX2, dotBF16: dotBF16AVX2,
 	axpyF32: axpyF32AVX2, axpyF16: axpyF16AVX2, axpyBF16: axpyBF16AVX2,
@@ -38,6 +40,8 @@ var avx2 = &Level{name: "avx2", lanes: 8, tileRows: 6, tileCols: 16, asm: asm{
 	add: addAVX2, sub: subAVX2, mul: mulAVX2, div: divAVX2, scale: scaleAVX2,
 	turnHalves: turnHalvesAVX2, expShifted: expShiftedAVX2, swishMul: swishMulAVX2,
 	sum: sumAVX2, sumSquares: sumSquaresAVX2, largest: largestAVX2,
+	quantiseDot4: quantiseDot4AVX2, quantiseDot8: quantiseDot8AVX2, quantiseTile4: quantiseTile4AVX2, quantiseTile8: quantiseTile8AVX2,
+	dotQuantised4: dotQuantised4AVX2, dotQuantised8: dotQuantised8AVX2, pack4: pack4AVX2, pack8: pack8AVX2, tileQuantised: tileQuantisedAVX2,
 	spread: spreadAVX2, dequantise4: dequantise4AVX2, dequantise8: dequantise8AVX2,
 	dot4: dot4AVX2, dot8: dot8AVX2, dot4Zeros: dot4ZerosAVX2, dot8Zeros: dot8ZerosAVX2,
 }}

@@ -23,31 +23,37 @@ type Level struct {
 	lanes int
 	// tileRows×tileCols is the most that tile takes; tileCols is two vectors.
 	tileRows, tileCols int
+	// quantisedRows is the most that tileQuantised takes.
+	quantisedRows int
 	asm
 }
 
 // asm are the functions of a level in assembly. Those that do not say more take
 // whole vectors.
 type asm struct {
-	tile                     func(c *float32, ldc int, a *float32, lda int, b *float32, ldb, m, n, k int)
-	dotF32                   func(c *float32, ldc int, a *float32, lda int, w *float32, ldw, m, n, k int)
-	dotF16, dotBF16          func(c *float32, ldc int, a *float32, lda int, w *uint16, ldw, m, n, k int)
-	axpyF32                  func(c, x, w *float32, ldw, n, k int)
-	axpyF16, axpyBF16        func(c, x *float32, w *uint16, ldw, n, k int)
-	transpose                func(dst *float32, ldd int, src *float32, lds, n int)
-	widenF16, widenBF16      func(dst *float32, src *uint16, n int)
-	narrowF16, narrowBF16    func(dst *uint16, src *float32, n int)
-	roundF16                 func(v *float32, n int)
-	add, sub, mul, div       func(z, x, y *float32, n int)
-	scale                    func(y, x *float32, by float32, n int)
-	turnHalves               func(y0, y1, x0, x1, cos, sin *float32, n int)
-	expShifted               func(s *float32, shift float32, n int) int
-	swishMul                 func(z, x, y *float32, alpha float32, n int) int
-	spread                   func(a *float32, blocks int)
-	dequantise4, dequantise8 func(dst *float32, w *uint8, s, z *float32, blocks int)
-	dot4, dot8               func(c *float32, ldc int, a *float32, lda int, w *uint8, ldw int, s *float32, lds, m, n, blocks int)
-	dot4Zeros, dot8Zeros     func(c *float32, ldc int, a *float32, lda int, w *uint8, ldw int, s *float32, lds int, z *float32, ldz, m, n, blocks int)
-	sum, sumSquares, largest func(x *float32, start float32, n int) float32
+	tile                                                     func(c *float32, ldc int, a *float32, lda int, b *float32, ldb, m, n, k int)
+	dotF32                                                   func(c *float32, ldc int, a *float32, lda int, w *float32, ldw, m, n, k int)
+	dotF16, dotBF16                                          func(c *float32, ldc int, a *float32, lda int, w *uint16, ldw, m, n, k int)
+	axpyF32                                                  func(c, x, w *float32, ldw, n, k int)
+	axpyF16, axpyBF16                                        func(c, x *float32, w *uint16, ldw, n, k int)
+	transpose                                                func(dst *float32, ldd int, src *float32, lds, n int)
+	widenF16, widenBF16                                      func(dst *float32, src *uint16, n int)
+	narrowF16, narrowBF16                                    func(dst *uint16, src *float32, n int)
+	roundF16                                                 func(v *float32, n int)
+	add, sub, mul, div                                       func(z, x, y *float32, n int)
+	scale                                                    func(y, x *float32, by float32, n int)
+	turnHalves                                               func(y0, y1, x0, x1, cos, sin *float32, n int)
+	expShifted                                               func(s *float32, shift float32, n int) int
+	swishMul                                                 func(z, x, y *float32, alpha float32, n int) int
+	spread                                                   func(a *float32, blocks int)
+	dequantise4, dequantise8                                 func(dst *float32, w *uint8, s, z *float32, blocks int)
+	dot4, dot8                                               func(c *float32, ldc int, a *float32, lda int, w *uint8, ldw int, s *float32, lds, m, n, blocks int)
+	dot4Zeros, dot8Zeros                                     func(c *float32, ldc int, a *float32, lda int, w *uint8, ldw int, s *float32, lds int, z *float32, ldz, m, n, blocks int)
+	quantiseDot4, quantiseDot8, quantiseTile4, quantiseTile8 func(dst *uint8, x *float32, blocks int)
+	dotQuantised4, dotQuantised8                             func(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *float32, lds, m, n, blocks int)
+	pack4, pack8                                             func(dst, w *uint8, ldw int, s *float32, lds, blocks int)
+	tileQuantised                                            func(c *float32, ldc int, x *uint8, ldx int, w *uint8, m, blocks int)
+	sum, sumSquares, largest                                 func(x *float32, start float32, n int) float32
 }
 
 // String returns what [Variable] calls the level.

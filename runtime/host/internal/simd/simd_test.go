@@ -1,6 +1,7 @@
 package simd
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -289,6 +290,123 @@ func TestBlocks(t *testing.T) {
 		alone := append([]float32(nil), before.Row(i, n)...)
 		l.DotsBlocks(Panel[float32]{alone, n}, a.From(i, 0), w, 1, blocks, n)
 		return bits("one row of many", alone, c.Row(i, n))
+	})
+}
+
+// Quantised blocks are those of plain Go, byte for byte, and so nearly are the
+// products: sums of a block are exact.
+func TestQuantised(t *testing.T) {
+	each(t, trials, func(l *Level, r *rand.Rand) error {
+		m, blocks, n, width := 1+r.IntN(15), 1+r.IntN(9), 1+r.IntN(20), 4+4*r.IntN(2)
+		k := blocks * Block
+		a := panelOf(r, m, k)
+		if r.IntN(4) == 0 {
+			clear(a.At[:min(len(a.At), 40)])
+		}
+		w := blocksOf(r, width, n, blocks, false)
+		dots, tiles := DotRecords(width, blocks), TileRecords(blocks)
+		x, y := Panel[uint8]{make([]uint8, m*(dots+64)), dots + 64}, Panel[uint8]{make([]uint8, m*(tiles+64)), tiles + 64}
+		want := make([]uint8, dots)
+		number := Panel[float32]{make([]float32, m*k), k} // what q stand for
+		for i := range m {
+			for j := range 64 {
+				x.At[i*x.Stride+dots+j], y.At[i*y.Stride+tiles+j] = 0xa5, 0xa5
+			}
+			l.QuantiseDots(x.Row(i, dots), a.Row(i, k), width, blocks)
+			l.QuantiseTiles(y.Row(i, tiles), a.Row(i, k), width, blocks)
+			portable.QuantiseDots(want, a.Row(i, k), width, blocks)
+			if !bytes.Equal(x.Row(i, dots), want) {
+				return fmt.Errorf("%d bits: row %d of %d blocks: dots get other records", width, i, blocks)
+			}
+			portable.QuantiseTiles(want, a.Row(i, k), width, blocks)
+			if !bytes.Equal(y.Row(i, tiles), want[:tiles]) {
+				return fmt.Errorf("%d bits: row %d of %d blocks: tiles get other records", width, i, blocks)
+			}
+			if x.At[i*x.Stride+dots] != 0xa5 || y.At[i*y.Stride+tiles] != 0xa5 {
+				return fmt.Errorf("records of %d blocks are longer than they say", blocks)
+			}
+			dotSums, tileSums := make([]float32, blocks), make([]float32, blocks)
+			BlockSums(dotSums, x.Row(i, dots), width, false)
+			BlockSums(tileSums, y.Row(i, tiles), width, true)
+			for b := range blocks {
+				rec, sum := tileRecordOf(b), 0.0
+				for p := range Block {
+					at := rec.q + p
+					if width == 4 {
+						at = rec.q + p/2 + p%2*16
+					}
+					v := float32(int8(y.At[i*y.Stride+at])) * floatAt(y.Row(i, tiles), rec.scale)
+					number.At[i*k+b*Block+p] = v
+					sum += float64(v)
+					if d := math.Abs(float64(v - a.At[i*a.Stride+b*Block+p])); d > 0.501*float64(floatAt(y.Row(i, tiles), rec.scale)) {
+						return fmt.Errorf("%v becomes %v", a.At[i*a.Stride+b*Block+p], v)
+					}
+				}
+				if !near(dotSums[b], sum, Block) || !near(tileSums[b], sum, Block) {
+					return fmt.Errorf("block %d: sums %v and %v, want %v", b, dotSums[b], tileSums[b], sum)
+				}
+			}
+		}
+		weights := Panel[float32]{make([]float32, n*k), k}
+		for j := range n {
+			portable.Dequantise(weights.Row(j, k), w, j, blocks)
+		}
+		c, before, check := sums(r, m, n)
+		exact := product(before, number, func(p, j int) float32 { return weights.At[j*k+p] }, m, k, n)
+		l.DotsQuantised(c, x, w, m, blocks, n)
+		if err := check(exact, 4*k); err != nil {
+			return fmt.Errorf("dots with %d bits: %w", width, err)
+		}
+		i := r.IntN(m)
+		alone := append([]float32(nil), before.Row(i, n)...)
+		l.DotsQuantised(Panel[float32]{alone, n}, Panel[uint8]{x.Row(i, dots), dots}, w, 1, blocks, n)
+		if err := bits("one row of many", alone, c.Row(i, n)); err != nil {
+			return err
+		}
+		cols := l.QuantisedCols(width)
+		if cols == 0 {
+			return nil
+		}
+		tile, before, check := sums(r, m, cols)
+		padded := product(before, number, func(p, j int) float32 {
+			if j < min(n, cols) {
+				return weights.At[j*k+p]
+			}
+			return 0
+		}, m, k, cols)
+		packed := make([]uint8, l.PanelBytes(blocks))
+		l.Pack(packed, w, blocks, min(n, cols))
+		l.TileQuantised(tile, y, packed, m, blocks)
+		if err := check(padded, 4*k); err != nil {
+			return fmt.Errorf("tile with %d bits: %w", width, err)
+		}
+		return nil
+	})
+}
+
+// What is no number stays none.
+func TestQuantisedNoNumber(t *testing.T) {
+	each(t, 100, func(l *Level, r *rand.Rand) error {
+		const blocks = 5
+		a := numbers(r, blocks*Block)
+		a[r.IntN(len(a))] = float32(math.NaN())
+		for _, width := range []int{4, 8} {
+			w := blocksOf(r, width, 16, blocks, false)
+			x, y := make([]uint8, DotRecords(width, blocks)), make([]uint8, TileRecords(blocks))
+			l.QuantiseDots(x, a, width, blocks)
+			l.QuantiseTiles(y, a, width, blocks)
+			c := make([]float32, 32)
+			l.DotsQuantised(Panel[float32]{c, 16}, Panel[uint8]{x, len(x)}, w, 1, blocks, 16)
+			if cols := l.QuantisedCols(width); cols > 0 {
+				packed := make([]uint8, l.PanelBytes(blocks))
+				l.Pack(packed, w, blocks, cols)
+				l.TileQuantised(Panel[float32]{c[16:], 16}, Panel[uint8]{y, len(y)}, packed, 1, blocks)
+			}
+			if c[3] == c[3] || l.QuantisedCols(width) > 0 && c[19] == c[19] {
+				return fmt.Errorf("%d bits: %v and %v", width, c[3], c[19])
+			}
+		}
+		return nil
 	})
 }
 

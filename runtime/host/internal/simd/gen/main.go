@@ -79,6 +79,7 @@ var parts = []struct {
 	{"convert", converts},
 	{"elementwise", elementwise},
 	{"blocks", blocked},
+	{"integer", integers},
 }
 
 // bf16Products turns VPDPWSSD, whose encoding differs from VDPBF16PS's in one

@@ -1,0 +1,532 @@
+package main
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// Records of quantised activations, of blocks of 32 numbers x ≈ q·scale with q of 8
+// bits. Start is what a sum of products with unsigned weights starts at: less the
+// middle of their range times the sum of q.
+//
+//   - For dots with weights of 4 bits, 4 blocks: 64 q of even index, 64 of odd index,
+//     16 scales and 16 starts, four lanes for each block.
+//   - For dots with weights of 8 bits, 2 blocks: 64 q, 16 scales and 16 starts, eight
+//     lanes for each block.
+//   - For tiles, one block: 32 q, the scale, the start. Where weights have 4 bits, q of
+//     even index come first.
+const (
+	record4    = 256
+	record8    = 192
+	recordTile = 40
+)
+
+// integers writes products of weights in blocks and activations quantised to 8 bits
+// by the block: sums of a block are integers.
+func integers(g *gen) {
+	for _, bits := range []int{4, 8} {
+		g.quantise(bits, false)
+		g.quantise(bits, true)
+		g.dotQuantised(bits)
+		g.pack(bits)
+	}
+	g.tileQuantised()
+}
+
+// quantise writes the rounding of blocks to 127 steps of their largest number.
+func (g *gen) quantise(bits int, tile bool) {
+	what := "Dot"
+	if tile {
+		what = "Tile"
+	}
+	g.function(fmt.Sprintf("quantise%s%d", what, bits), "(dst *uint8, x *float32, blocks int)",
+		fmt.Sprintf("quantise%s%d%s stores records of blocks of x.", what, bits, g.name))
+	dst, x, n := g.param("dst"), g.param("x"), g.param("blocks")
+	factors, left := g.GP64(), g.GP64()
+	inGroup := 16 / bits // blocks of a record of dots
+	g.LEAQ(operand.Mem{Base: dst, Disp: 512 / bits}, factors)
+	g.MOVQ(operand.I32(inGroup), left)
+	absolute, tiny, most := g.broadcastBits(1<<31-1), g.broadcast(1e-30), g.broadcast(127)
+	nothing := g.broadcastBits(0x7fc00000)
+	middle := g.broadcastBits(uint32(int32(-1) << (bits - 1)))
+	loop, end := g.label("block"), g.label("block")
+	g.Label(loop)
+	g.DECQ(n)
+	g.JL(operand.LabelRef(end))
+	v := g.vecs(block / g.floats)
+	top, t := g.vec(), g.vec()
+	g.VMOVAPS(tiny, top)
+	bad := g.GP64()
+	g.XORQ(bad, bad)
+	for i := range v {
+		g.VMOVUPS(operand.Mem{Base: x, Disp: i * g.bytes()}, v[i])
+		g.pand(absolute, v[i], t)
+		g.VMAXPS(t, top, top)
+		if i%2 == 1 {
+			r := g.GP64()
+			if g.floats == 16 {
+				k := g.K()
+				g.VCMPPS(operand.Imm(3), v[i], v[i-1], k)
+				g.KMOVQ(k, r)
+			} else {
+				g.VCMPPS(operand.Imm(3), v[i], v[i-1], t)
+				g.VMOVMSKPS(t, r.As32())
+			}
+			g.ORQ(r, bad)
+		}
+	}
+	y := top
+	if g.floats == 16 {
+		h := g.YMM()
+		g.VEXTRACTF64X4(operand.Imm(1), top, h)
+		g.VMAXPS(top.AsY(), h, h)
+		y = h
+	}
+	m := g.upper(y)
+	s := g.XMM()
+	g.VMAXPS(m, y.AsX(), m)
+	g.VPSHUFD(operand.Imm(0x0e), m, s)
+	g.VMAXPS(s, m, m)
+	g.VPSHUFD(operand.Imm(0x01), m, s)
+	g.VMAXPS(s, m, m)
+	inverse, scale := g.XMM(), g.XMM()
+	g.VDIVSS(m, most.AsX(), inverse)
+	g.VDIVSS(most.AsX(), m, scale)
+	by := g.vec()
+	g.VBROADCASTSS(inverse, by)
+	total := g.vec()
+	for i := range v {
+		g.VMULPS(by, v[i], v[i])
+		g.VCVTPS2DQ(v[i], v[i])
+	}
+	g.VPADDD(v[0], v[1], total)
+	for i := 2; i < len(v); i++ {
+		g.VPADDD(v[i], total, total)
+	}
+	q := g.YMM() // 32 bytes in order
+	if g.floats == 16 {
+		low, high := g.XMM(), g.XMM()
+		g.VPMOVSDB(v[0], low)
+		g.VPMOVSDB(v[1], high)
+		g.VINSERTI32X4(operand.Imm(1), high, low.AsY(), q)
+		h := g.YMM()
+		g.VEXTRACTI64X4(operand.Imm(1), total, h)
+		g.VPADDD(total.AsY(), h, h)
+		total = h
+	} else {
+		g.VPACKSSDW(v[1], v[0], v[0])
+		g.VPACKSSDW(v[3], v[2], v[2])
+		g.VPACKSSWB(v[2], v[0], q)
+		order := g.YMM()
+		g.VMOVDQU(g.integers("packed", []int{0, 4, 1, 5, 2, 6, 3, 7}), order)
+		g.VPERMD(q, order, q)
+	}
+	sum := g.upper(total)
+	g.VPADDD(sum, total.AsX(), sum)
+	g.VPSHUFD(operand.Imm(0x0e), sum, s)
+	g.VPADDD(s, sum, sum)
+	g.VPSHUFD(operand.Imm(0x01), sum, s)
+	g.VPADDD(s, sum, sum)
+	g.VPMULLD(middle.AsX(), sum, sum)
+	number := g.label("number")
+	g.TESTQ(bad, bad)
+	g.JZ(operand.LabelRef(number))
+	g.VMOVAPS(nothing.AsX(), scale)
+	g.Label(number)
+	if bits == 4 { // even ones first
+		low, high := g.XMM(), g.XMM()
+		if g.floats == 16 {
+			g.VPMOVWB(q, low)
+			g.VPSRLW(operand.Imm(8), q, q)
+			g.VPMOVWB(q, high)
+		} else {
+			order := g.YMM()
+			g.VMOVDQU(g.integers("evens", []int{0x06040200, 0x0e0c0a08, 0x07050301, 0x0f0d0b09, 0x06040200, 0x0e0c0a08, 0x07050301, 0x0f0d0b09}), order)
+			g.VPSHUFB(order, q, q)
+			g.VPERMQ(operand.Imm(0xd8), q, q)
+			g.VMOVDQU(q.AsX(), low)
+			g.VEXTRACTI128(operand.Imm(1), q, high)
+		}
+		g.VMOVDQU(low, operand.Mem{Base: dst})
+		if tile {
+			g.VMOVDQU(high, operand.Mem{Base: dst, Disp: 16})
+		} else {
+			g.VMOVDQU(high, operand.Mem{Base: dst, Disp: 64})
+		}
+	} else {
+		g.store256(q, operand.Mem{Base: dst})
+	}
+	if tile {
+		g.VMOVSS(scale, operand.Mem{Base: dst, Disp: 32})
+		g.VMOVD(sum, operand.Mem{Base: dst, Disp: 36})
+		g.ADDQ(operand.Imm(recordTile), dst)
+	} else {
+		zero, first := g.XMM(), g.XMM()
+		g.VXORPS(zero, zero, zero)
+		g.VMOVSS(sum, zero, first) // lane 0, and zeros
+		scales := g.YMM()
+		g.VBROADCASTSS(scale, scales)
+		if bits == 4 {
+			g.VMOVUPS(scales.AsX(), operand.Mem{Base: factors})
+			g.VMOVUPS(first, operand.Mem{Base: factors, Disp: 64})
+		} else {
+			g.VMOVUPS(scales, operand.Mem{Base: factors})
+			g.VMOVUPS(first, operand.Mem{Base: factors, Disp: 64})
+			g.VMOVUPS(zero, operand.Mem{Base: factors, Disp: 80})
+		}
+		g.ADDQ(operand.Imm(uint64(4*bits)), dst)
+		g.ADDQ(operand.Imm(uint64(4*bits)), factors)
+		same := g.label("group")
+		g.DECQ(left)
+		g.JNZ(operand.LabelRef(same))
+		g.MOVQ(operand.I32(inGroup), left)
+		skip := record4
+		if bits == 8 {
+			skip = record8
+		}
+		skip -= inGroup * 4 * bits
+		g.ADDQ(operand.I32(skip), dst)
+		g.ADDQ(operand.I32(skip), factors)
+		g.Label(same)
+	}
+	g.ADDQ(operand.I32(4*block), x)
+	g.JMP(operand.LabelRef(loop))
+	g.Label(end)
+	g.VZEROUPPER()
+	g.RET()
+}
+
+func (g *gen) store256(from, to operand.Op) {
+	if g.floats == 16 {
+		g.VMOVDQU32(from, to)
+	} else {
+		g.VMOVDQU(from, to)
+	}
+}
+
+// dotQuantised writes c += x·wᵀ for records of dots.
+func (g *gen) dotQuantised(bits int) {
+	g.function(fmt.Sprintf("dotQuantised%d", bits), "(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *float32, lds, m, n, blocks int)",
+		fmt.Sprintf("dotQuantised%d%s adds the products of m rows of records x and n rows of blocks w, with scales s, to c.", bits, g.name),
+		"Strides are in numbers, those of x and w in bytes. m is 1, 2 or 4.")
+	m := g.param("m")
+	g.CMPQ(m, operand.Imm(4))
+	g.JE(operand.LabelRef("rows4"))
+	g.CMPQ(m, operand.Imm(2))
+	g.JE(operand.LabelRef("rows2"))
+	g.dotQuantisedOf(bits, 1, g.floats/4)
+	g.Label("rows2")
+	g.dotQuantisedOf(bits, 2, g.floats/4)
+	g.Label("rows4")
+	g.dotQuantisedOf(bits, 4, g.floats/8)
+}
+
+// perVector is how many blocks of weights a vector holds.
+func (g *gen) perVector(bits int) int { return g.bytes() / (4 * bits) }
+
+func (g *gen) dotQuantisedOf(bits, m, n int) {
+	ldx, ldw, lds := g.param("ldx"), g.param("ldw"), g.stride("lds", 4)
+	place := func(name string) operand.Mem {
+		b, err := g.Param(name).Resolve()
+		if err != nil {
+			panic(err)
+		}
+		return b.Addr
+	}
+	per, record := g.perVector(bits), record4
+	factors := 128 // where a record's scales are
+	if bits == 8 {
+		record, factors = record8, 64
+	}
+	var low, repeat, ones reg.VecVirtual
+	if bits == 4 {
+		low = g.broadcastBits(0x0f0f0f0f)
+	}
+	if per > 1 {
+		var lanes []int
+		for i := range g.floats {
+			lanes = append(lanes, i/(g.floats/per))
+		}
+		repeat = g.vec()
+		g.VMOVUPS(g.integers(fmt.Sprintf("lanes%d", per), lanes), repeat)
+	}
+	if g.floats == 8 {
+		ones = g.broadcastBits(0x00010001)
+	}
+	for _, wide := range []int{n, 1} {
+		loop, end, next, rest := g.label("columns"), g.label("columns"), g.label("columns"), g.label("rest")
+		g.Label(loop)
+		g.CMPQ(place("n"), operand.Imm(uint64(wide)))
+		g.JL(operand.LabelRef(end))
+		g.SUBQ(operand.Imm(uint64(wide)), place("n"))
+		k := g.param("blocks")
+		x, w, s := g.rowsAt(g.param("x"), ldx, m), g.rowsAt(g.param("w"), ldw, wide), g.rowsAt(g.param("s"), lds, wide)
+		sums := g.vecs(m * wide)
+		for _, v := range sums {
+			g.VXORPS(v, v, v)
+		}
+		// step takes one vector of each row, the part at of a record on. Of the last one
+		// there may be no more than the masks say.
+		step := func(at int, bytes, scales *reg.OpmaskVirtual) {
+			for j := range wide {
+				v, h, scale := g.vec(), g.vec(), g.vec()
+				if bytes != nil {
+					g.VMOVDQU8_Z(w.row(j, 0), *bytes, v)
+				} else {
+					g.VMOVUPS(w.row(j, 0), v)
+				}
+				switch {
+				case per == 1:
+					g.VBROADCASTSS(s.row(j, 0), scale)
+				case scales != nil:
+					g.VMOVUPS_Z(s.row(j, 0), *scales, scale)
+					g.VPERMPS(scale, repeat, scale)
+				case per == 2:
+					g.VMOVSD(s.row(j, 0), scale.AsX())
+					g.VPERMPS(scale, repeat, scale)
+				default:
+					g.VMOVUPS(s.row(j, 0), scale.AsX())
+					g.VPERMPS(scale, repeat, scale)
+				}
+				if bits == 4 {
+					g.VPSRLW(operand.Imm(4), v, h)
+					g.pand(low, v, v)
+					g.pand(low, h, h)
+				}
+				for i := range m {
+					sum, by := g.vec(), g.vec()
+					switch {
+					case g.floats == 16:
+						g.VMOVUPS(x.row(i, factors+64+at), sum)
+						g.VPDPBUSD(x.row(i, at), v, sum)
+						if bits == 4 {
+							g.VPDPBUSD(x.row(i, 64+at), h, sum)
+						}
+					case bits == 4:
+						t := g.vec()
+						g.VPMADDUBSW(x.row(i, at), v, sum)
+						g.VPMADDUBSW(x.row(i, 64+at), h, t)
+						g.VPADDW(t, sum, sum)
+						g.VPMADDWD(ones, sum, sum)
+						g.VPADDD(x.row(i, factors+64+at), sum, sum)
+					default:
+						g.wideProducts(x.row(i, at), w.row(j, 0), sum)
+						t := g.vec()
+						g.wideProducts(x.row(i, at+16), w.row(j, 16), t)
+						g.VPADDD(t, sum, sum)
+						g.VPADDD(x.row(i, factors+64+at), sum, sum)
+					}
+					g.VCVTDQ2PS(sum, sum)
+					g.VMULPS(x.row(i, factors+at), scale, by)
+					g.VFMADD231PS(by, sum, sums[i*wide+j])
+				}
+			}
+		}
+		inner := g.label("blocks")
+		g.Label(inner)
+		for i := range 16 / g.floats { // a record is a vector of 512 bits
+			g.SUBQ(operand.Imm(uint64(per)), k)
+			g.JL(operand.LabelRef(rest))
+			step(i*32, nil, nil)
+			g.advance(w, g.bytes())
+			g.advance(s, 4*per)
+		}
+		g.advance(x, record)
+		g.JMP(operand.LabelRef(inner))
+		g.Label(rest)
+		g.ADDQ(operand.Imm(uint64(per)), k)
+		g.JZ(operand.LabelRef(next))
+		if g.floats == 16 {
+			all, bits64, bytes, scales := g.GP64(), g.GP64(), g.K(), g.tail(k)
+			g.MOVQ(operand.I32(-1), all)
+			g.SHLQ(operand.Imm(uint64(math.Log2(float64(4*bits)))), k)
+			g.BZHIQ(k, all, bits64)
+			g.KMOVQ(bits64, bytes)
+			step(0, &bytes, &scales)
+		}
+		g.Label(next)
+		c, ldc := g.param("c"), g.stride("ldc", 4)
+		for i := range m {
+			total := g.sum(sums[i*wide : i*wide+wide])
+			g.addTo(operand.Mem{Base: c}, total, wide)
+			g.ADDQ(ldc, c)
+		}
+		g.ADDQ(operand.Imm(uint64(4*wide)), place("c"))
+		for range wide {
+			g.ADDQ(ldw, place("w"))
+			g.ADDQ(lds, place("s"))
+		}
+		g.JMP(operand.LabelRef(loop))
+		g.Label(end)
+	}
+	g.VZEROUPPER()
+	g.RET()
+}
+
+// wideProducts multiplies 16 signed and 16 unsigned bytes and adds neighbours: in 16
+// bits, as sums of products of 8 bits may not fit those.
+func (g *gen) wideProducts(x, w operand.Mem, sum reg.VecVirtual) {
+	t := g.vec()
+	g.VPMOVZXBW(w, sum)
+	g.VPMOVSXBW(x, t)
+	g.VPMADDWD(t, sum, sum)
+}
+
+// pack writes panels for tileQuantised: of each block 8 vectors, each of 4 numbers
+// of every column, and a vector of scales.
+func (g *gen) pack(bits int) {
+	g.function(fmt.Sprintf("pack%d", bits), "(dst, w *uint8, ldw int, s *float32, lds, blocks int)",
+		fmt.Sprintf("pack%d%s turns blocks of as many rows as a vector has lanes into a panel.", bits, g.name))
+	dst, w, ldw, s, lds, n := g.param("dst"), g.param("w"), g.param("ldw"), g.param("s"), g.stride("lds", 4), g.param("blocks")
+	var low reg.VecVirtual
+	if bits == 4 {
+		low = g.broadcastBits(0x0f0f0f0f)
+	}
+	loop, end := g.label("block"), g.label("block")
+	g.Label(loop)
+	g.DECQ(n)
+	g.JL(operand.LabelRef(end))
+	for half := range bits / 4 {
+		v := g.vecs(4) // 16 bytes of rows 4·lane + i
+		p := g.copyOf(w)
+		for lane := range g.floats / 4 {
+			for i := range v {
+				at := operand.Mem{Base: p, Disp: 16 * half}
+				switch {
+				case lane == 0:
+					g.VMOVDQU(at, v[i].AsX())
+				case g.floats == 16:
+					g.VINSERTI32X4(operand.Imm(uint64(lane)), at, v[i], v[i])
+				default:
+					g.VINSERTI128(operand.Imm(uint64(lane)), at, v[i], v[i])
+				}
+				g.ADDQ(ldw, p)
+			}
+		}
+		a, b, c, d := g.vec(), g.vec(), g.vec(), g.vec()
+		g.VUNPCKLPS(v[1], v[0], a)
+		g.VUNPCKHPS(v[1], v[0], b)
+		g.VUNPCKLPS(v[3], v[2], c)
+		g.VUNPCKHPS(v[3], v[2], d)
+		g.VUNPCKLPD(c, a, v[0])
+		g.VUNPCKHPD(c, a, v[1])
+		g.VUNPCKLPD(d, b, v[2])
+		g.VUNPCKHPD(d, b, v[3])
+		for i := range v {
+			at := func(group int) operand.Mem { return operand.Mem{Base: dst, Disp: group * g.bytes()} }
+			if bits == 8 {
+				g.VMOVUPS(v[i], at(4*half+i))
+				continue
+			}
+			g.VPSRLW(operand.Imm(4), v[i], a)
+			g.pand(low, v[i], v[i])
+			g.pand(low, a, a)
+			g.VMOVUPS(v[i], at(i))
+			g.VMOVUPS(a, at(4+i))
+		}
+	}
+	p := g.copyOf(s)
+	for i := range g.floats {
+		t := g.XMM()
+		g.VMOVSS(operand.Mem{Base: p}, t)
+		g.VMOVSS(t, operand.Mem{Base: dst, Disp: 8*g.bytes() + 4*i})
+		if i < g.floats-1 {
+			g.ADDQ(lds, p)
+		}
+	}
+	g.ADDQ(operand.I32(9*g.bytes()), dst)
+	g.ADDQ(operand.Imm(uint64(4*bits)), w)
+	g.ADDQ(operand.Imm(4), s)
+	g.JMP(operand.LabelRef(loop))
+	g.Label(end)
+	g.VZEROUPPER()
+	g.RET()
+}
+
+// tileQuantised writes c += x·w for records of tiles and a panel. Without VPDPBUSD
+// weights have 4 bits: then sums of a block fit 16.
+func (g *gen) tileQuantised() {
+	most := g.rows
+	if g.floats == 8 {
+		most = 4
+	}
+	g.function("tileQuantised", "(c *float32, ldc int, x *uint8, ldx int, w *uint8, m, blocks int)",
+		"tileQuantised"+g.name+" adds the product of m rows of records x and a panel w to c.",
+		fmt.Sprintf("Strides are in numbers, that of x in bytes. m is 1 to %d.", most))
+	m := g.param("m")
+	for i := 1; i <= most; i++ {
+		g.CMPQ(m, operand.Imm(uint64(i)))
+		g.JE(operand.LabelRef(fmt.Sprintf("rows%d", i)))
+	}
+	g.RET()
+	for m := 1; m <= most; m++ {
+		g.Label(fmt.Sprintf("rows%d", m))
+		c, ldc := g.param("c"), g.stride("ldc", 4)
+		x := g.rowsAt(g.param("x"), g.param("ldx"), m)
+		w, k := g.param("w"), g.param("blocks")
+		var ones reg.VecVirtual
+		if g.floats == 8 {
+			ones = g.broadcastBits(0x00010001)
+		}
+		sums, whole := g.vecs(m), g.vecs(m)
+		p := g.copyOf(c)
+		for i := range sums {
+			g.VMOVUPS(operand.Mem{Base: p}, sums[i])
+			g.ADDQ(ldc, p)
+		}
+		loop, end := g.label("blocks"), g.label("blocks")
+		g.Label(loop)
+		g.DECQ(k)
+		g.JL(operand.LabelRef(end))
+		for group := range 8 {
+			v := g.vec()
+			g.VMOVUPS(operand.Mem{Base: w, Disp: group * g.bytes()}, v)
+			for i := range m {
+				if g.floats == 16 {
+					if group == 0 {
+						g.VPBROADCASTD(x.row(i, 36), whole[i])
+					}
+					g.VPDPBUSD_BCST(x.row(i, 4*group), v, whole[i])
+					continue
+				}
+				t := g.vec()
+				g.VPBROADCASTD(x.row(i, 4*group), t)
+				if group == 0 {
+					g.VPMADDUBSW(t, v, whole[i])
+				} else {
+					g.VPMADDUBSW(t, v, t)
+					g.VPADDW(t, whole[i], whole[i])
+				}
+			}
+		}
+		scale := g.vec()
+		g.VMOVUPS(operand.Mem{Base: w, Disp: 8 * g.bytes()}, scale)
+		for i := range m {
+			by := g.vec()
+			if g.floats == 8 {
+				g.VPMADDWD(ones, whole[i], whole[i])
+				g.VPBROADCASTD(x.row(i, 36), by)
+				g.VPADDD(by, whole[i], whole[i])
+				g.VBROADCASTSS(x.row(i, 32), by)
+				g.VMULPS(scale, by, by)
+			} else {
+				g.VMULPS_BCST(x.row(i, 32), scale, by)
+			}
+			g.VCVTDQ2PS(whole[i], whole[i])
+			g.VFMADD231PS(by, whole[i], sums[i])
+		}
+		g.advance(x, recordTile)
+		g.ADDQ(operand.I32(9*g.bytes()), w)
+		g.JMP(operand.LabelRef(loop))
+		g.Label(end)
+		for i := range sums {
+			g.VMOVUPS(sums[i], operand.Mem{Base: c})
+			g.ADDQ(ldc, c)
+		}
+		g.VZEROUPPER()
+		g.RET()
+	}
+}

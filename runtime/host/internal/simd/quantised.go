@@ -1,0 +1,278 @@
+package simd
+
+import (
+	"encoding/binary"
+	"math"
+)
+
+// Activations are quantised by blocks of 32, each number to an integer from -127 to
+// 127 times the block's scale, and kept in records of bytes: q, scales, and what the
+// sum of a block starts at, which is less the middle of the weights' range times the
+// sum of q. Dots take records of some blocks, with a scale for each lane of a vector
+// of 512 bits, tiles a record for each block. Where weights have 4 bits, the 16
+// numbers of even index of a block come before those of odd index, as they do there.
+const (
+	dotRecord4 = 256 // 64 q of even index of 4 blocks, 64 of odd index, 16 scales, 16 starts
+	dotRecord8 = 192 // 64 q of 2 blocks, 16 scales, 16 starts
+	tileRecord = 40  // 32 q, a scale, a start
+)
+
+// DotRecords returns how many bytes a row of blocks is for DotsQuantised with weights
+// of so many bits.
+func DotRecords(bits, blocks int) int {
+	if bits == 4 {
+		return (blocks + 3) / 4 * dotRecord4
+	}
+	return (blocks + 1) / 2 * dotRecord8
+}
+
+// TileRecords returns how many bytes a row of blocks is for TileQuantised.
+func TileRecords(blocks int) int { return blocks * tileRecord }
+
+// record tells where block b's numbers are: the 16 q that come first, the other 16,
+// the scale and the start.
+type record struct{ q, rest, scale, start int }
+
+func dotRecord(bits, b int) record {
+	if bits == 4 {
+		at, b := b/4*dotRecord4, b%4
+		return record{at + 16*b, at + 64 + 16*b, at + 128 + 16*b, at + 192 + 16*b}
+	}
+	at, b := b/2*dotRecord8, b%2
+	return record{at + 32*b, at + 32*b + 16, at + 64 + 32*b, at + 128 + 32*b}
+}
+
+func tileRecordOf(b int) record {
+	at := b * tileRecord
+	return record{at, at + 16, at + 32, at + 36}
+}
+
+// QuantiseDots stores so many blocks of x as records for dots.
+func (l *Level) QuantiseDots(dst []uint8, x []float32, bits, blocks int) {
+	clear(dst[:DotRecords(bits, blocks)])
+	if blocks == 0 {
+		return
+	}
+	_ = x[blocks*Block-1]
+	switch {
+	case l.lanes > 0 && bits == 4:
+		l.quantiseDot4(&dst[0], &x[0], blocks)
+	case l.lanes > 0:
+		l.quantiseDot8(&dst[0], &x[0], blocks)
+	default:
+		for b := range blocks {
+			r := dotRecord(bits, b)
+			quantise(dst, x[b*Block:][:Block], bits, r)
+			for lane := 1; lane < 16*bits/16; lane++ {
+				copy(dst[r.scale+4*lane:], dst[r.scale:][:4])
+			}
+		}
+	}
+}
+
+// QuantiseTiles stores so many blocks of x as records for tiles.
+func (l *Level) QuantiseTiles(dst []uint8, x []float32, bits, blocks int) {
+	if blocks == 0 {
+		return
+	}
+	_, _ = dst[TileRecords(blocks)-1], x[blocks*Block-1]
+	switch {
+	case l.lanes > 0 && bits == 4:
+		l.quantiseTile4(&dst[0], &x[0], blocks)
+	case l.lanes > 0:
+		l.quantiseTile8(&dst[0], &x[0], blocks)
+	default:
+		for b := range blocks {
+			quantise(dst, x[b*Block:][:Block], bits, tileRecordOf(b))
+		}
+	}
+}
+
+// quantise stores one block. A block with something that is no number has no number
+// for a scale.
+func quantise(dst []uint8, x []float32, bits int, r record) {
+	const tiny = 1e-30
+	top, bad := float32(tiny), false
+	for _, v := range x {
+		top = max(top, math.Float32frombits(math.Float32bits(v)&^(1<<31)))
+		bad = bad || v != v
+	}
+	scale, inverse := top/127, 127/top
+	if bad {
+		scale = float32(math.NaN())
+	}
+	sum := int32(0)
+	for i, v := range x {
+		q := int32(-128)
+		if t := math.RoundToEven(float64(v * inverse)); t >= -127 && t <= 127 {
+			q = int32(t)
+		}
+		sum += q
+		switch {
+		case bits == 8 && i < 16:
+			dst[r.q+i] = uint8(q)
+		case bits == 8:
+			dst[r.rest+i-16] = uint8(q)
+		case i%2 == 0:
+			dst[r.q+i/2] = uint8(q)
+		default:
+			dst[r.rest+i/2] = uint8(q)
+		}
+	}
+	binary.LittleEndian.PutUint32(dst[r.scale:], math.Float32bits(scale))
+	binary.LittleEndian.PutUint32(dst[r.start:], uint32(-sum<<(bits-1)))
+}
+
+// product returns what a block of a row of records is the sum of: its start, and its
+// products with a block of weights.
+func (r record) product(x, w []uint8, bits int) float32 {
+	sum := int32(binary.LittleEndian.Uint32(x[r.start:]))
+	q, rest := x[r.q:][:16], x[r.rest:][:16]
+	if bits == 8 {
+		for i, v := range w[:16] {
+			sum += int32(int8(q[i]))*int32(v) + int32(int8(rest[i]))*int32(w[16+i])
+		}
+	} else {
+		for i, v := range w[:16] {
+			sum += int32(int8(q[i]))*int32(v&15) + int32(int8(rest[i]))*int32(v>>4)
+		}
+	}
+	return float32(sum)
+}
+
+func floatAt(b []uint8, at int) float32 {
+	return math.Float32frombits(binary.LittleEndian.Uint32(b[at:]))
+}
+
+// BlockSums stores, for each block of a row of records, the sum of the numbers that
+// its q stand for: of dots, or of tiles.
+func BlockSums(dst []float32, x []uint8, bits int, tiles bool) {
+	for b := range dst {
+		r := dotRecord(bits, b)
+		if tiles {
+			r = tileRecordOf(b)
+		}
+		start := int32(binary.LittleEndian.Uint32(x[r.start:]))
+		dst[b] = float32(-start>>(bits-1)) * floatAt(x, r.scale)
+	}
+}
+
+// DotsQuantised adds the products of m rows of records x and n rows of w, of so many
+// blocks, to c. Zeros of w are taken for the middle of its range.
+func (l *Level) DotsQuantised(c Panel[float32], x Panel[uint8], w *Blocks, m, blocks, n int) {
+	if m == 0 || blocks == 0 || n == 0 {
+		return
+	}
+	c.holds(m, n)
+	x.holds(m, DotRecords(w.Bits, blocks))
+	w.holds(n, blocks)
+	whole := 0
+	if l.lanes > 0 {
+		whole = blocks
+		if per := 16 / w.Bits * l.lanes / 16; l.lanes == 8 && per > 0 {
+			whole -= blocks % per
+		}
+		dot := l.dotQuantised4
+		if w.Bits == 8 {
+			dot = l.dotQuantised8
+		}
+		for i := 0; i < m && whole > 0; {
+			some := together(m - i)
+			dot(&c.At[i*c.Stride], c.Stride, &x.At[i*x.Stride], x.Stride, &w.Data.At[0], w.Data.Stride, &w.Scales.At[0], w.Scales.Stride, some, n, whole)
+			i += some
+		}
+	}
+	for b := whole; b < blocks; b++ {
+		r := dotRecord(w.Bits, b)
+		for i := range m {
+			row := x.Row(i, DotRecords(w.Bits, blocks))
+			scale := floatAt(row, r.scale)
+			for j, s := range c.Row(i, n) {
+				data := w.Data.Row(j, blocks*w.bytes())[b*w.bytes():]
+				c.At[i*c.Stride+j] = s + float32(r.product(row, data, w.Bits)*float32(scale*w.Scales.At[j*w.Scales.Stride+b]))
+			}
+		}
+	}
+}
+
+// QuantisedCols is how many columns a panel for TileQuantised has. With weights of
+// so many bits there may be none: then tiles of floats are as fast.
+func (l *Level) QuantisedCols(bits int) int {
+	switch {
+	case l.lanes == 0:
+		return 16
+	case bits == 8 && l.lanes == 8:
+		return 0
+	}
+	return l.lanes
+}
+
+// PanelBytes is the size of a panel of so many blocks.
+func (l *Level) PanelBytes(blocks int) int { return blocks * 36 * l.QuantisedCols(4) }
+
+// Pack turns so many blocks of n rows of w into a panel for TileQuantised, n being
+// QuantisedCols at most. Columns that are missing are zeros.
+func (l *Level) Pack(dst []uint8, w *Blocks, blocks, n int) {
+	if blocks == 0 || n == 0 {
+		return
+	}
+	w.holds(n, blocks)
+	cols := l.QuantisedCols(4)
+	_ = dst[l.PanelBytes(blocks)-1]
+	if l.lanes > 0 && n == cols {
+		pack := l.pack4
+		if w.Bits == 8 {
+			pack = l.pack8
+		}
+		pack(&dst[0], &w.Data.At[0], w.Data.Stride, &w.Scales.At[0], w.Scales.Stride, blocks)
+		return
+	}
+	clear(dst[:l.PanelBytes(blocks)])
+	for j := range n {
+		data := w.Data.Row(j, blocks*w.bytes())
+		for b := range blocks {
+			d, from := dst[b*36*cols:], data[b*w.bytes():][:w.bytes()]
+			for i, q := range from {
+				if w.Bits == 8 {
+					d[i/4*4*cols+4*j+i%4] = q
+				} else {
+					d[i/4*4*cols+4*j+i%4] = q & 15
+					d[(4+i/4)*4*cols+4*j+i%4] = q >> 4
+				}
+			}
+			binary.LittleEndian.PutUint32(d[32*cols+4*j:], math.Float32bits(w.Scales.At[j*w.Scales.Stride+b]))
+		}
+	}
+}
+
+// TileQuantised adds the product of m rows of records x and a panel w, of so many
+// blocks, to c, which has QuantisedCols columns.
+func (l *Level) TileQuantised(c Panel[float32], x Panel[uint8], w []uint8, m, blocks int) {
+	if m == 0 || blocks == 0 {
+		return
+	}
+	cols := l.QuantisedCols(4)
+	c.holds(m, cols)
+	x.holds(m, TileRecords(blocks))
+	_ = w[l.PanelBytes(blocks)-1]
+	if l.lanes > 0 {
+		for i := 0; i < m; i += l.quantisedRows {
+			l.tileQuantised(&c.At[i*c.Stride], c.Stride, &x.At[i*x.Stride], x.Stride, &w[0], min(l.quantisedRows, m-i), blocks)
+		}
+		return
+	}
+	for b := range blocks {
+		r, d := tileRecordOf(b), w[b*36*cols:]
+		for i := range m {
+			row := x.Row(i, TileRecords(blocks))
+			scale, start := floatAt(row, r.scale), int32(binary.LittleEndian.Uint32(row[r.start:]))
+			for j := range cols {
+				sum := start
+				for p := range Block {
+					sum += int32(int8(row[r.q+p])) * int32(d[p/4*4*cols+4*j+p%4])
+				}
+				c.At[i*c.Stride+j] += float32(float32(sum) * float32(scale*floatAt(d, 32*cols+4*j)))
+			}
+		}
+	}
+}
