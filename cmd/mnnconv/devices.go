@@ -8,6 +8,7 @@ import (
 
 	"mnnconv/partition"
 	"mnnconv/runtime"
+	"mnnconv/runtime/host"
 )
 
 // maxOrdinal bounds the devices asked for of one backend.
@@ -33,7 +34,7 @@ type device struct {
 
 func runDevices(w io.Writer, asJSON bool) error {
 	list := []device{}
-	for _, b := range wire(0).Backends {
+	for _, b := range wire(0, host.Math{}).Backends {
 		for i := range maxOrdinal {
 			p, err := b.Profile(i)
 			if errors.Is(err, runtime.ErrUnavailable) {

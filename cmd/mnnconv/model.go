@@ -13,6 +13,7 @@ import (
 
 	"mnnconv"
 	"mnnconv/partition"
+	"mnnconv/runtime/host"
 )
 
 // modelOptions are the flags of commands that read a model.
@@ -20,6 +21,7 @@ type modelOptions struct {
 	place, fallback      string
 	devices              string
 	threads              int
+	math                 string
 	minPixels, maxPixels int
 	links                []string // folders that links to weights may lead into
 }
@@ -38,6 +40,7 @@ func (o *modelOptions) addLinks(cmd *cobra.Command) {
 
 func (o *modelOptions) addThreads(cmd *cobra.Command) {
 	cmd.Flags().IntVarP(&o.threads, "threads", "t", 0, "processors to use; 0: all")
+	cmd.Flags().StringVar(&o.math, "math", "", "`MODE` of products with quantised weights on cpu and sim: exact, or int8act (activations quantised to 8 bits by the block, faster), or PATH=MODE,... such as llm=int8act; exact by default")
 }
 
 func (o *modelOptions) addPixels(cmd *cobra.Command) {
@@ -65,9 +68,12 @@ func (o *modelOptions) wire(a *app) (mnnconv.Options, error) {
 			return mnnconv.Options{}, usagef("--allow-links %s: not a folder", dir)
 		}
 	}
-	w := wire(o.threads)
+	math, err := host.ParseMath(o.math)
+	if err != nil {
+		return mnnconv.Options{}, usagef("--math: %w", err)
+	}
+	w := wire(o.threads, math)
 	w.Load.ONNX.AllowLinks = o.links
-	var err error
 	if w.Devices, err = readDevices(o.devices); err != nil {
 		return mnnconv.Options{}, err
 	}

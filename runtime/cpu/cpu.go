@@ -24,6 +24,7 @@ import (
 type Backend struct {
 	Table   op.Table
 	Threads int
+	Math    host.Math
 	pool    host.Shared // by all that is open
 }
 
@@ -41,7 +42,7 @@ func (b *Backend) Profile(ordinal int) (partition.Profile, error) {
 
 // Lower groups nodes into host kernels.
 func (b *Backend) Lower(_ partition.Profile, g *graph.Graph) ([]partition.Kernel, error) {
-	return kernels(host.Lower(g)), nil
+	return kernels(host.Lower(g, b.Math)), nil
 }
 
 func kernels(groups []host.Group) []partition.Kernel {
@@ -144,7 +145,7 @@ func (done) Wait(context.Context) error            { return nil }
 func (d done) Times() (time.Time, time.Time, bool) { return d.start, d.end, true }
 
 func (d *device) Compile(p *partition.Partition) (runtime.Program, error) {
-	prog, err := host.Compile(d.table, host.Lower(p.Graph()), p.Inputs, p.Outputs, nil)
+	prog, err := host.Compile(d.table, host.Lower(p.Graph(), d.backend.Math), p.Inputs, p.Outputs, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -161,7 +161,7 @@ func TestAttentionRefusesWhatDoesNotFit(t *testing.T) {
 	q, x := graph.Floats(make([]float32, 8), 1, 2, 1, 4), graph.Floats(make([]float32, 8), 1, 1, 2, 4)
 	good := []*graph.Tensor{q, x, x, nil, nil, nil, ints(2)}
 	g := nodeOf("", "Attention", good, 1)
-	kernel := Lower(g)[0].Kernel
+	kernel := Lower(g, Math{})[0].Kernel
 	for _, bad := range []struct {
 		input int
 		is    *graph.Tensor
@@ -209,7 +209,7 @@ func TestSegmentedAttention(t *testing.T) {
 func TestSegmentedAttentionRefusesBoundaries(t *testing.T) {
 	q := graph.Floats(make([]float32, 12), 3, 1, 4)
 	in := []*graph.Tensor{q, q, q, ints(0, 2, 3)}
-	kernel := Lower(nodeOf(op.Mnnconv, "SegmentedAttention", in, 1))[0].Kernel
+	kernel := Lower(nodeOf(op.Mnnconv, "SegmentedAttention", in, 1), Math{})[0].Kernel
 	for _, cu := range [][]int64{{}, {0}, {0, 2}, {1, 3}, {0, 2, 1, 3}, {0, 9, 3}, {0, -1, 3}, {0, 4}, {0, math.MaxInt64, 3}} {
 		out, _ := graph.NewTensor(graph.Float32, 3, 1, 4)
 		in[3] = graph.Ints(cu, int64(len(cu)))

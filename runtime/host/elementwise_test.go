@@ -72,7 +72,7 @@ func TestSwishMulLeavesSharedGates(t *testing.T) {
 	product := addNode(g, "", "Mul", []*graph.Value{gate, x}, 1).Outputs[0]
 	for _, outputs := range [][]*graph.Value{{product, gate}, {addNode(g, "", "Mul", []*graph.Value{gate, product}, 1).Outputs[0]}} {
 		g.Outputs = outputs
-		if groups := Lower(g); len(groups) != len(g.Nodes) {
+		if groups := Lower(g, Math{}); len(groups) != len(g.Nodes) {
 			t.Errorf("%d kernels for %d nodes", len(groups), len(g.Nodes))
 		}
 	}

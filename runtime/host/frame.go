@@ -81,9 +81,10 @@ func (p *Program) Frame(in []*graph.Tensor, pool *Pool, place Place) (*Frame, er
 		}
 		f.steps = append(f.steps, st)
 	}
+	scratch := new([]uint8)
 	for i := range f.steps {
 		st := &f.steps[i]
-		st.call.Pool = pool
+		st.call.Pool, st.call.scratch = pool, scratch
 		st.call.In = make([]*graph.Tensor, len(st.group.In))
 		st.call.Out = make([]*graph.Tensor, len(st.group.Out))
 	}

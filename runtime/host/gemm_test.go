@@ -44,7 +44,7 @@ func TestGemmKeepsTheReferenceForOtherForms(t *testing.T) {
 		m := newMultiply(t, 1)
 		m.node("", "Gemm", []graph.Attr{{Name: "transA", Value: k.transA}},
 			m.input(m.numbers(graph.Float32, 4, 4)), m.input(m.numbers(graph.Float32, 4, 4)), m.input(m.numbers(graph.Float32, k.c...)))
-		if g := Lower(m.g)[0]; g.Kernel != nil {
+		if g := Lower(m.g, Math{})[0]; g.Kernel != nil {
 			t.Errorf("transA %d and C of shape %v got a kernel", k.transA, k.c)
 		}
 	}

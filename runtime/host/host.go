@@ -25,6 +25,18 @@ type Call struct {
 	Pool    *Pool
 	In, Out []*graph.Tensor
 	memo    any
+	scratch *[]uint8 // that all steps of a frame share
+}
+
+// shared returns n bytes, whatever they are, that a kernel may use until it returns.
+func (c *Call) shared(n int) []uint8 {
+	if c.scratch == nil {
+		c.scratch = new([]uint8)
+	}
+	if n > len(*c.scratch) {
+		*c.scratch = make([]uint8, n)
+	}
+	return (*c.scratch)[:n]
 }
 
 // Run does the parts of a kernel, see [Pool.Run].
@@ -54,6 +66,8 @@ type Group struct {
 	View bool
 	// InPlace marks groups whose Out[0] is written over In[0]: a state.
 	InPlace bool
+
+	product *productForm // of the kernel, where it is one
 }
 
 // A lowering proposes a kernel for the node, or for a pattern that ends in it.
@@ -88,8 +102,9 @@ var lowerings = []lowering{
 }
 
 // Lower groups the nodes of a graph into kernels, in an order that respects
-// their dependencies. It opens nothing and looks only at the graph.
-func Lower(g *graph.Graph) []Group {
+// their dependencies. It opens nothing and looks only at the graph. The arithmetic of
+// products is for math to choose.
+func Lower(g *graph.Graph, math Math) []Group {
 	uses := g.Uses()
 	states := map[*graph.Value]bool{}
 	for _, s := range g.States {
@@ -108,6 +123,10 @@ func Lower(g *graph.Graph) []Group {
 				group = k
 				break
 			}
+		}
+		if p := group.product; p != nil && p.blocks && math.int8act(n) {
+			p.int8act = true
+			group.Name += " int8act"
 		}
 		if group.InPlace && !states[group.In[0]] {
 			group = single(n)

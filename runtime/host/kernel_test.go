@@ -85,7 +85,7 @@ func differ(t *testing.T, g *graph.Graph, in []*graph.Tensor, tol float64) []*gr
 	if err != nil {
 		t.Fatalf("reference: %v", err)
 	}
-	groups := Lower(g)
+	groups := Lower(g, Math{})
 	if len(groups) != 1 || groups[0].Kernel == nil {
 		t.Fatalf("no kernel covers %s", g.Nodes[len(g.Nodes)-1].ID())
 	}
@@ -179,7 +179,7 @@ func near(got, want *graph.Tensor, tol float64) error {
 // call in nanoseconds.
 func bench(b *testing.B, g *graph.Graph, in []*graph.Tensor) float64 {
 	in = slices.DeleteFunc(slices.Clone(in), func(x *graph.Tensor) bool { return x == nil })
-	groups := Lower(g)
+	groups := Lower(g, Math{})
 	if len(groups) != 1 || groups[0].Kernel == nil {
 		b.Fatalf("no kernel covers %s", g.Nodes[len(g.Nodes)-1].ID())
 	}
@@ -228,7 +228,7 @@ func TestKernelsAnswerTheCases(t *testing.T) {
 					g.Nodes[0].Outputs[i] = nil
 				}
 			}
-			group := Lower(g)[0]
+			group := Lower(g, Math{})[0]
 			if group.Kernel == nil {
 				continue
 			}
@@ -298,7 +298,7 @@ func TestKernelsDoNotAllocate(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		group := Lower(g)[0]
+		group := Lower(g, Math{})[0]
 		c, _ := call(group, tensors, want)
 		c.Pool = pool
 		n := testing.AllocsPerRun(50, func() { err = group.Kernel(c) })

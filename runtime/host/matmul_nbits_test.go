@@ -1,6 +1,7 @@
 package host
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
@@ -70,7 +71,7 @@ func TestMatMulNBitsKeepsTheReferenceForOtherForms(t *testing.T) {
 	} {
 		m := newMultiply(t, 1).nbits(graph.Float32, []int64{2, 64}, 24, 4, 32, "", false)
 		change(m, m.g.Nodes[0])
-		if g := Lower(m.g)[0]; g.Kernel != nil {
+		if g := Lower(m.g, Math{})[0]; g.Kernel != nil {
 			t.Errorf("%s: got a kernel", name)
 		}
 	}
@@ -81,14 +82,83 @@ func BenchmarkMatMulNBits(b *testing.B) {
 		d             graph.DType
 		bits, m, k, n int64
 	}{
+		{graph.Float32, 4, 512, 2048, 11008},
 		{graph.Float32, 4, 1, 2048, 11008},
 		{graph.Float32, 4, 16, 2048, 11008},
 		{graph.Float16, 8, 1, 2048, 11008},
 	} {
-		b.Run(fmt.Sprintf("%s/%dbits/%dx%dx%d", s.d, s.bits, s.m, s.k, s.n), func(b *testing.B) {
-			m := newMultiply(b, 1)
-			m.nbits(s.d, []int64{s.m, s.k}, s.n, s.bits, 32, "", false)
-			benchmark(b, m, int(s.m), int(s.k), int(s.n), int(s.k*s.n*s.bits/8))
-		})
+		for _, mode := range []string{"exact", "int8act"} {
+			b.Run(fmt.Sprintf("%s/%s/%dbits/%dx%dx%d", mode, s.d, s.bits, s.m, s.k, s.n), func(b *testing.B) {
+				m := newMultiply(b, 1)
+				m.math, _ = ParseMath(mode)
+				m.nbits(s.d, []int64{s.m, s.k}, s.n, s.bits, 32, "", false)
+				benchmark(b, m, int(s.m), int(s.k), int(s.n), int(s.k*s.n*(s.bits+int64(s.d.Bits())/32)/8)) // with scales
+			})
+		}
+	}
+}
+
+// With int8act, activations are numbers of 8 bits by the block: results are those of
+// such activations, computed exactly.
+func TestMatMulNBitsInt8Act(t *testing.T) {
+	math, err := ParseMath("other=exact,int8act")
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := uint64(0)
+	for _, d := range []graph.DType{graph.Float32, graph.Float16} {
+		for _, bits := range []int64{4, 8} {
+			for _, block := range []int64{32, 128} {
+				for _, zeros := range []string{"", "packed", "float"} {
+					for _, x := range [][]int64{{1, 300}, {1, 5, 4200}, {2, 33, 77}, {130, 3420}} {
+						i++
+						t.Run(fmt.Sprintf("%s/%d bits/blocks of %d/zeros %s/%v", d, bits, block, zeros, x), func(t *testing.T) {
+							m := newMultiply(t, i)
+							m.nbits(d, x, 37, bits, block, zeros, i%2 == 0)
+							v, _ := m.in[0].Float32s()
+							rows := m.in[0].Len() / int(x[len(x)-1])
+							for r := range rows {
+								asQuantised(v[r*len(v)/rows : (r+1)*len(v)/rows])
+							}
+							if err := m.in[0].SetFloat32s(v); err != nil {
+								t.Fatal(err)
+							}
+							m.math = math
+							m.check(1 << bits * 4200)
+						})
+					}
+				}
+			}
+		}
+	}
+}
+
+// asQuantised makes of numbers what are integers from -127 to 127 times a power of two
+// in each block of 32, which quantising leaves as they are.
+func asQuantised(v []float32) {
+	for len(v) > 0 {
+		block := v[:min(32, len(v))]
+		for i, x := range block {
+			block[i] = float32(int(min(max(32*x, -127), 127))) / 32
+		}
+		block[0] = 127. / 32
+		v = v[len(block):]
+	}
+}
+
+func TestParseMath(t *testing.T) {
+	for _, text := range []string{"int7", "=int8act", "llm=", "llm=exact,", "exact int8act"} {
+		if _, err := ParseMath(text); !errors.Is(err, ErrMath) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	m, err := ParseMath("llm.layers.1=exact,llm=int8act")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]bool{"llm.layers.1.mlp.up": false, "llm.layers.10.mlp.up": true, "llm": true, "vision.blocks.0": false, "llmx": false, "": false} {
+		if got := m.int8act(&graph.Node{Path: path}); got != want {
+			t.Errorf("%q: int8act is %v, want %v", path, got, want)
+		}
 	}
 }

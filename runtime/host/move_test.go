@@ -174,7 +174,7 @@ func TestGather(t *testing.T) {
 		differ(t, nodeOf("", "GatherND", in, 1), in, 0)
 	}
 	in := []*graph.Tensor{filled(r, graph.Float32, 3, 2), ints(1)}
-	kernel := Lower(nodeOf("", "Gather", in, 1))[0].Kernel
+	kernel := Lower(nodeOf("", "Gather", in, 1), Math{})[0].Kernel
 	for _, bad := range []int64{3, -4, math.MaxInt64, math.MinInt64} {
 		c := &Call{Ctx: context.Background(), In: []*graph.Tensor{in[0], ints(bad)}, Out: []*graph.Tensor{filled(r, graph.Float32, 1, 2)}}
 		if err := kernel(c); !errors.Is(err, op.ErrInput) {
@@ -198,7 +198,7 @@ func TestScatterND(t *testing.T) {
 		}
 	}
 	in := []*graph.Tensor{filled(r, graph.Float32, 2, 3), ints(1).Reshape(1, 1), filled(r, graph.Float32, 1, 3)}
-	kernel := Lower(nodeOf("", "ScatterND", in, 1))[0].Kernel
+	kernel := Lower(nodeOf("", "ScatterND", in, 1), Math{})[0].Kernel
 	for _, bad := range []int64{2, -3, math.MinInt64} {
 		c := &Call{Ctx: context.Background(), In: []*graph.Tensor{in[0], ints(bad).Reshape(1, 1), in[2]}, Out: []*graph.Tensor{filled(r, graph.Float32, 2, 3)}}
 		if err := kernel(c); !errors.Is(err, op.ErrInput) {
@@ -268,7 +268,7 @@ func TestRope(t *testing.T) {
 		}
 	}
 	in := []*graph.Tensor{random(r, graph.Float32, 1, 1, 1, 2), random(r, graph.Float32, 3, 1), random(r, graph.Float32, 3, 1), ints(0).Reshape(1, 1)}
-	kernel := Lower(nodeOf("", "RotaryEmbedding", in, 1))[0].Kernel
+	kernel := Lower(nodeOf("", "RotaryEmbedding", in, 1), Math{})[0].Kernel
 	for _, bad := range []int64{3, -1} {
 		c := &Call{Ctx: context.Background(), In: []*graph.Tensor{in[0], in[1], in[2], ints(bad).Reshape(1, 1)}, Out: []*graph.Tensor{filled(r, graph.Float32, 1, 1, 1, 2)}}
 		if err := kernel(c); !errors.Is(err, op.ErrInput) {

@@ -54,6 +54,7 @@ type Parts interface {
 // Worker is one processor's share of a pool.
 type Worker struct {
 	floats []float32
+	bytes  []uint8
 	_      [64]byte // its neighbour is written by another processor
 }
 
@@ -65,6 +66,14 @@ func (w *Worker) Floats(n int) []float32 {
 		w.floats = make([]float32, n)
 	}
 	return w.floats[:n:n]
+}
+
+// Bytes is a second buffer, of bytes.
+func (w *Worker) Bytes(n int) []uint8 {
+	if n > len(w.bytes) {
+		w.bytes = make([]uint8, n)
+	}
+	return w.bytes[:n:n]
 }
 
 // NewPool starts a pool of n processors' width; n < 1 means all that the process

@@ -37,6 +37,9 @@ type product struct {
 	stride         int // of rows of the left side that were converted
 	tasks, together,
 	scratch int
+
+	records  simd.Panel[uint8] // left, quantised for byQuantisedTiles
+	leftRows cut
 }
 
 // way is how a product is computed. It follows from how the weights are stored
@@ -44,15 +47,18 @@ type product struct {
 type way int
 
 const (
-	byRows    way        = iota // weights stored k×n, for a row or two: they are read in order
-	byDots                      // stored n×k, for up to 16 rows: as many sums of products
-	byPanels                    // stored k×n: a panel at a time is widened, and all rows pass by
-	byStrips                    // stored n×k: the same, turned to k×n
-	fewRows   = 3               // of byRows
-	manyDots  = 16              // rows of byDots
-	panelDeep = 256             // of byPanels and byStrips: a strip stays in the first cache
-	dotsDeep  = 16 << 10        // of byDots: sums depend on where k is cut
-	dotsPanel = 64 << 10        // numbers of weights that all rows pass by, in the second cache
+	byRows           way        = iota // weights stored k×n, for a row or two: they are read in order
+	byDots                             // stored n×k, for up to 16 rows: as many sums of products
+	byPanels                           // stored k×n: a panel at a time is widened, and all rows pass by
+	byStrips                           // stored n×k: the same, turned to k×n
+	byQuantisedDots                    // byDots, and
+	byQuantisedTiles                   // byStrips, with activations quantised to 8 bits
+	fewRows          = 3               // of byRows
+	manyDots         = 16              // rows of byDots
+	panelDeep        = 256             // of byPanels and byStrips: a strip stays in the first cache
+	dotsDeep         = 16 << 10        // of byDots: sums depend on where k is cut
+	tilesDeep        = 64              // blocks of byQuantisedTiles
+	dotsPanel        = 64 << 10        // numbers of weights that all rows pass by, in the second cache
 )
 
 // productForm is what the node or the pattern says of a product.
@@ -61,6 +67,8 @@ type productForm struct {
 	in          []*graph.Value                             // what the kernel reads
 	bind        func(p *product, in []*graph.Tensor) error // sets left, right, transposed, batch, m, k and n
 	alpha, beta float32
+	blocks      bool // the weights are quantised
+	int8act     bool // and activations are, too
 	columns     bool // the output's last axis is that of the columns
 	bias        int  // index in in; 0: none
 	residual    int  // likewise
@@ -73,7 +81,7 @@ func (f *productForm) group() Group {
 		names[i] = n.OpName()
 	}
 	root := f.nodes[len(f.nodes)-1]
-	return Group{Name: strings.Join(names, "+"), Nodes: f.nodes, In: f.in, Out: root.Outputs, Kernel: f.run}
+	return Group{Name: strings.Join(names, "+"), Nodes: f.nodes, In: f.in, Out: root.Outputs, Kernel: f.run, product: f}
 }
 
 func (f *productForm) run(c *Call) error {
@@ -97,6 +105,11 @@ func (f *productForm) run(c *Call) error {
 		return fmt.Errorf("%w: %d products for an output of shape %v", op.ErrInput, n, p.out.Shape)
 	}
 	p.cut(c.Pool.Workers())
+	if p.way == byQuantisedTiles && p.tasks > 0 {
+		if err := p.quantiseRows(c); err != nil {
+			return err
+		}
+	}
 	return c.Run((p.tasks+p.together-1)/p.together, p)
 }
 
@@ -112,7 +125,12 @@ func (p *product) cut(workers int) {
 		return
 	}
 	count := p.batch.count()
+	quantised := p.form.int8act && p.blocks.quantisable()
 	switch {
+	case quantised && p.m <= manyDots:
+		p.way, p.depth = byQuantisedDots, p.k
+	case quantised && vectors.QuantisedCols(p.blocks.bits) > 0:
+		p.way, p.depth = byQuantisedTiles, 0
 	case p.transposed && p.m <= manyDots:
 		p.way, p.depth = byDots, min(p.k, dotsDeep)
 	case p.transposed:
@@ -122,7 +140,7 @@ func (p *product) cut(workers int) {
 	default:
 		p.way, p.depth = byPanels, min(p.k, panelDeep)
 	}
-	if p.way == byDots || p.way == byRows {
+	if p.way == byDots || p.way == byQuantisedDots || p.way == byRows {
 		p.rows, p.bands = p.m, 1
 		want := max(1, min(4*workers, p.m*p.n*p.k/(64<<10)))
 		p.cols = min(4096, (ceil(p.n, ceil(want, count))+31)&^31)
@@ -146,7 +164,16 @@ func (p *product) cut(workers int) {
 	case byStrips:
 		weights = (2*strip + 1) * whole
 	}
-	p.scratch = (p.rows+2)*p.cols + p.rows*p.stride + weights
+	left := p.rows * p.stride
+	switch p.way {
+	case byQuantisedDots:
+		k := ceil(p.k, simd.Block)
+		weights = max(dotsPanel, (4+manyDots)*k) + manyDots*k
+		left, weights = 0, max(weights, k*simd.Block)
+	case byQuantisedTiles:
+		left, weights = 0, (2*strip+manyDots)*tilesDeep
+	}
+	p.scratch = (p.rows+2)*p.cols + left + weights
 }
 
 const (
@@ -178,28 +205,58 @@ func ceil(a, b int) int { return (a + b - 1) / b }
 func (p *product) Part(w *Worker, i int) {
 	scratch := w.Floats(p.scratch)
 	for t := i * p.together; t < min((i+1)*p.together, p.tasks); t++ {
-		p.task(scratch, t)
+		p.task(w, scratch, t)
 	}
 }
 
 // task computes task t. Bands run fastest, so that those that share a stripe of
 // weights meet it in a cache.
-func (p *product) task(scratch []float32, t int) {
+func (p *product) task(w *Worker, scratch []float32, t int) {
 	matrix, t := t/(p.stripes*p.bands), t%(p.stripes*p.bands)
 	row, col := t%p.bands*p.rows, t/p.bands*p.cols
 	m, n := min(p.rows, p.m-row), min(p.cols, p.n-col)
 	ia, ib := p.batch.at(matrix)
 
-	sums, scratch := panelOf(scratch[:m*n], n), scratch[m*n:]
+	stride := (n + strip - 1) &^ (strip - 1) // whole panels
+	sums, scratch := panelOf(scratch[:m*stride], stride), scratch[m*stride:]
 	bias, scratch := scratch[:n], scratch[n:]
 	extra, scratch := scratch[:n], scratch[n:]
+	clear(sums.At)
+	switch p.way {
+	case byQuantisedDots:
+		p.quantisedDots(w, sums, scratch, row, col, m, n)
+	case byQuantisedTiles:
+		p.quantisedTiles(w, sums, scratch, row, col, m, n)
+	default:
+		p.products(sums, scratch, ia*p.m+row, ib, col, m, n)
+	}
+	if p.bias != nil {
+		loadFloats(bias, p.bias.DType, p.bias.Data, col)
+		scale(bias, p.form.beta)
+	}
+	for i := range m {
+		s, at := sums.Row(i, n), (matrix*p.m+row+i)*p.n+col
+		scale(s, p.form.alpha)
+		if p.bias != nil {
+			add(s, bias)
+		}
+		if p.residual != nil {
+			loadFloats(extra, p.residual.DType, p.residual.Data, at)
+			add(s, extra)
+		}
+		storeFloats(p.out.Data, p.out.DType, at, s)
+	}
+}
+
+// products computes the sums of a task from floats: rows from row on, columns from col
+// on of matrix ib.
+func (p *product) products(sums panel, scratch []float32, row, ib, col, m, n int) {
 	a := panelOf(scratch[:p.rows*p.stride], p.stride)
 	scratch = scratch[len(a.At):]
-	clear(sums.At)
 	for k0 := 0; k0 < p.k; k0 += p.depth {
 		k := min(p.depth, p.k-k0)
 		for i := range m {
-			loadFloats(a.Row(i, k), p.left.dtype, p.left.data, (ia*p.m+row+i)*p.k+k0)
+			loadFloats(a.Row(i, k), p.left.dtype, p.left.data, (row+i)*p.k+k0)
 		}
 		switch p.way {
 		case byRows:
@@ -228,22 +285,6 @@ func (p *product) task(scratch []float32, t int) {
 				vectors.Rows(sums.From(0, j), a, turned, m, k, some)
 			}
 		}
-	}
-	if p.bias != nil {
-		loadFloats(bias, p.bias.DType, p.bias.Data, col)
-		scale(bias, p.form.beta)
-	}
-	for i := range m {
-		s, at := sums.Row(i, n), (matrix*p.m+row+i)*p.n+col
-		scale(s, p.form.alpha)
-		if p.bias != nil {
-			add(s, bias)
-		}
-		if p.residual != nil {
-			loadFloats(extra, p.residual.DType, p.residual.Data, at)
-			add(s, extra)
-		}
-		storeFloats(p.out.Data, p.out.DType, at, s)
 	}
 }
 

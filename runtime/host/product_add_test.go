@@ -79,7 +79,7 @@ func TestProductAddKeepsApart(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			m := newMultiply(t, 1)
 			build(m, m.input(m.numbers(graph.Float32, 4, 8)), m.constant(m.numbers(graph.Float32, 8, 8)))
-			for _, g := range Lower(m.g) {
+			for _, g := range Lower(m.g, Math{}) {
 				if len(g.Nodes) > 1 {
 					t.Errorf("%s is one kernel", g.Name)
 				}

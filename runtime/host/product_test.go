@@ -21,6 +21,7 @@ type multiply struct {
 	g     *graph.Graph
 	in    []*graph.Tensor
 	out   *graph.Value
+	math  Math
 }
 
 func newMultiply(t testing.TB, seed uint64) *multiply {
@@ -88,7 +89,7 @@ func (m *multiply) node(domain, name string, attrs []graph.Attr, ins ...*graph.V
 // guards around the output, which guarded checks.
 func (m *multiply) kernel(pool *Pool) (k Kernel, c *Call, guarded func()) {
 	m.t.Helper()
-	groups := Lower(m.g)
+	groups := Lower(m.g, m.math)
 	if len(groups) != 1 || groups[0].Kernel == nil {
 		m.t.Fatalf("lowered to %d groups, want one kernel for %d nodes", len(groups), len(m.g.Nodes))
 	}
@@ -175,6 +176,10 @@ func TestProductRowsAreIndependent(t *testing.T) {
 		},
 		"4 bits": func(m *multiply, d graph.DType, rows int64) {
 			m.nbits(d, []int64{rows, k}, n, 4, 32, "", false)
+		},
+		"4 bits, int8act": func(m *multiply, d graph.DType, rows int64) {
+			m.math, _ = ParseMath("int8act")
+			m.nbits(d, []int64{rows, k}, n, 4, 32, "packed", false)
 		},
 	} {
 		for _, d := range []graph.DType{graph.Float32, graph.Float16} {

@@ -43,7 +43,7 @@ func TestTensorScatter(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			group := Lower(g)[0]
+			group := Lower(g, Math{})[0]
 			if group.Kernel == nil || !group.InPlace {
 				t.Fatal("no kernel writes the state where it lies")
 			}
@@ -61,7 +61,7 @@ func TestTensorScatter(t *testing.T) {
 
 func TestTensorScatterRefusesPlaces(t *testing.T) {
 	past, update := graph.Floats(make([]float32, 28), 1, 7, 4), graph.Floats(make([]float32, 8), 1, 2, 4)
-	kernel := Lower(scatterGraph(past, update, ints(0)))[0].Kernel
+	kernel := Lower(scatterGraph(past, update, ints(0)), Math{})[0].Kernel
 	for _, in := range [][]*graph.Tensor{
 		{past, update, ints(6)}, {past, update, ints(-1)}, {past, update, ints(math.MaxInt64)}, {past, update, ints()},
 		{past, update.Reshape(1, 1, 8), ints(0)}, {past, graph.Floats(make([]float32, 32), 1, 8, 4), ints(0)},

@@ -41,13 +41,13 @@ func TestWeightsBehindOtherNodesAreComputed(t *testing.T) {
 	m := newMultiply(t, 1)
 	w := m.node("", "Transpose", nil, m.constant(m.numbers(graph.Float32, 40, 40))).out
 	m.node("", "MatMul", nil, m.node("", "MatMul", nil, m.input(m.numbers(graph.Float32, 3, 40)), w).out, w) // read twice
-	if g := Lower(m.g); len(g) != 3 {
+	if g := Lower(m.g, Math{}); len(g) != 3 {
 		t.Errorf("%d kernels, want 3: the weight has two readers", len(g))
 	}
 	n := newMultiply(t, 1)
 	w = n.node("", "Cast", []graph.Attr{{Name: "to", Value: int64(graph.Float16)}}, n.constant(n.numbers(graph.Float32, 40, 40))).out
 	n.node("", "MatMul", nil, n.input(n.numbers(graph.Float16, 3, 40)), w) // rounds
-	if g := Lower(n.g); len(g) != 2 {
+	if g := Lower(n.g, Math{}); len(g) != 2 {
 		t.Errorf("%d kernels, want 2: the cast rounds", len(g))
 	}
 }

@@ -35,7 +35,7 @@ func (d *Device) Compile(p *partition.Partition) (runtime.Program, error) {
 		return &t, nil
 	}
 	var err error
-	if prog.host, err = host.Compile(d.table, host.Lower(p.Graph()), p.Inputs, p.Outputs, upload); err != nil {
+	if prog.host, err = host.Compile(d.table, host.Lower(p.Graph(), d.backend.Math), p.Inputs, p.Outputs, upload); err != nil {
 		return nil, errors.Join(err, prog.Close())
 	}
 	return prog, nil

@@ -32,6 +32,7 @@ const (
 type Backend struct {
 	Table   op.Table
 	Threads int
+	Math    host.Math
 	Config  [Devices]Config // by ordinal
 	// Opened, unless nil, is given each device that is opened.
 	Opened func(*Device)
@@ -60,7 +61,7 @@ func (b *Backend) Profile(ordinal int) (partition.Profile, error) {
 
 // Lower groups nodes into host kernels.
 func (b *Backend) Lower(_ partition.Profile, g *graph.Graph) ([]partition.Kernel, error) {
-	groups := host.Lower(g)
+	groups := host.Lower(g, b.Math)
 	out := make([]partition.Kernel, len(groups))
 	for i, g := range groups {
 		out[i] = partition.Kernel{Name: g.Name, Nodes: g.Nodes, In: g.In, Out: g.Out, View: g.View, InPlace: g.InPlace}
