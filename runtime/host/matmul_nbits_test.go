@@ -60,6 +60,16 @@ func TestMatMulNBitsAdd(t *testing.T) {
 	m.check(64 * 16)
 }
 
+// Scales may be stored narrower than the operator takes them.
+func TestMatMulNBitsOfNarrowScales(t *testing.T) {
+	m := newMultiply(t, 1)
+	m.node("", "Cast", []graph.Attr{{Name: "to", Value: int64(graph.Float32)}}, m.constant(m.numbers(graph.Float16, 24, 3)))
+	m.node(op.Microsoft, "MatMulNBits", []graph.Attr{
+		{Name: "K", Value: int64(96)}, {Name: "N", Value: int64(24)}, {Name: "bits", Value: int64(4)}, {Name: "block_size", Value: int64(32)},
+	}, m.input(m.numbers(graph.Float32, 5, 96)), m.constant(m.bytes(24, 3, 16)), m.out)
+	m.check(96 * 16)
+}
+
 // Weights that were left out, and ones in the order of rows that g_idx gives,
 // stay with the reference.
 func TestMatMulNBitsKeepsTheReferenceForOtherForms(t *testing.T) {

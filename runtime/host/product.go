@@ -56,6 +56,7 @@ const (
 	fewRows          = 3               // of byRows
 	manyDots         = 16              // rows of byDots
 	panelDeep        = 256             // of byPanels and byStrips: a strip stays in the first cache
+	panelWideRows    = 64              // up to which memory limits byPanels: longer stretches of fewer rows of weights
 	dotsDeep         = 16 << 10        // of byDots: sums depend on where k is cut
 	tilesDeep        = 64              // blocks of byQuantisedTiles
 	dotsPanel        = 64 << 10        // numbers of weights that all rows pass by, in the second cache
@@ -139,13 +140,20 @@ func (p *product) cut(workers int) {
 		p.way, p.depth = byRows, min(p.k, panelDeep)
 	default:
 		p.way, p.depth = byPanels, min(p.k, panelDeep)
+		if p.m <= panelWideRows {
+			p.depth = min(p.k, panelDeep/4)
+		}
 	}
 	if p.way == byDots || p.way == byQuantisedDots || p.way == byRows {
 		p.rows, p.bands = p.m, 1
 		want := max(1, min(4*workers, p.m*p.n*p.k/(64<<10)))
 		p.cols = min(4096, (ceil(p.n, ceil(want, count))+31)&^31)
 	} else {
-		p.rows, p.cols = evenTasks(p.m, p.n, count, workers)
+		most := 256
+		if p.way == byPanels && p.m <= panelWideRows {
+			most = 1024
+		}
+		p.rows, p.cols = evenTasks(p.m, p.n, most, count, workers)
 	}
 	p.stripes, p.bands = ceil(p.n, p.cols), ceil(p.m, p.rows)
 	p.tasks = count * p.stripes * p.bands
@@ -183,8 +191,8 @@ const (
 
 // evenTasks returns the extents of tasks, of which each of the workers gets as
 // much: by what the products and the conversions cost, relative to each other.
-func evenTasks(m, n, count, workers int) (rows, cols int) {
-	const maxRows, maxCols, aRow, aCol = 384, 256, 4, 16
+func evenTasks(m, n, maxCols, count, workers int) (rows, cols int) {
+	const maxRows, aRow, aCol = 384, 4, 16
 	best := 0
 	for bands := ceil(m, maxRows); bands <= ceil(m, maxRows)+3; bands++ {
 		r := ceil(ceil(m, bands), 12) * 12
