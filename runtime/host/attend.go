@@ -20,6 +20,7 @@ type attend struct {
 	group              int // query heads that share one key head
 	scale              float32
 	causal             bool
+	many               bool // over 16 query rows: keys are turned, for tiles; see way
 }
 
 // steps says how far apart, in elements, the vectors of neighbouring rows and
@@ -53,12 +54,12 @@ func (a *attend) run(w *Worker, s stretch) {
 		}
 		return s.most
 	}
-	rest := w.Floats(n*(a.size+a.width+2+blockKeys) + blockKeys*(a.size+a.width))
+	rest := w.Floats(n*(a.size+a.width+2+blockKeys) + blockKeys*(2*a.size+a.width))
 	take := func(n int) (part []float32) { part, rest = rest[:n], rest[n:]; return part }
 	q := panelOf(take(n*a.size), a.size)
 	y := panelOf(take(n*a.width), a.width)
 	tops, sums, scores := take(n), take(n), take(n*blockKeys)
-	bufK, bufV := take(blockKeys*a.size), take(blockKeys*a.width)
+	bufK, bufV, turned := take(blockKeys*a.size), take(blockKeys*a.width), panelOf(take(blockKeys*a.size), blockKeys)
 	for i := range n {
 		loadFloats(q.Row(i, a.size), a.q.DType, a.q.Data, s.q+i/a.group*a.qAt.row+i%a.group*a.qAt.head)
 		tops[i] = float32(math.Inf(-1))
@@ -78,17 +79,27 @@ func (a *attend) run(w *Worker, s stretch) {
 		v := vectorsOf(a.v, s.v+at*a.vAt.row, a.vAt.row, keys, a.width, bufV)
 		p := panelOf(scores, keys)
 		clear(scores[from*keys : n*keys])
-		vectors.Dots(panelOf(p.At[from*keys:], keys), panelOf(q.At[from*a.size:], a.size), k, n-from, a.size, keys)
+		c, x := panelOf(p.At[from*keys:], keys), panelOf(q.At[from*a.size:], a.size)
+		if a.many {
+			vectors.Transpose(turned, k, keys, a.size)
+			vectors.Rows(c, x, turned, n-from, a.size, keys)
+		} else {
+			vectors.Dots(c, x, k, n-from, a.size, keys)
+		}
 		i := from
-		for ; i < n && seen(i)-at < keys; i++ { // on the causal edge
-			row := p.Row(i, seen(i)-at)
-			a.weigh(row, y.Row(i, a.width), &tops[i], &sums[i])
-			vectors.Rows(panelOf(y.Row(i, a.width), a.width), panelOf(row, keys), v, 1, len(row), a.width)
+		for ; i < n && seen(i)-at < keys; i += a.group { // on the causal edge, where the heads of a row see as much
+			see := seen(i) - at
+			for j := i; j < i+a.group; j++ {
+				a.weigh(p.Row(j, see), y.Row(j, a.width), &tops[j], &sums[j])
+			}
+			vectors.Rows(y.From(i, 0), p.From(i, 0), v, a.group, see, a.width)
 		}
 		for j := i; j < n; j++ {
 			a.weigh(p.Row(j, keys), y.Row(j, a.width), &tops[j], &sums[j])
 		}
-		vectors.Rows(panelOf(y.At[i*a.width:], a.width), panelOf(p.At[i*keys:], keys), v, n-i, keys, a.width)
+		if i < n {
+			vectors.Rows(y.From(i, 0), p.From(i, 0), v, n-i, keys, a.width)
+		}
 	}
 	for i := range n {
 		row := y.Row(i, a.width)

@@ -86,6 +86,7 @@ func (k *attention) bind(c *Call, qHeads, kvHeads int64) error {
 	k.qBatch, k.kBatch, k.vBatch, k.yBatch = q.elements(), x.elements(), v.elements(), y.elements()
 	k.size, k.width, k.group = q.size, v.size, q.heads/x.heads
 	k.kvHeads, k.rows, k.keys = x.heads, q.rows, x.rows
+	k.many = k.rows > manyDots
 	k.together = k.rowsAtOnce()
 	k.stretches = (k.rows + k.together - 1) / k.together
 	k.units = cutBy(q.batch*k.kvHeads*k.stretches, k.cost(min(k.rows, k.together), k.keys))

@@ -96,6 +96,7 @@ var lowerings = []lowering{
 	lowerSlice,
 	lowerConcat,
 	lowerSplit,
+	lowerGatherColumns,
 	lowerGather,
 	lowerGatherBlockQuantized,
 	lowerScatterND,

@@ -55,6 +55,7 @@ func (k *segmentedAttention) bind(c *Call) error {
 		size: size, width: size, group: heads / k.kvHeads,
 	}
 	cu, tokens := c.In[3], int(q[0])
+	k.many = tokens > manyDots
 	n := cu.Len()
 	if n == 0 || intAt(cu, 0) != 0 || intAt(cu, n-1) != tokens {
 		return fmt.Errorf("%w: cu_seqlens of shape %v does not go from 0 to %d tokens", op.ErrInput, cu.Shape, tokens)
