@@ -192,7 +192,7 @@ const (
 // evenTasks returns the extents of tasks, of which each of the workers gets as
 // much: by what the products and the conversions cost, relative to each other.
 func evenTasks(m, n, maxCols, count, workers int) (rows, cols int) {
-	const maxRows, aRow, aCol = 384, 4, 16
+	const maxRows, aRow, aCol = 768, 12, 64
 	best := 0
 	for bands := ceil(m, maxRows); bands <= ceil(m, maxRows)+3; bands++ {
 		r := ceil(ceil(m, bands), 12) * 12
