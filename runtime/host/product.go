@@ -51,6 +51,7 @@ const (
 	byDots                             // stored n×k, for up to 16 rows: as many sums of products
 	byPanels                           // stored k×n: a panel at a time is widened, and all rows pass by
 	byStrips                           // stored n×k: the same, turned to k×n
+	byPairs                            // of bfloat16, either way
 	byQuantisedDots                    // byDots, and
 	byQuantisedTiles                   // byStrips, with activations quantised to 8 bits
 	fewRows          = 3               // of byRows
@@ -132,6 +133,8 @@ func (p *product) cut(workers int) {
 		p.way, p.depth = byQuantisedDots, p.k
 	case quantised && vectors.QuantisedCols(p.blocks.bits) > 0:
 		p.way, p.depth = byQuantisedTiles, 0
+	case p.inPairs():
+		p.way, p.depth = byPairs, 2*panelDeep
 	case p.transposed && p.m <= manyDots:
 		p.way, p.depth = byDots, min(p.k, dotsDeep)
 	case p.transposed:
@@ -171,6 +174,10 @@ func (p *product) cut(workers int) {
 		weights = p.depth * (p.cols + pad)
 	case byStrips:
 		weights = (2*strip + 1) * whole
+	}
+	if p.way == byPairs {
+		p.stride = panelDeep + pad
+		weights = max(panelDeep*(p.cols+pad), strip*(2*panelDeep+pad))
 	}
 	left := p.rows * p.stride
 	switch p.way {
@@ -235,6 +242,8 @@ func (p *product) task(w *Worker, scratch []float32, t int) {
 		p.quantisedDots(w, sums, scratch, row, col, m, n)
 	case byQuantisedTiles:
 		p.quantisedTiles(w, sums, scratch, row, col, m, n)
+	case byPairs:
+		p.pairedProducts(sums, scratch, ia*p.m+row, ib, col, m, n)
 	default:
 		p.products(sums, scratch, ia*p.m+row, ib, col, m, n)
 	}

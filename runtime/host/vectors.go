@@ -6,7 +6,7 @@ import "mnnconv/runtime/host/internal/simd"
 var vectors, errVectors = simd.Best()
 
 // CheckVectors returns an error where the environment variable MNNCONV_CPU names a
-// level of vector instructions (avx512, avx2, go) that this processor lacks. The
+// level of vector instructions (avx512bf16, avx512, avx2, go) that this processor lacks. The
 // best one is used then.
 func CheckVectors() error { return errVectors }
 

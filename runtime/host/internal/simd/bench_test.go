@@ -49,6 +49,22 @@ func BenchmarkTile(b *testing.B) {
 	})
 }
 
+// The same of bfloat16: a pair of numbers is one of float32.
+func BenchmarkRowsBF16(b *testing.B) {
+	levels(b, func(b *testing.B, l *Level) {
+		if !l.MultipliesBF16() {
+			return
+		}
+		const m, k, n = 240, 256, 256
+		a, w := Panel[float32]{filled[float32](m * (k + 16)), k + 16}, Panel[float32]{filled[float32](k * (n + 16)), n + 16}
+		c := Panel[float32]{make([]float32, m*n), n}
+		for b.Loop() {
+			l.RowsBF16(c, a, w, m, k, n)
+		}
+		rate(b, 4*m*k*n, 0)
+	})
+}
+
 // What memory gives: the sum of numbers that no cache holds.
 func BenchmarkRead(b *testing.B) {
 	levels(b, func(b *testing.B, l *Level) {

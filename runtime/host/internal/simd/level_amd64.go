@@ -1,6 +1,10 @@
 package simd
 
-import "golang.org/x/sys/cpu"
+import (
+	"slices"
+
+	"golang.org/x/sys/cpu"
+)
 
 // native returns the levels of this processor that have assembly.
 func native() (levels []*Level) {
@@ -9,6 +13,12 @@ func native() (levels []*Level) {
 	narrow := x.HasAVX2 && x.HasFMA && x.HasBMI2 // and F16C, which every processor with AVX2 has
 	if wide && narrow {
 		levels = append(levels, avx512)
+	}
+	if wide && narrow && x.HasAVX512BF16 {
+		levels = append(levels, avx512bf16)
+		if !x.HasAMXBF16 { // processors with tiles for bfloat16 run these at a quarter of the speed
+			slices.Reverse(levels)
+		}
 	}
 	if narrow {
 		levels = append(levels, avx2)
@@ -45,3 +55,11 @@ var avx2 = &Level{name: "avx2", lanes: 8, tileRows: 6, tileCols: 16, quantisedRo
 	spread: spreadAVX2, dequantise4: dequantise4AVX2, dequantise8: dequantise8AVX2,
 	dot4: dot4AVX2, dot8: dot8AVX2, dot4Zeros: dot4ZerosAVX2, dot8Zeros: dot8ZerosAVX2,
 }}
+
+// avx512bf16 is avx512 with products of bfloat16.
+var avx512bf16 = func() *Level {
+	l := *avx512
+	l.name = "avx512bf16"
+	l.tileBF16, l.interleave = tileBF16AVX512, interleaveAVX512
+	return &l
+}()

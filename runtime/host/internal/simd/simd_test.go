@@ -222,6 +222,42 @@ func TestProductsOfHalves(t *testing.T) {
 	})
 }
 
+func TestRowsBF16(t *testing.T) {
+	each(t, trials, func(l *Level, r *rand.Rand) error {
+		if !l.MultipliesBF16() {
+			return nil
+		}
+		m, k, n := 1+r.IntN(26), extent(r), extent(r)
+		pairs := (k + 1) / 2
+		a, w := panelOf(r, m, k), panelOf(r, k, n)
+		half := func(p Panel[float32]) []uint16 { // and what is left of the numbers
+			h := make([]uint16, len(p.At))
+			l.NarrowBF16(h, p.At)
+			l.WidenBF16(p.At, h)
+			return h
+		}
+		ha, hw := half(a), half(w)
+		pa, pw := Panel[float32]{make([]float32, m*pairs), pairs}, Panel[float32]{make([]float32, pairs*n), n}
+		for i := range m {
+			for p := range k {
+				v := uint32(ha[i*a.Stride+p]) << (p % 2 * 16)
+				pa.At[i*pairs+p/2] = math.Float32frombits(math.Float32bits(pa.At[i*pairs+p/2]) | v)
+			}
+		}
+		for p := range pairs {
+			var high []uint16
+			if 2*p+1 < k {
+				high = hw[(2*p+1)*w.Stride:][:n]
+			}
+			l.Interleave(pw.Row(p, n), hw[2*p*w.Stride:], high)
+		}
+		c, before, check := sums(r, m, n)
+		want := product(before, a, func(p, j int) float32 { return w.At[p*w.Stride+j] }, m, k, n)
+		l.RowsBF16(c, pa, pw, m, pairs, n)
+		return check(want, k)
+	})
+}
+
 func TestTranspose(t *testing.T) {
 	each(t, trials, func(l *Level, r *rand.Rand) error {
 		m, n := extent(r), extent(r)

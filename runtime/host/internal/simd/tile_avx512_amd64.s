@@ -2091,3 +2091,3754 @@ products48:
 	ADDQ    CX, AX
 	VZEROUPPER
 	RET
+
+// func tileBF16AVX512(c *float32, ldc int, a *float32, lda int, b *float32, ldb int, m int, n int, k int)
+// Requires: AVX, AVX512F, AVX512VNNI, BMI2
+TEXT ·tileBF16AVX512(SB), NOSPLIT, $0-72
+	MOVQ m+48(FP), AX
+	CMPQ AX, $0x01
+	JE   rows1
+	CMPQ AX, $0x02
+	JE   rows2
+	CMPQ AX, $0x03
+	JE   rows3
+	CMPQ AX, $0x04
+	JE   rows4
+	CMPQ AX, $0x05
+	JE   rows5
+	CMPQ AX, $0x06
+	JE   rows6
+	CMPQ AX, $0x07
+	JE   rows7
+	CMPQ AX, $0x08
+	JE   rows8
+	CMPQ AX, $0x09
+	JE   rows9
+	CMPQ AX, $0x0a
+	JE   rows10
+	CMPQ AX, $0x0b
+	JE   rows11
+	CMPQ AX, $0x0c
+	JE   rows12
+	RET
+
+rows1:
+	MOVQ      n+56(FP), AX
+	CMPQ      AX, $0x10
+	JLE       narrow1
+	MOVQ      c+0(FP), AX
+	MOVQ      ldc+8(FP), CX
+	SHLQ      $0x02, CX
+	MOVQ      a+16(FP), DX
+	MOVQ      lda+24(FP), BX
+	SHLQ      $0x02, BX
+	MOVQ      b+32(FP), BX
+	MOVQ      ldb+40(FP), SI
+	SHLQ      $0x02, SI
+	MOVQ      k+64(FP), DI
+	MOVQ      n+56(FP), R8
+	SUBQ      $0x10, R8
+	MOVQ      $-1, R9
+	BZHIQ     R8, R9, R8
+	KMOVW     R8, K1
+	MOVQ      AX, R8
+	VMOVUPS   (R8), Z0
+	VMOVUPS.Z 64(R8), K1, Z1
+	ADDQ      CX, R8
+	TESTQ     DI, DI
+	JZ        products50
+
+products49:
+	VMOVUPS      (BX), Z2
+	VMOVUPS.Z    64(BX), K1, Z3
+	ADDQ         SI, BX
+	VBROADCASTSS (DX), Z4
+
+	// VDPBF16PS Z2, Z4, Z0
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x5e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc2
+
+	// VDPBF16PS Z3, Z4, Z1
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x5e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xcb
+	ADDQ $+4, DX
+	DECQ DI
+	JNZ  products49
+
+products50:
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, K1, 64(AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+narrow1:
+	MOVQ      c+0(FP), AX
+	MOVQ      ldc+8(FP), CX
+	SHLQ      $0x02, CX
+	MOVQ      a+16(FP), DX
+	MOVQ      lda+24(FP), BX
+	SHLQ      $0x02, BX
+	MOVQ      b+32(FP), BX
+	MOVQ      ldb+40(FP), SI
+	SHLQ      $0x02, SI
+	MOVQ      k+64(FP), DI
+	MOVQ      n+56(FP), R8
+	MOVQ      $-1, R9
+	BZHIQ     R8, R9, R8
+	KMOVW     R8, K1
+	MOVQ      AX, R8
+	VMOVUPS.Z (R8), K1, Z0
+	ADDQ      CX, R8
+	TESTQ     DI, DI
+	JZ        products52
+
+products51:
+	VMOVUPS.Z    (BX), K1, Z1
+	ADDQ         SI, BX
+	VBROADCASTSS (DX), Z2
+
+	// VDPBF16PS Z1, Z2, Z0
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc1
+	ADDQ $+4, DX
+	DECQ DI
+	JNZ  products51
+
+products52:
+	VMOVUPS Z0, K1, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+rows2:
+	MOVQ      n+56(FP), AX
+	CMPQ      AX, $0x10
+	JLE       narrow2
+	MOVQ      c+0(FP), AX
+	MOVQ      ldc+8(FP), CX
+	SHLQ      $0x02, CX
+	MOVQ      a+16(FP), DX
+	MOVQ      lda+24(FP), BX
+	SHLQ      $0x02, BX
+	MOVQ      b+32(FP), SI
+	MOVQ      ldb+40(FP), DI
+	SHLQ      $0x02, DI
+	MOVQ      k+64(FP), R8
+	MOVQ      n+56(FP), R9
+	SUBQ      $0x10, R9
+	MOVQ      $-1, R10
+	BZHIQ     R9, R10, R9
+	KMOVW     R9, K1
+	MOVQ      AX, R9
+	VMOVUPS   (R9), Z0
+	VMOVUPS.Z 64(R9), K1, Z1
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z2
+	VMOVUPS.Z 64(R9), K1, Z3
+	ADDQ      CX, R9
+	TESTQ     R8, R8
+	JZ        products54
+
+products53:
+	VMOVUPS      (SI), Z4
+	VMOVUPS.Z    64(SI), K1, Z5
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Z6
+
+	// VDPBF16PS Z4, Z6, Z0
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x4e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc4
+
+	// VDPBF16PS Z5, Z6, Z1
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x4e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (DX)(BX*1), Z6
+
+	// VDPBF16PS Z4, Z6, Z2
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x4e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd4
+
+	// VDPBF16PS Z5, Z6, Z3
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x4e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xdd
+	ADDQ $+4, DX
+	DECQ R8
+	JNZ  products53
+
+products54:
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, K1, 64(AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+narrow2:
+	MOVQ      c+0(FP), AX
+	MOVQ      ldc+8(FP), CX
+	SHLQ      $0x02, CX
+	MOVQ      a+16(FP), DX
+	MOVQ      lda+24(FP), BX
+	SHLQ      $0x02, BX
+	MOVQ      b+32(FP), SI
+	MOVQ      ldb+40(FP), DI
+	SHLQ      $0x02, DI
+	MOVQ      k+64(FP), R8
+	MOVQ      n+56(FP), R9
+	MOVQ      $-1, R10
+	BZHIQ     R9, R10, R9
+	KMOVW     R9, K1
+	MOVQ      AX, R9
+	VMOVUPS.Z (R9), K1, Z0
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z1
+	ADDQ      CX, R9
+	TESTQ     R8, R8
+	JZ        products56
+
+products55:
+	VMOVUPS.Z    (SI), K1, Z2
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Z3
+
+	// VDPBF16PS Z2, Z3, Z0
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc2
+	VBROADCASTSS (DX)(BX*1), Z3
+
+	// VDPBF16PS Z2, Z3, Z1
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x66
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xca
+	ADDQ $+4, DX
+	DECQ R8
+	JNZ  products55
+
+products56:
+	VMOVUPS Z0, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, K1, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+rows3:
+	MOVQ      n+56(FP), AX
+	CMPQ      AX, $0x10
+	JLE       narrow3
+	MOVQ      c+0(FP), AX
+	MOVQ      ldc+8(FP), CX
+	SHLQ      $0x02, CX
+	MOVQ      a+16(FP), DX
+	MOVQ      lda+24(FP), BX
+	SHLQ      $0x02, BX
+	MOVQ      b+32(FP), SI
+	MOVQ      ldb+40(FP), DI
+	SHLQ      $0x02, DI
+	MOVQ      k+64(FP), R8
+	MOVQ      n+56(FP), R9
+	SUBQ      $0x10, R9
+	MOVQ      $-1, R10
+	BZHIQ     R9, R10, R9
+	KMOVW     R9, K1
+	MOVQ      AX, R9
+	VMOVUPS   (R9), Z0
+	VMOVUPS.Z 64(R9), K1, Z1
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z2
+	VMOVUPS.Z 64(R9), K1, Z3
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z4
+	VMOVUPS.Z 64(R9), K1, Z5
+	ADDQ      CX, R9
+	TESTQ     R8, R8
+	JZ        products58
+
+products57:
+	VMOVUPS      (SI), Z6
+	VMOVUPS.Z    64(SI), K1, Z7
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Z8
+
+	// VDPBF16PS Z6, Z8, Z0
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x3e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc6
+
+	// VDPBF16PS Z7, Z8, Z1
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x3e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcf
+	VBROADCASTSS (DX)(BX*1), Z8
+
+	// VDPBF16PS Z6, Z8, Z2
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x3e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd6
+
+	// VDPBF16PS Z7, Z8, Z3
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x3e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdf
+	VBROADCASTSS (DX)(BX*2), Z8
+
+	// VDPBF16PS Z6, Z8, Z4
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x3e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe6
+
+	// VDPBF16PS Z7, Z8, Z5
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x3e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xef
+	ADDQ $+4, DX
+	DECQ R8
+	JNZ  products57
+
+products58:
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, K1, 64(AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+narrow3:
+	MOVQ      c+0(FP), AX
+	MOVQ      ldc+8(FP), CX
+	SHLQ      $0x02, CX
+	MOVQ      a+16(FP), DX
+	MOVQ      lda+24(FP), BX
+	SHLQ      $0x02, BX
+	MOVQ      b+32(FP), SI
+	MOVQ      ldb+40(FP), DI
+	SHLQ      $0x02, DI
+	MOVQ      k+64(FP), R8
+	MOVQ      n+56(FP), R9
+	MOVQ      $-1, R10
+	BZHIQ     R9, R10, R9
+	KMOVW     R9, K1
+	MOVQ      AX, R9
+	VMOVUPS.Z (R9), K1, Z0
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z1
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z2
+	ADDQ      CX, R9
+	TESTQ     R8, R8
+	JZ        products60
+
+products59:
+	VMOVUPS.Z    (SI), K1, Z3
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Z4
+
+	// VDPBF16PS Z3, Z4, Z0
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x5e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc3
+	VBROADCASTSS (DX)(BX*1), Z4
+
+	// VDPBF16PS Z3, Z4, Z1
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x5e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcb
+	VBROADCASTSS (DX)(BX*2), Z4
+
+	// VDPBF16PS Z3, Z4, Z2
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x5e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd3
+	ADDQ $+4, DX
+	DECQ R8
+	JNZ  products59
+
+products60:
+	VMOVUPS Z0, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, K1, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+rows4:
+	MOVQ      n+56(FP), AX
+	CMPQ      AX, $0x10
+	JLE       narrow4
+	MOVQ      c+0(FP), AX
+	MOVQ      ldc+8(FP), CX
+	SHLQ      $0x02, CX
+	MOVQ      a+16(FP), DX
+	MOVQ      lda+24(FP), BX
+	SHLQ      $0x02, BX
+	MOVQ      b+32(FP), SI
+	MOVQ      ldb+40(FP), DI
+	SHLQ      $0x02, DI
+	MOVQ      k+64(FP), R8
+	MOVQ      n+56(FP), R9
+	SUBQ      $0x10, R9
+	MOVQ      $-1, R10
+	BZHIQ     R9, R10, R9
+	KMOVW     R9, K1
+	MOVQ      AX, R9
+	VMOVUPS   (R9), Z0
+	VMOVUPS.Z 64(R9), K1, Z1
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z2
+	VMOVUPS.Z 64(R9), K1, Z3
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z4
+	VMOVUPS.Z 64(R9), K1, Z5
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z6
+	VMOVUPS.Z 64(R9), K1, Z7
+	ADDQ      CX, R9
+	LEAQ      (DX)(BX*2), R9
+	ADDQ      BX, R9
+	TESTQ     R8, R8
+	JZ        products62
+
+products61:
+	VMOVUPS      (SI), Z8
+	VMOVUPS.Z    64(SI), K1, Z9
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Z10
+
+	// VDPBF16PS Z8, Z10, Z0
+	BYTE $0x62
+	BYTE $0xd2
+	BYTE $0x2e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc0
+
+	// VDPBF16PS Z9, Z10, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x2e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc9
+	VBROADCASTSS (DX)(BX*1), Z10
+
+	// VDPBF16PS Z8, Z10, Z2
+	BYTE $0x62
+	BYTE $0xd2
+	BYTE $0x2e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd0
+
+	// VDPBF16PS Z9, Z10, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x2e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xd9
+	VBROADCASTSS (DX)(BX*2), Z10
+
+	// VDPBF16PS Z8, Z10, Z4
+	BYTE $0x62
+	BYTE $0xd2
+	BYTE $0x2e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe0
+
+	// VDPBF16PS Z9, Z10, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x2e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe9
+	VBROADCASTSS (R9), Z10
+
+	// VDPBF16PS Z8, Z10, Z6
+	BYTE $0x62
+	BYTE $0xd2
+	BYTE $0x2e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf0
+
+	// VDPBF16PS Z9, Z10, Z7
+	BYTE $0x62
+	BYTE $0xd2
+	BYTE $0x2e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf9
+	ADDQ $+4, DX
+	ADDQ $+4, R9
+	DECQ R8
+	JNZ  products61
+
+products62:
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, K1, 64(AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+narrow4:
+	MOVQ      c+0(FP), AX
+	MOVQ      ldc+8(FP), CX
+	SHLQ      $0x02, CX
+	MOVQ      a+16(FP), DX
+	MOVQ      lda+24(FP), BX
+	SHLQ      $0x02, BX
+	MOVQ      b+32(FP), SI
+	MOVQ      ldb+40(FP), DI
+	SHLQ      $0x02, DI
+	MOVQ      k+64(FP), R8
+	MOVQ      n+56(FP), R9
+	MOVQ      $-1, R10
+	BZHIQ     R9, R10, R9
+	KMOVW     R9, K1
+	MOVQ      AX, R9
+	VMOVUPS.Z (R9), K1, Z0
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z1
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z2
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z3
+	ADDQ      CX, R9
+	LEAQ      (DX)(BX*2), R9
+	ADDQ      BX, R9
+	TESTQ     R8, R8
+	JZ        products64
+
+products63:
+	VMOVUPS.Z    (SI), K1, Z4
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Z5
+
+	// VDPBF16PS Z4, Z5, Z0
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x56
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc4
+	VBROADCASTSS (DX)(BX*1), Z5
+
+	// VDPBF16PS Z4, Z5, Z1
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x56
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcc
+	VBROADCASTSS (DX)(BX*2), Z5
+
+	// VDPBF16PS Z4, Z5, Z2
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x56
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xd4
+	VBROADCASTSS (R9), Z5
+
+	// VDPBF16PS Z4, Z5, Z3
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x56
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xdc
+	ADDQ $+4, DX
+	ADDQ $+4, R9
+	DECQ R8
+	JNZ  products63
+
+products64:
+	VMOVUPS Z0, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, K1, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+rows5:
+	MOVQ      n+56(FP), AX
+	CMPQ      AX, $0x10
+	JLE       narrow5
+	MOVQ      c+0(FP), AX
+	MOVQ      ldc+8(FP), CX
+	SHLQ      $0x02, CX
+	MOVQ      a+16(FP), DX
+	MOVQ      lda+24(FP), BX
+	SHLQ      $0x02, BX
+	MOVQ      b+32(FP), SI
+	MOVQ      ldb+40(FP), DI
+	SHLQ      $0x02, DI
+	MOVQ      k+64(FP), R8
+	MOVQ      n+56(FP), R9
+	SUBQ      $0x10, R9
+	MOVQ      $-1, R10
+	BZHIQ     R9, R10, R9
+	KMOVW     R9, K1
+	MOVQ      AX, R9
+	VMOVUPS   (R9), Z0
+	VMOVUPS.Z 64(R9), K1, Z1
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z2
+	VMOVUPS.Z 64(R9), K1, Z3
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z4
+	VMOVUPS.Z 64(R9), K1, Z5
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z6
+	VMOVUPS.Z 64(R9), K1, Z7
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z8
+	VMOVUPS.Z 64(R9), K1, Z9
+	ADDQ      CX, R9
+	LEAQ      (DX)(BX*2), R9
+	ADDQ      BX, R9
+	TESTQ     R8, R8
+	JZ        products66
+
+products65:
+	VMOVUPS      (SI), Z10
+	VMOVUPS.Z    64(SI), K1, Z11
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Z12
+
+	// VDPBF16PS Z10, Z12, Z0
+	BYTE $0x62
+	BYTE $0xd2
+	BYTE $0x1e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc2
+
+	// VDPBF16PS Z11, Z12, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x1e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcb
+	VBROADCASTSS (DX)(BX*1), Z12
+
+	// VDPBF16PS Z10, Z12, Z2
+	BYTE $0x62
+	BYTE $0xd2
+	BYTE $0x1e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd2
+
+	// VDPBF16PS Z11, Z12, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x1e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdb
+	VBROADCASTSS (DX)(BX*2), Z12
+
+	// VDPBF16PS Z10, Z12, Z4
+	BYTE $0x62
+	BYTE $0xd2
+	BYTE $0x1e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe2
+
+	// VDPBF16PS Z11, Z12, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x1e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xeb
+	VBROADCASTSS (R9), Z12
+
+	// VDPBF16PS Z10, Z12, Z6
+	BYTE $0x62
+	BYTE $0xd2
+	BYTE $0x1e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf2
+
+	// VDPBF16PS Z11, Z12, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x1e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfb
+	VBROADCASTSS (R9)(BX*1), Z12
+
+	// VDPBF16PS Z10, Z12, Z8
+	BYTE $0x62
+	BYTE $0x52
+	BYTE $0x1e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc2
+
+	// VDPBF16PS Z11, Z12, Z9
+	BYTE $0x62
+	BYTE $0x52
+	BYTE $0x1e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xcb
+	ADDQ $+4, DX
+	ADDQ $+4, R9
+	DECQ R8
+	JNZ  products65
+
+products66:
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, K1, 64(AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+narrow5:
+	MOVQ      c+0(FP), AX
+	MOVQ      ldc+8(FP), CX
+	SHLQ      $0x02, CX
+	MOVQ      a+16(FP), DX
+	MOVQ      lda+24(FP), BX
+	SHLQ      $0x02, BX
+	MOVQ      b+32(FP), SI
+	MOVQ      ldb+40(FP), DI
+	SHLQ      $0x02, DI
+	MOVQ      k+64(FP), R8
+	MOVQ      n+56(FP), R9
+	MOVQ      $-1, R10
+	BZHIQ     R9, R10, R9
+	KMOVW     R9, K1
+	MOVQ      AX, R9
+	VMOVUPS.Z (R9), K1, Z0
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z1
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z2
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z3
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z4
+	ADDQ      CX, R9
+	LEAQ      (DX)(BX*2), R9
+	ADDQ      BX, R9
+	TESTQ     R8, R8
+	JZ        products68
+
+products67:
+	VMOVUPS.Z    (SI), K1, Z5
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Z6
+
+	// VDPBF16PS Z5, Z6, Z0
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x4e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc5
+	VBROADCASTSS (DX)(BX*1), Z6
+
+	// VDPBF16PS Z5, Z6, Z1
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x4e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (DX)(BX*2), Z6
+
+	// VDPBF16PS Z5, Z6, Z2
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x4e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xd5
+	VBROADCASTSS (R9), Z6
+
+	// VDPBF16PS Z5, Z6, Z3
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x4e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (R9)(BX*1), Z6
+
+	// VDPBF16PS Z5, Z6, Z4
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x4e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+	ADDQ $+4, DX
+	ADDQ $+4, R9
+	DECQ R8
+	JNZ  products67
+
+products68:
+	VMOVUPS Z0, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, K1, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+rows6:
+	MOVQ      n+56(FP), AX
+	CMPQ      AX, $0x10
+	JLE       narrow6
+	MOVQ      c+0(FP), AX
+	MOVQ      ldc+8(FP), CX
+	SHLQ      $0x02, CX
+	MOVQ      a+16(FP), DX
+	MOVQ      lda+24(FP), BX
+	SHLQ      $0x02, BX
+	MOVQ      b+32(FP), SI
+	MOVQ      ldb+40(FP), DI
+	SHLQ      $0x02, DI
+	MOVQ      k+64(FP), R8
+	MOVQ      n+56(FP), R9
+	SUBQ      $0x10, R9
+	MOVQ      $-1, R10
+	BZHIQ     R9, R10, R9
+	KMOVW     R9, K1
+	MOVQ      AX, R9
+	VMOVUPS   (R9), Z0
+	VMOVUPS.Z 64(R9), K1, Z1
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z2
+	VMOVUPS.Z 64(R9), K1, Z3
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z4
+	VMOVUPS.Z 64(R9), K1, Z5
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z6
+	VMOVUPS.Z 64(R9), K1, Z7
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z8
+	VMOVUPS.Z 64(R9), K1, Z9
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z10
+	VMOVUPS.Z 64(R9), K1, Z11
+	ADDQ      CX, R9
+	LEAQ      (DX)(BX*2), R9
+	ADDQ      BX, R9
+	TESTQ     R8, R8
+	JZ        products70
+
+products69:
+	VMOVUPS      (SI), Z12
+	VMOVUPS.Z    64(SI), K1, Z13
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Z14
+
+	// VDPBF16PS Z12, Z14, Z0
+	BYTE $0x62
+	BYTE $0xd2
+	BYTE $0x0e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc4
+
+	// VDPBF16PS Z13, Z14, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x0e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (DX)(BX*1), Z14
+
+	// VDPBF16PS Z12, Z14, Z2
+	BYTE $0x62
+	BYTE $0xd2
+	BYTE $0x0e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd4
+
+	// VDPBF16PS Z13, Z14, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x0e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (DX)(BX*2), Z14
+
+	// VDPBF16PS Z12, Z14, Z4
+	BYTE $0x62
+	BYTE $0xd2
+	BYTE $0x0e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe4
+
+	// VDPBF16PS Z13, Z14, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x0e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R9), Z14
+
+	// VDPBF16PS Z12, Z14, Z6
+	BYTE $0x62
+	BYTE $0xd2
+	BYTE $0x0e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf4
+
+	// VDPBF16PS Z13, Z14, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x0e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (R9)(BX*1), Z14
+
+	// VDPBF16PS Z12, Z14, Z8
+	BYTE $0x62
+	BYTE $0x52
+	BYTE $0x0e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc4
+
+	// VDPBF16PS Z13, Z14, Z9
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x0e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R9)(BX*2), Z14
+
+	// VDPBF16PS Z12, Z14, Z10
+	BYTE $0x62
+	BYTE $0x52
+	BYTE $0x0e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd4
+
+	// VDPBF16PS Z13, Z14, Z11
+	BYTE $0x62
+	BYTE $0x52
+	BYTE $0x0e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xdd
+	ADDQ $+4, DX
+	ADDQ $+4, R9
+	DECQ R8
+	JNZ  products69
+
+products70:
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	VMOVUPS Z11, K1, 64(AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+narrow6:
+	MOVQ      c+0(FP), AX
+	MOVQ      ldc+8(FP), CX
+	SHLQ      $0x02, CX
+	MOVQ      a+16(FP), DX
+	MOVQ      lda+24(FP), BX
+	SHLQ      $0x02, BX
+	MOVQ      b+32(FP), SI
+	MOVQ      ldb+40(FP), DI
+	SHLQ      $0x02, DI
+	MOVQ      k+64(FP), R8
+	MOVQ      n+56(FP), R9
+	MOVQ      $-1, R10
+	BZHIQ     R9, R10, R9
+	KMOVW     R9, K1
+	MOVQ      AX, R9
+	VMOVUPS.Z (R9), K1, Z0
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z1
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z2
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z3
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z4
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z5
+	ADDQ      CX, R9
+	LEAQ      (DX)(BX*2), R9
+	ADDQ      BX, R9
+	TESTQ     R8, R8
+	JZ        products72
+
+products71:
+	VMOVUPS.Z    (SI), K1, Z6
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Z7
+
+	// VDPBF16PS Z6, Z7, Z0
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x46
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (DX)(BX*1), Z7
+
+	// VDPBF16PS Z6, Z7, Z1
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x46
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (DX)(BX*2), Z7
+
+	// VDPBF16PS Z6, Z7, Z2
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x46
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (R9), Z7
+
+	// VDPBF16PS Z6, Z7, Z3
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x46
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (R9)(BX*1), Z7
+
+	// VDPBF16PS Z6, Z7, Z4
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x46
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (R9)(BX*2), Z7
+
+	// VDPBF16PS Z6, Z7, Z5
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x46
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xee
+	ADDQ $+4, DX
+	ADDQ $+4, R9
+	DECQ R8
+	JNZ  products71
+
+products72:
+	VMOVUPS Z0, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z5, K1, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+rows7:
+	MOVQ      n+56(FP), AX
+	CMPQ      AX, $0x10
+	JLE       narrow7
+	MOVQ      c+0(FP), AX
+	MOVQ      ldc+8(FP), CX
+	SHLQ      $0x02, CX
+	MOVQ      a+16(FP), DX
+	MOVQ      lda+24(FP), BX
+	SHLQ      $0x02, BX
+	MOVQ      b+32(FP), SI
+	MOVQ      ldb+40(FP), DI
+	SHLQ      $0x02, DI
+	MOVQ      k+64(FP), R8
+	MOVQ      n+56(FP), R9
+	SUBQ      $0x10, R9
+	MOVQ      $-1, R10
+	BZHIQ     R9, R10, R9
+	KMOVW     R9, K1
+	MOVQ      AX, R9
+	VMOVUPS   (R9), Z0
+	VMOVUPS.Z 64(R9), K1, Z1
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z2
+	VMOVUPS.Z 64(R9), K1, Z3
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z4
+	VMOVUPS.Z 64(R9), K1, Z5
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z6
+	VMOVUPS.Z 64(R9), K1, Z7
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z8
+	VMOVUPS.Z 64(R9), K1, Z9
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z10
+	VMOVUPS.Z 64(R9), K1, Z11
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z12
+	VMOVUPS.Z 64(R9), K1, Z13
+	ADDQ      CX, R9
+	LEAQ      (DX)(BX*2), R9
+	ADDQ      BX, R9
+	LEAQ      (R9)(BX*2), R10
+	ADDQ      BX, R10
+	TESTQ     R8, R8
+	JZ        products74
+
+products73:
+	VMOVUPS      (SI), Z14
+	VMOVUPS.Z    64(SI), K1, Z15
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Z16
+
+	// VDPBF16PS Z14, Z16, Z0
+	BYTE $0x62
+	BYTE $0xd2
+	BYTE $0x7e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc6
+
+	// VDPBF16PS Z15, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcf
+	VBROADCASTSS (DX)(BX*1), Z16
+
+	// VDPBF16PS Z14, Z16, Z2
+	BYTE $0x62
+	BYTE $0xd2
+	BYTE $0x7e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd6
+
+	// VDPBF16PS Z15, Z16, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdf
+	VBROADCASTSS (DX)(BX*2), Z16
+
+	// VDPBF16PS Z14, Z16, Z4
+	BYTE $0x62
+	BYTE $0xd2
+	BYTE $0x7e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe6
+
+	// VDPBF16PS Z15, Z16, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xef
+	VBROADCASTSS (R9), Z16
+
+	// VDPBF16PS Z14, Z16, Z6
+	BYTE $0x62
+	BYTE $0xd2
+	BYTE $0x7e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf6
+
+	// VDPBF16PS Z15, Z16, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xff
+	VBROADCASTSS (R9)(BX*1), Z16
+
+	// VDPBF16PS Z14, Z16, Z8
+	BYTE $0x62
+	BYTE $0x52
+	BYTE $0x7e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc6
+
+	// VDPBF16PS Z15, Z16, Z9
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcf
+	VBROADCASTSS (R9)(BX*2), Z16
+
+	// VDPBF16PS Z14, Z16, Z10
+	BYTE $0x62
+	BYTE $0x52
+	BYTE $0x7e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd6
+
+	// VDPBF16PS Z15, Z16, Z11
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdf
+	VBROADCASTSS (R10), Z16
+
+	// VDPBF16PS Z14, Z16, Z12
+	BYTE $0x62
+	BYTE $0x52
+	BYTE $0x7e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe6
+
+	// VDPBF16PS Z15, Z16, Z13
+	BYTE $0x62
+	BYTE $0x52
+	BYTE $0x7e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xef
+	ADDQ $+4, DX
+	ADDQ $+4, R9
+	ADDQ $+4, R10
+	DECQ R8
+	JNZ  products73
+
+products74:
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	VMOVUPS Z11, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z12, (AX)
+	VMOVUPS Z13, K1, 64(AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+narrow7:
+	MOVQ      c+0(FP), AX
+	MOVQ      ldc+8(FP), CX
+	SHLQ      $0x02, CX
+	MOVQ      a+16(FP), DX
+	MOVQ      lda+24(FP), BX
+	SHLQ      $0x02, BX
+	MOVQ      b+32(FP), SI
+	MOVQ      ldb+40(FP), DI
+	SHLQ      $0x02, DI
+	MOVQ      k+64(FP), R8
+	MOVQ      n+56(FP), R9
+	MOVQ      $-1, R10
+	BZHIQ     R9, R10, R9
+	KMOVW     R9, K1
+	MOVQ      AX, R9
+	VMOVUPS.Z (R9), K1, Z0
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z1
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z2
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z3
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z4
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z5
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z6
+	ADDQ      CX, R9
+	LEAQ      (DX)(BX*2), R9
+	ADDQ      BX, R9
+	LEAQ      (R9)(BX*2), R10
+	ADDQ      BX, R10
+	TESTQ     R8, R8
+	JZ        products76
+
+products75:
+	VMOVUPS.Z    (SI), K1, Z7
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Z8
+
+	// VDPBF16PS Z7, Z8, Z0
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x3e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc7
+	VBROADCASTSS (DX)(BX*1), Z8
+
+	// VDPBF16PS Z7, Z8, Z1
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x3e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcf
+	VBROADCASTSS (DX)(BX*2), Z8
+
+	// VDPBF16PS Z7, Z8, Z2
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x3e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xd7
+	VBROADCASTSS (R9), Z8
+
+	// VDPBF16PS Z7, Z8, Z3
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x3e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdf
+	VBROADCASTSS (R9)(BX*1), Z8
+
+	// VDPBF16PS Z7, Z8, Z4
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x3e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe7
+	VBROADCASTSS (R9)(BX*2), Z8
+
+	// VDPBF16PS Z7, Z8, Z5
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x3e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xef
+	VBROADCASTSS (R10), Z8
+
+	// VDPBF16PS Z7, Z8, Z6
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x3e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf7
+	ADDQ $+4, DX
+	ADDQ $+4, R9
+	ADDQ $+4, R10
+	DECQ R8
+	JNZ  products75
+
+products76:
+	VMOVUPS Z0, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z5, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, K1, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+rows8:
+	MOVQ      n+56(FP), AX
+	CMPQ      AX, $0x10
+	JLE       narrow8
+	MOVQ      c+0(FP), AX
+	MOVQ      ldc+8(FP), CX
+	SHLQ      $0x02, CX
+	MOVQ      a+16(FP), DX
+	MOVQ      lda+24(FP), BX
+	SHLQ      $0x02, BX
+	MOVQ      b+32(FP), SI
+	MOVQ      ldb+40(FP), DI
+	SHLQ      $0x02, DI
+	MOVQ      k+64(FP), R8
+	MOVQ      n+56(FP), R9
+	SUBQ      $0x10, R9
+	MOVQ      $-1, R10
+	BZHIQ     R9, R10, R9
+	KMOVW     R9, K1
+	MOVQ      AX, R9
+	VMOVUPS   (R9), Z0
+	VMOVUPS.Z 64(R9), K1, Z1
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z2
+	VMOVUPS.Z 64(R9), K1, Z3
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z4
+	VMOVUPS.Z 64(R9), K1, Z5
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z6
+	VMOVUPS.Z 64(R9), K1, Z7
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z8
+	VMOVUPS.Z 64(R9), K1, Z9
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z10
+	VMOVUPS.Z 64(R9), K1, Z11
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z12
+	VMOVUPS.Z 64(R9), K1, Z13
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z14
+	VMOVUPS.Z 64(R9), K1, Z15
+	ADDQ      CX, R9
+	LEAQ      (DX)(BX*2), R9
+	ADDQ      BX, R9
+	LEAQ      (R9)(BX*2), R10
+	ADDQ      BX, R10
+	TESTQ     R8, R8
+	JZ        products78
+
+products77:
+	VMOVUPS      (SI), Z16
+	VMOVUPS.Z    64(SI), K1, Z17
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Z18
+
+	// VDPBF16PS Z16, Z18, Z0
+	BYTE $0x62
+	BYTE $0xb2
+	BYTE $0x6e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc0
+
+	// VDPBF16PS Z17, Z18, Z1
+	BYTE         $0x62
+	BYTE         $0xb2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc9
+	VBROADCASTSS (DX)(BX*1), Z18
+
+	// VDPBF16PS Z16, Z18, Z2
+	BYTE $0x62
+	BYTE $0xb2
+	BYTE $0x6e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd0
+
+	// VDPBF16PS Z17, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xb2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd9
+	VBROADCASTSS (DX)(BX*2), Z18
+
+	// VDPBF16PS Z16, Z18, Z4
+	BYTE $0x62
+	BYTE $0xb2
+	BYTE $0x6e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe0
+
+	// VDPBF16PS Z17, Z18, Z5
+	BYTE         $0x62
+	BYTE         $0xb2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe9
+	VBROADCASTSS (R9), Z18
+
+	// VDPBF16PS Z16, Z18, Z6
+	BYTE $0x62
+	BYTE $0xb2
+	BYTE $0x6e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf0
+
+	// VDPBF16PS Z17, Z18, Z7
+	BYTE         $0x62
+	BYTE         $0xb2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf9
+	VBROADCASTSS (R9)(BX*1), Z18
+
+	// VDPBF16PS Z16, Z18, Z8
+	BYTE $0x62
+	BYTE $0x32
+	BYTE $0x6e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc0
+
+	// VDPBF16PS Z17, Z18, Z9
+	BYTE         $0x62
+	BYTE         $0x32
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc9
+	VBROADCASTSS (R9)(BX*2), Z18
+
+	// VDPBF16PS Z16, Z18, Z10
+	BYTE $0x62
+	BYTE $0x32
+	BYTE $0x6e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd0
+
+	// VDPBF16PS Z17, Z18, Z11
+	BYTE         $0x62
+	BYTE         $0x32
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd9
+	VBROADCASTSS (R10), Z18
+
+	// VDPBF16PS Z16, Z18, Z12
+	BYTE $0x62
+	BYTE $0x32
+	BYTE $0x6e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe0
+
+	// VDPBF16PS Z17, Z18, Z13
+	BYTE         $0x62
+	BYTE         $0x32
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe9
+	VBROADCASTSS (R10)(BX*1), Z18
+
+	// VDPBF16PS Z16, Z18, Z14
+	BYTE $0x62
+	BYTE $0x32
+	BYTE $0x6e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf0
+
+	// VDPBF16PS Z17, Z18, Z15
+	BYTE $0x62
+	BYTE $0x32
+	BYTE $0x6e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf9
+	ADDQ $+4, DX
+	ADDQ $+4, R9
+	ADDQ $+4, R10
+	DECQ R8
+	JNZ  products77
+
+products78:
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	VMOVUPS Z11, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z12, (AX)
+	VMOVUPS Z13, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z14, (AX)
+	VMOVUPS Z15, K1, 64(AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+narrow8:
+	MOVQ      c+0(FP), AX
+	MOVQ      ldc+8(FP), CX
+	SHLQ      $0x02, CX
+	MOVQ      a+16(FP), DX
+	MOVQ      lda+24(FP), BX
+	SHLQ      $0x02, BX
+	MOVQ      b+32(FP), SI
+	MOVQ      ldb+40(FP), DI
+	SHLQ      $0x02, DI
+	MOVQ      k+64(FP), R8
+	MOVQ      n+56(FP), R9
+	MOVQ      $-1, R10
+	BZHIQ     R9, R10, R9
+	KMOVW     R9, K1
+	MOVQ      AX, R9
+	VMOVUPS.Z (R9), K1, Z0
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z1
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z2
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z3
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z4
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z5
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z6
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z7
+	ADDQ      CX, R9
+	LEAQ      (DX)(BX*2), R9
+	ADDQ      BX, R9
+	LEAQ      (R9)(BX*2), R10
+	ADDQ      BX, R10
+	TESTQ     R8, R8
+	JZ        products80
+
+products79:
+	VMOVUPS.Z    (SI), K1, Z8
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Z9
+
+	// VDPBF16PS Z8, Z9, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x36
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc0
+	VBROADCASTSS (DX)(BX*1), Z9
+
+	// VDPBF16PS Z8, Z9, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x36
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc8
+	VBROADCASTSS (DX)(BX*2), Z9
+
+	// VDPBF16PS Z8, Z9, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x36
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xd0
+	VBROADCASTSS (R9), Z9
+
+	// VDPBF16PS Z8, Z9, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x36
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xd8
+	VBROADCASTSS (R9)(BX*1), Z9
+
+	// VDPBF16PS Z8, Z9, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x36
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe0
+	VBROADCASTSS (R9)(BX*2), Z9
+
+	// VDPBF16PS Z8, Z9, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x36
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe8
+	VBROADCASTSS (R10), Z9
+
+	// VDPBF16PS Z8, Z9, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x36
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf0
+	VBROADCASTSS (R10)(BX*1), Z9
+
+	// VDPBF16PS Z8, Z9, Z7
+	BYTE $0x62
+	BYTE $0xd2
+	BYTE $0x36
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf8
+	ADDQ $+4, DX
+	ADDQ $+4, R9
+	ADDQ $+4, R10
+	DECQ R8
+	JNZ  products79
+
+products80:
+	VMOVUPS Z0, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z5, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z7, K1, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+rows9:
+	MOVQ      n+56(FP), AX
+	CMPQ      AX, $0x10
+	JLE       narrow9
+	MOVQ      c+0(FP), AX
+	MOVQ      ldc+8(FP), CX
+	SHLQ      $0x02, CX
+	MOVQ      a+16(FP), DX
+	MOVQ      lda+24(FP), BX
+	SHLQ      $0x02, BX
+	MOVQ      b+32(FP), SI
+	MOVQ      ldb+40(FP), DI
+	SHLQ      $0x02, DI
+	MOVQ      k+64(FP), R8
+	MOVQ      n+56(FP), R9
+	SUBQ      $0x10, R9
+	MOVQ      $-1, R10
+	BZHIQ     R9, R10, R9
+	KMOVW     R9, K1
+	MOVQ      AX, R9
+	VMOVUPS   (R9), Z0
+	VMOVUPS.Z 64(R9), K1, Z1
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z2
+	VMOVUPS.Z 64(R9), K1, Z3
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z4
+	VMOVUPS.Z 64(R9), K1, Z5
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z6
+	VMOVUPS.Z 64(R9), K1, Z7
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z8
+	VMOVUPS.Z 64(R9), K1, Z9
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z10
+	VMOVUPS.Z 64(R9), K1, Z11
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z12
+	VMOVUPS.Z 64(R9), K1, Z13
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z14
+	VMOVUPS.Z 64(R9), K1, Z15
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z16
+	VMOVUPS.Z 64(R9), K1, Z17
+	ADDQ      CX, R9
+	LEAQ      (DX)(BX*2), R9
+	ADDQ      BX, R9
+	LEAQ      (R9)(BX*2), R10
+	ADDQ      BX, R10
+	TESTQ     R8, R8
+	JZ        products82
+
+products81:
+	VMOVUPS      (SI), Z18
+	VMOVUPS.Z    64(SI), K1, Z19
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Z20
+
+	// VDPBF16PS Z18, Z20, Z0
+	BYTE $0x62
+	BYTE $0xb2
+	BYTE $0x5e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc2
+
+	// VDPBF16PS Z19, Z20, Z1
+	BYTE         $0x62
+	BYTE         $0xb2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcb
+	VBROADCASTSS (DX)(BX*1), Z20
+
+	// VDPBF16PS Z18, Z20, Z2
+	BYTE $0x62
+	BYTE $0xb2
+	BYTE $0x5e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd2
+
+	// VDPBF16PS Z19, Z20, Z3
+	BYTE         $0x62
+	BYTE         $0xb2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdb
+	VBROADCASTSS (DX)(BX*2), Z20
+
+	// VDPBF16PS Z18, Z20, Z4
+	BYTE $0x62
+	BYTE $0xb2
+	BYTE $0x5e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe2
+
+	// VDPBF16PS Z19, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xb2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xeb
+	VBROADCASTSS (R9), Z20
+
+	// VDPBF16PS Z18, Z20, Z6
+	BYTE $0x62
+	BYTE $0xb2
+	BYTE $0x5e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf2
+
+	// VDPBF16PS Z19, Z20, Z7
+	BYTE         $0x62
+	BYTE         $0xb2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfb
+	VBROADCASTSS (R9)(BX*1), Z20
+
+	// VDPBF16PS Z18, Z20, Z8
+	BYTE $0x62
+	BYTE $0x32
+	BYTE $0x5e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc2
+
+	// VDPBF16PS Z19, Z20, Z9
+	BYTE         $0x62
+	BYTE         $0x32
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcb
+	VBROADCASTSS (R9)(BX*2), Z20
+
+	// VDPBF16PS Z18, Z20, Z10
+	BYTE $0x62
+	BYTE $0x32
+	BYTE $0x5e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd2
+
+	// VDPBF16PS Z19, Z20, Z11
+	BYTE         $0x62
+	BYTE         $0x32
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdb
+	VBROADCASTSS (R10), Z20
+
+	// VDPBF16PS Z18, Z20, Z12
+	BYTE $0x62
+	BYTE $0x32
+	BYTE $0x5e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe2
+
+	// VDPBF16PS Z19, Z20, Z13
+	BYTE         $0x62
+	BYTE         $0x32
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xeb
+	VBROADCASTSS (R10)(BX*1), Z20
+
+	// VDPBF16PS Z18, Z20, Z14
+	BYTE $0x62
+	BYTE $0x32
+	BYTE $0x5e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf2
+
+	// VDPBF16PS Z19, Z20, Z15
+	BYTE         $0x62
+	BYTE         $0x32
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfb
+	VBROADCASTSS (R10)(BX*2), Z20
+
+	// VDPBF16PS Z18, Z20, Z16
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x5e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc2
+
+	// VDPBF16PS Z19, Z20, Z17
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x5e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xcb
+	ADDQ $+4, DX
+	ADDQ $+4, R9
+	ADDQ $+4, R10
+	DECQ R8
+	JNZ  products81
+
+products82:
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	VMOVUPS Z11, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z12, (AX)
+	VMOVUPS Z13, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z14, (AX)
+	VMOVUPS Z15, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z16, (AX)
+	VMOVUPS Z17, K1, 64(AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+narrow9:
+	MOVQ      c+0(FP), AX
+	MOVQ      ldc+8(FP), CX
+	SHLQ      $0x02, CX
+	MOVQ      a+16(FP), DX
+	MOVQ      lda+24(FP), BX
+	SHLQ      $0x02, BX
+	MOVQ      b+32(FP), SI
+	MOVQ      ldb+40(FP), DI
+	SHLQ      $0x02, DI
+	MOVQ      k+64(FP), R8
+	MOVQ      n+56(FP), R9
+	MOVQ      $-1, R10
+	BZHIQ     R9, R10, R9
+	KMOVW     R9, K1
+	MOVQ      AX, R9
+	VMOVUPS.Z (R9), K1, Z0
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z1
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z2
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z3
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z4
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z5
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z6
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z7
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z8
+	ADDQ      CX, R9
+	LEAQ      (DX)(BX*2), R9
+	ADDQ      BX, R9
+	LEAQ      (R9)(BX*2), R10
+	ADDQ      BX, R10
+	TESTQ     R8, R8
+	JZ        products84
+
+products83:
+	VMOVUPS.Z    (SI), K1, Z9
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Z10
+
+	// VDPBF16PS Z9, Z10, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x2e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc1
+	VBROADCASTSS (DX)(BX*1), Z10
+
+	// VDPBF16PS Z9, Z10, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x2e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc9
+	VBROADCASTSS (DX)(BX*2), Z10
+
+	// VDPBF16PS Z9, Z10, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x2e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xd1
+	VBROADCASTSS (R9), Z10
+
+	// VDPBF16PS Z9, Z10, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x2e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xd9
+	VBROADCASTSS (R9)(BX*1), Z10
+
+	// VDPBF16PS Z9, Z10, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x2e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe1
+	VBROADCASTSS (R9)(BX*2), Z10
+
+	// VDPBF16PS Z9, Z10, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x2e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe9
+	VBROADCASTSS (R10), Z10
+
+	// VDPBF16PS Z9, Z10, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x2e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf1
+	VBROADCASTSS (R10)(BX*1), Z10
+
+	// VDPBF16PS Z9, Z10, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x2e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf9
+	VBROADCASTSS (R10)(BX*2), Z10
+
+	// VDPBF16PS Z9, Z10, Z8
+	BYTE $0x62
+	BYTE $0x52
+	BYTE $0x2e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc1
+	ADDQ $+4, DX
+	ADDQ $+4, R9
+	ADDQ $+4, R10
+	DECQ R8
+	JNZ  products83
+
+products84:
+	VMOVUPS Z0, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z5, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z7, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, K1, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+rows10:
+	MOVQ      n+56(FP), AX
+	CMPQ      AX, $0x10
+	JLE       narrow10
+	MOVQ      c+0(FP), AX
+	MOVQ      ldc+8(FP), CX
+	SHLQ      $0x02, CX
+	MOVQ      a+16(FP), DX
+	MOVQ      lda+24(FP), BX
+	SHLQ      $0x02, BX
+	MOVQ      b+32(FP), SI
+	MOVQ      ldb+40(FP), DI
+	SHLQ      $0x02, DI
+	MOVQ      k+64(FP), R8
+	MOVQ      n+56(FP), R9
+	SUBQ      $0x10, R9
+	MOVQ      $-1, R10
+	BZHIQ     R9, R10, R9
+	KMOVW     R9, K1
+	MOVQ      AX, R9
+	VMOVUPS   (R9), Z0
+	VMOVUPS.Z 64(R9), K1, Z1
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z2
+	VMOVUPS.Z 64(R9), K1, Z3
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z4
+	VMOVUPS.Z 64(R9), K1, Z5
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z6
+	VMOVUPS.Z 64(R9), K1, Z7
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z8
+	VMOVUPS.Z 64(R9), K1, Z9
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z10
+	VMOVUPS.Z 64(R9), K1, Z11
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z12
+	VMOVUPS.Z 64(R9), K1, Z13
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z14
+	VMOVUPS.Z 64(R9), K1, Z15
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z16
+	VMOVUPS.Z 64(R9), K1, Z17
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z18
+	VMOVUPS.Z 64(R9), K1, Z19
+	ADDQ      CX, R9
+	LEAQ      (DX)(BX*2), R9
+	ADDQ      BX, R9
+	LEAQ      (R9)(BX*2), R10
+	ADDQ      BX, R10
+	LEAQ      (R10)(BX*2), R11
+	ADDQ      BX, R11
+	TESTQ     R8, R8
+	JZ        products86
+
+products85:
+	VMOVUPS      (SI), Z20
+	VMOVUPS.Z    64(SI), K1, Z21
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Z22
+
+	// VDPBF16PS Z20, Z22, Z0
+	BYTE $0x62
+	BYTE $0xb2
+	BYTE $0x4e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// VDPBF16PS Z21, Z22, Z1
+	BYTE         $0x62
+	BYTE         $0xb2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (DX)(BX*1), Z22
+
+	// VDPBF16PS Z20, Z22, Z2
+	BYTE $0x62
+	BYTE $0xb2
+	BYTE $0x4e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// VDPBF16PS Z21, Z22, Z3
+	BYTE         $0x62
+	BYTE         $0xb2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (DX)(BX*2), Z22
+
+	// VDPBF16PS Z20, Z22, Z4
+	BYTE $0x62
+	BYTE $0xb2
+	BYTE $0x4e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// VDPBF16PS Z21, Z22, Z5
+	BYTE         $0x62
+	BYTE         $0xb2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R9), Z22
+
+	// VDPBF16PS Z20, Z22, Z6
+	BYTE $0x62
+	BYTE $0xb2
+	BYTE $0x4e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// VDPBF16PS Z21, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xb2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (R9)(BX*1), Z22
+
+	// VDPBF16PS Z20, Z22, Z8
+	BYTE $0x62
+	BYTE $0x32
+	BYTE $0x4e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// VDPBF16PS Z21, Z22, Z9
+	BYTE         $0x62
+	BYTE         $0x32
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R9)(BX*2), Z22
+
+	// VDPBF16PS Z20, Z22, Z10
+	BYTE $0x62
+	BYTE $0x32
+	BYTE $0x4e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// VDPBF16PS Z21, Z22, Z11
+	BYTE         $0x62
+	BYTE         $0x32
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (R10), Z22
+
+	// VDPBF16PS Z20, Z22, Z12
+	BYTE $0x62
+	BYTE $0x32
+	BYTE $0x4e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// VDPBF16PS Z21, Z22, Z13
+	BYTE         $0x62
+	BYTE         $0x32
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R10)(BX*1), Z22
+
+	// VDPBF16PS Z20, Z22, Z14
+	BYTE $0x62
+	BYTE $0x32
+	BYTE $0x4e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// VDPBF16PS Z21, Z22, Z15
+	BYTE         $0x62
+	BYTE         $0x32
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (R10)(BX*2), Z22
+
+	// VDPBF16PS Z20, Z22, Z16
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x4e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// VDPBF16PS Z21, Z22, Z17
+	BYTE         $0x62
+	BYTE         $0xa2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R11), Z22
+
+	// VDPBF16PS Z20, Z22, Z18
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x4e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// VDPBF16PS Z21, Z22, Z19
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x4e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xdd
+	ADDQ $+4, DX
+	ADDQ $+4, R9
+	ADDQ $+4, R10
+	ADDQ $+4, R11
+	DECQ R8
+	JNZ  products85
+
+products86:
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	VMOVUPS Z11, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z12, (AX)
+	VMOVUPS Z13, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z14, (AX)
+	VMOVUPS Z15, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z16, (AX)
+	VMOVUPS Z17, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z18, (AX)
+	VMOVUPS Z19, K1, 64(AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+narrow10:
+	MOVQ      c+0(FP), AX
+	MOVQ      ldc+8(FP), CX
+	SHLQ      $0x02, CX
+	MOVQ      a+16(FP), DX
+	MOVQ      lda+24(FP), BX
+	SHLQ      $0x02, BX
+	MOVQ      b+32(FP), SI
+	MOVQ      ldb+40(FP), DI
+	SHLQ      $0x02, DI
+	MOVQ      k+64(FP), R8
+	MOVQ      n+56(FP), R9
+	MOVQ      $-1, R10
+	BZHIQ     R9, R10, R9
+	KMOVW     R9, K1
+	MOVQ      AX, R9
+	VMOVUPS.Z (R9), K1, Z0
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z1
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z2
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z3
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z4
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z5
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z6
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z7
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z8
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z9
+	ADDQ      CX, R9
+	LEAQ      (DX)(BX*2), R9
+	ADDQ      BX, R9
+	LEAQ      (R9)(BX*2), R10
+	ADDQ      BX, R10
+	LEAQ      (R10)(BX*2), R11
+	ADDQ      BX, R11
+	TESTQ     R8, R8
+	JZ        products88
+
+products87:
+	VMOVUPS.Z    (SI), K1, Z10
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Z11
+
+	// VDPBF16PS Z10, Z11, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x26
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc2
+	VBROADCASTSS (DX)(BX*1), Z11
+
+	// VDPBF16PS Z10, Z11, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x26
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xca
+	VBROADCASTSS (DX)(BX*2), Z11
+
+	// VDPBF16PS Z10, Z11, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x26
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xd2
+	VBROADCASTSS (R9), Z11
+
+	// VDPBF16PS Z10, Z11, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x26
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xda
+	VBROADCASTSS (R9)(BX*1), Z11
+
+	// VDPBF16PS Z10, Z11, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x26
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe2
+	VBROADCASTSS (R9)(BX*2), Z11
+
+	// VDPBF16PS Z10, Z11, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x26
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xea
+	VBROADCASTSS (R10), Z11
+
+	// VDPBF16PS Z10, Z11, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x26
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf2
+	VBROADCASTSS (R10)(BX*1), Z11
+
+	// VDPBF16PS Z10, Z11, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x26
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfa
+	VBROADCASTSS (R10)(BX*2), Z11
+
+	// VDPBF16PS Z10, Z11, Z8
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x26
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc2
+	VBROADCASTSS (R11), Z11
+
+	// VDPBF16PS Z10, Z11, Z9
+	BYTE $0x62
+	BYTE $0x52
+	BYTE $0x26
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xca
+	ADDQ $+4, DX
+	ADDQ $+4, R9
+	ADDQ $+4, R10
+	ADDQ $+4, R11
+	DECQ R8
+	JNZ  products87
+
+products88:
+	VMOVUPS Z0, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z5, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z7, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z9, K1, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+rows11:
+	MOVQ      n+56(FP), AX
+	CMPQ      AX, $0x10
+	JLE       narrow11
+	MOVQ      c+0(FP), AX
+	MOVQ      ldc+8(FP), CX
+	SHLQ      $0x02, CX
+	MOVQ      a+16(FP), DX
+	MOVQ      lda+24(FP), BX
+	SHLQ      $0x02, BX
+	MOVQ      b+32(FP), SI
+	MOVQ      ldb+40(FP), DI
+	SHLQ      $0x02, DI
+	MOVQ      k+64(FP), R8
+	MOVQ      n+56(FP), R9
+	SUBQ      $0x10, R9
+	MOVQ      $-1, R10
+	BZHIQ     R9, R10, R9
+	KMOVW     R9, K1
+	MOVQ      AX, R9
+	VMOVUPS   (R9), Z0
+	VMOVUPS.Z 64(R9), K1, Z1
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z2
+	VMOVUPS.Z 64(R9), K1, Z3
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z4
+	VMOVUPS.Z 64(R9), K1, Z5
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z6
+	VMOVUPS.Z 64(R9), K1, Z7
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z8
+	VMOVUPS.Z 64(R9), K1, Z9
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z10
+	VMOVUPS.Z 64(R9), K1, Z11
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z12
+	VMOVUPS.Z 64(R9), K1, Z13
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z14
+	VMOVUPS.Z 64(R9), K1, Z15
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z16
+	VMOVUPS.Z 64(R9), K1, Z17
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z18
+	VMOVUPS.Z 64(R9), K1, Z19
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z20
+	VMOVUPS.Z 64(R9), K1, Z21
+	ADDQ      CX, R9
+	LEAQ      (DX)(BX*2), R9
+	ADDQ      BX, R9
+	LEAQ      (R9)(BX*2), R10
+	ADDQ      BX, R10
+	LEAQ      (R10)(BX*2), R11
+	ADDQ      BX, R11
+	TESTQ     R8, R8
+	JZ        products90
+
+products89:
+	VMOVUPS      (SI), Z22
+	VMOVUPS.Z    64(SI), K1, Z23
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Z24
+
+	// VDPBF16PS Z22, Z24, Z0
+	BYTE $0x62
+	BYTE $0xb2
+	BYTE $0x3e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc6
+
+	// VDPBF16PS Z23, Z24, Z1
+	BYTE         $0x62
+	BYTE         $0xb2
+	BYTE         $0x3e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcf
+	VBROADCASTSS (DX)(BX*1), Z24
+
+	// VDPBF16PS Z22, Z24, Z2
+	BYTE $0x62
+	BYTE $0xb2
+	BYTE $0x3e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd6
+
+	// VDPBF16PS Z23, Z24, Z3
+	BYTE         $0x62
+	BYTE         $0xb2
+	BYTE         $0x3e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdf
+	VBROADCASTSS (DX)(BX*2), Z24
+
+	// VDPBF16PS Z22, Z24, Z4
+	BYTE $0x62
+	BYTE $0xb2
+	BYTE $0x3e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe6
+
+	// VDPBF16PS Z23, Z24, Z5
+	BYTE         $0x62
+	BYTE         $0xb2
+	BYTE         $0x3e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xef
+	VBROADCASTSS (R9), Z24
+
+	// VDPBF16PS Z22, Z24, Z6
+	BYTE $0x62
+	BYTE $0xb2
+	BYTE $0x3e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf6
+
+	// VDPBF16PS Z23, Z24, Z7
+	BYTE         $0x62
+	BYTE         $0xb2
+	BYTE         $0x3e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xff
+	VBROADCASTSS (R9)(BX*1), Z24
+
+	// VDPBF16PS Z22, Z24, Z8
+	BYTE $0x62
+	BYTE $0x32
+	BYTE $0x3e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc6
+
+	// VDPBF16PS Z23, Z24, Z9
+	BYTE         $0x62
+	BYTE         $0x32
+	BYTE         $0x3e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcf
+	VBROADCASTSS (R9)(BX*2), Z24
+
+	// VDPBF16PS Z22, Z24, Z10
+	BYTE $0x62
+	BYTE $0x32
+	BYTE $0x3e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd6
+
+	// VDPBF16PS Z23, Z24, Z11
+	BYTE         $0x62
+	BYTE         $0x32
+	BYTE         $0x3e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdf
+	VBROADCASTSS (R10), Z24
+
+	// VDPBF16PS Z22, Z24, Z12
+	BYTE $0x62
+	BYTE $0x32
+	BYTE $0x3e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe6
+
+	// VDPBF16PS Z23, Z24, Z13
+	BYTE         $0x62
+	BYTE         $0x32
+	BYTE         $0x3e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xef
+	VBROADCASTSS (R10)(BX*1), Z24
+
+	// VDPBF16PS Z22, Z24, Z14
+	BYTE $0x62
+	BYTE $0x32
+	BYTE $0x3e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf6
+
+	// VDPBF16PS Z23, Z24, Z15
+	BYTE         $0x62
+	BYTE         $0x32
+	BYTE         $0x3e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xff
+	VBROADCASTSS (R10)(BX*2), Z24
+
+	// VDPBF16PS Z22, Z24, Z16
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x3e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc6
+
+	// VDPBF16PS Z23, Z24, Z17
+	BYTE         $0x62
+	BYTE         $0xa2
+	BYTE         $0x3e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcf
+	VBROADCASTSS (R11), Z24
+
+	// VDPBF16PS Z22, Z24, Z18
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x3e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd6
+
+	// VDPBF16PS Z23, Z24, Z19
+	BYTE         $0x62
+	BYTE         $0xa2
+	BYTE         $0x3e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdf
+	VBROADCASTSS (R11)(BX*1), Z24
+
+	// VDPBF16PS Z22, Z24, Z20
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x3e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe6
+
+	// VDPBF16PS Z23, Z24, Z21
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x3e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xef
+	ADDQ $+4, DX
+	ADDQ $+4, R9
+	ADDQ $+4, R10
+	ADDQ $+4, R11
+	DECQ R8
+	JNZ  products89
+
+products90:
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	VMOVUPS Z11, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z12, (AX)
+	VMOVUPS Z13, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z14, (AX)
+	VMOVUPS Z15, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z16, (AX)
+	VMOVUPS Z17, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z18, (AX)
+	VMOVUPS Z19, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z20, (AX)
+	VMOVUPS Z21, K1, 64(AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+narrow11:
+	MOVQ      c+0(FP), AX
+	MOVQ      ldc+8(FP), CX
+	SHLQ      $0x02, CX
+	MOVQ      a+16(FP), DX
+	MOVQ      lda+24(FP), BX
+	SHLQ      $0x02, BX
+	MOVQ      b+32(FP), SI
+	MOVQ      ldb+40(FP), DI
+	SHLQ      $0x02, DI
+	MOVQ      k+64(FP), R8
+	MOVQ      n+56(FP), R9
+	MOVQ      $-1, R10
+	BZHIQ     R9, R10, R9
+	KMOVW     R9, K1
+	MOVQ      AX, R9
+	VMOVUPS.Z (R9), K1, Z0
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z1
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z2
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z3
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z4
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z5
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z6
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z7
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z8
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z9
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z10
+	ADDQ      CX, R9
+	LEAQ      (DX)(BX*2), R9
+	ADDQ      BX, R9
+	LEAQ      (R9)(BX*2), R10
+	ADDQ      BX, R10
+	LEAQ      (R10)(BX*2), R11
+	ADDQ      BX, R11
+	TESTQ     R8, R8
+	JZ        products92
+
+products91:
+	VMOVUPS.Z    (SI), K1, Z11
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Z12
+
+	// VDPBF16PS Z11, Z12, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x1e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc3
+	VBROADCASTSS (DX)(BX*1), Z12
+
+	// VDPBF16PS Z11, Z12, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x1e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcb
+	VBROADCASTSS (DX)(BX*2), Z12
+
+	// VDPBF16PS Z11, Z12, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x1e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xd3
+	VBROADCASTSS (R9), Z12
+
+	// VDPBF16PS Z11, Z12, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x1e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdb
+	VBROADCASTSS (R9)(BX*1), Z12
+
+	// VDPBF16PS Z11, Z12, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x1e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe3
+	VBROADCASTSS (R9)(BX*2), Z12
+
+	// VDPBF16PS Z11, Z12, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x1e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xeb
+	VBROADCASTSS (R10), Z12
+
+	// VDPBF16PS Z11, Z12, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x1e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf3
+	VBROADCASTSS (R10)(BX*1), Z12
+
+	// VDPBF16PS Z11, Z12, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x1e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfb
+	VBROADCASTSS (R10)(BX*2), Z12
+
+	// VDPBF16PS Z11, Z12, Z8
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x1e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc3
+	VBROADCASTSS (R11), Z12
+
+	// VDPBF16PS Z11, Z12, Z9
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x1e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcb
+	VBROADCASTSS (R11)(BX*1), Z12
+
+	// VDPBF16PS Z11, Z12, Z10
+	BYTE $0x62
+	BYTE $0x52
+	BYTE $0x1e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd3
+	ADDQ $+4, DX
+	ADDQ $+4, R9
+	ADDQ $+4, R10
+	ADDQ $+4, R11
+	DECQ R8
+	JNZ  products91
+
+products92:
+	VMOVUPS Z0, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z5, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z7, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z9, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, K1, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+rows12:
+	MOVQ      n+56(FP), AX
+	CMPQ      AX, $0x10
+	JLE       narrow12
+	MOVQ      c+0(FP), AX
+	MOVQ      ldc+8(FP), CX
+	SHLQ      $0x02, CX
+	MOVQ      a+16(FP), DX
+	MOVQ      lda+24(FP), BX
+	SHLQ      $0x02, BX
+	MOVQ      b+32(FP), SI
+	MOVQ      ldb+40(FP), DI
+	SHLQ      $0x02, DI
+	MOVQ      k+64(FP), R8
+	MOVQ      n+56(FP), R9
+	SUBQ      $0x10, R9
+	MOVQ      $-1, R10
+	BZHIQ     R9, R10, R9
+	KMOVW     R9, K1
+	MOVQ      AX, R9
+	VMOVUPS   (R9), Z0
+	VMOVUPS.Z 64(R9), K1, Z1
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z2
+	VMOVUPS.Z 64(R9), K1, Z3
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z4
+	VMOVUPS.Z 64(R9), K1, Z5
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z6
+	VMOVUPS.Z 64(R9), K1, Z7
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z8
+	VMOVUPS.Z 64(R9), K1, Z9
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z10
+	VMOVUPS.Z 64(R9), K1, Z11
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z12
+	VMOVUPS.Z 64(R9), K1, Z13
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z14
+	VMOVUPS.Z 64(R9), K1, Z15
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z16
+	VMOVUPS.Z 64(R9), K1, Z17
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z18
+	VMOVUPS.Z 64(R9), K1, Z19
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z20
+	VMOVUPS.Z 64(R9), K1, Z21
+	ADDQ      CX, R9
+	VMOVUPS   (R9), Z22
+	VMOVUPS.Z 64(R9), K1, Z23
+	ADDQ      CX, R9
+	LEAQ      (DX)(BX*2), R9
+	ADDQ      BX, R9
+	LEAQ      (R9)(BX*2), R10
+	ADDQ      BX, R10
+	LEAQ      (R10)(BX*2), R11
+	ADDQ      BX, R11
+	TESTQ     R8, R8
+	JZ        products94
+
+products93:
+	VMOVUPS      (SI), Z24
+	VMOVUPS.Z    64(SI), K1, Z25
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Z26
+
+	// VDPBF16PS Z24, Z26, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x2e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc0
+
+	// VDPBF16PS Z25, Z26, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x2e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc9
+	VBROADCASTSS (DX)(BX*1), Z26
+
+	// VDPBF16PS Z24, Z26, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x2e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd0
+
+	// VDPBF16PS Z25, Z26, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x2e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd9
+	VBROADCASTSS (DX)(BX*2), Z26
+
+	// VDPBF16PS Z24, Z26, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x2e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe0
+
+	// VDPBF16PS Z25, Z26, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x2e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe9
+	VBROADCASTSS (R9), Z26
+
+	// VDPBF16PS Z24, Z26, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x2e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf0
+
+	// VDPBF16PS Z25, Z26, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x2e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf9
+	VBROADCASTSS (R9)(BX*1), Z26
+
+	// VDPBF16PS Z24, Z26, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x2e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc0
+
+	// VDPBF16PS Z25, Z26, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x2e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc9
+	VBROADCASTSS (R9)(BX*2), Z26
+
+	// VDPBF16PS Z24, Z26, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x2e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd0
+
+	// VDPBF16PS Z25, Z26, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x2e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd9
+	VBROADCASTSS (R10), Z26
+
+	// VDPBF16PS Z24, Z26, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x2e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe0
+
+	// VDPBF16PS Z25, Z26, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x2e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe9
+	VBROADCASTSS (R10)(BX*1), Z26
+
+	// VDPBF16PS Z24, Z26, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x2e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf0
+
+	// VDPBF16PS Z25, Z26, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x2e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf9
+	VBROADCASTSS (R10)(BX*2), Z26
+
+	// VDPBF16PS Z24, Z26, Z16
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x2e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc0
+
+	// VDPBF16PS Z25, Z26, Z17
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x2e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc9
+	VBROADCASTSS (R11), Z26
+
+	// VDPBF16PS Z24, Z26, Z18
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x2e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd0
+
+	// VDPBF16PS Z25, Z26, Z19
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x2e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd9
+	VBROADCASTSS (R11)(BX*1), Z26
+
+	// VDPBF16PS Z24, Z26, Z20
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x2e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe0
+
+	// VDPBF16PS Z25, Z26, Z21
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x2e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe9
+	VBROADCASTSS (R11)(BX*2), Z26
+
+	// VDPBF16PS Z24, Z26, Z22
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x2e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf0
+
+	// VDPBF16PS Z25, Z26, Z23
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x2e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf9
+	ADDQ $+4, DX
+	ADDQ $+4, R9
+	ADDQ $+4, R10
+	ADDQ $+4, R11
+	DECQ R8
+	JNZ  products93
+
+products94:
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	VMOVUPS Z11, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z12, (AX)
+	VMOVUPS Z13, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z14, (AX)
+	VMOVUPS Z15, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z16, (AX)
+	VMOVUPS Z17, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z18, (AX)
+	VMOVUPS Z19, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z20, (AX)
+	VMOVUPS Z21, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z22, (AX)
+	VMOVUPS Z23, K1, 64(AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+narrow12:
+	MOVQ      c+0(FP), AX
+	MOVQ      ldc+8(FP), CX
+	SHLQ      $0x02, CX
+	MOVQ      a+16(FP), DX
+	MOVQ      lda+24(FP), BX
+	SHLQ      $0x02, BX
+	MOVQ      b+32(FP), SI
+	MOVQ      ldb+40(FP), DI
+	SHLQ      $0x02, DI
+	MOVQ      k+64(FP), R8
+	MOVQ      n+56(FP), R9
+	MOVQ      $-1, R10
+	BZHIQ     R9, R10, R9
+	KMOVW     R9, K1
+	MOVQ      AX, R9
+	VMOVUPS.Z (R9), K1, Z0
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z1
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z2
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z3
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z4
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z5
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z6
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z7
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z8
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z9
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z10
+	ADDQ      CX, R9
+	VMOVUPS.Z (R9), K1, Z11
+	ADDQ      CX, R9
+	LEAQ      (DX)(BX*2), R9
+	ADDQ      BX, R9
+	LEAQ      (R9)(BX*2), R10
+	ADDQ      BX, R10
+	LEAQ      (R10)(BX*2), R11
+	ADDQ      BX, R11
+	TESTQ     R8, R8
+	JZ        products96
+
+products95:
+	VMOVUPS.Z    (SI), K1, Z12
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Z13
+
+	// VDPBF16PS Z12, Z13, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x16
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc4
+	VBROADCASTSS (DX)(BX*1), Z13
+
+	// VDPBF16PS Z12, Z13, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x16
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcc
+	VBROADCASTSS (DX)(BX*2), Z13
+
+	// VDPBF16PS Z12, Z13, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x16
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xd4
+	VBROADCASTSS (R9), Z13
+
+	// VDPBF16PS Z12, Z13, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x16
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdc
+	VBROADCASTSS (R9)(BX*1), Z13
+
+	// VDPBF16PS Z12, Z13, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x16
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe4
+	VBROADCASTSS (R9)(BX*2), Z13
+
+	// VDPBF16PS Z12, Z13, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x16
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xec
+	VBROADCASTSS (R10), Z13
+
+	// VDPBF16PS Z12, Z13, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x16
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf4
+	VBROADCASTSS (R10)(BX*1), Z13
+
+	// VDPBF16PS Z12, Z13, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x16
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfc
+	VBROADCASTSS (R10)(BX*2), Z13
+
+	// VDPBF16PS Z12, Z13, Z8
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x16
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc4
+	VBROADCASTSS (R11), Z13
+
+	// VDPBF16PS Z12, Z13, Z9
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x16
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcc
+	VBROADCASTSS (R11)(BX*1), Z13
+
+	// VDPBF16PS Z12, Z13, Z10
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x16
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xd4
+	VBROADCASTSS (R11)(BX*2), Z13
+
+	// VDPBF16PS Z12, Z13, Z11
+	BYTE $0x62
+	BYTE $0x52
+	BYTE $0x16
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xdc
+	ADDQ $+4, DX
+	ADDQ $+4, R9
+	ADDQ $+4, R10
+	ADDQ $+4, R11
+	DECQ R8
+	JNZ  products95
+
+products96:
+	VMOVUPS Z0, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z5, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z7, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z9, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z11, K1, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+// func interleaveAVX512(dst *float32, low *uint16, high *uint16, n int)
+// Requires: AVX, AVX512F
+TEXT ·interleaveAVX512(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ low+8(FP), CX
+	MOVQ high+16(FP), DX
+	MOVQ n+24(FP), BX
+
+loop97:
+	SUBQ      $0x10, BX
+	JL        loop98
+	VPMOVZXWD (CX), Z0
+	VPMOVZXWD (DX), Z1
+	VPSLLD    $0x10, Z1, Z1
+	VPORD     Z0, Z1, Z1
+	VMOVUPS   Z1, (AX)
+	ADDQ      $0x40, AX
+	ADDQ      $0x20, CX
+	ADDQ      $0x20, DX
+	JMP       loop97
+
+loop98:
+	VZEROUPPER
+	RET

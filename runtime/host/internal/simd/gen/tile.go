@@ -4,17 +4,28 @@ import (
 	"fmt"
 
 	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
 )
 
 // tile writes c += a·b for up to as many rows as the level has sums for, and up
 // to two vectors of columns. Every sum takes up its products in ascending order,
 // each by one fused addition.
 func tile(g *gen) {
+	g.tiles("tile", func(w, x, sum reg.VecVirtual) { g.VFMADD231PS(w, x, sum) })
+	if g.floats == 16 {
+		// A number is a pair of bfloat16 here; bf16Products makes VDPBF16PS of these.
+		g.tiles("tileBF16", func(w, x, sum reg.VecVirtual) { g.VPDPWSSD(w, x, sum) })
+		g.interleave()
+	}
+}
+
+// tiles writes a function of tiles, given how products are added.
+func (g *gen) tiles(name string, add func(w, x, sum reg.VecVirtual)) {
 	doc := "adds the product of m rows of a and k rows of b, n columns wide, to c. Strides are in numbers."
 	if g.floats == 16 {
-		g.function("tile", "(c *float32, ldc int, a *float32, lda int, b *float32, ldb, m, n, k int)", "tile"+g.name+" "+doc, "m is 1 to 12, n 1 to 32.")
+		g.function(name, "(c *float32, ldc int, a *float32, lda int, b *float32, ldb, m, n, k int)", name+g.name+" "+doc, "m is 1 to 12, n 1 to 32.")
 	} else {
-		g.function("tile", "(c *float32, ldc int, a *float32, lda int, b *float32, ldb, m, n, k int)", "tile"+g.name+" "+doc, "m is 1 to 6, n is 8 or 16.")
+		g.function(name, "(c *float32, ldc int, a *float32, lda int, b *float32, ldb, m, n, k int)", name+g.name+" "+doc, "m is 1 to 6, n is 8 or 16.")
 	}
 	m := g.param("m")
 	for i := 1; i <= g.rows; i++ {
@@ -27,14 +38,14 @@ func tile(g *gen) {
 		n := g.param("n")
 		g.CMPQ(n, operand.Imm(uint64(g.floats)))
 		g.JLE(operand.LabelRef(fmt.Sprintf("narrow%d", i)))
-		g.tileOf(i, 2)
+		g.tileOf(i, 2, add)
 		g.Label(fmt.Sprintf("narrow%d", i))
-		g.tileOf(i, 1)
+		g.tileOf(i, 1, add)
 	}
 }
 
 // tileOf writes the tile of m rows and so many vectors.
-func (g *gen) tileOf(m, wide int) {
+func (g *gen) tileOf(m, wide int, add func(w, x, sum reg.VecVirtual)) {
 	c, ldc := g.param("c"), g.stride("ldc", 4)
 	at, lda := g.param("a"), g.stride("lda", 4)
 	b, ldb := g.param("b"), g.stride("ldb", 4)
@@ -84,7 +95,7 @@ func (g *gen) tileOf(m, wide int) {
 		x := g.vec()
 		g.VBROADCASTSS(a.row(i, 0), x)
 		for j := range wide {
-			g.VFMADD231PS(w[j], x, sums[i*wide+j])
+			add(w[j], x, sums[i*wide+j])
 		}
 	}
 	g.advance(a, 4)
@@ -99,4 +110,21 @@ func (g *gen) tileOf(m, wide int) {
 	}
 	g.VZEROUPPER()
 	g.RET()
+}
+
+// interleave writes the pairing of two rows of bfloat16.
+func (g *gen) interleave() {
+	g.function("interleave", "(dst *float32, low, high *uint16, n int)", "interleave"+g.name+" stores pairs of numbers of two rows; n is whole vectors.")
+	dst, low, high := g.param("dst"), g.param("low"), g.param("high")
+	g.whole(func() {
+		l, h := g.vec(), g.vec()
+		g.VPMOVZXWD(operand.Mem{Base: low}, l)
+		g.VPMOVZXWD(operand.Mem{Base: high}, h)
+		g.VPSLLD(operand.Imm(16), h, h)
+		g.por(l, h, h)
+		g.VMOVUPS(h, operand.Mem{Base: dst})
+		g.ADDQ(operand.Imm(uint64(g.bytes())), dst)
+		g.ADDQ(operand.Imm(uint64(2*g.floats)), low)
+		g.ADDQ(operand.Imm(uint64(2*g.floats)), high)
+	})
 }
