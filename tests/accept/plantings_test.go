@@ -34,8 +34,8 @@ func plantings() []planting {
 	rms := []string{"RMSNormalization"}
 	const eps = `epsilon := n.Float("epsilon", 1e-5)`
 	add("rms_norm", "an epsilon of 1e-5 for 1e-6", fp32, apart, "sim:1", rms, eps, eps+then(here("sim:1"), "epsilon = 1e-5"))
-	add("rms_norm", "an epsilon ten times as large in one block", fp32, vision, "sim:0", rms, eps, eps+then(here("sim:0")+" && "+at("vision.blocks.2.norm1"), "epsilon *= 10"), "vision.blocks.2.norm1")
-	add("rms_norm", "an epsilon of half precision", fp16, apart, "sim:0", rms, eps, eps+then(here("sim:0"), "epsilon *= 100"))
+	add("rms_norm", "an epsilon of 1e-3 in one block", fp32, vision, "sim:0", rms, eps, eps+then(here("sim:0")+" && "+at("vision.blocks.2.norm1"), "epsilon = 1e-3"), "vision.blocks.2.norm1")
+	add("rms_norm", "an epsilon of 1e-2", fp16, apart, "sim:0", rms, eps, eps+then(here("sim:0"), "epsilon = 1e-2"))
 	const rmsInputs = `*k = rmsNorm{x: c.In[0], scale: c.In[1], y: c.Out[0], epsilon: epsilon}`
 	add("rms_norm", "the last scale is the first one", fp16, middle, "sim:1", rms, rmsInputs, rmsInputs+then(here("sim:1"),
 		"s := *k.scale\ns.Data = append([]byte{}, s.Data...)\ncopy(s.Data[len(s.Data)-2:], s.Data[:2])\nk.scale = &s"))
@@ -86,9 +86,12 @@ func plantings() []planting {
 	add("product", "a residual a little large", fp32, middle, "sim:1", matmul, `add(s, extra)`, then(product("sim:1", "MatMul"), "scale(extra, 1.001)")+`add(s, extra)`)
 	add("product", "the last of k is left out", fp16, apart, "sim:1", matmul, `k := min(p.depth, p.k-k0)`, `k := min(p.depth, p.k-k0)`+then(product("sim:1", "MatMul")+" && k > 1 && k0+k == p.k", "k--"))
 	add("product", "patches a little large", fp32, vision, "", []string{"Conv", "Add"}, `storeFloats(p.out.Data, p.out.DType, at, s)`, then(`p.form.nodes[0].Op == "Conv"`, "scale(s, 1.0005)")+`storeFloats(p.out.Data, p.out.DType, at, s)`)
-	add("matmul_nbits", "a zero point of 7", olive, apart, "", nbits, `return 1 << (b.bits - 1)`, `return 1<<(b.bits-1) - 1`)
-	const unpack = `b.unpack(dst[:n], ((row*b.perRow+block)*b.size+in)*b.bits/8, row, block, scale)`
-	add("matmul_nbits", "scales a little large", q4, apart, "", nbits, unpack, `b.unpack(dst[:n], ((row*b.perRow+block)*b.size+in)*b.bits/8, row, block, scale*1.004)`)
+	const middleZero = `	if b.zeros == nil {
+		return w`
+	add("matmul_nbits", "a zero point of 7", olive, apart, "", nbits, middleZero, then("b.zeros == nil",
+		"w.Zeros = panelOf(buf[rows*n:][:rows*n], n)\nfor i := range w.Zeros.At {\nw.Zeros.At[i] = 7\n}\nreturn w")+middleZero)
+	add("matmul_nbits", "scales a little large", q4, apart, "", nbits, middleZero,
+		"w.Scales.At = append([]float32{}, w.Scales.At...)\nvectors.Scale(w.Scales.At, w.Scales.At, 1.004)\n"+middleZero)
 	add("gather_block_quantized", "the high half first", olive, whole, "", []string{"GatherBlockQuantized", "com.microsoft.GatherBlockQuantized"}, `y[j] = (float32(data[j/2]>>(j%2*4)&15) - zero) * s`, `y[j] = (float32(data[j/2]>>((1-j%2)*4)&15) - zero) * s`)
 
 	const alpha = `alpha := gate.Float("alpha", 1)`
