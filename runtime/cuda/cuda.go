@@ -67,13 +67,17 @@ func (b *Backend) Profile(ordinal int) (partition.Profile, error) {
 	if err != nil {
 		return partition.Profile{}, err
 	}
-	return partition.Profile{Name: fmt.Sprintf("cuda:%d", ordinal), Vendor: d.Name, UUID: d.UUID, Memory: d.Memory, Align: align}, nil
+	return partition.Profile{Name: fmt.Sprintf("cuda:%d", ordinal), Vendor: d.Name, UUID: d.UUID, Memory: d.Memory, Align: align,
+		Operators: gpu.Operators(), DTypes: gpu.DTypes()}, nil
 }
 
 // Lower groups nodes into kernels.
 func (*Backend) Lower(_ partition.Profile, g *graph.Graph) ([]partition.Kernel, error) {
 	return gpu.Lower(g)
 }
+
+// Supports returns nil if a kernel covers the node, or why none does.
+func (*Backend) Supports(n *graph.Node) error { return gpu.Supports(n) }
 
 // Open opens the device that a profile of this backend describes.
 func (b *Backend) Open(p partition.Profile) (runtime.Device, error) {

@@ -1,0 +1,59 @@
+//go:build !nogpu
+
+package tests
+
+import (
+	"testing"
+
+	"mnnconv"
+	"mnnconv/models"
+	"mnnconv/runtime/opencl"
+)
+
+// onOpenCL are the options with OpenCL devices.
+func onOpenCL(place string) mnnconv.Options {
+	o := options(place)
+	o.Backends = append(o.Backends, &opencl.Backend{})
+	return o
+}
+
+// TestOpenCLAnswers asks the reference questions of the small model on an OpenCL device
+// and on every pair of it with cpu and sim, and wants PyTorch's words.
+func TestOpenCLAnswers(t *testing.T) {
+	for _, place := range []string{
+		"opencl:0", "vision=opencl:0,llm=cpu", "vision=cpu,llm=opencl:0", "vision=opencl:0,llm=sim:0", "vision=sim:0,llm=opencl:0",
+	} {
+		s := chat(t, Export(t, "tjs-fp16"), onOpenCL(place))
+		for _, c := range Conversations(t) {
+			a, err := s.Ask(t.Context(), models.Asking(c.Question, media(t, c)...), greedy)
+			if err != nil {
+				t.Fatalf("%s: %s: %v", place, c.Name, err)
+			}
+			if a.Text != c.Text {
+				t.Errorf("%s: %s: %q, want %q", place, c.Name, a.Text, c.Text)
+			}
+		}
+	}
+}
+
+// TestOpenCLQuantized wants a model of 4-bit weights to give the cpu's tokens.
+func TestOpenCLQuantized(t *testing.T) {
+	for _, export := range []string{"tjs-q4f16", "olive-cpu-int4"} {
+		folder := Export(t, export)
+		here, there := chat(t, folder, options("cpu")), chat(t, folder, onOpenCL("opencl:0"))
+		for _, c := range Conversations(t)[:2] {
+			q := models.Asking(c.Question, media(t, c)...)
+			want, err := here.Ask(t.Context(), q, greedy)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := there.Ask(t.Context(), q, greedy)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.Text != want.Text {
+				t.Errorf("%s: %s: %q, the cpu says %q", export, c.Name, got.Text, want.Text)
+			}
+		}
+	}
+}
