@@ -76,8 +76,10 @@ func parseProfiles(file string, data []byte) ([]Profile, error) {
 		SchemaVersion *int `json:"schema_version"`
 		Devices       []struct {
 			Profile
-			Place string `json:"place"` // for people
+			Place string          `json:"place"` // for people, as what follows is
+			Check json.RawMessage `json:"check"`
 		} `json:"devices"`
+		Absent json.RawMessage `json:"absent"`
 	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()

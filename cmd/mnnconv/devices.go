@@ -1,7 +1,10 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -9,52 +12,162 @@ import (
 	"mnnconv/partition"
 	"mnnconv/runtime"
 	"mnnconv/runtime/host"
+	"mnnconv/schemas/op"
 )
 
 // maxOrdinal bounds the devices asked for of one backend.
 const maxOrdinal = 64
 
+type devicesOptions struct {
+	json, check bool
+}
+
 func newDevicesCmd(a *app) *cobra.Command {
-	asJSON := false
+	var o devicesOptions
 	cmd := &cobra.Command{
 		Use:   "devices",
 		Short: "List devices, and what to write after --place",
-		Args:  args(0, 0, "none"),
-		RunE:  func(*cobra.Command, []string) error { return runDevices(a.out, asJSON) },
+		Long: "devices lists the devices that are here with their limits, and for each kind that is not here what was\n" +
+			"looked for. With --check it runs the operators' cases on every device.",
+		Args: args(0, 0, "none"),
+		RunE: func(cmd *cobra.Command, _ []string) error { return runDevices(cmd.Context(), a.out, o) },
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one line of JSON")
+	cmd.Flags().BoolVar(&o.json, "json", false, "print one line of JSON")
+	cmd.Flags().BoolVar(&o.check, "check", false, "run the operators' cases on each device")
 	return cmd
 }
 
 // device is a profile and how to use it.
 type device struct {
 	partition.Profile
-	Place string `json:"place"` // what to write after --place to run the vision tower there
+	Place string    `json:"place"` // what to write after --place to run the vision tower there
+	Check *verdicts `json:"check,omitempty"`
+
+	backend runtime.Backend
 }
 
-func runDevices(w io.Writer, asJSON bool) error {
-	list := []device{}
-	for _, b := range wire(0, host.Math{}).Backends {
+// absent is a backend without a device here.
+type absent struct {
+	Backend string `json:"backend"`
+	Reason  string `json:"reason"` // what was looked for
+}
+
+// verdicts are how a device did with the operators' cases.
+type verdicts struct {
+	Passed    int      `json:"passed"`
+	Operators int      `json:"operators"`
+	Failed    []string `json:"failed"`
+}
+
+func runDevices(ctx context.Context, w io.Writer, o devicesOptions) error {
+	list, missing, err := listDevices(wire(0, host.Math{}).Backends)
+	if err != nil {
+		return err
+	}
+	differ := 0
+	if o.check {
+		if differ, err = checkDevices(ctx, list); err != nil {
+			return err
+		}
+	}
+	if o.json {
+		err = writeJSON(w, struct {
+			SchemaVersion int      `json:"schema_version"`
+			Devices       []device `json:"devices"`
+			Absent        []absent `json:"absent"`
+		}{schemaVersion, list, missing})
+	} else {
+		err = writeDevices(w, list, missing)
+	}
+	if err == nil && differ > 0 {
+		err = fmt.Errorf("%w: %d cases of operators", errDiffer, differ)
+	}
+	return err
+}
+
+// listDevices asks every backend for its devices.
+func listDevices(backends []runtime.Backend) ([]device, []absent, error) {
+	list, missing := []device{}, []absent{}
+	for _, b := range backends {
 		for i := range maxOrdinal {
 			p, err := b.Profile(i)
 			if errors.Is(err, runtime.ErrUnavailable) {
+				if i == 0 {
+					missing = append(missing, absent{b.Name(), err.Error()})
+				}
 				break
 			}
 			if err != nil {
-				return err
+				return nil, nil, err
 			}
-			list = append(list, device{p, "vision=" + p.Name})
+			list = append(list, device{Profile: p, Place: "vision=" + p.Name, backend: b})
 		}
 	}
-	if asJSON {
-		return writeJSON(w, struct {
-			SchemaVersion int      `json:"schema_version"`
-			Devices       []device `json:"devices"`
-		}{schemaVersion, list})
+	return list, missing, nil
+}
+
+// checkDevices runs the operators' cases on every device, and counts those that differ.
+func checkDevices(ctx context.Context, list []device) (differ int, err error) {
+	table := op.All()
+	host, err := list[0].backend.Open(list[0].Profile)
+	if err != nil {
+		return 0, err
 	}
-	t := table{{"device", "memory", "alignment", "what", "run the vision tower there"}}
+	defer func() { err = errors.Join(err, host.Close()) }()
+	hostTarget := partition.Target{Profile: list[0].Profile, Lowerer: list[0].backend}
+	for i := range list {
+		dev := &list[i]
+		d := host
+		if i > 0 {
+			if d, err = dev.backend.Open(dev.Profile); err != nil {
+				return 0, err
+			}
+		}
+		c, err := runtime.Conform(ctx, table, partition.Target{Profile: dev.Profile, Lowerer: dev.backend}, d, host, hostTarget)
+		if i > 0 {
+			err = errors.Join(err, d.Close())
+		}
+		if err != nil {
+			return 0, err
+		}
+		dev.Check = &verdicts{Passed: c.Passed, Operators: len(c.Operators), Failed: []string{}}
+		for _, f := range c.Failed {
+			dev.Check.Failed = append(dev.Check.Failed, f.Error())
+		}
+		differ += len(c.Failed)
+	}
+	return differ, nil
+}
+
+func writeDevices(w io.Writer, list []device, missing []absent) error {
+	t := table{{"device", "memory", "at once", "alignment", "what", "uuid", "run the vision tower there"}}
 	for _, d := range list {
-		t.add(d.Name, bytesText(d.Memory), bytesText(d.Align), printable(d.Vendor), "--place "+d.Place)
+		atOnce := "-"
+		if d.MaxAlloc > 0 {
+			atOnce = bytesText(d.MaxAlloc)
+		}
+		t.add(d.Name, bytesText(d.Memory), atOnce, bytesText(d.Align), printable(d.Vendor), cmp.Or(printable(d.UUID), "-"), "--place "+d.Place)
 	}
-	return t.write(w, "")
+	if err := t.write(w, ""); err != nil {
+		return err
+	}
+	for _, m := range missing {
+		if _, err := fmt.Fprintf(w, "%s is not here: %s\n", m.Backend, printable(m.Reason)); err != nil {
+			return err
+		}
+	}
+	for _, d := range list {
+		if d.Check == nil {
+			continue
+		}
+		if _, err := fmt.Fprintf(w, "%s: %d cases of %d operators as known, %d not\n", d.Name, d.Check.Passed, d.Check.Operators, len(d.Check.Failed)); err != nil {
+			return err
+		}
+		for _, f := range d.Check.Failed {
+			if _, err := fmt.Fprintf(w, "  %s\n", printable(f)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
