@@ -34,6 +34,9 @@ type Options struct {
 	Table                op.Table
 	ONNX                 onnx.Options
 	MinPixels, MaxPixels int // override the image processor's limits; 0: as the folder says
+	// Lookup is how many tokens are drafted from what was said before, and checked in
+	// one run; 0: none. Answers are the same.
+	Lookup int
 }
 
 // Model is a loaded model folder. It owns mapped files: close it last.
@@ -198,6 +201,7 @@ type Stats struct {
 	FirstToken                          time.Duration // from the question to its first token
 	ImageTokens, PromptTokens, Tokens   int
 	ReusedTokens                        int // of the prompt, which the session still held
+	Drafted, Accepted                   int // tokens of drafts, and those that were right
 }
 
 // Meter is a session whose parts can be run apart, to be measured. What they compute

@@ -26,6 +26,7 @@ type runOptions struct {
 	media     []medium
 	fps       float64
 	maxTokens int
+	lookup    int
 	batch     string
 	inputs    []string
 	outputDir string
@@ -65,6 +66,7 @@ func newRunCmd(a *app) *cobra.Command {
 	f.Var(mediaFlag{&o.media, true}, "video", "show a video: a folder of frames, in the order of the numbers in their names; may be repeated")
 	f.Float64Var(&o.fps, "fps", videoFPS, "frames a second that videos hold")
 	f.IntVarP(&o.maxTokens, "max-tokens", "n", 0, "end the answer after `N` tokens; 0: as the model says")
+	f.IntVar(&o.lookup, "prompt-lookup-num-tokens", 0, "draft `N` tokens, up to 15, from what was said before, and check them in one run: the same answer, sooner where it quotes or repeats; 0: none")
 	f.StringVar(&o.batch, "batch", "", "answer the questions of `FILE.jsonl`, - for stdin")
 	f.Var(list{&o.inputs, "NAME=FILE.npy"}, "input", "an array for a graph's input; may be repeated")
 	f.StringVar(&o.outputDir, "output-dir", "", "write a graph's outputs to `DIR`, one NAME.npy each (/ in a name is written _)")
@@ -94,6 +96,7 @@ func runRun(ctx context.Context, o *runOptions) (err error) {
 		return err
 	}
 	w.Planned = o.planned
+	w.Load.Lookup = o.lookup
 	w.Schedule = o.schedule
 	if _, err := runtime.ParseSchedule(o.schedule); err != nil {
 		return err
@@ -149,6 +152,10 @@ func (o *runOptions) check() error {
 		return usagef("pictures need a question: give one with -p")
 	case o.trace.nodes && o.trace.file == "":
 		return usagef("--trace-nodes needs --trace FILE")
+	case graph && o.lookup != 0:
+		return usagef("--prompt-lookup-num-tokens drafts answers: give it with -p or --batch")
+	case o.lookup < 0 || o.lookup > 15:
+		return usagef("--prompt-lookup-num-tokens %d: want 0 (none) to 15", o.lookup)
 	case o.maxTokens < 0:
 		return usagef("--max-tokens %d: want 0 or more", o.maxTokens)
 	case !(o.fps > 0 && o.fps <= 1000):

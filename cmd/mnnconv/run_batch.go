@@ -178,6 +178,8 @@ func sum(a, b models.Stats) models.Stats {
 	a.PromptTokens += b.PromptTokens
 	a.Tokens += b.Tokens
 	a.ReusedTokens += b.ReusedTokens
+	a.Drafted += b.Drafted
+	a.Accepted += b.Accepted
 	return a
 }
 

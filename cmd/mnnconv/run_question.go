@@ -96,7 +96,11 @@ func writeStats(w io.Writer, s models.Stats) {
 		prompt += fmt.Sprintf(", %d of them known", s.ReusedTokens)
 	}
 	row("prefill", s.Prefill, s.PromptTokens-s.ReusedTokens, prompt)
-	row("decode", s.Decode, s.Tokens, plural(s.Tokens, "token"))
+	tokens := plural(s.Tokens, "token")
+	if s.Drafted > 0 {
+		tokens += fmt.Sprintf(", %d of them drafted, of %d", s.Accepted, s.Drafted)
+	}
+	row("decode", s.Decode, s.Tokens, tokens)
 	row("first token", s.FirstToken, 0, "")
 	_ = t.write(w, "")
 }

@@ -40,6 +40,7 @@ type extend struct {
 	graph      *graph.Graph
 	vocabulary int64
 	width      int64
+	drafts     int // tokens behind the first of a step that have logits too
 	report     *passes.Report
 }
 

@@ -18,5 +18,5 @@ func (m *Model) ExtendInputs(p *Prompt, past int) ([]*graph.Tensor, error) {
 
 // Decode is one decode step.
 func (s *Session) Decode(ctx context.Context, id int32, past int, position int64) ([]float32, error) {
-	return s.decode(ctx, id, past, position)
+	return s.decode(ctx, id, nil, past, position)
 }

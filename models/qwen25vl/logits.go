@@ -13,6 +13,9 @@ import (
 // with.
 var projecting = []string{"MatMul", "MatMulNBits", "MatMulBnb4", "MatMulInteger", "QLinearMatMul", "Gemm", "FusedMatMul"}
 
+// logitsAt is the constant that says which token's logits are computed.
+const logitsAt = "logits_at"
+
 // selectLogits lets the graph compute logits only for the last token: a Gather on
 // the token axis stands before the last projection, in place of the selection an
 // exporter may have put there. It returns the vocabulary's size.
@@ -30,7 +33,7 @@ func selectLogits(g *graph.Graph, d *decoderPart, table op.Table) (int64, error)
 	if !ok {
 		return 0, fmt.Errorf("%w: the vocabulary of output %q is not declared", ErrFamily, logits.Name)
 	}
-	at := g.NewConst("logits_at", graph.Ints([]int64{-1}))
+	at := g.NewConst(logitsAt, graph.Ints([]int64{-1}))
 	order := map[*graph.Node]int{}
 	for i, n := range g.Nodes {
 		order[n] = i

@@ -35,7 +35,7 @@ func (s *Session) Step(ctx context.Context, past int) error {
 		return fmt.Errorf("%w: token %d, the context has room for %d; use a larger -c", ErrPrompt, past+1, s.capacity)
 	}
 	s.held = s.held[:min(past, len(s.held))]
-	_, err := s.decode(ctx, int32(past%100), past, int64(past))
+	_, err := s.decode(ctx, int32(past%100), nil, past, int64(past))
 	return err
 }
 

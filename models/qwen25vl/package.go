@@ -77,7 +77,9 @@ func Open(p *pack.Opened, o models.Options) (*Model, error) {
 		case "encode":
 			m.encode, err = openEncode(ph.Graph, p.Source.Settings)
 		case "extend":
-			m.extend, err = openExtend(ph.Graph, p.Source.Settings)
+			if m.extend, err = openExtend(ph.Graph, p.Source.Settings); err == nil {
+				err = m.extend.draft(o.Lookup, o.Table)
+			}
 		default:
 			err = fmt.Errorf("%w: this model has no such phase", ErrPackage)
 		}

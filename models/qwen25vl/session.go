@@ -26,8 +26,10 @@ type Session struct {
 	own      []interface{ Close() error } // what the session made, the first of them last to go
 	arenas   *runtime.Arenas              // nil where others run the phases
 	capacity int
-	step     *step  // of decoding, made once
-	held     []cell // what the state holds, from its start
+	step     *step   // of decoding, made once
+	check    *step   // of decoding with a draft, made once
+	draft    []int32 // the last one
+	held     []cell  // what the state holds, from its start
 	trace    *trace.Recorder
 }
 
@@ -303,9 +305,12 @@ func (s *Session) answer(ctx context.Context, p *Prompt, t *turn) (*models.Answe
 		return t.set.OnText(text)
 	}
 	start = time.Now()
+	var draft []int32 // tokens that the last run took behind the answer's own
+	row := 0          // of logits: the next token's
+	began := start
 	for i := 0; ; i++ {
 		sampling := s.trace.Begin(sampleLabel)
-		id, err := t.sampler.Next(logits, history)
+		id, err := t.sampler.Next(s.row(logits, row), history)
 		sampling.End()
 		if err != nil {
 			return nil, fmt.Errorf("token %d of the answer: %w", i+1, err)
@@ -326,11 +331,18 @@ func (s *Session) answer(ctx context.Context, p *Prompt, t *turn) (*models.Answe
 		if a.Cut = len(a.Tokens) >= most; a.Cut {
 			break
 		}
-		began := time.Now()
-		if logits, err = s.decode(ctx, id, len(history)-1, p.next+int64(i)); err != nil {
-			return nil, err
+		if row < len(draft) && draft[row] == id { // the run took it already
+			row++
+			t.stats.Accepted++
+		} else {
+			s.trace.Count(rateLabel, float64(row+1)/time.Since(began).Seconds())
+			began = time.Now()
+			draft, row = s.drafted(history), 0
+			t.stats.Drafted += len(draft)
+			if logits, err = s.decode(ctx, id, draft, len(history)-1, p.next+int64(i)); err != nil {
+				return nil, err
+			}
 		}
-		s.trace.Count(rateLabel, 1/time.Since(began).Seconds())
 		if p.cells != nil {
 			s.held = append(s.held, cell{id: id})
 		}
@@ -363,23 +375,39 @@ func (s *Session) Extend(ctx context.Context, p *Prompt, past int) ([]float32, e
 	if err != nil {
 		return nil, err
 	}
-	return s.logits(outs)
+	all, err := s.logits(outs)
+	if err != nil {
+		return nil, err
+	}
+	return all[len(all)-int(s.m.extend.vocabulary):], nil
 }
 
-// logits returns the last token's logits as float32.
+// row returns one row of logits.
+func (s *Session) row(logits []float32, i int) []float32 {
+	n := int(s.m.extend.vocabulary)
+	return logits[i*n:][:n]
+}
+
+// logits returns the rows of logits as float32.
 func (s *Session) logits(outs []*graph.Tensor) ([]float32, error) {
 	defer s.trace.Begin(logitsLabel).End()
 	return outs[0].Float32s()
 }
 
-// decode runs one token that is number past of the conversation.
-func (s *Session) decode(ctx context.Context, id int32, past int, position int64) ([]float32, error) {
-	if s.step == nil {
-		s.step = s.m.extend.newStep()
+// decode runs a token that is number past of the conversation, and a draft behind
+// it, which stays in the state: the next run overwrites what was wrong. It returns
+// a row of logits for each.
+func (s *Session) decode(ctx context.Context, id int32, draft []int32, past int, position int64) ([]float32, error) {
+	at := &s.step
+	if len(draft) > 0 {
+		at = &s.check
 	}
-	s.step.set(id, past, position)
-	s.extend.Part("decode", int64(past+1))
-	outs, err := s.extend.Run(ctx, s.step.ins)
+	if *at == nil {
+		*at = s.m.extend.newStep(1 + len(draft))
+	}
+	(*at).set(id, draft, past, position)
+	s.extend.Part("decode", int64(past+1+len(draft)))
+	outs, err := s.extend.Run(ctx, (*at).ins)
 	if err != nil {
 		return nil, err
 	}

@@ -72,19 +72,27 @@ func (x *extend) rows(t *graph.Tensor) (*graph.Tensor, error) {
 type step struct {
 	ins    []*graph.Tensor
 	values []int64
+	tokens int
 }
 
-func (x *extend) newStep() *step {
-	t := graph.Ints(make([]int64, stepRows), stepRows, 1, 1)
+// newStep makes the inputs of a step of n tokens.
+func (x *extend) newStep(n int) *step {
+	t := graph.Ints(make([]int64, stepRows*n), stepRows, 1, int64(n))
 	none, _ := x.rows(nil) // nothing to convert
-	return &step{values: graph.View[int64](t), ins: x.align(map[string]*graph.Tensor{inStep: t, inRowsAt: graph.Ints(nil, 0, 2), inRows: none})}
+	return &step{values: graph.View[int64](t), tokens: n, ins: x.align(map[string]*graph.Tensor{inStep: t, inRowsAt: graph.Ints(nil, 0, 2), inRows: none})}
 }
 
-// set makes it the step of one token that is number past of the conversation.
-func (s *step) set(id int32, past int, position int64) {
-	s.values[stepIDs] = int64(id)
-	for a := range 3 {
-		s.values[stepPositions+a] = position
+// set makes it the step of a token that is number past of the conversation, and of
+// the draft behind it.
+func (s *step) set(id int32, draft []int32, past int, position int64) {
+	for i := range s.tokens {
+		if i > 0 {
+			id = draft[i-1]
+		}
+		s.values[stepIDs*s.tokens+i] = int64(id)
+		for a := range 3 {
+			s.values[(stepPositions+a)*s.tokens+i] = position + int64(i)
+		}
+		s.values[stepIndex*s.tokens+i] = int64(past + i)
 	}
-	s.values[stepIndex] = int64(past)
 }
