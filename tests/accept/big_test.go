@@ -67,6 +67,21 @@ func inspect(t *testing.T, dir string) {
 	row(t, memory <= 200e6, "memory of `inspect`, 3b shape", "≤ 200 MB", "%.0f MB, the worst of 3", float64(memory)/1e6)
 }
 
+// TestAcceptImport reads an export of the 3B model's shape whose external data is
+// sparse, by a process of its own that inspects it.
+func TestAcceptImport(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "3b")
+	run(t, "../..", program(t, "./tests/bigmodel"), "-shape", "3b", "-sparse", "-o", dir)
+	graphs := size(t, dir, "onnx/*.onnx")
+	took, memory := time.Hour, int64(0)
+	for range 3 {
+		p := measure(t, program(t, "./cmd/mnnconv"), "inspect", dir)
+		took, memory = min(took, p.Took), max(memory, p.Memory)
+	}
+	row(t, took <= 3*time.Second, "import of a 3b-shape export with sparse external data", "≤ 3 s", "%.2f s, the best of 3; %.1f GB of external data", took.Seconds(), float64(size(t, dir, "onnx/*_data"))/1e9)
+	row(t, memory-graphs <= 300e6, "memory of that import", "≤ 300 MB over the graph files", "%.0f MB over %.1f MB, the worst of 3", float64(memory-graphs)/1e6, float64(graphs)/1e6)
+}
+
 // inputs writes 16 tokens and a picture of 64 patches.
 func inputs(t *testing.T, dir string) {
 	t.Helper()

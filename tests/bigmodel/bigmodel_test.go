@@ -92,7 +92,7 @@ func sameGraph(t *testing.T, got, want *graph.Graph) {
 // a picture, and wants finite numbers of the expected size.
 func TestRuns(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "model")
-	if err := write(dir, shapes["tiny"].cut(6, 5)); err != nil {
+	if err := write(dir, shapes["tiny"].cut(6, 5), false); err != nil {
 		t.Fatal(err)
 	}
 	table := op.All()
@@ -212,7 +212,7 @@ func TestCut(t *testing.T) {
 
 func TestWriteRefusesWhatIsThere(t *testing.T) {
 	dir := t.TempDir()
-	if err := write(dir, shapes["tiny"]); !os.IsExist(err) {
+	if err := write(dir, shapes["tiny"], false); !os.IsExist(err) {
 		t.Errorf("%v", err)
 	}
 }

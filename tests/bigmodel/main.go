@@ -28,6 +28,7 @@ func main() {
 	out := flag.String("o", "", "the `folder` to write; it must not be there")
 	name := flag.String("shape", "3b", "`3b` or tiny")
 	layers := flag.Int("layers", 0, "layers of the language model; 0: as the shape says")
+	sparse := flag.Bool("sparse", false, "weights are zeros that take no room on disk: to read, not to run")
 	blocks := flag.Int("blocks", 0, "blocks of the vision tower; 0: as the shape says")
 	flag.Parse()
 	s, ok := shapes[*name]
@@ -35,14 +36,14 @@ func main() {
 		flag.Usage()
 		os.Exit(2)
 	}
-	if err := write(*out, s.cut(*layers, *blocks)); err != nil {
+	if err := write(*out, s.cut(*layers, *blocks), *sparse); err != nil {
 		fmt.Fprintln(os.Stderr, "bigmodel:", err)
 		os.Exit(1)
 	}
 }
 
 // write makes the folder.
-func write(dir string, s shape) error {
+func write(dir string, s shape, sparse bool) error {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err
 	}
@@ -67,6 +68,9 @@ func write(dir string, s shape) error {
 		}
 		if err := part.scale(m, s); err != nil {
 			return fmt.Errorf("%s: %w", part.file, err)
+		}
+		if sparse {
+			noise = nil
 		}
 		if err := save(filepath.Join(dir, part.file), m, noise); err != nil {
 			return err

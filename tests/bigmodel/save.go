@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,14 +15,19 @@ import (
 // save gives the model's weights their values and writes it to path, and weights
 // to external data beside it. It holds one weight at a time: they are made one
 // after the other in the same memory, each from an address of its own, by which
-// saving the model then knows that it is in the data already.
+// saving the model then knows that it is in the data already. Without noise, the
+// weights are a hole in the file.
 func save(path string, m *onnx.Model, n *noise) error {
 	f, err := os.Create(path + "_data")
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	w := bufio.NewWriterSize(f, 1<<20)
+	var rows io.Writer = f
+	if n == nil {
+		rows = &hole{f}
+	}
+	w := bufio.NewWriterSize(rows, 1<<20)
 	data := onnx.NewData(filepath.Base(path)+"_data", w, 0)
 
 	var list []*graph.Value
@@ -43,7 +49,9 @@ func save(path string, m *onnx.Model, n *noise) error {
 			t.Data = make([]byte, size)
 		}
 		v.Const = &t
-		n.weight(v.Name, graph.View[uint16](&t))
+		if n != nil {
+			n.weight(v.Name, graph.View[uint16](&t))
+		}
 		if size >= threshold {
 			if _, err := data.Add(&t); err != nil {
 				return err
@@ -61,3 +69,14 @@ func save(path string, m *onnx.Model, n *noise) error {
 
 // threshold is the size in bytes from which weights go to the external data.
 const threshold = 1024
+
+// hole grows a file by what is written, without the bytes.
+type hole struct{ f *os.File }
+
+func (h *hole) Write(b []byte) (int, error) {
+	at, err := h.f.Seek(int64(len(b)), io.SeekCurrent)
+	if err != nil {
+		return 0, err
+	}
+	return len(b), h.f.Truncate(at)
+}
