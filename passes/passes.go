@@ -37,6 +37,7 @@ var All = []Pass{
 	{"rms-norm", "decomposed RMSNorm becomes RMSNormalization; before rope, whose pattern shares its Mul and Add", rmsNorm},
 	{"gelu", "decomposed Gelu becomes Gelu", gelu},
 	{"swish", "x·Sigmoid(x) becomes Swish", swish},
+	{"angles", "the angles of rotations are computed in float32; before rope, which takes the tables", angles},
 	{"rope", "rotated halves, MRotaryEmbedding and FusedRoPE become RotaryEmbedding; before attention, whose inputs they are", rope},
 	{"contrib-attention", "GroupQueryAttention, MultiHeadAttention and FusedAttention become Attention", contribAttention},
 	{"simplify", "transposes that raising put around attention cancel against the exporter's: repeated heads show", simplify},
