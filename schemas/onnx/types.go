@@ -22,6 +22,9 @@ func (d *decoder) typeOf(p *pb.TypeProto, stem func() string) (t graph.Type, hin
 		if err != nil {
 			return t, nil, err
 		}
+		if t.DType == graph.Undefined {
+			return graph.Type{}, nil, nil // a shape alone says nothing that is used
+		}
 		if s := v.TensorType.GetShape(); s != nil {
 			t.Shape, hints, err = d.shapeOf(s, stem)
 		}
@@ -48,6 +51,9 @@ func (d *decoder) elemOf(p *pb.TypeProto, stem func() string) (*graph.Type, erro
 		return nil, nil
 	}
 	t, _, err := d.typeOf(p, stem)
+	if t.Kind == graph.TensorKind && t.DType == graph.Undefined {
+		return nil, err
+	}
 	return &t, err
 }
 
