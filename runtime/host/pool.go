@@ -29,9 +29,10 @@ type Pool struct {
 	_       [64]byte
 	asleep  atomic.Int32
 	wake    chan struct{}
-	crowded atomic.Int64 // when a run last met another caller's, in nanoseconds since start
+	crowded atomic.Int64 // until when callers run alone, in nanoseconds since start
 	start   time.Time
 	spare   sync.Pool // of *Worker, for callers who meet another's run
+	late    int       // runs in a row for whose helpers the caller waited as long as it worked
 	closing atomic.Bool
 	ended   sync.WaitGroup
 }
@@ -43,6 +44,8 @@ const (
 	spin = 3 * time.Millisecond
 	// apart is how long callers that met each other run on one processor each.
 	apart = 20 * time.Millisecond
+	// patience is how long a caller spins for helpers that are late.
+	patience = 50 * time.Microsecond
 )
 
 // Parts is work that falls into parts which may run at once, in any order.
@@ -85,7 +88,6 @@ func NewPool(n int) *Pool {
 	p := &Pool{workers: make([]Worker, n), wake: make(chan struct{}, n), start: time.Now()}
 	p.run.shares = make([]share, n)
 	p.gate.Store(closed)
-	p.crowded.Store(-int64(apart))
 	p.spare.New = func() any { return new(Worker) }
 	for i := 1; i < n; i++ {
 		p.ended.Add(1)
@@ -107,19 +109,21 @@ func (p *Pool) Workers() int {
 // microseconds of work, and not so much that it delays a cancellation.
 //
 // While several callers run at once, each has one processor: helpers would take it
-// from the others.
+// from the others. So it is while helpers are late, because another process has
+// their processor: a run is as slow as its last part.
 func (p *Pool) Run(ctx context.Context, n int, parts Parts) error {
 	if p == nil {
 		return alone(ctx, n, parts, &Worker{})
 	}
 	if !p.taken.TryLock() {
-		p.crowded.Store(int64(time.Since(p.start)))
+		p.crowded.Store(int64(time.Since(p.start) + apart))
 		w := p.spare.Get().(*Worker)
 		defer p.spare.Put(w)
 		return alone(ctx, n, parts, w)
 	}
 	defer p.taken.Unlock()
-	if n < 2 || len(p.workers) < 2 || p.isCrowded() {
+	began := time.Since(p.start)
+	if n < 2 || len(p.workers) < 2 || p.isCrowded(began) {
 		return alone(ctx, n, parts, &p.workers[0])
 	}
 	r := &p.run
@@ -139,12 +143,7 @@ func (p *Pool) Run(ctx context.Context, n int, parts Parts) error {
 		}
 	}
 	r.help(&p.workers[0], 0)
-	p.gate.Add(closed)
-	for n := 0; p.gate.Load() != closed; n++ { // helpers are at their last parts
-		if simd.Pause(); n > 1<<13 { // much longer than a part: another process has the processor
-			time.Sleep(50 * time.Microsecond)
-		}
-	}
+	p.wait(began)
 	r.ctx, r.parts = nil, nil
 	if r.skipped.Load() {
 		return ctx.Err()
@@ -152,9 +151,34 @@ func (p *Pool) Run(ctx context.Context, n int, parts Parts) error {
 	return nil
 }
 
-func (p *Pool) isCrowded() bool {
-	return time.Since(p.start)-time.Duration(p.crowded.Load()) < apart
+// wait closes the run, which began then, to further helpers, and waits for those that
+// are at their last parts.
+func (p *Pool) wait(began time.Duration) {
+	p.gate.Add(closed)
+	var worked time.Duration // by the caller
+	for n := 1; p.gate.Load() != closed; n++ {
+		if simd.Pause(); n%64 > 0 {
+			continue
+		}
+		now := time.Since(p.start)
+		if worked == 0 {
+			worked = now - began
+		}
+		if waited := now - began - worked; waited > 2*worked+4*patience {
+			if p.late++; p.late > 1 { // longer each time that it happens again
+				p.crowded.Store(int64(now + apart<<min(p.late-2, 4)))
+			}
+			for p.gate.Load() != closed {
+				time.Sleep(patience)
+			}
+			return
+		}
+	}
+	p.late = 0
 }
+
+// isCrowded tells whether callers met, or helpers were late, a short time before now.
+func (p *Pool) isCrowded(now time.Duration) bool { return now < time.Duration(p.crowded.Load()) }
 
 // alone does all parts on the caller.
 func alone(ctx context.Context, n int, parts Parts, w *Worker) error {
@@ -200,7 +224,7 @@ func (p *Pool) next(before uint64) (epoch uint64, ok bool) {
 		if p.closing.Load() {
 			return 0, false
 		}
-		if time.Since(since) < spin && !p.isCrowded() {
+		if time.Since(since) < spin && !p.isCrowded(time.Since(p.start)) {
 			continue
 		}
 		p.asleep.Add(1)
