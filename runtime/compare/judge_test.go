@@ -178,3 +178,38 @@ func TestKernelRight(t *testing.T) {
 		}
 	}
 }
+
+// TestKernelLocal: a product of two numbers loses nothing to larger ones beside it.
+func TestKernelLocal(t *testing.T) {
+	g := graph.New("local")
+	x := g.NewInput("x", graph.TensorOf(graph.Float16, 64, 8))
+	f := g.NewInput("f", graph.TensorOf(graph.Float16, 8))
+	g.Append(g.NewNode("", "Mul", 14, []*graph.Value{x, f}, "y"))
+	positions, small := make([]float32, 64*8), []float32{1, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003}
+	for i := range positions {
+		positions[i] = float32(i / 8)
+	}
+	in := Trace{"x": narrowed(t, graph.Float16, positions, 64, 8), "f": narrowed(t, graph.Float16, small, 8)}
+	trace, err := Plain{op.All()}.Run(context.Background(), g, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	exact, _ := wide(context.Background(), op.All(), g.Nodes, trace)
+	for factor, want := range map[float32]bool{1: true, 1.01: false} {
+		y, err := exact["y"].Float32s()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := 7; i < len(y); i += 8 { // the smallest of each row
+			y[i] *= factor
+		}
+		got := narrowed(t, graph.Float16, y, 64, 8)
+		m, err := measure(got, trace["y"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if right := (kernel{nodes: g.Nodes, depth: 1, got: got, want: trace["y"], wide: exact["y"]}).right(m); right != want {
+			t.Errorf("times %g: right is %t: %+v", factor, right, m.Figures)
+		}
+	}
+}
