@@ -12,6 +12,7 @@
 #define SIZE 128
 #define DIMS 32
 #define WIDTH 256  // the widest head
+#define AHEAD 8    // values that are under way at once
 
 #if TYPE == F32
 #define AT(p, i) ((GLOBAL const float*)p)[i]
@@ -119,12 +120,12 @@ KERNEL void attend(GLOBAL const void* q, GLOBAL const void* k, GLOBAL const void
       int d = slab * SIZE + id;
       if (d < h.width) {
         for (int n = 0; n < VECTORS; n++) acc[slab][n] *= shrink[n];
-        for (int j = 0; j < most; j++) {
-          float x = AT(v, (u32)(batch * h.v_batch + (k0 + j) * h.v_row + head * h.v_head + d));
-          for (int n = 0; n < VECTORS; n++) {
-            float p = score[n * (KEYS + 1) + j];
-            if (p != 0.0f) acc[slab][n] = fma(p, x, acc[slab][n]);  // rows that nobody wrote may hold anything
-          }
+        for (int j0 = 0; j0 < most; j0 += AHEAD) {  // weights beyond the last key are 0
+          float x[AHEAD];
+          UNROLL for (int j = 0; j < AHEAD; j++)
+            x[j] = j0 + j < most ? AT(v, (u32)(batch * h.v_batch + (k0 + j0 + j) * h.v_row + head * h.v_head + d)) : 0.0f;
+          UNROLL for (int j = 0; j < AHEAD; j++)
+            for (int n = 0; n < VECTORS; n++) acc[slab][n] = fma(score[n * (KEYS + 1) + j0 + j], x[j], acc[slab][n]);
         }
       }
     }
@@ -148,20 +149,48 @@ KERNEL void attend(GLOBAL const void* q, GLOBAL const void* k, GLOBAL const void
   }
 }
 
-// combine joins what attend made of the splits of a vector's keys, in their order.
+// combine joins what attend made of the splits of a vector's keys, in their order, as
+// many splits at a time as a group has work-items.
 KERNEL void combine(GLOBAL const void* at, GLOBAL void* y, GLOBAL const float* parts, Heads h) {
-  int vec = GROUP(0), batch = GROUP(1) / h.kv_heads, head = GROUP(1) % h.kv_heads;
+  LOCALS(float, tops, SIZE);
+  LOCALS(float, sums, SIZE);
+  LOCALS(float, weight, SIZE);
+  int id = LID(), vec = GROUP(0), batch = GROUP(1) / h.kv_heads, head = GROUP(1) % h.kv_heads;
   int row = vec / h.group, own = head * h.group + vec % h.group, lo, hi;
   seen(at, &h, batch, row, &lo, &hi);
   int splits = hi > 0 ? (hi + h.split - 1) / h.split : 0;
   u32 each = (u32)(h.width + 2), unit = (u32)((GROUP(1) * h.rows * h.group + vec) * h.splits) * each;
-  float top = -INFINITY, sum = 0.0f;
-  for (int s = 0; s < splits; s++) top = fmax(top, parts[unit + (u32)s * each]);
-  float base = top == -INFINITY ? 0.0f : top;
-  for (int s = 0; s < splits; s++) sum = fma(exp(parts[unit + (u32)s * each] - base), parts[unit + (u32)s * each + 1u], sum);
-  for (int d = LID(); d < h.width; d += SIZE) {
-    float acc = 0.0f;
-    for (int s = 0; s < splits; s++) acc = fma(exp(parts[unit + (u32)s * each] - base), parts[unit + (u32)s * each + 2u + (u32)d], acc);
-    float_to(y, TYPE, (u32)(batch * h.y_batch + row * h.y_row + own * h.y_head + d), sum > 0.0f || sum != sum ? acc / sum : 0.0f);
+  float top = -INFINITY, sum = 0.0f, acc[2];
+  acc[0] = acc[1] = 0.0f;
+  for (int s0 = 0; s0 < splits; s0 += SIZE) {
+    int some = splits - s0 < SIZE ? splits - s0 : SIZE;
+    u32 from = unit + (u32)s0 * each;
+    float t = id < some ? parts[from + (u32)id * each] : -INFINITY;
+    BARRIER();
+    tops[id] = t;
+    BARRIER();
+    float m = top;
+    for (int s = 0; s < some; s++) m = fmax(m, tops[s]);
+    float base = m == -INFINITY ? 0.0f : m, w = exp(t - base), shrink = exp(top - base);
+    weight[id] = w;
+    sums[id] = id < some ? w * parts[from + (u32)id * each + 1u] : 0.0f;
+    BARRIER();
+    sum *= shrink;
+    for (int s = 0; s < some; s++) sum += sums[s];
+    top = m;
+    UNROLL for (int slab = 0; slab < 2; slab++) {
+      int d = slab * SIZE + id;
+      acc[slab] *= shrink;
+      if (d >= h.width) continue;
+      for (int s1 = 0; s1 < some; s1 += AHEAD) {
+        float x[AHEAD];
+        UNROLL for (int s = 0; s < AHEAD; s++) x[s] = s1 + s < some ? parts[from + (u32)(s1 + s) * each + 2u + (u32)d] : 0.0f;
+        UNROLL for (int s = 0; s < AHEAD; s++) acc[slab] = fma(s1 + s < some ? weight[s1 + s] : 0.0f, x[s], acc[slab]);
+      }
+    }
+  }
+  UNROLL for (int slab = 0; slab < 2; slab++) {
+    int d = slab * SIZE + id;
+    if (d < h.width) float_to(y, TYPE, (u32)(batch * h.y_batch + row * h.y_row + own * h.y_head + d), sum > 0.0f || sum != sum ? acc[slab] / sum : 0.0f);
   }
 }
