@@ -72,17 +72,7 @@ type conformance struct {
 // run runs a case in one form; ran is false where the target does not take it.
 func (c *conformance) run(ctx context.Context, o *op.Op, k *op.Case, form int) (ran bool, err error) {
 	g, in, n := caseGraph(o, k, form)
-	if g == nil || op.NewFacts(c.table).Node(n) != nil {
-		return false, nil
-	}
-	for _, v := range n.Outputs {
-		if v != nil {
-			if _, fixed := v.Type.Shape.Ints(); !fixed || v.Type.Kind != graph.TensorKind {
-				return false, nil
-			}
-		}
-	}
-	if c.target.Supports(n) != nil {
+	if g == nil || !c.takes(n) {
 		return false, nil
 	}
 	plan, err := partition.Build("case", g, c.rules, c.targets)
@@ -108,6 +98,22 @@ func (c *conformance) run(ctx context.Context, o *op.Op, k *op.Case, form int) (
 		}
 	}
 	return true, errors.Join(err, s.Close(), e.Close())
+}
+
+// takes tells whether the target runs a node, whose results' shapes must be known.
+func (c *conformance) takes(n *graph.Node) bool {
+	if op.NewFacts(c.table).Node(n) != nil {
+		return false
+	}
+	for _, v := range n.Outputs {
+		if v == nil {
+			continue
+		}
+		if _, fixed := v.Type.Shape.Ints(); !fixed || v.Type.Kind != graph.TensorKind {
+			return false
+		}
+	}
+	return c.target.Supports(n) == nil
 }
 
 // caseGraph is a case as a graph, with the tensors of its inputs. It is nil where a form

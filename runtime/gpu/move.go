@@ -183,10 +183,11 @@ func lowerSlice(n *graph.Node, _ map[*graph.Value][]graph.Use) (Group, bool) {
 		return Group{}, false
 	}
 	rank := len(n.Inputs[0].Type.Shape)
-	starts, axes, ok := n.Ints("starts"), n.Ints("axes"), true
+	starts, axes := n.Ints("starts"), n.Ints("axes")
 	var steps []int64
 	g := single(n)
 	if n.In(1) != nil {
+		var ok bool
 		g.Host = []int{1, 2, 3, 4}
 		if starts, ok = constants(n.In(1)); !ok {
 			return Group{}, false
