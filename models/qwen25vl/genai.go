@@ -10,7 +10,7 @@ import (
 
 // genai is the onnxruntime-genai builder's text decoder alone, and any other
 // decoder of its signature without the parts around it. It takes token ids, or
-// embeddings that were made elsewhere.
+// embeddings: those of a checkpoint's table beside it, or made elsewhere.
 var genai = Family{Name: "decoder alone", match: func(f *folder) (*parts, error) {
 	d, err := f.decoder()
 	if d == nil || err != nil {
@@ -25,8 +25,19 @@ var genai = Family{Name: "decoder alone", match: func(f *folder) (*parts, error)
 		return nil, err
 	}
 	p := &parts{decoder: d, notes: []string{"a decoder alone: there is no vision tower, so pictures are refused"}}
-	if !d.ids {
-		p.notes = append(p.notes, fmt.Sprintf("%s takes embeddings and the folder has no table of them: it runs over embeddings made elsewhere, and cannot read words", d.file.path))
+	if d.ids {
+		return p, nil
+	}
+	width, _ := lastExtent(d.file.input(d.input))
+	table, err := f.tableBeside(width)
+	if err != nil {
+		return nil, err
+	}
+	if table != nil {
+		p.embed = &embedPart{table: table}
+		p.notes = append(p.notes, fmt.Sprintf("token embeddings are those of %s", table.Source.File))
+	} else {
+		p.notes = append(p.notes, fmt.Sprintf("%s takes embeddings and the folder has no table of them: it runs over embeddings made elsewhere, and cannot read words; the checkpoint's model.safetensors beside it mends that", d.file.path))
 	}
 	return p, nil
 }}
