@@ -8,7 +8,7 @@ FUZZTIME ?= 30s
 SHELL    := bash
 .SHELLFLAGS := -euo pipefail -c
 
-.PHONY: check lint clean-tree build cross test levels race fuzz bench readme onnxruntime perfetto clients accept
+.PHONY: check lint clean-tree build cross test levels race fuzz bench bench-peers readme onnxruntime perfetto clients accept
 
 # All that a change must pass besides its tests.
 check: lint cross clean-tree
@@ -70,6 +70,17 @@ fuzz:
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+# Beside llama.cpp and onnxruntime-genai: docs/cpu-report.md. Needs Python 3 with
+# venv, a C++ compiler and cmake, 12 GB of disk in WORK, and a quiet machine.
+WORK   ?= .cache/peers
+SHAPES ?= 0.5b,3b
+PEERS  ?= llama.cpp,onnxruntime-genai
+ROUNDS ?= 5
+bench-peers:
+	@mkdir -p $(WORK)
+	$(GO) build -o $(WORK)/mnnconv ./cmd/mnnconv
+	python3 bench/peers/bench.py --mnnconv $(WORK)/mnnconv --work $(WORK) --report docs/cpu-report.md --shapes $(SHAPES) --peers $(PEERS) --rounds $(ROUNDS)
 
 # The README's command blocks, in a fresh copy.
 readme:

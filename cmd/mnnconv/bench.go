@@ -24,6 +24,7 @@ type benchOptions struct {
 	memoryOptions
 
 	prompts, answers string
+	depth            int // tokens before those of an answer
 	repeats          int
 	sizes            []string
 	schedule, checks string
@@ -39,8 +40,8 @@ func newBenchCmd(a *app) *cobra.Command {
 		Use:   "bench SRC",
 		Short: "Measure a model: load, prefill, decode, pictures, copies",
 		Long: "bench measures, each after a warm-up: load (open the model, upload its weights), pp N (a\n" +
-			"prompt of N tokens), tg N (N tokens one by one, from an empty context), vis WxH (encode a\n" +
-			"picture), and every copy between two memories meanwhile. Rates are those of the median.\n\n" +
+			"prompt of N tokens), tg N (N tokens one by one, from an empty context, or behind -d others),\n" +
+			"vis WxH (encode a picture), and every copy between two memories meanwhile. Rates are those of the median.\n\n" +
 			"--against compares with a file of --format json, by the Mann-Whitney U test at 5 %: what\n" +
 			"it does not tell apart is no difference.",
 		Example: "  mnnconv bench FOLDER -p 128,512 -n 64\n" +
@@ -52,6 +53,7 @@ func newBenchCmd(a *app) *cobra.Command {
 	f := cmd.Flags()
 	f.StringVarP(&o.prompts, "prompt-tokens", "p", "512", "lengths of prompts: `N,N,...`, or FIRST-LAST+STEP; 0: none")
 	f.StringVarP(&o.answers, "max-tokens", "n", "128", "lengths of answers, likewise")
+	f.IntVarP(&o.depth, "depth", "d", 0, "measure answers behind `N` other tokens")
 	f.IntVarP(&o.repeats, "repeats", "r", 5, "measure each `N` times")
 	f.Var(list{&o.sizes, "WxH"}, "image-size", "encode a picture of that many pixels; may be repeated; 448x448 unless given, 0x0: none")
 	f.StringVar(&o.schedule, "schedule", "serial", "`ORDER` of work on several devices: serial, overlap, or random:SEED")
@@ -133,6 +135,8 @@ func runBench(ctx context.Context, o *benchOptions, src string) (err error) {
 		o.format = "json"
 	}
 	switch {
+	case o.depth < 0 || o.depth > 1<<20:
+		return usagef("--depth %d: want 0 to %d", o.depth, 1<<20)
 	case o.repeats < 1 || o.repeats > 10000:
 		return usagef("--repeats %d: want 1 to 10000", o.repeats)
 	case !slices.Contains([]string{"md", "csv", "json"}, o.format):
@@ -151,7 +155,7 @@ func runBench(ctx context.Context, o *benchOptions, src string) (err error) {
 		return err
 	}
 	if o.context == 0 { // room for the longest
-		o.context = max(256, slices.Max(append(append([]int{0}, b.prompts...), b.answers...)))
+		o.context = max(256, slices.Max(append([]int{0}, b.prompts...)), slices.Max(append([]int{0}, b.answers...))+o.depth)
 	}
 	if err := o.bound(&w, 1); err != nil {
 		return err
@@ -263,11 +267,14 @@ func (b *bench) parts(ctx context.Context, m *loaded) error {
 	}
 	for _, n := range b.answers {
 		row := benchRow{Test: fmt.Sprintf("tg%d", n), Work: n, Unit: "tokens"}
+		if b.o.depth > 0 {
+			row.Test += fmt.Sprintf(" @ d%d", b.o.depth)
+		}
 		steps := benchRow{Test: row.Test + ": each token", Work: 1, Unit: "tokens", Steps: true}
 		err := b.repeat(ctx, row, func() error {
 			for past := range n {
 				start := time.Now()
-				if err := meter.Step(ctx, past); err != nil {
+				if err := meter.Step(ctx, b.o.depth+past); err != nil {
 					return err
 				}
 				steps.Seconds = append(steps.Seconds, time.Since(start).Seconds())

@@ -31,6 +31,14 @@ var shapes = map[string]shape{
 		MinPixels: 3136, MaxPixels: 12845056,
 		Tokens: tokens{Start: 151644, End: 151645, Text: 151643, Image: 151655, Video: 151656, VisionStart: 151652, VisionEnd: 151653},
 	},
+	// Qwen2.5-0.5B-Instruct's config.json, with the bundled model's vision tower.
+	"0.5b": {
+		Hidden: 896, Layers: 24, Heads: 14, KV: 2, Intermediate: 4864, Vocabulary: 151936, Positions: 32768,
+		Theta: 1e6, Section: []int{8, 12, 12},
+		Vision:    tower{Blocks: 4, Hidden: 128, Heads: 4, Intermediate: 340, Full: []int{1, 3}},
+		MinPixels: 3136, MaxPixels: 12845056,
+		Tokens: tokens{Start: 151644, End: 151645, Text: 151643, Image: 151655, Video: 151656, VisionStart: 151652, VisionEnd: 151653},
+	},
 	// The bundled model, from whose graphs the others are made.
 	"tiny": {
 		Hidden: 256, Layers: 4, Heads: 4, KV: 2, Intermediate: 520, Vocabulary: 544, Positions: 2048,
