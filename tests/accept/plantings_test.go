@@ -43,7 +43,8 @@ func plantings() []planting {
 	add("rms_norm", "a reciprocal root of 12 bits", fp32, whole, "", rms, inverse, inverse+"\ninv = math.Float32frombits(math.Float32bits(inv) &^ 0xfff)\n")
 
 	attention := []string{"Attention"}
-	const attScale = `k.scale = float32(1 / math.Sqrt(float64(k.size)))`
+	const attScale = `			k.scale = float32(1 / math.Sqrt(float64(k.size)))
+		}`
 	add("attention", "the root of a wrong size", fp16, apart, "sim:1", attention, attScale, attScale+then(here("sim:1"), "k.scale = float32(1 / math.Sqrt(float64(k.size+1)))"))
 	add("attention", "no scale in one layer", fp32, middle, "sim:1", attention, attScale, attScale+then(here("sim:1")+" && "+at("llm.layers.2.attn"), "k.scale = 1"), "llm.layers.2.attn")
 	add("attention", "a query sees its successor", q4, apart, "", attention, `keys: row + 1,`, `keys: row + 2,`)
