@@ -22,6 +22,7 @@ import (
 	"mnnconv/models/qwen25vl"
 	"mnnconv/runtime"
 	"mnnconv/runtime/cpu"
+	"mnnconv/runtime/opencl"
 	"mnnconv/runtime/sim"
 	"mnnconv/schemas/npy"
 	"mnnconv/schemas/op"
@@ -66,7 +67,7 @@ func exported(t *testing.T, p placement) *qwen25vl.Session {
 	o := mnnconv.Options{
 		Load:     models.Options{Table: table, MinPixels: p.min, MaxPixels: p.max},
 		Models:   []models.Kind{qwen25vl.Kind},
-		Backends: []runtime.Backend{&cpu.Backend{Table: table}, &sim.Backend{Table: table}},
+		Backends: []runtime.Backend{&cpu.Backend{Table: table}, &sim.Backend{Table: table}, &opencl.Backend{}},
 		Place:    p.place,
 	}
 	source, err := mnnconv.Load(shared("tinyvl/exports", p.export), o)
@@ -120,6 +121,14 @@ var tinyvlPlacements = []placement{
 	{export: "mnn-tied", place: "vision=sim:0", min: 7056, max: 50176},
 	{export: "olive-cpu-int4", min: 7056, max: 50176},
 	{export: "olive-cpu-int4", place: "vision=sim:0", min: 7056, max: 50176},
+	{export: "torch-dynamo-op23", place: "opencl:0"},
+	{export: "tjs-fp16", place: "opencl:0"},
+	{export: "tjs-fp16", place: "vision=opencl:0,llm=cpu"},
+	{export: "tjs-fp16", place: "vision=cpu,llm=opencl:0"},
+	{export: "tjs-fp16", place: "vision=opencl:0,llm=sim:0"},
+	{export: "tjs-fp16", place: "vision=sim:0,llm=opencl:0"},
+	{export: "mnn-tied", place: "opencl:0", min: 7056, max: 50176},
+	{export: "olive-cpu-int4", place: "opencl:0", min: 7056, max: 50176},
 }
 
 func TestAcceptConversations(t *testing.T) {
