@@ -1,0 +1,162 @@
+//go:build linux && !nogpu
+
+package cuda
+
+import (
+	"encoding/binary"
+	"fmt"
+	"testing"
+
+	"mnnconv/runtime/cuda/driver"
+	"mnnconv/runtime/gpu"
+)
+
+// BenchmarkKernels times single kernels at the shapes of a model of three billion weights, on
+// whatever driver is there.
+func BenchmarkKernels(b *testing.B) {
+	back := &Backend{}
+	l, dev, err := back.device(0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	c, err := l.Context(dev)
+	if err != nil {
+		b.Fatal(err)
+	}
+	d, err := newDevice("cuda:0", c)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer d.Close()
+	if err := d.Begin(); err != nil {
+		b.Fatal(err)
+	}
+	defer d.End()
+	memory := func(size int64) gpu.Memory {
+		m, err := d.Alloc(size)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { _ = m.Close() })
+		if err := d.ctx.Fill(address(m), 0x2a, size, d.stream); err != nil { // small numbers
+			b.Fatal(err)
+		}
+		return m
+	}
+	arg := func(v any) gpu.Arg {
+		switch v := v.(type) {
+		case gpu.Memory:
+			return gpu.Arg{Memory: v, Bytes: v.Size()}
+		case nil:
+			return gpu.Arg{}
+		}
+		bytes, err := binary.Append(nil, binary.LittleEndian, v)
+		if err != nil {
+			b.Fatal(err)
+		}
+		return gpu.Arg{Value: bytes}
+	}
+	run := func(name string, bytes, flops float64, c gpu.Command, args ...any) {
+		b.Run(name, func(b *testing.B) {
+			for _, a := range args {
+				c.Args = append(c.Args, arg(a))
+			}
+			m, err := gpu.ModuleOf(c.Module)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if err := d.Load(m); err != nil {
+				b.Fatal(err)
+			}
+			const n = 50
+			var all []gpu.Command
+			for range n {
+				all = append(all, c)
+			}
+			s, err := d.Record(all)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer s.Close()
+			var from, to driver.Event
+			if from, err = d.ctx.NewEvent(); err == nil {
+				to, err = d.ctx.NewEvent()
+			}
+			for range 2 {
+				if err == nil {
+					err = s.Submit()
+				}
+			}
+			if err == nil {
+				err = d.ctx.Mark(from, d.stream)
+			}
+			for range b.N {
+				if err == nil {
+					err = s.Submit()
+				}
+			}
+			if err == nil {
+				err = d.ctx.Mark(to, d.stream)
+			}
+			if err == nil {
+				err = d.Sync()
+			}
+			if err != nil {
+				b.Fatal(err)
+			}
+			t, err := d.ctx.Between(from, to)
+			if err != nil {
+				b.Fatal(err)
+			}
+			each := t.Seconds() / float64(b.N*n)
+			b.ReportMetric(each*1e6, "µs/launch")
+			if bytes > 0 {
+				b.ReportMetric(bytes/each/1e9, "GB/s")
+			}
+			if flops > 0 {
+				b.ReportMetric(flops/each/1e12, "TFLOP/s")
+			}
+		})
+	}
+	ceil := func(a, b int) int { return (a + b - 1) / b }
+	type tail struct {
+		M, N, K, Type, Biased, Added int32
+		Alpha, Beta                  float32
+	}
+	type shape struct {
+		M, N, K, Biased, Added int32
+		Alpha, Beta            float32
+	}
+	big := memory(700 << 20)
+	x, y := memory(256<<20), memory(256<<20)
+	for _, nk := range [][2]int{{2048, 2048}, {256, 2048}, {11008, 2048}, {2048, 11008}, {22016, 2048}, {151936, 2048}} {
+		n, k := nk[0], nk[1]
+		run(fmt.Sprintf("gemv1/%dx%d", n, k), float64(2*n*k), 0,
+			gpu.Command{Module: "product_f16_f16", Kernel: "gemv1", Groups: [3]int{ceil(n, 8), 1, 1}, Size: 256},
+			x, big, nil, nil, y, tail{1, int32(n), int32(k), 10, 0, 0, 1, 1})
+	}
+	for _, mnk := range [][3]int{{2048, 2048, 2048}, {2048, 11008, 2048}, {2048, 2048, 11008}, {1024, 1280, 1280}, {1024, 3420, 1280}, {1024, 1280, 3420}, {4096, 4096, 4096}} {
+		m, n, k := mnk[0], mnk[1], mnk[2]
+		run(fmt.Sprintf("gemm/%dx%dx%d", m, n, k), 0, 2*float64(m)*float64(n)*float64(k),
+			gpu.Command{Module: "tensor_f16", Kernel: "gemm", Groups: [3]int{ceil(m, 128), ceil(n, 128), 1}, Size: 256},
+			x, big, nil, nil, y, shape{int32(m), int32(n), int32(k), 0, 0, 1, 1})
+	}
+	type heads struct {
+		Rows, Group, KVHeads, Keys, Size, Width int32
+		QBatch, QRow, QHead                     int32
+		KBatch, KRow, KHead                     int32
+		VBatch, VRow, VHead                     int32
+		YBatch, YRow, YHead                     int32
+		Causal, Lengths, Segments, Bounds       int32
+		Split, Splits                           int32
+		Scale                                   float32
+	}
+	h := heads{2048, 8, 2, 2048, 128, 128, 0, 2048, 128, 0, 128, 2048 * 128, 0, 128, 2048 * 128, 0, 2048, 128, 1, 0, 0, 0, 0, 1, 0.088}
+	run("flash128/2048 causal", 0, 2*2*2048*2048/2*128*16, gpu.Command{Module: "flash_f16", Kernel: "flash128", Groups: [3]int{2048 * 8 / 128, 2, 1}, Size: 256}, x, x, x, nil, y, h)
+	v := heads{1024, 1, 16, 1024, 80, 80, 0, 1280, 80, 0, 1280, 80, 0, 1280, 80, 0, 1280, 80, 0, 0, 0, 0, 0, 1, 0.11}
+	run("flash80/1024", 0, 2*2*1024*1024*80*16, gpu.Command{Module: "flash_f16", Kernel: "flash80", Groups: [3]int{8, 16, 1}, Size: 256}, x, x, x, nil, y, v)
+	dec := heads{1, 8, 2, 1024, 128, 128, 0, 2048, 128, 0, 128, 1024 * 128, 0, 128, 1024 * 128, 0, 2048, 128, 1, 0, 0, 0, 64, 16, 0.088}
+	run("attend decode 1024", 0, 0, gpu.Command{Module: "attention_f16", Kernel: "attend", Groups: [3]int{1, 2, 16}, Size: 128}, x, x, x, nil, y, big, dec)
+	run("combine decode 1024", 0, 0, gpu.Command{Module: "attention_f16", Kernel: "combine", Groups: [3]int{8, 2, 1}, Size: 128}, nil, y, big, dec)
+	run("rms_norm 2048", 0, 0, gpu.Command{Module: "norm", Kernel: "rms_norm", Groups: [3]int{1, 1, 1}, Size: 256}, x, int32(10), x, int32(10), y, int32(10), int32(2048), float32(1e-6))
+}
