@@ -19,6 +19,10 @@ import (
 
 // Backend finds and opens devices. The zero value looks for libcuda.so.1.
 type Backend struct {
+	// Wrap, unless nil, stands between a device and its driver: tests watch and fail
+	// what it does.
+	Wrap func(gpu.Driver) gpu.Driver
+
 	once    sync.Once
 	library *driver.Library
 	err     error
@@ -96,6 +100,9 @@ func (b *Backend) Open(p partition.Profile) (runtime.Device, error) {
 	dev, err := newDevice(p.Name, c)
 	if err != nil {
 		return nil, errors.Join(err, c.Close())
+	}
+	if b.Wrap != nil {
+		return gpu.NewDevice(p, b.Wrap(dev)), nil
 	}
 	return gpu.NewDevice(p, dev), nil
 }

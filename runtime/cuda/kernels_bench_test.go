@@ -58,6 +58,10 @@ func BenchmarkKernels(b *testing.B) {
 	}
 	run := func(name string, bytes, flops float64, c gpu.Command, args ...any) {
 		b.Run(name, func(b *testing.B) {
+			if err := d.Begin(); err != nil { // it runs on a goroutine of its own
+				b.Fatal(err)
+			}
+			defer d.End()
 			for _, a := range args {
 				c.Args = append(c.Args, arg(a))
 			}

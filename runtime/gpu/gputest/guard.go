@@ -1,4 +1,4 @@
-package opencl_test
+package gputest
 
 import (
 	"bytes"
@@ -15,7 +15,8 @@ type guarded struct {
 	alive map[*guardedMemory]bool
 }
 
-func newGuarded(d gpu.Driver) gpu.Driver { return &guarded{d, map[*guardedMemory]bool{}} }
+// Guard wraps a driver so.
+func Guard(d gpu.Driver) gpu.Driver { return &guarded{d, map[*guardedMemory]bool{}} }
 
 // guardedMemory is full of a pattern when it is handed out.
 type guardedMemory struct {
