@@ -8,7 +8,7 @@ FUZZTIME ?= 30s
 SHELL    := bash
 .SHELLFLAGS := -euo pipefail -c
 
-.PHONY: check lint clean-tree build cross test levels race fuzz bench bench-peers readme onnxruntime perfetto clients accept
+.PHONY: gpu-binaries gpu-check check lint clean-tree build cross test levels race fuzz bench bench-peers readme onnxruntime perfetto clients accept
 
 # All that a change must pass besides its tests.
 check: lint cross clean-tree
@@ -109,6 +109,20 @@ perfetto:
 # and node with npm.
 clients:
 	$(GO) test -tags clients -count 1 -v ./tests/clients
+
+# What make gpu-check needs, for Linux on amd64: no Go is on that machine.
+gpu-binaries:
+	@mkdir -p bin/gpu
+	@export CGO_ENABLED=0 GOOS=linux GOARCH=amd64; flags='-trimpath -ldflags=-w'; \
+	 $(GO) build $$flags -o bin/gpu/mnnconv ./cmd/mnnconv; \
+	 $(GO) build $$flags -o bin/gpu/bigmodel ./tests/bigmodel; \
+	 for p in runtime/cuda runtime/opencl tests; do $(GO) test -c $$flags -o bin/gpu/$$(basename $$p).test ./$$p; done
+	@gzip -9 -f -n bin/gpu/mnnconv bin/gpu/bigmodel bin/gpu/*.test
+
+# The GPU backends on this machine's GPU, and docs/gpu-report.md.
+gpu-check:
+	@tests/gpu-check.sh > docs/gpu-report.new || { cat docs/gpu-report.new; rm docs/gpu-report.new; exit 1; }
+	@mv docs/gpu-report.new docs/gpu-report.md
 
 # Everything over the full reference data: make accept SHARED=DIR. One package at
 # a time, because some of it is timed.

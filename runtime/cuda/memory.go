@@ -4,7 +4,6 @@ package cuda
 
 import (
 	"fmt"
-	"unsafe"
 
 	"mnnconv/runtime/cuda/driver"
 	"mnnconv/runtime/gpu"
@@ -83,34 +82,4 @@ func (p *pinned) Close() error {
 		return nil
 	}
 	return p.d.sentinel(p.d.ctx.FreeHost(p.mem))
-}
-
-// registered is memory of others that the driver pinned: the pages around it.
-type registered struct {
-	d          *device
-	mem, pages []byte
-}
-
-func (r *registered) Size() int64   { return int64(len(r.mem)) }
-func (r *registered) Bytes() []byte { return r.mem }
-
-// Register pins a stretch of a mapped file, of which the device reads only.
-func (d *device) Register(b []byte) (gpu.Pinned, error) {
-	const page = 4096
-	start := unsafe.Pointer(unsafe.SliceData(b))
-	before := uintptr(start) % page
-	whole := (before + uintptr(len(b)) + page - 1) / page * page
-	pages := unsafe.Slice((*byte)(unsafe.Add(start, -int(before))), whole)
-	if err := d.ctx.Register(pages, d.ctx.Device.ReadOnlyHost); err != nil {
-		return nil, d.sentinel(err)
-	}
-	return &registered{d, b, pages}, nil
-}
-
-// Close gives the pages back.
-func (r *registered) Close() error {
-	if r.d.ctx.Lost() != nil {
-		return nil
-	}
-	return r.d.sentinel(r.d.ctx.Unregister(r.pages))
 }

@@ -104,10 +104,3 @@ type Mark interface {
 	Time() (t time.Time, ok bool)
 	Close() error
 }
-
-// Registrar is a driver that copies from memory of the host's own, such as a mapped
-// file, as fast as from pinned memory.
-type Registrar interface {
-	// Register pins b, which stays the caller's, until the result is closed.
-	Register(b []byte) (Pinned, error)
-}

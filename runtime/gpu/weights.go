@@ -55,26 +55,7 @@ func (d *Device) place(t *graph.Tensor) (Memory, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%d bytes: %w", size, err)
 	}
-	if r, ok := d.driver.(Registrar); ok && t.Source != nil && size >= registered {
-		if p, err := r.Register(t.Data); err == nil {
-			return m, d.straight(m, p, size)
-		}
-	}
 	return m, d.upload(m, 0, t.Data)
-}
-
-// registered is from how many bytes on pinning a mapped file for one upload is worth
-// its cost.
-const registered = 1 << 20
-
-func (d *Device) straight(m Memory, p Pinned, size int64) error {
-	if err := d.driver.Upload(m, 0, p, 0, size); err != nil {
-		return err
-	}
-	if err := d.driver.Sync(); err != nil {
-		return err
-	}
-	return p.Close()
 }
 
 // drop releases a constant's memory with its last user.

@@ -97,7 +97,6 @@ type Device struct {
 	Processors   int    // streaming multiprocessors
 	SharedMemory int    // bytes a block may ask for
 	Exportable   bool   // memory can be exported as a file descriptor
-	ReadOnlyHost bool   // read-only mappings can be registered
 	handle       int32
 }
 
@@ -109,7 +108,6 @@ const (
 	attrSharedOptin  = 97
 	attrVirtual      = 102
 	attrPosixHandles = 103
-	attrReadOnlyHost = 113
 )
 
 // Device describes a device by its ordinal.
@@ -134,13 +132,13 @@ func (l *Library) Device(ordinal int) (Device, error) {
 	if err := l.call("cuDeviceTotalMem", l.deviceTotalMem, uintptr(unsafe.Pointer(&d.Memory)), uintptr(d.handle)); err != nil {
 		return d, err
 	}
-	var virtual, posix, readOnly int
+	var virtual, posix int
 	for _, a := range []struct {
 		which int
 		into  *int
 	}{
 		{attrProcessors, &d.Processors}, {attrMajor, &d.Major}, {attrMinor, &d.Minor}, {attrSharedOptin, &d.SharedMemory},
-		{attrVirtual, &virtual}, {attrPosixHandles, &posix}, {attrReadOnlyHost, &readOnly},
+		{attrVirtual, &virtual}, {attrPosixHandles, &posix},
 	} {
 		var v int32
 		if err := l.call("cuDeviceGetAttribute", l.deviceGetAttribute, uintptr(unsafe.Pointer(&v)), uintptr(a.which), uintptr(d.handle)); err != nil {
@@ -148,7 +146,7 @@ func (l *Library) Device(ordinal int) (Device, error) {
 		}
 		*a.into = int(v)
 	}
-	d.Exportable, d.ReadOnlyHost = virtual != 0 && posix != 0, readOnly != 0
+	d.Exportable = virtual != 0 && posix != 0
 	return d, nil
 }
 

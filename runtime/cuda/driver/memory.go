@@ -37,21 +37,6 @@ func (c *Context) FreeHost(mem []byte) error {
 	return c.call("cuMemFreeHost", c.lib.memFreeHost, uintptr(unsafe.Pointer(unsafe.SliceData(mem))))
 }
 
-// Register pins host memory that is outside Go's heap, such as a mapped file. The
-// driver wants whole pages.
-func (c *Context) Register(mem []byte, readOnly bool) error {
-	flags := uintptr(0)
-	if readOnly {
-		flags = 8
-	}
-	return c.call("cuMemHostRegister", c.lib.memHostRegister, uintptr(unsafe.Pointer(unsafe.SliceData(mem))), uintptr(len(mem)), flags)
-}
-
-// Unregister ends what Register began.
-func (c *Context) Unregister(mem []byte) error {
-	return c.call("cuMemHostUnregister", c.lib.memHostUnregister, uintptr(unsafe.Pointer(unsafe.SliceData(mem))))
-}
-
 // Shared is device memory that another interface can import by its file
 // descriptor.
 type Shared struct {

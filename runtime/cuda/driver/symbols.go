@@ -33,8 +33,6 @@ type symbols struct {
 	memFree            uintptr `sym:"cuMemFree_v2"`
 	memHostAlloc       uintptr `sym:"cuMemHostAlloc"`
 	memFreeHost        uintptr `sym:"cuMemFreeHost"`
-	memHostRegister    uintptr `sym:"cuMemHostRegister_v2"`
-	memHostUnregister  uintptr `sym:"cuMemHostUnregister"`
 	memcpyHtoDAsync    uintptr `sym:"cuMemcpyHtoDAsync_v2"`
 	memcpyDtoHAsync    uintptr `sym:"cuMemcpyDtoHAsync_v2"`
 	memcpyDtoDAsync    uintptr `sym:"cuMemcpyDtoDAsync_v2"`

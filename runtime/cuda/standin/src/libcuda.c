@@ -133,13 +133,13 @@ struct block {
   int kind, busy;
   struct block *next;
 };
-enum { DEVICE, PINNED, REGISTERED, MAPPED };
+enum { DEVICE, PINNED, MAPPED };
 static struct block *blocks;
 static size_t taken;
 
 static struct block *find(const void *at, size_t size, int host) {
   for (struct block *b = blocks; b; b = b->next) {
-    int is_host = b->kind == PINNED || b->kind == REGISTERED;
+    int is_host = b->kind == PINNED;
     if (is_host == host && (char *)at >= b->at && (char *)at + size <= b->at + b->size) return b;
   }
   return NULL;
@@ -233,22 +233,6 @@ result cuMemFreeHost(void *at) {
   munmap(at, size);
   books.allocations--;
   RETURN(OK);
-}
-
-result cuMemHostRegister_v2(void *at, size_t size, unsigned flags) {
-  IN_CONTEXT;
-  if (!at || size == 0 || flags & ~15u || (uintptr_t)at % GUARD) RETURN(INVALID_VALUE);
-  if (find(at, 1, 1)) RETURN(712); // already registered
-  add(at, at, size, REGISTERED);
-  books.allocations++;
-  RETURN(OK);
-}
-
-result cuMemHostUnregister(void *at) {
-  IN_CONTEXT;
-  result r = removed(at, REGISTERED);
-  if (!r) books.allocations--;
-  RETURN(r ? 713 : OK);
 }
 
 result cuMemGetInfo_v2(size_t *available, size_t *total) {
@@ -419,7 +403,7 @@ result cuDeviceGetAttribute(int *out, int which, int d) {
   case 75: *out = 8; break;           // compute capability
   case 76: *out = 0; break;
   case 97: *out = 163 << 10; break;   // shared memory of a block
-  case 102: case 103: case 113: *out = 1; break;
+  case 102: case 103: *out = 1; break;
   default: RETURN(INVALID_VALUE);
   }
   RETURN(d == 0 ? OK : INVALID_DEVICE);
@@ -671,7 +655,7 @@ result cuMemcpyDtoHAsync_v2(void *to, const void *from, size_t size, struct stre
   IN_CONTEXT;
   struct block *d, *h = find(to, size, 1);
   struct work w = {.op = COPY, .to = to, .from = real_of(from, size, &d), .size = size};
-  if (!w.from || !h || h->kind == REGISTERED) RETURN(INVALID_VALUE);
+  if (!w.from || !h) RETURN(INVALID_VALUE);
   use(&w, d), use(&w, h);
   RETURN(enqueue(s, w));
 }

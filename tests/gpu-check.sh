@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Tries the GPU backends on this machine's NVIDIA GPU with binaries that `make
+# gpu-binaries` made elsewhere: no Go is needed. Writes a report to stdout.
+#
+#	tests/gpu-check.sh [BINARIES] > docs/gpu-report.md
+set -uo pipefail
+cd "$(dirname "$0")/.."
+packed=$(realpath "${1:-bin/gpu}")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+for f in "$packed"/*.gz; do
+  zcat "$f" >"$work/$(basename "$f" .gz)"
+  chmod +x "$work/$(basename "$f" .gz)"
+done
+export MNNCONV_GPU=real PATH="$work:$PATH"
+from=$SECONDS
+failed=0
+
+# part TITLE SECONDS COMMAND...: a section with the end of what the command printed.
+part() {
+  local title=$1 limit=$2 start=$SECONDS
+  shift 2
+  timeout -k 5 "$limit" "$@" >"$work/out" 2>&1
+  local rc=$?
+  printf '\n## %s: %s\n\n```\n' "$title" "$([ $rc -eq 0 ] && echo passed || echo "FAILED, exit $rc")"
+  cut -c1-200 "$work/out" | grep -v '^goos\|^goarch\|^cpu:' | tail -n 45
+  printf '```\n%d s\n' "$((SECONDS - start))"
+  [ $rc -eq 0 ] || failed=1
+}
+
+printf '# What the GPU backends did on a GPU\n\nWritten by `make gpu-check`.\n\n'
+printf '| | |\n| --- | --- |\n| date | %s |\n' "$(date -u +%F)"
+nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader | sed 's/\(.*\), \(.*\), \(.*\)/| device | \1 |\n| driver | \2 |\n| memory | \3 |/'
+printf '| sources | %s |\n' "$(tests/gpu-hash.sh)"
+
+bigmodel -shape 3b -o "$work/3b" >"$work/gen" 2>&1 &
+part 'CUDA: transfers, operator cases and kernels against their reference' 90 cuda.test -test.v -test.run 'TestTransfers|TestKernels|TestCases'
+part 'OpenCL: operator cases and kernels against their reference' 90 opencl.test -test.v -test.run 'TestKernels|TestCases'
+part 'Conversations: all on CUDA, nine pairs of devices' 120 tests.test -test.v -test.run 'TestCUDAAnswers|TestGPUPairs'
+part 'A thousand requests, vision on CUDA and the language model on OpenCL' 60 tests.test -test.v -test.run 'TestGPUThousand'
+wait
+part 'Speed: 3B shape in float16 on cuda:0' 40 mnnconv bench "$work/3b" --place cuda:0 -c 4096 -p 512,2048 -n 100 -r 3
+part 'Speed: 3B shape in float16 on opencl:0' 60 mnnconv bench "$work/3b" --place opencl:0 -c 4096 -p 512,2048 -n 50 -r 2
+part 'Speed: 3B shape in float16, vision on CUDA, language model on OpenCL' 60 mnnconv bench "$work/3b" --place vision=cuda:0,llm=opencl:0 -c 4096 -p 512 -n 50 -r 2
+part 'Decode at context 512 on cuda:0' 30 mnnconv run "$work/3b" --place cuda:0 -c 1024 -p "$(yes word | head -490 | tr '\n' ' ')" -n 100 --stats
+part 'Speed: kernels of CUDA' 40 cuda.test -test.run '^$' -test.bench Kernels -test.benchtime 3x
+if command -v compute-sanitizer >/dev/null; then
+  part 'compute-sanitizer memcheck' 60 compute-sanitizer --tool memcheck --error-exitcode 7 "$work/cuda.test" -test.run 'TestTransfers|TestKernels'
+  part 'compute-sanitizer racecheck' 60 compute-sanitizer --tool racecheck --error-exitcode 7 "$work/cuda.test" -test.run 'TestKernels/(Tensor|Norms|Products|Attention)'
+fi
+printf '\n%s in %d s.\n' "$([ $failed -eq 0 ] && echo 'All passed,' || echo 'Not all passed,')" "$((SECONDS - from))"
+exit $failed
