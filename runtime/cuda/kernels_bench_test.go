@@ -135,14 +135,22 @@ func BenchmarkKernels(b *testing.B) {
 	x, y := memory(256<<20), memory(256<<20)
 	for _, nk := range [][2]int{{2048, 2048}, {256, 2048}, {11008, 2048}, {2048, 11008}, {22016, 2048}, {151936, 2048}} {
 		n, k := nk[0], nk[1]
-		run(fmt.Sprintf("gemv1/%dx%d", n, k), float64(2*n*k), 0,
-			gpu.Command{Module: "product_f16_f16", Kernel: "gemv1", Groups: [3]int{ceil(n, 8), 1, 1}, Size: 256},
+		kernel, teams := "gemv1", 8
+		if k >= 4096 {
+			kernel, teams = "gemv1_long", 2
+		}
+		run(fmt.Sprintf("%s/%dx%d", kernel, n, k), float64(2*n*k), 0,
+			gpu.Command{Module: "product_f16_f16", Kernel: kernel, Groups: [3]int{ceil(n, teams), 1, 1}, Size: 256},
 			x, big, nil, nil, y, tail{1, int32(n), int32(k), 10, 0, 0, 1, 1})
 	}
 	for _, mnk := range [][3]int{{2048, 2048, 2048}, {2048, 11008, 2048}, {2048, 2048, 11008}, {1024, 1280, 1280}, {1024, 3420, 1280}, {1024, 1280, 3420}, {4096, 4096, 4096}} {
 		m, n, k := mnk[0], mnk[1], mnk[2]
-		run(fmt.Sprintf("gemm/%dx%dx%d", m, n, k), 0, 2*float64(m)*float64(n)*float64(k),
-			gpu.Command{Module: "tensor_f16", Kernel: "gemm", Groups: [3]int{ceil(m, 128), ceil(n, 128), 1}, Size: 256},
+		kernel, tall := "gemm", 128
+		if ceil(m, 128)*ceil(n, 128) < 132 {
+			kernel, tall = "gemm64", 64
+		}
+		run(fmt.Sprintf("%s/%dx%dx%d", kernel, m, n, k), 0, 2*float64(m)*float64(n)*float64(k),
+			gpu.Command{Module: "tensor_f16", Kernel: kernel, Groups: [3]int{ceil(m, tall), ceil(n, 128), 1}, Size: 256},
 			x, big, nil, nil, y, shape{int32(m), int32(n), int32(k), 0, 0, 1, 1})
 	}
 	type heads struct {
@@ -156,11 +164,11 @@ func BenchmarkKernels(b *testing.B) {
 		Scale                                   float32
 	}
 	h := heads{2048, 8, 2, 2048, 128, 128, 0, 2048, 128, 0, 128, 2048 * 128, 0, 128, 2048 * 128, 0, 2048, 128, 1, 0, 0, 0, 0, 1, 0.088}
-	run("flash128/2048 causal", 0, 2*2*2048*2048/2*128*16, gpu.Command{Module: "flash_f16", Kernel: "flash128", Groups: [3]int{2048 * 8 / 128, 2, 1}, Size: 256}, x, x, x, nil, y, h)
+	run("flash128/2048 causal", 0, 2*2*2048*2048/2*128*16, gpu.Command{Module: "flash_f16", Kernel: "flash128", Groups: [3]int{2048 * 8 / 128, 2, 1}, Size: 256}, x, x, x, nil, y, nil, h)
 	v := heads{1024, 1, 16, 1024, 80, 80, 0, 1280, 80, 0, 1280, 80, 0, 1280, 80, 0, 1280, 80, 0, 0, 0, 0, 0, 1, 0.11}
-	run("flash80/1024", 0, 2*2*1024*1024*80*16, gpu.Command{Module: "flash_f16", Kernel: "flash80", Groups: [3]int{8, 16, 1}, Size: 256}, x, x, x, nil, y, v)
+	run("flash80/1024", 0, 2*2*1024*1024*80*16, gpu.Command{Module: "flash_f16", Kernel: "flash80", Groups: [3]int{8, 16, 1}, Size: 256}, x, x, x, nil, y, nil, v)
 	dec := heads{1, 8, 2, 1024, 128, 128, 0, 2048, 128, 0, 128, 1024 * 128, 0, 128, 1024 * 128, 0, 2048, 128, 1, 0, 0, 0, 64, 16, 0.088}
-	run("attend decode 1024", 0, 0, gpu.Command{Module: "attention_f16", Kernel: "attend", Groups: [3]int{1, 2, 16}, Size: 128}, x, x, x, nil, y, big, dec)
+	run("flash128/decode 1024", 0, 0, gpu.Command{Module: "flash_f16", Kernel: "flash128", Groups: [3]int{1, 2, 16}, Size: 256}, x, x, x, nil, y, big, dec)
 	run("combine decode 1024", 0, 0, gpu.Command{Module: "attention_f16", Kernel: "combine", Groups: [3]int{8, 2, 1}, Size: 128}, nil, y, big, dec)
 	run("rms_norm 2048", 0, 0, gpu.Command{Module: "norm", Kernel: "rms_norm", Groups: [3]int{1, 1, 1}, Size: 256}, x, int32(10), x, int32(10), y, int32(10), int32(2048), float32(1e-6))
 }

@@ -156,11 +156,12 @@ func (r *Recorder) attend(h attending, q, k, v, y heads, at *Tensor) error {
 			return err
 		}
 	}
-	if kernel := r.flashes(h, q, k, v, y); kernel != "" {
-		return r.Launch(flashModule(r.Out[0].DType), kernel, [3]int{ceil(vectors, flashVectors), pairs, 1}, wide, r.In[0], r.In[1], r.In[2], at, r.Out[0], h)
-	}
 	module := attentionModule(r.Out[0].DType)
-	err := r.Launch(module, "attend", [3]int{ceil(vectors, attendVectors), pairs, int(h.Splits)}, attendSize, r.In[0], r.In[1], r.In[2], at, r.Out[0], parts, h)
+	in, kernel, tile, size := module, "attend", attendVectors, attendSize
+	if flash := r.flashes(q, k, v, y); flash != "" {
+		in, kernel, tile, size = flashModule(r.Out[0].DType), flash, flashVectors, wide
+	}
+	err := r.Launch(in, kernel, [3]int{ceil(vectors, tile), pairs, int(h.Splits)}, size, r.In[0], r.In[1], r.In[2], at, r.Out[0], parts, h)
 	if err != nil || h.Split == 0 {
 		return err
 	}
@@ -170,11 +171,10 @@ func (r *Recorder) attend(h attending, q, k, v, y heads, at *Tensor) error {
 // flashVectors is how many vectors a group of kernels/flash.cl has.
 const flashVectors = 128
 
-// flashes returns the kernel of kernels/flash.cl for attention over many rows, or "" if
-// there is none: on tensor cores, of one 16-bit type, for heads of some sizes whose
+// flashes returns the kernel of kernels/flash.cl for attention, or "" if there is none: on tensor cores, of one 16-bit type, for heads of some sizes whose
 // vectors begin at multiples of 16 bytes.
-func (r *Recorder) flashes(h attending, q, k, v, y heads) string {
-	if !r.limits.Tensor || h.Split != 0 || r.Out[0].DType.Bits() != 16 || q.size != v.size {
+func (r *Recorder) flashes(q, k, v, y heads) string {
+	if !r.limits.Tensor || r.Out[0].DType.Bits() != 16 || q.size != v.size {
 		return ""
 	}
 	for _, x := range []heads{q, k, v, y} {

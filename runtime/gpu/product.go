@@ -137,12 +137,16 @@ func (p *product) record(r *Recorder) error {
 	}
 	args := append(append([]any{a}, w.args...), bias, residual, y, t)
 	module := productModule(typeName(a.DType), w.kind)
-	const teams, tile = 8, 64
+	const tile = 64
+	teams, form := 8, ""
+	if w.k >= 4096 && w.n <= 8192 { // few long rows: more lanes for each keep the device busy
+		teams, form = 2, "_long"
+	}
 	switch {
 	case m == 1:
-		return r.Launch(module, "gemv1", [3]int{ceil(w.n, teams), 1, 1}, wide, args...)
+		return r.Launch(module, "gemv1"+form, [3]int{ceil(w.n, teams), 1, 1}, wide, args...)
 	case m <= few:
-		return r.Launch(module, "gemv4", [3]int{ceil(w.n, teams), ceil(m, 4), 1}, wide, args...)
+		return r.Launch(module, "gemv4"+form, [3]int{ceil(w.n, teams), ceil(m, 4), 1}, wide, args...)
 	}
 	if done, err := p.tensor(r, w, t, bias, residual); done || err != nil {
 		return err
@@ -174,9 +178,12 @@ func (p *product) tensor(r *Recorder, w weights, t tail, bias, residual *Tensor)
 			return true, err
 		}
 	}
-	const tile = 128
 	s := shape{t.M, t.N, t.K, t.Biased, t.Added, t.Alpha, t.Beta}
-	return true, r.Launch(tensorModule(a.DType), "gemm", [3]int{ceil(int(t.M), tile), ceil(w.n, tile), 1}, wide, a, dense, bias, residual, y, s)
+	kernel, tall, wideTile := "gemm", 128, 128
+	if ceil(int(t.M), tall)*ceil(w.n, wideTile) < r.limits.Units { // smaller tiles keep more processors busy
+		kernel, tall = "gemm64", 64
+	}
+	return true, r.Launch(tensorModule(a.DType), kernel, [3]int{ceil(int(t.M), tall), ceil(w.n, wideTile), 1}, wide, a, dense, bias, residual, y, s)
 }
 
 // storedWeight returns what is stored of the right side v of a product. A constant may

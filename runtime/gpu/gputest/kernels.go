@@ -88,6 +88,16 @@ func testTensor(l *lab) {
 			y = l.node("Add", []*graph.Value{y, l.input(l.random(d, 1, c[0], c[1]))})
 			l.differ(fmt.Sprintf("product of %s, %v", d, c), 1, tolerance[d], y)
 		}
+		for _, rows := range []int64{1, 5} { // long rows of weights
+			l.begin()
+			x := l.input(l.random(d, 1, rows, 4104))
+			l.differ(fmt.Sprintf("product of %s, %d long rows", d, rows), 1, tolerance[d], l.node("MatMul", []*graph.Value{x, l.constant(l.random(d, 4104, 5))}))
+			l.begin() // few queries: keys are split
+			q := l.input(l.random(d, 1, 8, rows, 64))
+			k, v := l.input(l.random(d, 1, 2, 150, 64)), l.input(l.random(d, 1, 2, 150, 64))
+			l.differ(fmt.Sprintf("attention of %s, %d rows", d, rows), 1, 2*tolerance[d],
+				l.node("Attention", []*graph.Value{q, k, v, nil, nil, nil, l.input(ints(131))}, attr("is_causal", int64(1))))
+		}
 		for _, size := range []int64{32, 64, 80, 128} {
 			l.begin()
 			q := l.node("Transpose", []*graph.Value{l.input(l.random(d, 2, 21, 8, size))}, attr("perm", []int64{0, 2, 1, 3}))

@@ -3,7 +3,7 @@
 //
 // A group of 256 has 128 vectors, each of its eight warps 16 of them; keys come 64 at a
 // time: the keys of the next tile while the values of this one are used, and the
-// other way round (Dao, "FlashAttention-2", 2023).
+// other way round. Where keys are split, each group leaves its part as attend does (Dao, "FlashAttention-2", 2023).
 
 #define MANY 128
 #define KEYS 64
@@ -35,7 +35,7 @@ DEVICE void bring(LOCAL u16* tile, GLOBAL const u16* x, int apart, int lines, in
 
 // CHUNKS is how many times eight numbers a head has: an even number.
 #define FLASH(NAME, CHUNKS) \
-KERNEL void NAME(GLOBAL const u16* q, GLOBAL const u16* k, GLOBAL const u16* v, GLOBAL const void* at, GLOBAL u16* y, Heads h) { \
+KERNEL void NAME(GLOBAL const u16* q, GLOBAL const u16* k, GLOBAL const u16* v, GLOBAL const void* at, GLOBAL u16* y, GLOBAL float* parts, Heads h) { \
   LOCALS16(u16, tiles, 2 * KEYS * CHUNKS * 8); \
   LOCALS(int, lows, MANY); \
   LOCALS(int, highs, MANY); \
@@ -60,6 +60,11 @@ KERNEL void NAME(GLOBAL const u16* q, GLOBAL const u16* k, GLOBAL const u16* v, 
       if (lows[n] < from) from = lows[n]; \
       if (highs[n] > to) to = highs[n]; \
     } \
+  } \
+  if (h.split) { \
+    int a = GROUP(2) * h.split; \
+    if (a > from) from = a; \
+    if (a + h.split < to) to = a + h.split; \
   } \
   from = from / KEYS * KEYS; \
   u32 fq[CHUNKS / 2][4]; \
@@ -139,6 +144,14 @@ KERNEL void NAME(GLOBAL const u16* q, GLOBAL const u16* k, GLOBAL const u16* v, 
     float inv = l > 0.0f || l != l ? 1.0f / l : 0.0f; \
     int vec = first + (int)(warp * 16u + lane / 4u + 8u * r); \
     if (vec >= vectors) continue; \
+    if (h.split) { \
+      GLOBAL float* unit = parts + (u64)((GROUP(1) * vectors + vec) * h.splits + GROUP(2)) * (u64)(h.width + 2); \
+      UNROLL for (u32 c = 0; c < CHUNKS; c++) UNROLL for (u32 e = 0; e < 2; e++) \
+        unit[2u + c * 8u + lane % 4u * 2u + e] = out[c][2 * r + e]; \
+      unit[0] = top[r]; \
+      unit[1] = l; \
+      continue; \
+    } \
     GLOBAL u16* to_ = y + (batch * h.y_batch + vec / h.group * h.y_row + (head * h.group + vec % h.group) * h.y_head); \
     UNROLL for (u32 c = 0; c < CHUNKS; c++) \
       *(GLOBAL u32*)(to_ + c * 8u + lane % 4u * 2u) = PACK(out[c][2 * r] * inv, out[c][2 * r + 1] * inv); \

@@ -137,26 +137,34 @@ DEVICE void finish(GLOBAL const void* bias, GLOBAL const void* residual, GLOBAL 
   float_to(y, t->type, at, v);
 }
 
-#define LANES 32
-#define TEAMS 8
+#define SIZE 256
+#define WARP 32
 
+// TEAM_SUM adds v over a team of so many lanes of a group.
 #ifdef NVIDIA
-#define TEAM_SUM(v) \
-  v += SHUFFLE(v, 16u); v += SHUFFLE(v, 8u); v += SHUFFLE(v, 4u); v += SHUFFLE(v, 2u); v += SHUFFLE(v, 1u);
+#define TEAM_SUM(v, LANES) \
+  v += SHUFFLE(v, 16u); v += SHUFFLE(v, 8u); v += SHUFFLE(v, 4u); v += SHUFFLE(v, 2u); v += SHUFFLE(v, 1u); \
+  if (LANES > WARP) { \
+    BARRIER(); \
+    if (LID() % WARP == 0) part[LID() / WARP] = v; \
+    BARRIER(); \
+    v = 0.0f; \
+    for (int i = 0; i < LANES / WARP; i++) v += part[LID() / LANES * (LANES / WARP) + i]; \
+  }
 #else
-#define TEAM_SUM(v) \
+#define TEAM_SUM(v, LANES) \
   BARRIER(); part[LID()] = v; BARRIER(); \
   for (int s = LANES / 2; s > 0; s >>= 1) { if (lane < s) part[LID()] += part[LID() + s]; BARRIER(); } \
   v = part[LID()];
 #endif
 
-// A team of 32 lanes has one row of W and so many rows of A. Each lane takes every
-// 32nd stretch of eight, in four sums.
-#define GEMV(NAME, ROWS) \
+// A team of so many lanes has one row of W and so many rows of A. Of the stretches of
+// eight each lane takes every so manyth, in four sums.
+#define GEMV(NAME, ROWS, LANES) \
 KERNEL void NAME(GLOBAL const void* a, WEIGHTS, GLOBAL const void* bias, GLOBAL const void* residual, GLOBAL void* y, Tail t) { \
-  LOCALS(float, part, LANES * TEAMS); \
+  LOCALS(float, part, SIZE); \
   int lane = LID() % LANES; \
-  u32 col = (u32)(GROUP(0) * TEAMS + LID() / LANES), row = (u32)(GROUP(1) * ROWS), k = (u32)t.k; \
+  u32 col = (u32)(GROUP(0) * (SIZE / LANES) + LID() / LANES), row = (u32)(GROUP(1) * ROWS), k = (u32)t.k; \
   u32 n = col < (u32)t.n ? col : (u32)t.n - 1u; \
   float sum[ROWS][4]; \
   for (int r = 0; r < ROWS; r++) for (int j = 0; j < 4; j++) sum[r][j] = 0.0f; \
@@ -185,13 +193,15 @@ KERNEL void NAME(GLOBAL const void* a, WEIGHTS, GLOBAL const void* bias, GLOBAL 
   } \
   for (u32 r = 0; r < ROWS; r++) { \
     float v = (sum[r][0] + sum[r][1]) + (sum[r][2] + sum[r][3]); \
-    TEAM_SUM(v) \
+    TEAM_SUM(v, LANES) \
     if (lane == 0 && col < (u32)t.n && row + r < (u32)t.m) finish(bias, residual, y, &t, row + r, col, v); \
   } \
 }
 
-GEMV(gemv1, 1)
-GEMV(gemv4, 4)
+GEMV(gemv1, 1, 32)
+GEMV(gemv4, 4, 32)
+GEMV(gemv1_long, 1, 128)
+GEMV(gemv4_long, 4, 128)
 
 // A group of 256 has 64 rows of A by 64 rows of W, each work-item 4 by 4 of the sums.
 #define TILE 64
