@@ -75,9 +75,6 @@ func (b *Backend) Profile(ordinal int) (partition.Profile, error) {
 		Operators: gpu.Operators(), DTypes: gpu.DTypes()}, nil
 }
 
-// Supports returns nil if a kernel covers the node, or why none does.
-func (*Backend) Supports(n *graph.Node) error { return gpu.Supports(n) }
-
 // Lower groups nodes into kernels.
 func (*Backend) Lower(_ partition.Profile, g *graph.Graph) ([]partition.Kernel, error) {
 	return gpu.Lower(g)
