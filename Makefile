@@ -112,12 +112,14 @@ clients:
 
 # What make gpu-check needs, for Linux on amd64: no Go is on that machine.
 gpu-binaries:
-	@mkdir -p bin/gpu
-	@export CGO_ENABLED=0 GOOS=linux GOARCH=amd64; flags='-trimpath -ldflags=-w'; \
-	 $(GO) build $$flags -o bin/gpu/mnnconv ./cmd/mnnconv; \
-	 $(GO) build $$flags -o bin/gpu/bigmodel ./tests/bigmodel; \
-	 for p in runtime/cuda runtime/opencl tests; do $(GO) test -c $$flags -o bin/gpu/$$(basename $$p).test ./$$p; done
-	@gzip -9 -f -n bin/gpu/mnnconv bin/gpu/bigmodel bin/gpu/*.test
+	@rm -rf bin/gpu && mkdir -p bin/gpu
+	@export CGO_ENABLED=0 GOOS=linux GOARCH=amd64; \
+	 $(GO) build -trimpath -ldflags '-s -w' -o bin/gpu/mnnconv ./cmd/mnnconv; \
+	 $(GO) build -trimpath -ldflags '-s -w' -o bin/gpu/bigmodel ./tests/bigmodel; \
+	 for p in runtime/cuda runtime/opencl tests; do \
+	   $(GO) test -c -trimpath -ldflags '-s -w' -o bin/gpu/$$(basename $$p).test ./$$p; \
+	 done
+	@tar -C bin/gpu -c mnnconv bigmodel cuda.test opencl.test tests.test | xz -T1 --lzma2=preset=2,dict=128MiB > bin/gpu.tar.xz
 
 # The GPU backends on this machine's GPU, and docs/gpu-report.md.
 gpu-check:

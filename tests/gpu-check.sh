@@ -2,16 +2,14 @@
 # Tries the GPU backends on this machine's NVIDIA GPU with binaries that `make
 # gpu-binaries` made elsewhere: no Go is needed. Writes a report to stdout.
 #
-#	tests/gpu-check.sh [BINARIES] > docs/gpu-report.md
+#	tests/gpu-check.sh [bin/gpu.tar.xz] > docs/gpu-report.md
 set -uo pipefail
 cd "$(dirname "$0")/.."
-packed=$(realpath "${1:-bin/gpu}")
+packed=$(realpath "${1:-bin/gpu.tar.xz}")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-for f in "$packed"/*.gz; do
-  zcat "$f" >"$work/$(basename "$f" .gz)"
-  chmod +x "$work/$(basename "$f" .gz)"
-done
+tar -C "$work" -xJf "$packed" 2>/dev/null || python3 -m tarfile -e "$packed" "$work"
+chmod +x "$work"/*
 export MNNCONV_GPU=real PATH="$work:$PATH"
 from=$SECONDS
 failed=0
