@@ -14,6 +14,7 @@ import (
 	"mnnconv/models"
 	"mnnconv/runtime/compare"
 	"mnnconv/runtime/compare/onnxruntime"
+	"mnnconv/runtime/trace"
 )
 
 // compareOptions are the flags of compare and bisect.
@@ -32,6 +33,8 @@ type compareOptions struct {
 	record    string
 	reference string
 	json      bool
+
+	recorder *trace.Recorder // nil: nobody wants to know what ran when
 }
 
 func newCompareCmd(a *app) *cobra.Command {
@@ -117,6 +120,7 @@ func (o *compareOptions) open() (_ *mnnconv.Comparison, closeAll func() error, e
 	if err := o.bound(&w, 0); err != nil {
 		return nil, nil, err
 	}
+	w.Trace = o.recorder
 	var opened []io.Closer
 	closeOpened := func() error {
 		var errs []error
@@ -218,23 +222,29 @@ func runCompare(ctx context.Context, o *compareOptions) (err error) {
 	return err
 }
 
-// writeComparison prints tables of partitions and of boundary tensors, and the
-// sentence.
-func writeComparison(o *compareOptions, r *compare.Report) error {
-	parts := table{{"partition", "verdict", "first"}}
+// comparisonTables are one of partitions and one of boundary tensors.
+func comparisonTables(r *compare.Report) (parts, tensors table) {
+	parts = table{{"partition", "verdict", "first"}}
 	for _, p := range r.Partitions {
 		parts.add(printable(p.Name), p.Verdict, printable(p.First))
 	}
+	tensors = table{{"tensor", "dtype", "of", "alone: max", "mean", "cosine", "ulp", "tolerance", "cascade: max", "cosine", "nan", "inf", "verdict"}}
+	for _, x := range r.Tensors {
+		tensors.add(printable(x.Phase+" "+x.Name), x.DType, fmt.Sprint(x.Partition), figure(x.Max), figure(x.Mean), fmt.Sprintf("%.6f", x.Cosine), figure(x.ULP), figure(x.Tolerance),
+			figure(x.Cascade.Max), fmt.Sprintf("%.6f", x.Cascade.Cosine), fmt.Sprint(x.NaN+x.Cascade.NaN), fmt.Sprint(x.Inf+x.Cascade.Inf), x.Verdict)
+	}
+	return parts, tensors
+}
+
+// writeComparison prints tables of partitions and of boundary tensors, and the
+// sentence.
+func writeComparison(o *compareOptions, r *compare.Report) error {
+	parts, tensors := comparisonTables(r)
 	if err := parts.write(o.out, ""); err != nil {
 		return err
 	}
 	fmt.Fprintln(o.out)
-	t := table{{"tensor", "dtype", "of", "alone: max", "mean", "cosine", "ulp", "tolerance", "cascade: max", "cosine", "nan", "inf", "verdict"}}
-	for _, x := range r.Tensors {
-		t.add(printable(x.Phase+" "+x.Name), x.DType, fmt.Sprint(x.Partition), figure(x.Max), figure(x.Mean), fmt.Sprintf("%.6f", x.Cosine), figure(x.ULP), figure(x.Tolerance),
-			figure(x.Cascade.Max), fmt.Sprintf("%.6f", x.Cascade.Cosine), fmt.Sprint(x.NaN+x.Cascade.NaN), fmt.Sprint(x.Inf+x.Cascade.Inf), x.Verdict)
-	}
-	if err := t.write(o.out, ""); err != nil {
+	if err := tensors.write(o.out, ""); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintf(o.out, "\n%s\n", printable(r.Sentence))

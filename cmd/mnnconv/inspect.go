@@ -3,10 +3,13 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 
 	"github.com/spf13/cobra"
 
 	"mnnconv"
+	"mnnconv/cmd/mnnconv/internal/report"
+	"mnnconv/partition"
 )
 
 // inspectOptions are the flags of inspect.
@@ -17,6 +20,8 @@ type inspectOptions struct {
 	src   string
 	nodes bool
 	json  bool
+
+	dot, svg string // files for the drawing
 
 	splits bool
 	named  []string // paths to split before
@@ -41,6 +46,8 @@ func newInspectCmd(a *app) *cobra.Command {
 	cmd.Flags().BoolVar(&o.splits, "splits", false, "list every place where the model may be cut, and what would cross there")
 	cmd.Flags().Var(list{&o.named, "PATH"}, "split", "list a cut before the first node of a path too; may be repeated")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print one line of JSON")
+	cmd.Flags().StringVar(&o.dot, "dot", "", "write a drawing of partitions, copies and what flows between them to `FILE`, for Graphviz")
+	cmd.Flags().StringVar(&o.svg, "svg", "", "write the drawing to `FILE` as a picture")
 	o.addPlace(cmd)
 	o.addLinks(cmd)
 	o.addPixels(cmd)
@@ -72,6 +79,9 @@ func runInspect(_ context.Context, o *inspectOptions) (err error) {
 		return err
 	}
 	inspected.addPlans(plans)
+	if err := o.draw(plans); err != nil {
+		return err
+	}
 	budget, session, err := mnnconv.Fit(s, plans, w)
 	if err != nil {
 		return err
@@ -84,4 +94,24 @@ func runInspect(_ context.Context, o *inspectOptions) (err error) {
 		err = inspected.write(o.out, o.nodes)
 	}
 	return errors.Join(budget.Check(), err)
+}
+
+// draw writes the drawings that were asked for.
+func (o *inspectOptions) draw(plans []*partition.Plan) error {
+	if o.dot == "" && o.svg == "" {
+		return nil
+	}
+	d := report.Draw(plans)
+	for _, f := range []struct {
+		flag, file string
+		write      func(io.Writer) error
+	}{{"--dot", o.dot, d.WriteDOT}, {"--svg", o.svg, d.WriteSVG}} {
+		if f.file == "" {
+			continue
+		}
+		if err := writeWhole(f.flag, f.file, f.write); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -9,6 +10,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	renameio "github.com/google/renameio/v2/maybe"
 )
 
 // schemaVersion is that of every --json output that is an object of its own.
@@ -74,6 +77,19 @@ func writeJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	return e.Encode(v)
+}
+
+// writeWhole writes a file that a flag names, which appears whole or not at all.
+func writeWhole(flag, file string, write func(io.Writer) error) error {
+	var b bytes.Buffer
+	err := write(&b)
+	if err == nil {
+		err = renameio.WriteFile(file, b.Bytes(), 0o644)
+	}
+	if err != nil {
+		return fmt.Errorf("%s %s %w: %w", flag, file, errWrite, err)
+	}
+	return nil
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -203,6 +203,7 @@ func newRootCmd(a *app) *cobra.Command {
 		newBenchCmd(a),
 		newBisectCmd(a),
 		newInspectCmd(a),
+		newReportCmd(a),
 		newDevicesCmd(a),
 		newPreprocessCmd(a),
 		newTokenizeCmd(a),

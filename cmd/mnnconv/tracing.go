@@ -1,13 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
 
-	renameio "github.com/google/renameio/v2/maybe"
 	"github.com/spf13/pflag"
 
 	"mnnconv/runtime/trace"
@@ -54,13 +53,9 @@ func (o *traceOptions) write(a *app, command string) error {
 	if o.file == "" || o.recorder == nil {
 		return nil
 	}
-	var b bytes.Buffer
-	err := o.recorder.Write(&b, command)
-	if err == nil {
-		err = renameio.WriteFile(o.file, b.Bytes(), 0o644)
-	}
+	err := writeWhole("--trace", o.file, func(w io.Writer) error { return o.recorder.Write(w, command) })
 	if err != nil {
-		return fmt.Errorf("--trace %s %w: %w", o.file, errWrite, err)
+		return err
 	}
 	if n := o.recorder.Lost(); n > 0 {
 		fmt.Fprintf(a.err, "mnnconv: note: the trace holds the end alone: its first %d entries made room for later ones\n", n)
