@@ -18,7 +18,7 @@ lint:
 	@files=$$(git ls-files -co --exclude-standard '*.go' | xargs gofmt -l); \
 	 [ -z "$$files" ] || { echo "gofmt these files:" $$files; exit 1; }
 	$(GO) vet ./...
-	$(GO) vet -tags accept,readme,clients ./...
+	$(GO) vet -tags accept,readme,clients,browser ./...
 	$(GO) run $(GOLANGCI_LINT) run
 	$(GO) mod tidy -diff
 	$(GO) mod verify
@@ -125,6 +125,11 @@ gpu-binaries:
 gpu-check:
 	@tests/gpu-check.sh > docs/gpu-report.new || { cat docs/gpu-report.new; rm docs/gpu-report.new; exit 1; }
 	@mv docs/gpu-report.new docs/gpu-report.md
+
+# Reports in Chromium, which must be installed: REPORT=FILE.html has one more opened.
+.PHONY: report-check
+report-check:
+	$(GO) test -tags browser -count 1 -v ./tests/browser
 
 # Everything over the full reference data: make accept SHARED=DIR. One package at
 # a time, because some of it is timed.
