@@ -61,7 +61,7 @@ func (d *device) sentinel(err error) error {
 	if errors.As(err, &e) && e.Status == driver.OutOfMemory {
 		kind = runtime.ErrMemory
 	}
-	if d.ctx.Lost() != nil {
+	if d.ctx.Lost() {
 		return fmt.Errorf("%w: %s is lost until this process ends: %w", kind, d.name, err)
 	}
 	return fmt.Errorf("%w: %s: %w", kind, d.name, err)
@@ -112,7 +112,7 @@ func (d *device) Sync() error { return d.sentinel(d.ctx.Sync(d.stream)) }
 
 // Close releases the queue, the modules and the context.
 func (d *device) Close() error {
-	if d.ctx.Lost() != nil {
+	if d.ctx.Lost() {
 		return nil
 	}
 	if err := d.Begin(); err != nil {

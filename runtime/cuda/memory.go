@@ -50,7 +50,7 @@ func (d *device) tooLarge(size int64, err error) error {
 // Close releases the memory.
 func (m *memory) Close() error {
 	switch {
-	case m.d.ctx.Lost() != nil:
+	case m.d.ctx.Lost():
 		return nil
 	case m.shared != nil:
 		return m.d.sentinel(m.d.ctx.FreeShared(m.shared))
@@ -78,7 +78,7 @@ func (d *device) Pin(size int64) (gpu.Pinned, error) {
 
 // Close releases the memory.
 func (p *pinned) Close() error {
-	if p.d.ctx.Lost() != nil {
+	if p.d.ctx.Lost() {
 		return nil
 	}
 	return p.d.sentinel(p.d.ctx.FreeHost(p.mem))

@@ -103,7 +103,7 @@ func (s *sequence) capture() error {
 
 // Close releases the recording.
 func (s *sequence) Close() error {
-	if s.graph == 0 || s.d.ctx.Lost() != nil {
+	if s.graph == 0 || s.d.ctx.Lost() {
 		return nil
 	}
 	g := s.graph

@@ -166,7 +166,7 @@ func (l *Library) Context(d Device) (*Context, error) {
 
 // Close releases the context.
 func (c *Context) Close() error {
-	if c.lost.Load() != nil {
+	if c.Lost() {
 		return nil
 	}
 	return c.lib.call("cuDevicePrimaryCtxRelease", c.lib.primaryCtxRelease, uintptr(c.Device.handle))
@@ -177,7 +177,7 @@ func (c *Context) Close() error {
 // what it held can be closed.
 func (c *Context) Enter() error {
 	goruntime.LockOSThread()
-	if c.lost.Load() != nil {
+	if c.Lost() {
 		return nil
 	}
 	if err := c.call("cuCtxSetCurrent", c.lib.ctxSetCurrent, c.handle); err != nil {
@@ -190,13 +190,8 @@ func (c *Context) Enter() error {
 // Leave ends what Enter began.
 func (c *Context) Leave() { goruntime.UnlockOSThread() }
 
-// Lost returns the error that the context was lost with, or nil.
-func (c *Context) Lost() error {
-	if e := c.lost.Load(); e != nil {
-		return e
-	}
-	return nil
-}
+// Lost reports whether a call has lost the context.
+func (c *Context) Lost() bool { return c.lost.Load() != nil }
 
 //go:uintptrescapes
 func (c *Context) call(name string, fn uintptr, args ...uintptr) error {

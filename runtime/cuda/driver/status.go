@@ -7,19 +7,9 @@ type Status int32
 
 // Statuses that decide what an error means.
 const (
-	InvalidValue      Status = 1
 	OutOfMemory       Status = 2
-	NotInitialized    Status = 3
-	StubLibrary       Status = 34
 	DeviceUnavailable Status = 46
-	NoDevice          Status = 100
-	InvalidDevice     Status = 101
-	InvalidContext    Status = 201
-	InvalidPTX        Status = 218
-	UnsupportedPTX    Status = 222
 	NotReady          Status = 600
-	DriverMismatch    Status = 803
-	Unknown           Status = 999
 )
 
 // sticky are the statuses after which a context answers nothing else: of CUDA's
@@ -31,9 +21,6 @@ var sticky = map[Status]bool{
 
 // Sticky reports whether the context is lost with this status.
 func (s Status) Sticky() bool { return sticky[s] }
-
-// Error returns the number, where no driver is at hand to name it.
-func (s Status) Error() string { return fmt.Sprintf("CUDA error %d", int32(s)) }
 
 // Error is a call that failed.
 type Error struct {
@@ -50,6 +37,3 @@ func (e *Error) Error() string {
 	}
 	return s
 }
-
-// Unwrap returns the status.
-func (e *Error) Unwrap() error { return e.Status }
