@@ -44,6 +44,13 @@ func (c *canvas) legend(x, y float64, names []string) {
 	}
 }
 
+// marks says that a chart shows the first of its subjects alone.
+func (c *canvas) marks(of int) {
+	if of > mostMarks {
+		c.text(chartWidth-8, 14, "dim", "end", fmt.Sprintf("the first %d of %d", mostMarks, of))
+	}
+}
+
 // Errors draws how far each boundary tensor lies from the reference, in its
 // tolerance: what its partition alone makes of the reference's inputs, and what the
 // whole cut model does. The scale is logarithmic; the line is the tolerance.
@@ -57,6 +64,7 @@ func Errors(tensors []*compare.TensorReport) template.HTML {
 		return labelWidth + 30 + (power-low)/(high-low)*(chartWidth-labelWidth-70)
 	}
 	c.legend(labelWidth+30, 14, []string{"alone", "cascade"})
+	c.marks(len(tensors))
 	bottom := float64(height - 26)
 	for k := low; k <= high; k++ {
 		class := "grid"
@@ -122,6 +130,7 @@ func Times(bars []Bar) template.HTML {
 	shown := bars[:min(len(bars), mostMarks)]
 	c.begin("time of each partition and copy", len(shown)*chartRow+34)
 	c.legend(labelWidth, 14, series)
+	c.marks(len(bars))
 	for i, b := range shown {
 		y := 24 + float64(i*chartRow)
 		c.text(8, y+14, "", "start", clip(b.Name, 46))

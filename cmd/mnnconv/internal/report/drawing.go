@@ -18,6 +18,7 @@ type Drawing struct {
 	lanes []string // devices, a column each
 	boxes []box
 	edges []edge
+	at    map[[2]int]int // indexes of edges by their ends
 }
 
 // kind says what a box stands for.
@@ -55,7 +56,7 @@ type edge struct {
 
 // Draw derives the drawing from plans in the order in which they run.
 func Draw(plans []*partition.Plan) *Drawing {
-	d := &Drawing{}
+	d := &Drawing{at: map[[2]int]int{}}
 	d.lane(string(graph.Host))
 	made := map[string]int{} // outputs of earlier phases to their box
 	for _, p := range plans {
@@ -82,9 +83,10 @@ func (d *Drawing) addBox(b box) int {
 
 // flow adds a value to the edge between two boxes.
 func (d *Drawing) flow(from, to int, link bool, v *graph.Value) {
-	i := slices.IndexFunc(d.edges, func(e edge) bool { return e.from == from && e.to == to })
-	if i < 0 {
+	i, ok := d.at[[2]int{from, to}]
+	if !ok {
 		i = len(d.edges)
+		d.at[[2]int{from, to}] = i
 		d.edges = append(d.edges, edge{from: from, to: to, link: link})
 	}
 	d.edges[i].values = append(d.edges[i].values, describe(v))
@@ -212,7 +214,7 @@ func chips(b *partition.Partition) []chip {
 			groups = append(groups, g)
 		}
 		g.nodes++
-		if layer >= 0 && !slices.Contains(g.layers, layer) {
+		if layer >= 0 {
 			g.layers = append(g.layers, layer)
 		}
 	}
@@ -246,9 +248,10 @@ func partOf(path string) (key string, layer int) {
 	return strings.Join(names[:min(2, len(names))], "."), -1
 }
 
-// ranges writes "0–17, 20".
+// ranges writes "0–17, 20". It sorts the numbers.
 func ranges(numbers []int) string {
 	slices.Sort(numbers)
+	numbers = slices.Compact(numbers)
 	var out []string
 	for i := 0; i < len(numbers); {
 		j := i
