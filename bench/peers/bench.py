@@ -34,9 +34,9 @@ def environment(work, peers):
     pip = [python, "-m", "pip", "--disable-pip-version-check"]
     subprocess.run([*pip, "install", "--quiet", *PACKAGES], check=True)
     if "llama.cpp" in peers:
-        subprocess.run([*pip, "install", "--quiet", "--no-binary", LLAMA, LLAMA], check=True, env=os.environ | {"CMAKE_ARGS": "-DGGML_NATIVE=ON"})
+        subprocess.run([*pip, "install", "--quiet", "--no-binary", LLAMA, LLAMA], check=True, env=os.environ | {"CMAKE_ARGS": os.environ.get("CMAKE_ARGS", "-DGGML_NATIVE=ON")})
     listed = json.loads(subprocess.run([*pip, "list", "--format", "json"], check=True, capture_output=True).stdout)
-    return python, {p["name"].lower(): p["version"] for p in listed}
+    return python, {p["name"].lower().replace("_", "-"): p["version"] for p in listed}
 
 
 class Peer:
@@ -44,6 +44,7 @@ class Peer:
 
     def __init__(self, name, a, python, shape):
         self.name, self.a, self.python = name, a, python
+        self.plain = False  # llama.cpp: its kernels for packed buffers fault here
         self.model = a.work / f"{name}-{shape}"
         if name == OURS:
             self.model = self.model.with_suffix(".mnnc")
@@ -69,10 +70,15 @@ class Peer:
         a = self.a
         args = [self.python, HERE / SCRIPTS[self.name], "run", self.model, a.prompt, a.answer, a.threads] if self.name != OURS else \
             [a.mnnconv, "bench", self.model, "-p", a.prompt, "-n", a.answer, "-d", a.prompt, "-r", 1, "-t", a.threads, "--image-size", "0x0", "--json"]
+        if self.plain:
+            args.append("plain")
         p = subprocess.Popen([str(x) for x in args], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         out = p.stdout.read()
         _, status, used = os.wait4(p.pid, 0)
         p.returncode = os.waitstatus_to_exitcode(status)
+        if p.returncode < 0 and self.name == "llama.cpp" and not self.plain:
+            self.plain = True
+            return self.run()
         if p.returncode != 0:
             raise SystemExit(f"{' '.join(str(x) for x in args)}: exit {p.returncode}")
         peak = used.ru_maxrss * 1024
@@ -147,6 +153,8 @@ def main():
                 rounds[x.name].append(x.run())
                 print(f"{shape} round {i + 1}: {x.name}: {rounds[x.name][-1]}", file=sys.stderr, flush=True)
         lines += [f"## {shape}", "", *table(rounds, {x.name: x.bytes() for x in programs}, a), ""]
+        if any(x.plain for x in programs):
+            lines += ["llama.cpp ran without packed buffers: its kernels for them faulted on this machine. Build it without AMX (`CMAKE_ARGS`) for its best.", ""]
         for x in programs:  # the next shape needs the room
             shutil.rmtree(x.model) if x.model.is_dir() else x.model.unlink()
     lines += [f"Load average of the machine before and after: {before:.1f}, {os.getloadavg()[0]:.1f}. Above half a program beside these, the figures say little but for their ratios.", ""]

@@ -1,6 +1,9 @@
 """llama.cpp: writes a GGUF with random 4-bit blocks, and measures it.
 
-usage: llama.py make SHAPE FILE | llama.py run FILE PROMPT ANSWER THREADS
+usage: llama.py make SHAPE FILE | llama.py run FILE PROMPT ANSWER THREADS [plain]
+
+plain: weights are read as they are stored, and not from buffers that are packed
+anew for AMX and the like, whose kernels fault on some virtual machines.
 """
 import sys
 import time
@@ -58,18 +61,37 @@ def make(shape, path):
     w.close()
 
 
-def run(path, prompt, answer, threads):
-    from llama_cpp import Llama
+def run(path, prompt, answer, threads, plain):
+    import ctypes
+    import llama_cpp as l
     from measure import report
+    quiet = l.llama_log_callback(lambda *_: None)
+    l.llama_log_set(quiet, ctypes.c_void_p(0))
     start = time.perf_counter()
-    m = Llama(path, n_ctx=prompt + answer + 8, n_threads=threads, n_threads_batch=threads, n_batch=512, n_ubatch=512, logits_all=False, verbose=False)
+    l.llama_backend_init()
+    settings = l.llama_model_default_params()
+    settings.use_extra_bufts = not plain
+    model = l.llama_model_load_from_file(path.encode(), settings)
+    params = l.llama_context_default_params()
+    params.n_ctx = prompt + answer + 8
+    params.n_batch = params.n_ubatch = 512
+    params.n_threads = params.n_threads_batch = threads
+    context = l.llama_init_from_model(model, params)
     load = time.perf_counter() - start
+    if not context:
+        raise SystemExit(f"{path}: llama.cpp does not load it")
+
+    def take(ids):
+        tokens = (l.llama_token * len(ids))(*ids)  # the batch points there
+        if l.llama_decode(context, l.llama_batch_get_one(tokens, len(ids))) != 0:
+            raise SystemExit(f"{path}: llama.cpp does not take {len(ids)} tokens")
+        l.llama_get_logits(context)  # waits for them
 
     def prefill():
-        m.reset()
-        m.eval([(7 * i) % 1000 + 1 for i in range(prompt)])
+        l.llama_memory_clear(l.llama_get_memory(context), True)
+        take([(7 * i) % 1000 + 1 for i in range(prompt)])
 
-    report(load, prefill, lambda i: m.eval([i % 1000 + 1]), prompt, answer)
+    report(load, prefill, lambda i: take([i % 1000 + 1]), prompt, answer)
 
 
 if __name__ == "__main__":
@@ -77,4 +99,4 @@ if __name__ == "__main__":
         from shapes import SHAPES
         make(SHAPES[sys.argv[2]], sys.argv[3])
     else:
-        run(sys.argv[2], *map(int, sys.argv[3:]))
+        run(sys.argv[2], *map(int, sys.argv[3:6]), plain=sys.argv[6:] == ["plain"])
