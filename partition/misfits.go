@@ -12,6 +12,7 @@ import (
 // device and reason.
 type misfits struct {
 	targets []Target
+	sizes   sizes
 	unknown []error // devices that are not there
 	groups  []*misfit
 }
@@ -36,7 +37,8 @@ func (m *misfits) fit(n *graph.Node, rules []Rule) {
 		m.unknown = append(m.unknown, err)
 		return
 	}
-	reason := t.Supports(n)
+	sized := m.sizes.sized(n)
+	reason := t.Supports(n, sized)
 	if reason == nil {
 		return
 	}
@@ -52,7 +54,7 @@ func (m *misfits) fit(n *graph.Node, rules []Rule) {
 	}
 	var can []string
 	for _, t := range m.targets {
-		if t.Supports(n) == nil {
+		if t.Supports(n, sized) == nil {
 			can = append(can, t.Profile.Name)
 		}
 	}
@@ -67,7 +69,7 @@ func (m *misfits) fit(n *graph.Node, rules []Rule) {
 
 func (m *misfits) runs(device string, n *graph.Node) bool {
 	t, err := find(m.targets, device)
-	return err == nil && t.Supports(n) == nil
+	return err == nil && t.Supports(n, m.sizes.sized(n)) == nil
 }
 
 // ofIntegers reports whether a node makes nothing but integers and booleans.

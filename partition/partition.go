@@ -21,8 +21,9 @@ type Lowerer interface {
 
 // Supporter is a Lowerer that has kernels for some forms of an operator only.
 type Supporter interface {
-	// Supports returns nil if the node can be lowered, or why not.
-	Supports(*graph.Node) error
+	// Supports returns nil if the node can be lowered, or why not. sized says that the
+	// shapes of what it makes are known before it runs.
+	Supports(n *graph.Node, sized bool) error
 }
 
 // Kernel is one launch of a partition: the nodes it covers, and the values it
@@ -41,13 +42,14 @@ type Target struct {
 	Lowerer Lowerer
 }
 
-// Supports reports whether the target runs the node, or why not.
-func (t Target) Supports(n *graph.Node) error {
+// Supports reports whether the target runs the node, or why not. sized says that the
+// shapes of what it makes are known before it runs.
+func (t Target) Supports(n *graph.Node, sized bool) error {
 	if err := t.Profile.Supports(n); err != nil {
 		return err
 	}
 	if s, ok := t.Lowerer.(Supporter); ok {
-		if err := s.Supports(n); err != nil {
+		if err := s.Supports(n, sized); err != nil {
 			return fmt.Errorf("%s: %w", t.Profile.Name, err)
 		}
 	}

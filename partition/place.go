@@ -71,7 +71,7 @@ func place(g *graph.Graph, rules []Rule, targets []Target) error {
 			break
 		}
 	}
-	m := misfits{targets: targets}
+	m := misfits{targets: targets, sizes: sizesOf(g)}
 	for _, n := range g.Nodes {
 		m.fit(n, rules)
 	}

@@ -13,10 +13,11 @@ import (
 // the graph and verifies the plan; nothing is placed anew.
 func Placed(phase string, g *graph.Graph, targets []Target) (*Plan, error) {
 	var errs []error
+	known := sizesOf(g)
 	for _, n := range g.Nodes {
 		t, err := find(targets, n.Target)
 		if err == nil {
-			err = t.Supports(n)
+			err = t.Supports(n, known.sized(n))
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%w: %s: %w", ErrPlacement, n.ID(), err))

@@ -143,6 +143,7 @@ func (p *Plan) checkSpaces() []error {
 // checkTargets checks every node against the profile of its target.
 func (p *Plan) checkTargets() []error {
 	var errs []error
+	known := sizesOf(p.Graph)
 	for _, part := range p.Partitions() {
 		t, err := find(p.targets, part.Target)
 		if err != nil {
@@ -150,7 +151,7 @@ func (p *Plan) checkTargets() []error {
 			continue
 		}
 		for _, n := range part.Nodes {
-			if err := t.Supports(n); err != nil {
+			if err := t.Supports(n, known.sized(n)); err != nil {
 				errs = append(errs, fmt.Errorf("%w: phase %s, partition %d: %s (%s): %w", ErrPlacement, p.Phase, part.Index, n.ID(), n.Cause, err))
 			}
 		}

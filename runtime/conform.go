@@ -113,7 +113,7 @@ func (c *conformance) takes(n *graph.Node) bool {
 			return false
 		}
 	}
-	return c.target.Supports(n) == nil
+	return c.target.Supports(n, true) == nil
 }
 
 // caseGraph is a case as a graph, with the tensors of its inputs. It is nil where a form

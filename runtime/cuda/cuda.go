@@ -81,7 +81,7 @@ func (*Backend) Lower(_ partition.Profile, g *graph.Graph) ([]partition.Kernel, 
 }
 
 // Supports returns nil if a kernel covers the node, or why none does.
-func (*Backend) Supports(n *graph.Node) error { return gpu.Supports(n) }
+func (*Backend) Supports(n *graph.Node, sized bool) error { return gpu.Supports(n, sized) }
 
 // Open opens the device that a profile of this backend describes.
 func (b *Backend) Open(p partition.Profile) (runtime.Device, error) {

@@ -132,7 +132,11 @@ func Lower(g *graph.Graph) ([]partition.Kernel, error) {
 }
 
 // Supports returns nil if some kernel covers the node by itself, or why none does.
-func Supports(n *graph.Node) error {
+// Launches are laid out before they run: sized says that shapes are known by then.
+func Supports(n *graph.Node, sized bool) error {
+	if !sized {
+		return fmt.Errorf("the shape of what this %s makes depends on data", n.OpName())
+	}
 	if _, ok := groupOf(n, nil, nil); !ok {
 		return fmt.Errorf("there is no kernel for this form of %s", n.OpName())
 	}

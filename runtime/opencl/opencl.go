@@ -67,7 +67,7 @@ func (b *Backend) Lower(_ partition.Profile, g *graph.Graph) ([]partition.Kernel
 }
 
 // Supports returns nil if a kernel covers the node, or why none does.
-func (b *Backend) Supports(n *graph.Node) error { return gpu.Supports(n) }
+func (b *Backend) Supports(n *graph.Node, sized bool) error { return gpu.Supports(n, sized) }
 
 // Open makes a context and a queue on the device that a profile names.
 func (b *Backend) Open(p partition.Profile) (runtime.Device, error) {

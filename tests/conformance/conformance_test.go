@@ -7,6 +7,7 @@ import (
 
 	"mnnconv/runtime"
 	"mnnconv/runtime/cpu"
+	"mnnconv/runtime/opencl"
 	"mnnconv/runtime/sim"
 	"mnnconv/schemas/op"
 	"mnnconv/tests/conformance"
@@ -28,6 +29,9 @@ func device() runtime.Backend {
 func TestCPU(t *testing.T) { conformance.Test(t, host(), nil) }
 
 func TestSim(t *testing.T) { conformance.Test(t, host(), device()) }
+
+// TestOpenCL runs on the first OpenCL device, which is PoCL's where there is no other.
+func TestOpenCL(t *testing.T) { conformance.Test(t, host(), &opencl.Backend{}) }
 
 // TestFresh compares docs/conformance.md with what it would be now.
 func TestFresh(t *testing.T) {
