@@ -51,6 +51,7 @@ var exits = []struct {
 	{quantize.ErrSpec, 2, "see `mnnconv convert --help`"},
 	{quantize.ErrBudget, 8, "allow more, or fewer bits"},
 	{quantize.ErrValues, 3, ""},
+	{mnnconv.ErrWeights, 5, "fetch the weights again, or export at another dtype"},
 	{runtime.ErrSchedule, 2, ""},
 	{runtime.ErrChecks, 2, ""},
 	{errDiffer, 10, ""},

@@ -18,6 +18,7 @@ type validateOptions struct {
 	src     string
 	context int
 	json    bool
+	strict  bool
 }
 
 func newValidateCmd(a *app) *cobra.Command {
@@ -38,6 +39,7 @@ func newValidateCmd(a *app) *cobra.Command {
 	}
 	cmd.Flags().IntVarP(&o.context, "context", "c", 0, "check limits for `N` tokens of prompt and answer; 0: 4096, or what the model allows")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print the contracts as one line of JSON")
+	cmd.Flags().BoolVar(&o.strict, "strict", false, "also read every weight, and refuse NaN, infinities and scales of 0")
 	o.addPlace(cmd)
 	o.addLinks(cmd)
 	return cmd
@@ -58,6 +60,11 @@ func runValidate(ctx context.Context, o *validateOptions) (err error) {
 	defer func() { err = errors.Join(err, s.Close()) }()
 	if s.Package != nil {
 		if err := s.Package.CheckWeights(ctx); err != nil {
+			return err
+		}
+	}
+	if o.strict {
+		if err := mnnconv.CheckWeights(ctx, s); err != nil {
 			return err
 		}
 	}

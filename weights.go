@@ -1,0 +1,75 @@
+package mnnconv
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"mnnconv/graph"
+	"mnnconv/partition"
+)
+
+// ErrWeights: a weight holds what no sound model does.
+var ErrWeights = errors.New("bad weights")
+
+// CheckWeights reads every constant of a source, and returns an error that lists
+// those that hold NaN, infinities (unless only sums and selections read them, as
+// masks), or scales of 0. It reads all of the weights' files.
+func CheckWeights(ctx context.Context, s *Source) error {
+	var errs []error
+	seen := map[*graph.Tensor]bool{}
+	for _, ph := range s.Phases {
+		for _, n := range ph.Graph.Nodes {
+			for i, v := range n.Inputs {
+				if v == nil || v.Const == nil || !v.Const.DType.IsFloat() || seen[v.Const] {
+					continue
+				}
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				if odd := oddWeight(n, i, v.Const); odd != "" {
+					seen[v.Const] = true
+					errs = append(errs, fmt.Errorf("%s: %w: %q (%s), read by %s: %s", s.Path, ErrWeights, v.Name, v.Const.Type(), n.ID(), odd))
+				}
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// oddWeight says what is wrong with input i of a node, or nothing.
+func oddWeight(n *graph.Node, i int, t *graph.Tensor) string {
+	odd := partition.Scan(t, math.MaxFloat64)
+	if masks := n.Is("Add") || n.Is("Where") || n.Is("Max") || n.Is("Min") || n.Is("Clip"); odd.NaN > 0 || odd.Inf > 0 && !masks {
+		return odd.String()
+	}
+	if !scales(n, i) {
+		return ""
+	}
+	f, err := t.Float32s()
+	if err != nil {
+		return err.Error()
+	}
+	zeros := 0
+	for _, x := range f {
+		if x == 0 {
+			zeros++
+		}
+	}
+	if zeros > 0 {
+		return fmt.Sprintf("%d of %d scales are 0", zeros, len(f))
+	}
+	return ""
+}
+
+// scales reports whether input i of a node holds scales of quantised numbers.
+func scales(n *graph.Node, i int) bool {
+	switch n.Op {
+	case "MatMulNBits", "GatherBlockQuantized":
+		return i == 2
+	case "DequantizeLinear", "QuantizeLinear":
+		return i == 1
+	}
+	return false
+}
