@@ -59,14 +59,11 @@ race:
 	 echo "go test -race" $$packages; \
 	 CGO_ENABLED=1 $(GO) test -race -timeout 20m $$packages
 
-# Each fuzz target for FUZZTIME.
+# Each fuzz target for FUZZTIME, two at a time.
 fuzz:
 	@grep -rl --include='*_test.go' '^func Fuzz' . | grep -v '/\.' | sort | while read -r file; do \
-	  for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' $$file); do \
-	    echo "fuzz $$target in $$(dirname $$file)"; \
-	    $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$(dirname $$file); \
-	  done; \
-	done
+	  sed -n "s|^func \(Fuzz[A-Za-z0-9_]*\)(.*|$$(dirname $$file) \1|p" $$file; \
+	done | xargs -P 2 -L 1 bash -c 'echo "fuzz $$1 in $$0"; $(GO) test -run "^$$" -fuzz "^$$1\$$" -fuzztime $(FUZZTIME) -parallel 1 $$0'
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./...
