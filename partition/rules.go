@@ -3,8 +3,6 @@ package partition
 import (
 	"errors"
 	"fmt"
-	"regexp"
-	"strconv"
 	"strings"
 
 	"mnnconv/graph"
@@ -33,7 +31,7 @@ func ParseRules(text string) ([]Rule, error) {
 		return nil, nil
 	}
 	var rules []Rule
-	for _, part := range splitRules(text) {
+	for _, part := range graph.SplitPatterns(text) {
 		pattern, target, found := cutRule(part)
 		if !found {
 			if strings.Contains(text, ",") {
@@ -44,45 +42,14 @@ func ParseRules(text string) ([]Rule, error) {
 		if target == "" || found && pattern == "" {
 			return nil, fmt.Errorf("%w: %q is not PATH=DEVICE", ErrRules, part)
 		}
-		r := Rule{Text: part, Target: canonicalDevice(target), pattern: pattern}
-		switch {
-		case pattern == "":
-			r.match = func(*graph.Node) bool { return true }
-		case strings.HasPrefix(pattern, "/"):
-			if !strings.HasSuffix(pattern, "/") || len(pattern) < 3 {
-				return nil, fmt.Errorf("%w: %q is not a regular expression between slashes", ErrRules, pattern)
-			}
-			re, err := regexp.Compile(pattern[1 : len(pattern)-1])
-			if err != nil {
-				return nil, fmt.Errorf("%w: %q is no regular expression: %w", ErrRules, pattern, err)
-			}
-			r.match = func(n *graph.Node) bool { return re.MatchString(n.Path) || re.MatchString(n.Name) }
-		default:
-			match, err := pathMatcher(pattern)
-			if err != nil {
-				return nil, err
-			}
-			r.match = func(n *graph.Node) bool { return match(n.Path) }
+		match, err := graph.ParsePattern(pattern)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrRules, err)
 		}
+		r := Rule{Text: part, Target: canonicalDevice(target), pattern: pattern, match: match}
 		rules = append(rules, r)
 	}
 	return rules, nil
-}
-
-// splitRules splits at commas outside /…/.
-func splitRules(text string) []string {
-	var parts []string
-	start, in := 0, false
-	for i, c := range text {
-		switch {
-		case c == '/':
-			in = !in
-		case c == ',' && !in:
-			parts = append(parts, strings.TrimSpace(text[start:i]))
-			start = i + 1
-		}
-	}
-	return append(parts, strings.TrimSpace(text[start:]))
 }
 
 // cutRule splits PATTERN=DEVICE at the last '=', which a regular expression may
@@ -101,40 +68,4 @@ func canonicalDevice(name string) string {
 		return name + ":0"
 	}
 	return name
-}
-
-// pathMatcher matches a canonical path and all below it; one part may be a range
-// of numbers, as in llm.layers.0-17.
-func pathMatcher(pattern string) (func(string) bool, error) {
-	want := strings.Split(pattern, ".")
-	type bounds struct{ lo, hi int }
-	ranges := map[int]bounds{}
-	for i, w := range want {
-		from, to, found := strings.Cut(w, "-")
-		lo, err := strconv.Atoi(from)
-		hi, err2 := strconv.Atoi(to)
-		if !found || err != nil || err2 != nil {
-			continue // a name like any other
-		}
-		if lo > hi {
-			return nil, fmt.Errorf("%w: %q counts down", ErrRules, pattern)
-		}
-		ranges[i] = bounds{lo, hi}
-	}
-	return func(path string) bool {
-		have := strings.Split(path, ".")
-		if len(have) < len(want) {
-			return false
-		}
-		for i, w := range want {
-			if r, ok := ranges[i]; ok {
-				if n, err := strconv.Atoi(have[i]); err != nil || n < r.lo || n > r.hi {
-					return false
-				}
-			} else if have[i] != w {
-				return false
-			}
-		}
-		return true
-	}, nil
 }

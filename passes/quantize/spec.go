@@ -3,8 +3,6 @@ package quantize
 import (
 	"errors"
 	"fmt"
-	"regexp"
-	"strconv"
 	"strings"
 
 	"mnnconv/graph"
@@ -38,7 +36,7 @@ type rule struct {
 // or a /regular expression/ over paths and the exporter's names.
 func ParseSpec(text string) (*Spec, error) {
 	s := &Spec{Text: text}
-	for _, part := range splitRules(text) {
+	for _, part := range graph.SplitPatterns(text) {
 		pattern, format := "", part
 		if i := strings.LastIndex(part, "="); i >= 0 {
 			pattern, format = strings.TrimSpace(part[:i]), strings.TrimSpace(part[i+1:])
@@ -50,69 +48,13 @@ func ParseSpec(text string) (*Spec, error) {
 		if err != nil {
 			return nil, err
 		}
-		match, err := matcher(pattern)
+		match, err := graph.ParsePattern(pattern)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%w: %w", ErrSpec, err)
 		}
 		s.rules = append(s.rules, rule{text: part, format: f, match: match})
 	}
 	return s, nil
-}
-
-// splitRules splits at commas outside /…/.
-func splitRules(text string) []string {
-	var parts []string
-	start, in := 0, false
-	for i, c := range text {
-		switch {
-		case c == '/':
-			in = !in
-		case c == ',' && !in:
-			parts = append(parts, strings.TrimSpace(text[start:i]))
-			start = i + 1
-		}
-	}
-	return append(parts, strings.TrimSpace(text[start:]))
-}
-
-// matcher matches nodes; an empty pattern matches all.
-func matcher(pattern string) (func(*graph.Node) bool, error) {
-	if inner, ok := strings.CutPrefix(pattern, "/"); ok {
-		inner, ok = strings.CutSuffix(inner, "/")
-		if !ok || inner == "" {
-			return nil, fmt.Errorf("%w: %q is not a regular expression between slashes", ErrSpec, pattern)
-		}
-		re, err := regexp.Compile(inner)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %q is no regular expression: %w", ErrSpec, pattern, err)
-		}
-		return func(n *graph.Node) bool { return re.MatchString(n.Path) || re.MatchString(n.Name) }, nil
-	}
-	if pattern == "" {
-		return func(*graph.Node) bool { return true }, nil
-	}
-	want := strings.Split(pattern, ".")
-	return func(n *graph.Node) bool {
-		have := strings.Split(n.Path, ".")
-		if len(have) < len(want) {
-			return false
-		}
-		for i, w := range want {
-			if have[i] != w && !inRange(have[i], w) {
-				return false
-			}
-		}
-		return true
-	}, nil
-}
-
-// inRange reports whether a part of a path is a number in a range such as 0-17.
-func inRange(part, bounds string) bool {
-	from, to, found := strings.Cut(bounds, "-")
-	lo, err := strconv.Atoi(from)
-	hi, err2 := strconv.Atoi(to)
-	n, err3 := strconv.Atoi(part)
-	return found && err == nil && err2 == nil && err3 == nil && lo <= n && n <= hi
 }
 
 // formatOf returns what the spec says of a node; ok is false where it says
