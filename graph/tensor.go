@@ -216,6 +216,30 @@ func (t *Tensor) packed(i int) int64 {
 	return v
 }
 
+// Float64s returns the elements of a tensor of numbers or bools as float64, exact
+// but for integers beyond 2^53. For a Float64 tensor it is a view, not a copy.
+func (t *Tensor) Float64s() ([]float64, error) {
+	if t.DType == Float64 {
+		return View[float64](t), nil
+	}
+	out := make([]float64, t.Len())
+	if t.DType.IsFloat() {
+		v, err := t.Float32s()
+		for i, x := range v {
+			out[i] = float64(x)
+		}
+		return out, err
+	}
+	v, err := t.Int64s()
+	for i, x := range v {
+		out[i] = float64(x)
+		if t.DType == Uint64 {
+			out[i] = float64(uint64(x))
+		}
+	}
+	return out, err
+}
+
 // Float32s returns the elements of any numeric tensor as float32, rounding
 // float64 and wide integers. For a Float32 tensor it is a view, not a copy.
 func (t *Tensor) Float32s() ([]float32, error) {

@@ -38,11 +38,11 @@ func measure(got, want *graph.Tensor) (measured, error) {
 	if m.equal = bytes.Equal(got.Data, want.Data) && slices.Equal(got.Strings, want.Strings); got.DType == graph.String {
 		return m, nil
 	}
-	a, err := numbers(got)
+	a, err := got.Float64s()
 	if err != nil {
 		return m, err
 	}
-	b, err := numbers(want)
+	b, err := want.Float64s()
 	if err != nil {
 		return m, err
 	}
@@ -81,26 +81,6 @@ func measure(got, want *graph.Tensor) (measured, error) {
 func unlike(x, y float64, is func(float64) bool) bool { return is(x) != is(y) }
 
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
-
-// numbers are a tensor's elements; integers beyond 2^53 are rounded.
-func numbers(t *graph.Tensor) ([]float64, error) {
-	if t.DType == graph.Float64 {
-		return graph.View[float64](t), nil
-	}
-	out := make([]float64, t.Len())
-	if t.DType.IsFloat() {
-		v, err := t.Float32s()
-		for i, x := range v {
-			out[i] = float64(x)
-		}
-		return out, err
-	}
-	v, err := t.Int64s()
-	for i, x := range v {
-		out[i] = float64(x)
-	}
-	return out, err
-}
 
 // mantissa is the number of bits of a float dtype's significand, the first one
 // included, and the exponent of its smallest normal number; 0: another dtype.

@@ -72,15 +72,15 @@ func (k kernel) right(m measured) bool {
 	if !k.want.DType.IsFloat() || m.NaN > 0 || m.Inf > 0 {
 		return false
 	}
-	got, err1 := numbers(k.got)
-	want, err2 := numbers(k.want)
+	got, err1 := k.got.Float64s()
+	want, err2 := k.want.Float64s()
 	if err1 != nil || err2 != nil {
 		return false
 	}
 	exact := want
 	if k.wide != nil {
 		var err error
-		if exact, err = numbers(k.wide); err != nil || len(exact) != len(want) {
+		if exact, err = k.wide.Float64s(); err != nil || len(exact) != len(want) {
 			return false
 		}
 	}

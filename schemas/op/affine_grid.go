@@ -35,7 +35,7 @@ var AffineGrid = &Op{
 		if rank != 2 && rank != 3 || len(theta.Shape) != 3 || theta.Shape[0] != size[0] || theta.Shape[1] != int64(rank) || theta.Shape[2] != int64(rank+1) {
 			return inputErrorf("maps of shape %v for images of shape %v", theta.Shape, size)
 		}
-		m, err := float64s(theta)
+		m, err := theta.Float64s()
 		if err != nil {
 			return err
 		}

@@ -55,7 +55,7 @@ func evalArg(c *Call, best order) error {
 	marked[axis] = true
 	switch d := x.DType; {
 	case isReal(d):
-		return argInto(c, marked, best, float64s)
+		return argInto(c, marked, best, (*graph.Tensor).Float64s)
 	case d == graph.Uint64:
 		return argInto(c, marked, best, func(t *graph.Tensor) ([]uint64, error) { return graph.View[uint64](t), nil })
 	case isInteger(d):

@@ -34,7 +34,7 @@ var Bernoulli = &Op{
 		if !isNumber(d) && d != graph.Bool {
 			return undefinedFor(d)
 		}
-		p, err := float64s(x)
+		p, err := x.Float64s()
 		if err != nil {
 			return err
 		}

@@ -174,7 +174,7 @@ func evalCast(c *Call, to graph.DType) error {
 		}
 		return storeInts(out, v)
 	}
-	v, err := float64s(x)
+	v, err := x.Float64s()
 	if err != nil {
 		return err
 	}
@@ -285,7 +285,7 @@ func parse(out *graph.Tensor, text []string) error {
 // as tell them apart from their neighbours in the dtype's own width.
 func format(out, x *graph.Tensor) error {
 	if x.DType.IsFloat() {
-		v, err := float64s(x)
+		v, err := x.Float64s()
 		if err != nil {
 			return err
 		}

@@ -62,11 +62,11 @@ var CausalConvWithState = &Op{
 		if err != nil {
 			return err
 		}
-		v, err := float64s(x)
+		v, err := x.Float64s()
 		if err != nil {
 			return err
 		}
-		kernel, err := float64s(w)
+		kernel, err := w.Float64s()
 		if err != nil {
 			return err
 		}
@@ -90,7 +90,7 @@ var CausalConvWithState = &Op{
 			return err
 		}
 		if swish {
-			if y, err = float64s(out); err != nil {
+			if y, err = out.Float64s(); err != nil {
 				return err
 			}
 			for i, v := range y {

@@ -118,7 +118,7 @@ func clipBounds(c *Call) (lo, hi clipBound, err error) {
 			return lo, hi, fmt.Errorf("%w: bound of type %s for an input of %s, want a scalar", graph.ErrType, t.Type(), d)
 		}
 		if isReal(d) {
-			v, err := float64s(t)
+			v, err := t.Float64s()
 			if err != nil {
 				return lo, hi, err
 			}

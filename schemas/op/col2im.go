@@ -63,7 +63,7 @@ var Col2Im = &Op{
 		if err != nil || places != x.Shape[2] || x.Shape[1]%taps != 0 {
 			return inputErrorf("columns of shape %v for blocks of %v at %v places", x.Shape, block, w.out)
 		}
-		v, err := float64s(x)
+		v, err := x.Float64s()
 		if err != nil {
 			return err
 		}

@@ -48,7 +48,7 @@ func evalCompare(c *Call, want order) error {
 	case d == graph.String:
 		return compareEach(out, a, b, want, func(t *graph.Tensor) ([]string, error) { return t.Strings, nil })
 	case d == graph.Float64:
-		return compareEach(out, a, b, want, float64s)
+		return compareEach(out, a, b, want, (*graph.Tensor).Float64s)
 	case d.IsFloat():
 		return compareEach(out, a, b, want, (*graph.Tensor).Float32s)
 	case d == graph.Uint64:

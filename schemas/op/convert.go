@@ -7,30 +7,6 @@ import (
 	"mnnconv/graph"
 )
 
-// float64s returns the elements of a tensor of numbers or bools as float64;
-// exact but for integers beyond 2^53.
-func float64s(t *graph.Tensor) ([]float64, error) {
-	if t.DType == graph.Float64 {
-		return graph.View[float64](t), nil
-	}
-	out := make([]float64, t.Len())
-	if t.DType.IsFloat() {
-		v, err := t.Float32s()
-		for i, x := range v {
-			out[i] = float64(x)
-		}
-		return out, err
-	}
-	v, err := t.Int64s()
-	for i, x := range v {
-		out[i] = float64(x)
-		if t.DType == graph.Uint64 {
-			out[i] = float64(uint64(x))
-		}
-	}
-	return out, err
-}
-
 // storeFloats stores v in a tensor of float64, float32, float16 or bfloat16,
 // rounded once to the nearest, ties to even.
 func storeFloats(t *graph.Tensor, v []float64) error {

@@ -49,7 +49,7 @@ var DeformConv = &Op{
 		var v [5][]float64
 		for i, t := range []*graph.Tensor{x, weight, offset, c.Arg(3), c.Arg(4)} {
 			if t != nil {
-				if v[i], err = float64s(t); err != nil {
+				if v[i], err = t.Float64s(); err != nil {
 					return err
 				}
 			}

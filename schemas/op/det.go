@@ -35,7 +35,7 @@ var Det = &Op{
 		if rank < 2 || x.Shape[rank-1] != x.Shape[rank-2] {
 			return inputErrorf("shape %v holds no square matrices", x.Shape)
 		}
-		v, err := float64s(x)
+		v, err := x.Float64s()
 		if err != nil {
 			return err
 		}

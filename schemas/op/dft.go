@@ -148,7 +148,7 @@ func dft(c *Call, a, n int, half, inverse bool) error {
 	if parts != 1 && parts != 2 {
 		return inputErrorf("the last axis of shape %v holds neither real nor complex numbers", x.Shape)
 	}
-	v, err := float64s(x)
+	v, err := x.Float64s()
 	if err != nil {
 		return err
 	}

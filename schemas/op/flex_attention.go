@@ -89,7 +89,7 @@ func evalFlexAttention(c *Call) error {
 			return undefinedFor(t.DType)
 		}
 		var err error
-		if v[i], err = float64s(t); err != nil {
+		if v[i], err = t.Float64s(); err != nil {
 			return err
 		}
 		if s[i] = t.Shape; len(s[i]) != 4 {
@@ -125,7 +125,7 @@ func evalFlexAttention(c *Call) error {
 	if scores, err = c.modified("score_mod", scores); err != nil {
 		return err
 	}
-	if p, err = float64s(scores); err != nil {
+	if p, err = scores.Float64s(); err != nil {
 		return err
 	}
 	probs, err := graph.NewTensor(precision, scores.Shape...)
@@ -149,7 +149,7 @@ func evalFlexAttention(c *Call) error {
 	if probs, err = c.modified("prob_mod", probs); err != nil {
 		return err
 	}
-	if p, err = float64s(probs); err != nil {
+	if p, err = probs.Float64s(); err != nil {
 		return err
 	}
 	out, err := c.New(0, c.Arg(0).DType, q[0], q[1], q[2], w[3])

@@ -31,7 +31,7 @@ func evalGlobalPool(c *Call, f func(x []float64) float64) error {
 	}
 	shape := slices.Clone(x.Shape)
 	fill(shape[2:], 1)
-	v, err := float64s(x)
+	v, err := x.Float64s()
 	if err != nil {
 		return err
 	}

@@ -40,11 +40,11 @@ var GridSample = &Op{
 		if err != nil {
 			return err
 		}
-		v, err := float64s(x)
+		v, err := x.Float64s()
 		if err != nil {
 			return err
 		}
-		coords, err := float64s(grid)
+		coords, err := grid.Float64s()
 		if err != nil {
 			return err
 		}

@@ -37,7 +37,7 @@ func evalTest(c *Call, test func(float64) bool) error {
 	if !x.DType.IsFloat() {
 		return inputErrorf("%s tensor where floats are needed", x.DType)
 	}
-	v, err := float64s(x)
+	v, err := x.Float64s()
 	if err != nil {
 		return err
 	}

@@ -91,7 +91,7 @@ func evalLinearAttention(c *Call) error {
 			return inputErrorf("decay or beta of shape %v for shape %v", t.Shape, q.Shape)
 		}
 		var err error
-		if in[i], err = float64s(t); err != nil {
+		if in[i], err = t.Float64s(); err != nil {
 			return err
 		}
 	}

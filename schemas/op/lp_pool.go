@@ -22,7 +22,7 @@ var LpPool = &Op{
 		if err != nil {
 			return err
 		}
-		v, err := float64s(x)
+		v, err := x.Float64s()
 		if err != nil {
 			return err
 		}

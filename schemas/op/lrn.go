@@ -26,7 +26,7 @@ var LRN = &Op{
 			return inputErrorf("size is %d", size)
 		}
 		alpha, beta, bias := float64(c.Node.Float("alpha", 1e-4)), float64(c.Node.Float("beta", 0.75)), float64(c.Node.Float("bias", 1))
-		v, err := float64s(x)
+		v, err := x.Float64s()
 		if err != nil {
 			return err
 		}

@@ -42,11 +42,11 @@ var MaxRoiPool = &Op{
 		if len(x.Shape) != 4 || len(rois.Shape) != 2 || rois.Shape[1] != 5 {
 			return inputErrorf("regions of shape %v for shape %v", rois.Shape, x.Shape)
 		}
-		v, err := float64s(x)
+		v, err := x.Float64s()
 		if err != nil {
 			return err
 		}
-		regions, err := float64s(rois)
+		regions, err := rois.Float64s()
 		if err != nil {
 			return err
 		}

@@ -28,7 +28,7 @@ var MeanVarianceNormalization = &Op{
 		if err != nil {
 			return err
 		}
-		v, err := float64s(x)
+		v, err := x.Float64s()
 		if err != nil {
 			return err
 		}

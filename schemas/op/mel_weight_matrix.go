@@ -44,7 +44,7 @@ var MelWeightMatrix = &Op{
 		}
 		var hertz [2]float64
 		for i := range hertz {
-			v, err := float64s(c.Arg(3 + i))
+			v, err := c.Arg(3 + i).Float64s()
 			if err != nil || len(v) != 1 {
 				return inputErrorf("edge %d is %s, want one number", i, c.Arg(3+i).Type())
 			}

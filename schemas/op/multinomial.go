@@ -40,7 +40,7 @@ var Multinomial = &Op{
 		if len(x.Shape) != 2 || x.Shape[1] < 1 {
 			return inputErrorf("input has shape %v, want [batch, classes]", x.Shape)
 		}
-		v, err := float64s(x)
+		v, err := x.Float64s()
 		if err != nil {
 			return err
 		}

@@ -13,7 +13,7 @@ var NegativeLogLikelihoodLoss = &Op{
 		if !isReal(c.Arg(0).DType) {
 			return undefinedFor(c.Arg(0).DType)
 		}
-		v, err := float64s(c.Arg(0))
+		v, err := c.Arg(0).Float64s()
 		if err != nil {
 			return err
 		}
@@ -76,7 +76,7 @@ func (c *Call) loss(v []float64) error {
 	}
 	weight := []float64{}
 	if w := c.Arg(2); w != nil {
-		if weight, err = float64s(w); err != nil {
+		if weight, err = w.Float64s(); err != nil {
 			return err
 		}
 		if int64(len(weight)) != x[1] {

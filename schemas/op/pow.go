@@ -66,11 +66,11 @@ var Pow = &Op{
 }
 
 func realPowers(out, x, y *graph.Tensor) error {
-	a, err := float64s(x)
+	a, err := x.Float64s()
 	if err != nil {
 		return err
 	}
-	b, err := float64s(y)
+	b, err := y.Float64s()
 	if err != nil {
 		return err
 	}

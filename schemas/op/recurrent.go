@@ -90,7 +90,7 @@ func newRecurrent(c *Call, gates int, activations ...string) (*recurrent, error)
 		to *[]float64
 		t  *graph.Tensor
 	}{{&k.x, x}, {&k.w, w}, {&k.r, r}} {
-		if *a.to, err = float64s(a.t); err != nil {
+		if *a.to, err = a.t.Float64s(); err != nil {
 			return nil, err
 		}
 	}
@@ -116,7 +116,7 @@ func (c *Call) sized(i, n int) ([]float64, error) {
 	if t == nil {
 		return make([]float64, n), nil
 	}
-	v, err := float64s(t)
+	v, err := t.Float64s()
 	if err == nil && len(v) != n {
 		err = inputErrorf("input %d has shape %v, want %d elements", i, t.Shape, n)
 	}

@@ -26,7 +26,7 @@ func evalReduce(c *Call, f reduction) error {
 	d := x.DType
 	switch {
 	case isReal(d) && f.float != nil:
-		v, err := float64s(x)
+		v, err := x.Float64s()
 		if err != nil {
 			return err
 		}

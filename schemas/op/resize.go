@@ -69,7 +69,7 @@ var Resize = &Op{
 		}
 		var roi []float64
 		if t := c.Arg(1); t != nil && scalesInput(c.Node) == 2 && t.Len() > 0 {
-			if roi, err = float64s(t); err != nil {
+			if roi, err = t.Float64s(); err != nil {
 				return err
 			}
 			if len(roi) != 2*len(axes) {
@@ -142,7 +142,7 @@ func resizeTo(n *graph.Node, x []int64, axes []int, scales, sizes *graph.Tensor)
 		}
 		return factor, shape, keepAspect(n, x, axes, factor, shape)
 	case scales != nil && scales.Len() > 0:
-		by, err := float64s(scales)
+		by, err := scales.Float64s()
 		if err != nil {
 			return nil, nil, err
 		}
@@ -217,7 +217,7 @@ func (c *Call) resample(r *resampler, axes []int, scales []float64, shape []int6
 	if moved {
 		return pickNearest(out, x, samples)
 	}
-	v, err := float64s(x)
+	v, err := x.Float64s()
 	if err != nil {
 		return err
 	}

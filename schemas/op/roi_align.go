@@ -45,11 +45,11 @@ var RoiAlign = &Op{
 		if err != nil {
 			return err
 		}
-		v, err := float64s(x)
+		v, err := x.Float64s()
 		if err != nil {
 			return err
 		}
-		regions, err := float64s(rois)
+		regions, err := rois.Float64s()
 		if err != nil {
 			return err
 		}

@@ -41,7 +41,7 @@ func evalRunning(c *Call, start int64, floats func(a, b float64) float64, ints f
 	}
 	switch {
 	case isReal(x.DType):
-		return running(c, axis, float64(start), floats, float64s, storeFloats)
+		return running(c, axis, float64(start), floats, (*graph.Tensor).Float64s, storeFloats)
 	case isInteger(x.DType):
 		return running(c, axis, start, ints, (*graph.Tensor).Int64s, storeInts)
 	}

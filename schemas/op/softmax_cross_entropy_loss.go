@@ -24,7 +24,7 @@ var SoftmaxCrossEntropyLoss = &Op{
 		if len(x.Shape) < 2 {
 			return inputErrorf("scores have shape %v", x.Shape)
 		}
-		v, err := float64s(x)
+		v, err := x.Float64s()
 		if err != nil {
 			return err
 		}

@@ -45,7 +45,7 @@ var STFT = &Op{
 		length := x.Shape[1]
 		var window []float64
 		if w := c.Arg(2); w != nil {
-			if window, err = float64s(w); err != nil {
+			if window, err = w.Float64s(); err != nil {
 				return err
 			}
 			length = int64(len(window))
@@ -60,7 +60,7 @@ var STFT = &Op{
 		if c.Node.Int("onesided", 1) != 0 {
 			bins = length/2 + 1
 		}
-		v, err := float64s(x)
+		v, err := x.Float64s()
 		if err != nil {
 			return err
 		}

@@ -32,7 +32,7 @@ func evalVariadic(c *Call, f arith, finish func(float64) float64) error {
 		if err != nil {
 			return err
 		}
-		acc, err := fold(c.In, shape, float64s, func(a, b float64) (float64, error) { return f.float(a, b), nil })
+		acc, err := fold(c.In, shape, (*graph.Tensor).Float64s, func(a, b float64) (float64, error) { return f.float(a, b), nil })
 		if err != nil {
 			return err
 		}
