@@ -9,26 +9,21 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mnnconv"
 	"mnnconv/models"
 )
 
 // chatOptions are the flags of chat.
 type chatOptions struct {
-	*app
-	modelOptions
-	memoryOptions
-	sampling samplingFlags
+	talkOptions
 
-	system    string
-	maxTokens int
-	fps       float64
-	json      bool
-	stats     bool
+	system string
+	fps    float64
+	json   bool
+	stats  bool
 }
 
 func newChatCmd(a *app) *cobra.Command {
-	o := &chatOptions{app: a}
+	o := &chatOptions{talkOptions: talkOptions{app: a}}
 	cmd := &cobra.Command{
 		Use:   "chat SRC",
 		Short: "Talk with a model about pictures",
@@ -42,16 +37,10 @@ func newChatCmd(a *app) *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.system, "system", "", "what the model is told before the chat")
-	f.IntVarP(&o.maxTokens, "max-tokens", "n", 0, "end each answer after `N` tokens; 0: as the model says")
 	f.Float64Var(&o.fps, "fps", videoFPS, "frames a second that videos hold")
 	f.BoolVar(&o.json, "json", false, "print each answer as one line of JSON")
 	f.BoolVar(&o.stats, "stats", false, "print where the time of each answer went, to stderr")
-	o.sampling.add(f)
-	o.addPlace(cmd)
-	o.addLinks(cmd)
-	o.addMemory(cmd)
-	o.addThreads(cmd)
-	o.addPixels(cmd)
+	o.addTalk(cmd)
 	return cmd
 }
 
@@ -62,40 +51,21 @@ const chatHelp = "  /image FILE    show a picture with the next question\n" +
 	"  /quit          end the chat\n"
 
 func runChat(ctx context.Context, o *chatOptions, src string) (err error) {
-	switch {
-	case o.maxTokens < 0:
-		return usagef("--max-tokens %d: want 0 or more", o.maxTokens)
-	case !(o.fps > 0 && o.fps <= 1000):
+	if !(o.fps > 0 && o.fps <= 1000) {
 		return usagef("--fps %v: want a number above 0, at most 1000", o.fps)
 	}
-	w, err := o.wire(o.app)
+	p, err := o.open(src, 0)
 	if err != nil {
 		return err
 	}
-	if err := o.bound(&w, 0); err != nil {
-		return err
-	}
-	s, err := o.load(src, w)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	if s.Model == nil {
-		return usagef("%s is one graph and answers no questions: give a model folder", src)
-	}
-	o.note(s)
-	p, err := mnnconv.Open(s, w)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+	defer func() { err = errors.Join(err, p.Close(), p.Source.Close()) }()
 	session, err := p.Chat(o.context)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, session.Close()) }()
-	c := &conversation{o: o, session: session, set: models.Settings{
-		Most: o.maxTokens, Sampling: o.sampling.over(s.Info.Generate.Sampling), Reuse: true}}
+	c := &conversation{o: o, session: session, set: o.sampling.settings(p)}
+	c.set.Reuse = true
 	c.clear()
 	return c.talk(ctx, o.prompter())
 }

@@ -15,17 +15,13 @@ import (
 
 // runOptions are the flags of run.
 type runOptions struct {
-	*app
-	modelOptions
-	memoryOptions
-	sampling samplingFlags
+	talkOptions
 
 	src       string
 	prompt    string
 	hasPrompt bool
 	media     []medium
 	fps       float64
-	maxTokens int
 	lookup    int
 	batch     string
 	inputs    []string
@@ -41,7 +37,7 @@ type runOptions struct {
 }
 
 func newRunCmd(a *app) *cobra.Command {
-	o := &runOptions{app: a}
+	o := &runOptions{talkOptions: talkOptions{app: a}}
 	cmd := &cobra.Command{
 		Use:   "run SRC (-p TEXT | --batch FILE | --input NAME=FILE.npy...)",
 		Short: "Answer questions about pictures, or run any graph",
@@ -65,7 +61,6 @@ func newRunCmd(a *app) *cobra.Command {
 	f.Var(mediaFlag{&o.media, false}, "image", "show a picture (JPEG, PNG, WebP, BMP, GIF); may be repeated")
 	f.Var(mediaFlag{&o.media, true}, "video", "show a video: a folder of frames, in the order of the numbers in their names; may be repeated")
 	f.Float64Var(&o.fps, "fps", videoFPS, "frames a second that videos hold")
-	f.IntVarP(&o.maxTokens, "max-tokens", "n", 0, "end the answer after `N` tokens; 0: as the model says")
 	f.IntVar(&o.lookup, "prompt-lookup-num-tokens", 0, "draft `N` tokens, up to 15, from what was said before, and check them in one run: the same answer, sooner where it quotes or repeats; 0: none")
 	f.StringVar(&o.batch, "batch", "", "answer the questions of `FILE.jsonl`, - for stdin")
 	f.Var(list{&o.inputs, "NAME=FILE.npy"}, "input", "an array for a graph's input; may be repeated")
@@ -75,12 +70,7 @@ func newRunCmd(a *app) *cobra.Command {
 	f.StringVar(&o.schedule, "schedule", "serial", "`ORDER` of work on several devices: serial, overlap, or random:SEED")
 	f.StringVar(&o.checks, "check", "shapes", "check boundary tensors at each run: shapes, values (their values too, where they lie) or none")
 	o.trace.add(f)
-	o.sampling.add(f)
-	o.addPlace(cmd)
-	o.addLinks(cmd)
-	o.addMemory(cmd)
-	o.addThreads(cmd)
-	o.addPixels(cmd)
+	o.addTalk(cmd)
 	return cmd
 }
 
@@ -156,12 +146,10 @@ func (o *runOptions) check() error {
 		return usagef("--prompt-lookup-num-tokens drafts answers: give it with -p or --batch")
 	case o.lookup < 0 || o.lookup > 15:
 		return usagef("--prompt-lookup-num-tokens %d: want 0 (none) to 15", o.lookup)
-	case o.maxTokens < 0:
-		return usagef("--max-tokens %d: want 0 or more", o.maxTokens)
 	case !(o.fps > 0 && o.fps <= 1000):
 		return usagef("--fps %v: want a number above 0, at most 1000", o.fps)
 	}
-	return nil
+	return o.sampling.check()
 }
 
 // frames bounds the videos that will be asked about: pictures alone are one frame

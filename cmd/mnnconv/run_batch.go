@@ -56,7 +56,7 @@ func runBatch(ctx context.Context, o *runOptions, p *mnnconv.Program) (err error
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 
-	b := &batch{o: o, dir: dir, session: s, settings: o.settings(p)}
+	b := &batch{o: o, dir: dir, session: s, settings: o.sampling.settings(p)}
 	bar := o.progress("answering", total, false)
 	defer bar.end()
 	questions := bufio.NewReaderSize(in, 1<<16)

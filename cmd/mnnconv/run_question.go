@@ -39,7 +39,7 @@ func runQuestion(ctx context.Context, o *runOptions, p *mnnconv.Program) (err er
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	set := o.settings(p)
+	set := o.sampling.settings(p)
 	wrote := false
 	if !o.json {
 		set.OnText = func(text string) error {
@@ -67,16 +67,6 @@ func runQuestion(ctx context.Context, o *runOptions, p *mnnconv.Program) (err er
 		return writeJSON(o.out, line)
 	}
 	return nil
-}
-
-// settings are the model's own, with the flags' in their place.
-func (o *runOptions) settings(p *mnnconv.Program) models.Settings {
-	own := p.Source.Info.Generate
-	set := models.Settings{Most: o.maxTokens, Sampling: o.sampling.over(own.Sampling)}
-	if set.Most == 0 {
-		set.Most = own.MaxNewTokens
-	}
-	return set
 }
 
 // writeStats prints a table of stages.

@@ -3,26 +3,47 @@ package main
 import (
 	"github.com/spf13/pflag"
 
+	"mnnconv"
+	"mnnconv/models"
 	"mnnconv/models/generate"
 )
 
-// samplingFlags say how tokens are chosen where that differs from what the model
-// folder says.
+// samplingFlags say how tokens are chosen, and how many, where that differs from
+// what the model folder says.
 type samplingFlags struct {
 	flags                               *pflag.FlagSet
 	temperature, topP, minP, repetition float64
-	topK                                int
+	topK, most                          int
 	seed                                uint64
 }
 
 func (s *samplingFlags) add(flags *pflag.FlagSet) {
 	s.flags = flags
+	flags.IntVarP(&s.most, "max-tokens", "n", 0, "end an answer after `N` tokens; 0: as the model says")
 	flags.Float64Var(&s.temperature, "temperature", 0, "sample at temperature `T`; 0: always the likeliest token (default: as the model says)")
 	flags.IntVar(&s.topK, "top-k", 0, "sample from the `K` likeliest tokens; 0: all (default: as the model says)")
 	flags.Float64Var(&s.topP, "top-p", 0, "sample from the likeliest tokens that make up `P`; 1: all (default: as the model says)")
 	flags.Float64Var(&s.minP, "min-p", 0, "sample from tokens at least `P` times as likely as the likeliest; 0: all (default: as the model says)")
 	flags.Float64Var(&s.repetition, "repetition-penalty", 0, "make tokens that were there less likely by factor `R`; 1: off (default: as the model says)")
 	flags.Uint64Var(&s.seed, "seed", 0, "random numbers of sampling: the same `SEED` gives the same answer")
+}
+
+// check finds what is out of range.
+func (s *samplingFlags) check() error {
+	if s.most < 0 {
+		return usagef("--max-tokens %d: want 0 or more", s.most)
+	}
+	return nil
+}
+
+// settings are the model's own, with the flags' in their place.
+func (s *samplingFlags) settings(p *mnnconv.Program) models.Settings {
+	own := p.Source.Info.Generate
+	set := models.Settings{Most: s.most, Sampling: s.over(own.Sampling)}
+	if set.Most == 0 {
+		set.Most = own.MaxNewTokens
+	}
+	return set
 }
 
 // over returns the model's own options with the flags' in their place. Asking for

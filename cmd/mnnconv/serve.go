@@ -18,25 +18,21 @@ import (
 
 // serveOptions are the flags of serve.
 type serveOptions struct {
-	*app
-	modelOptions
-	memoryOptions
-	sampling samplingFlags
+	talkOptions
 
-	listen    string
-	name      string
-	key       string
-	slots     int
-	queue     int
-	maxTokens int
-	pixels    int
+	listen string
+	name   string
+	key    string
+	slots  int
+	queue  int
+	pixels int
 }
 
 // mostSlots bounds --slots: each has a state of its own.
 const mostSlots = 256
 
 func newServeCmd(a *app) *cobra.Command {
-	o := &serveOptions{app: a}
+	o := &serveOptions{talkOptions: talkOptions{app: a}}
 	limits := serve.DefaultLimits()
 	cmd := &cobra.Command{
 		Use:   "serve SRC",
@@ -54,21 +50,13 @@ func newServeCmd(a *app) *cobra.Command {
 	f.StringVar(&o.key, "api-key", "", "what clients must show as Authorization: Bearer `KEY`")
 	f.IntVar(&o.slots, "slots", 4, "conversations that are held, and answered, at a time")
 	f.IntVar(&o.queue, "queue", limits.Queue, "requests that wait for a slot; more get 503")
-	f.IntVarP(&o.maxTokens, "max-tokens", "n", 0, "end answers after `N` tokens where a request says nothing else; 0: as the model says")
 	f.IntVar(&o.pixels, "max-image-pixels", limits.Pixels, "refuse pictures of more than `N` pixels")
-	o.sampling.add(f)
-	o.addPlace(cmd)
-	o.addLinks(cmd)
-	o.addMemory(cmd)
-	o.addThreads(cmd)
-	o.addPixels(cmd)
+	o.addTalk(cmd)
 	return cmd
 }
 
 func (o *serveOptions) check() error {
 	switch {
-	case o.maxTokens < 0:
-		return usagef("--max-tokens %d: want 0 or more", o.maxTokens)
 	case o.slots < 1 || o.slots > mostSlots:
 		return usagef("--slots %d: want 1 to %d", o.slots, mostSlots)
 	case o.queue < 0:
@@ -86,27 +74,11 @@ func runServe(ctx context.Context, o *serveOptions, src string) (err error) {
 	if err := o.check(); err != nil {
 		return err
 	}
-	w, err := o.wire(o.app)
+	p, err := o.open(src, 1)
 	if err != nil {
 		return err
 	}
-	if err := o.bound(&w, 1); err != nil {
-		return err
-	}
-	s, err := o.load(src, w)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	if s.Model == nil {
-		return usagef("%s is one graph and answers no questions: give a model folder", src)
-	}
-	o.note(s)
-	p, err := mnnconv.Open(s, w)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+	defer func() { err = errors.Join(err, p.Close(), p.Source.Close()) }()
 	var sessions []models.Session
 	defer func() {
 		for _, session := range sessions {
@@ -125,7 +97,7 @@ func runServe(ctx context.Context, o *serveOptions, src string) (err error) {
 		return usagef("--listen %s: %w", o.listen, err)
 	}
 	fmt.Fprintf(o.err, "mnnconv: note: serving %s at http://%s/v1, and a page to try it at http://%[2]s/\n", printable(o.called(src)), l.Addr())
-	return serve.New(o.config(src, s, l), sessions).Serve(ctx, l)
+	return serve.New(o.config(src, p, l), sessions).Serve(ctx, l)
 }
 
 // called is the model's name towards clients.
@@ -140,18 +112,14 @@ func (o *serveOptions) called(src string) string {
 	return strings.TrimSuffix(filepath.Base(name), ".mnnc")
 }
 
-func (o *serveOptions) config(src string, s *mnnconv.Source, l net.Listener) serve.Config {
-	own := s.Info.Generate
+func (o *serveOptions) config(src string, p *mnnconv.Program, l net.Listener) serve.Config {
 	c := serve.Config{
 		Model:    o.called(src),
 		Started:  time.Now(),
-		Settings: models.Settings{Most: o.maxTokens, Sampling: o.sampling.over(own.Sampling)},
+		Settings: o.sampling.settings(p),
 		Key:      o.key,
 		Limits:   serve.DefaultLimits(),
 		Log:      func(text string) { fmt.Fprintf(o.err, "mnnconv: %s\n", printable(text)) },
-	}
-	if c.Settings.Most == 0 {
-		c.Settings.Most = own.MaxNewTokens
 	}
 	c.Limits.Queue, c.Limits.Images, c.Limits.Pixels = o.queue, o.maxImages, o.pixels
 	if a, ok := l.Addr().(*net.TCPAddr); ok && a.IP.IsLoopback() {
