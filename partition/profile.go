@@ -20,6 +20,7 @@ type Profile struct {
 	Align     int64     `json:"align"`               // bytes
 	Operators []string  `json:"operators,omitempty"` // domain-qualified names; empty: every operator that has a reference
 	DTypes    []string  `json:"dtypes,omitempty"`    // of results; empty: all
+	Products  string    `json:"products,omitempty"`  // what multiplies large matrices, where that is not its kernels alone
 	Measured  *Measured `json:"measured,omitempty"`  // nil: nobody did
 }
 

@@ -150,6 +150,18 @@ type Launch interface {
 	Close() error
 }
 
+// LaunchCounter is a launch that tells what it queues when it is submitted.
+type LaunchCounter interface {
+	// LaunchCounts lists kernels by their own names, and how often each is launched.
+	LaunchCounts() []LaunchCount
+}
+
+// LaunchCount is a kernel and how often it is launched.
+type LaunchCount struct {
+	Kernel string
+	Count  int
+}
+
 // Errors that backends report, wrapped with what happened.
 var (
 	// ErrUnavailable: a driver or device is not there; the message says what was

@@ -54,6 +54,7 @@ type tracing struct {
 	whole, inputs, fetch *trace.Label
 	start, end, work     []*trace.Label // of each command
 	kernels              [][]*trace.Label
+	counted              []bool // the label of work says which kernels were launched
 }
 
 // compileLabel names the compilation of a partition, which uploads its weights.
@@ -108,7 +109,7 @@ func (f *frame) symbols(inputs []*graph.Tensor) (graph.Env, error) {
 func (f *frame) newTracing(name string, env graph.Env) *tracing {
 	plan, cmds := f.s.e.plan, f.l.commands
 	t := &tracing{rec: f.s.e.trace, whole: trace.HostLabel(name), inputs: trace.HostLabel("bind inputs"), fetch: trace.HostLabel("read outputs"),
-		start: make([]*trace.Label, len(cmds)), end: make([]*trace.Label, len(cmds)), work: make([]*trace.Label, len(cmds)), kernels: make([][]*trace.Label, len(cmds))}
+		start: make([]*trace.Label, len(cmds)), end: make([]*trace.Label, len(cmds)), work: make([]*trace.Label, len(cmds)), kernels: make([][]*trace.Label, len(cmds)), counted: make([]bool, len(cmds))}
 	for _, symbol := range slices.Sorted(maps.Keys(env)) {
 		t.whole.Args = append(t.whole.Args, trace.Arg{Name: symbol, Value: env[symbol]})
 	}
@@ -230,6 +231,8 @@ func (f *frame) ended(i int, e Event) {
 	s := f.s.e.plan.Steps[f.l.commands[i].Step]
 	if s.Copy != nil {
 		l = t.moved(i, f.moved(s.Copy))
+	} else {
+		f.count(t, i, s.Partition)
 	}
 	t.rec.Slice(l, start, end, t.run, t.context)
 	if t.kernels[i] == nil {
@@ -244,6 +247,22 @@ func (f *frame) ended(i int, e Event) {
 				t.rec.Slice(t.kernels[i][kernel], from, to, t.run, t.context)
 			}
 		})
+	}
+}
+
+// count adds to the label of command i which kernels it launches, once.
+func (f *frame) count(t *tracing, i int, p *partition.Partition) {
+	if t.counted[i] {
+		return
+	}
+	t.counted[i] = true
+	f.mu.Lock()
+	r := f.launch[p]
+	f.mu.Unlock()
+	if c, ok := r.launch.(LaunchCounter); ok {
+		for _, k := range c.LaunchCounts() {
+			t.work[i].Args = append(t.work[i].Args, trace.Arg{Name: k.Kernel, Value: int64(k.Count)})
+		}
 	}
 }
 

@@ -151,6 +151,14 @@ func writeDevices(w io.Writer, list []device, missing []absent) error {
 	if err := t.write(w, ""); err != nil {
 		return err
 	}
+	for _, d := range list {
+		if d.Products == "" {
+			continue
+		}
+		if _, err := fmt.Fprintf(w, "%s multiplies large matrices by %s\n", d.Name, printable(d.Products)); err != nil {
+			return err
+		}
+	}
 	for _, m := range missing {
 		if _, err := fmt.Fprintf(w, "%s is not here: %s\n", m.Backend, printable(m.Reason)); err != nil {
 			return err

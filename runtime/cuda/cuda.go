@@ -26,6 +26,8 @@ type Backend struct {
 	once    sync.Once
 	library *driver.Library
 	err     error
+	lt      *cublasLt
+	ltErr   error // why there is none
 }
 
 // align is what every address that a kernel gets is a multiple of, in bytes.
@@ -38,7 +40,9 @@ func (b *Backend) open() (*driver.Library, error) {
 	b.once.Do(func() {
 		if b.library, b.err = driver.Open(); b.err != nil {
 			b.err = fmt.Errorf("%w: no CUDA: %w", runtime.ErrUnavailable, b.err)
+			return
 		}
+		b.lt, b.ltErr = openCublasLt()
 	})
 	return b.library, b.err
 }
@@ -71,8 +75,12 @@ func (b *Backend) Profile(ordinal int) (partition.Profile, error) {
 	if err != nil {
 		return partition.Profile{}, err
 	}
-	return partition.Profile{Name: fmt.Sprintf("cuda:%d", ordinal), Vendor: d.Name, UUID: d.UUID, Memory: d.Memory, Align: align,
-		Operators: gpu.Operators(), DTypes: gpu.DTypes()}, nil
+	p := partition.Profile{Name: fmt.Sprintf("cuda:%d", ordinal), Vendor: d.Name, UUID: gpu.UUID(d.UUID), Memory: d.Memory, Align: align,
+		Operators: gpu.Operators(), DTypes: gpu.DTypes()}
+	if p.Products = fmt.Sprint(b.lt); b.lt == nil {
+		p.Products = "its own kernels: " + b.ltErr.Error()
+	}
+	return p, nil
 }
 
 // Lower groups nodes into kernels.
@@ -100,6 +108,9 @@ func (b *Backend) Open(p partition.Profile) (runtime.Device, error) {
 	dev, err := newDevice(p.Name, c)
 	if err != nil {
 		return nil, errors.Join(err, c.Close())
+	}
+	if b.lt != nil {
+		dev.lt = &multiplier{cublasLt: b.lt, plans: map[gpu.Product]*ltPlan{}}
 	}
 	if b.Wrap != nil {
 		return gpu.NewDevice(p, b.Wrap(dev)), nil

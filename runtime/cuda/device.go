@@ -19,6 +19,7 @@ type device struct {
 	stream  driver.Stream
 	clock   clock
 	modules map[string]module
+	lt      *multiplier // nil: there is no library of products
 
 	mu    sync.Mutex
 	spare []driver.Event // to be marked again
@@ -124,6 +125,9 @@ func (d *device) Close() error {
 	}
 	for _, e := range d.spare {
 		errs = append(errs, d.ctx.CloseEvent(e))
+	}
+	if d.lt != nil {
+		errs = append(errs, d.lt.close())
 	}
 	errs = append(errs, d.clock.stop(d), d.ctx.CloseStream(d.stream))
 	d.End()

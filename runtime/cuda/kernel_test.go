@@ -3,6 +3,7 @@
 package cuda_test
 
 import (
+	"strings"
 	"testing"
 
 	"mnnconv/partition"
@@ -17,7 +18,35 @@ import (
 // TestKernels tries all kernels.
 func TestKernels(t *testing.T) {
 	standin.Use(t, "")
+	t.Setenv("MNNCONV_CUBLASLT", "off")
 	gputest.Kernels(t, &cuda.Backend{Wrap: gputest.Guard}, &cpu.Backend{Table: op.All(), Threads: 1})
+}
+
+// TestLibrary tries products with NVIDIA's library, and wants it to have been found.
+func TestLibrary(t *testing.T) {
+	dev := standin.Use(t, "")
+	b := &cuda.Backend{Wrap: gputest.Guard}
+	p, err := b.Profile(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(p.Products, "cuBLASLt ") {
+		t.Fatal(p.Products)
+	}
+	gputest.Products(t, b, &cpu.Backend{Table: op.All(), Threads: 1})
+	if books := dev.Books(); !standin.Real() && books.Products == 0 {
+		t.Errorf("it was not used: %+v", books)
+	}
+}
+
+// TestNoLibrary wants to be told what was looked for.
+func TestNoLibrary(t *testing.T) {
+	standin.Use(t, "")
+	t.Setenv("MNNCONV_CUBLASLT", "off")
+	p, err := (&cuda.Backend{}).Profile(0)
+	if err != nil || p.Products != "its own kernels: MNNCONV_CUBLASLT is off" {
+		t.Errorf("%q, %v", p.Products, err)
+	}
 }
 
 // TestCases runs the operators' cases.

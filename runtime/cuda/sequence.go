@@ -27,12 +27,21 @@ type launch struct {
 	groups, items [3]int
 	args          *driver.Args
 	node          string
+	product       *ltLaunch // unless nil, this instead of a kernel
 }
 
 // Record binds arguments.
 func (d *device) Record(commands []gpu.Command) (gpu.Sequence, error) {
 	s := &sequence{d: d, launches: make([]launch, len(commands))}
 	for i, c := range commands {
+		if c.Product != nil {
+			p, err := d.lt.bind(&c)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", c.Node, err)
+			}
+			s.launches[i] = launch{node: c.Node, product: p}
+			continue
+		}
 		f, err := d.function(c.Module, c.Kernel)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", c.Node, err)
@@ -51,7 +60,7 @@ func (d *device) Record(commands []gpu.Command) (gpu.Sequence, error) {
 		if c.Groups[1] > 65535 || c.Groups[2] > 65535 {
 			return nil, fmt.Errorf("%s: %w: %s in %v groups", c.Node, runtime.ErrExecution, c.Kernel, c.Groups)
 		}
-		s.launches[i] = launch{f, c.Groups, [3]int{c.Size, 1, 1}, driver.NewArgs(args), c.Node}
+		s.launches[i] = launch{function: f, groups: c.Groups, items: [3]int{c.Size, 1, 1}, args: driver.NewArgs(args), node: c.Node}
 	}
 	return s, nil
 }
@@ -76,6 +85,12 @@ func (s *sequence) Submit() error {
 func (s *sequence) launch() error {
 	for i := range s.launches {
 		l := &s.launches[i]
+		if l.product != nil {
+			if err := s.d.lt.launch(l.product, s.d.stream); err != nil {
+				return fmt.Errorf("%s: %w: %s: %w", l.node, runtime.ErrExecution, s.d.name, err)
+			}
+			continue
+		}
 		if err := s.d.ctx.Launch(l.function, l.groups, l.items, 0, s.d.stream, l.args); err != nil {
 			return fmt.Errorf("%s: %w", l.node, s.d.sentinel(err))
 		}

@@ -1,6 +1,10 @@
 package gpu
 
-import "time"
+import (
+	"time"
+
+	"mnnconv/graph"
+)
 
 // Driver is one opened device as its interface shows it: a context, one in-order
 // queue, and no graphs. Errors wrap the runtime's sentinels. Except for Begin and End
@@ -69,14 +73,33 @@ type Module struct {
 	Source string // with dialect.h in front
 }
 
-// Command is one launch.
+// Command is one launch: of a kernel, or of a product that the driver has a library for.
 type Command struct {
-	Module string
+	Module string // empty: Product
 	Kernel string
 	Groups [3]int // in each direction, at least 1
 	Size   int    // work-items of a group, all in the first direction
 	Args   []Arg
 	Node   string // whom it serves, for messages
+
+	Product *Product // unless nil: Args are A, W, bias, residual, y and the workspace
+}
+
+// Product is y = alpha·A·Wᵀ + bias + residual for A of M rows and W of N rows, both of K
+// numbers, row by row without gaps. All are of one type; sums are of float32 and rounded
+// once. The bias is one row for all rows.
+type Product struct {
+	M, N, K       int
+	DType         graph.DType // Float32, Float16 or BFloat16
+	Biased, Added bool        // there is a bias, a residual
+	Alpha         float32
+}
+
+// Multiplier is a driver with a library that multiplies large matrices.
+type Multiplier interface {
+	// Multiplies reports whether the library takes a product, and how many bytes of
+	// workspace it wants for that. It is asked where a launch is recorded.
+	Multiplies(Product) (workspace int64, ok bool, err error)
 }
 
 // Arg is one argument: device memory, or a value.

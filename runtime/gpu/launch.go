@@ -3,6 +3,7 @@ package gpu
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 
 	"mnnconv/runtime"
@@ -17,6 +18,7 @@ type launch struct {
 	uses     []*buffer // that must be open
 	apart    []*buffer // its own
 	outs     []runtime.Bound
+	counts   map[string]int // launches, by kernel
 }
 
 func (l *launch) use(b *buffer) {
@@ -63,6 +65,15 @@ func (l *launch) submit(ev *event) (err error) {
 
 // Outputs says where results lie: all of it was known when the launch was recorded.
 func (l *launch) Outputs() ([]runtime.Bound, error) { return l.outs, nil }
+
+// LaunchCounts tells which kernels were chosen.
+func (l *launch) LaunchCounts() []runtime.LaunchCount {
+	var out []runtime.LaunchCount
+	for _, name := range slices.Sorted(maps.Keys(l.counts)) {
+		out = append(out, runtime.LaunchCount{Kernel: name, Count: l.counts[name]})
+	}
+	return out
+}
 
 // Close releases the launch, which must have ended.
 func (l *launch) Close() error {

@@ -148,6 +148,9 @@ func (p *product) record(r *Recorder) error {
 	case m <= few:
 		return r.Launch(module, "gemv4"+form, [3]int{ceil(w.n, teams), ceil(m, 4), 1}, wide, args...)
 	}
+	if done, err := p.library(r, w, m, bias, residual); done || err != nil {
+		return err
+	}
 	if done, err := p.tensor(r, w, t, bias, residual); done || err != nil {
 		return err
 	}
@@ -167,16 +170,9 @@ func (p *product) tensor(r *Recorder, w weights, t tail, bias, residual *Tensor)
 	if !r.limits.Tensor || a.DType.Bits() != 16 || y.DType != a.DType || w.k%4 != 0 {
 		return false, nil
 	}
-	dense, _ := w.args[0].(*Tensor)
-	if w.kind == q4 || w.kind == q8 {
-		var err error
-		if dense, err = r.Scratch(a.DType, w.n*w.k); err != nil {
-			return true, err
-		}
-		args := append(slices.Clone(w.args), dense, w.n, w.k)
-		if err := r.Launch(productModule(typeName(a.DType), w.kind), "unpack", over(w.n*w.k/4), wide, args...); err != nil {
-			return true, err
-		}
+	dense, err := w.dense(r, a.DType)
+	if err != nil {
+		return true, err
 	}
 	s := shape{t.M, t.N, t.K, t.Biased, t.Added, t.Alpha, t.Beta}
 	kernel, tall, wideTile := "gemm", 128, 128
@@ -184,6 +180,19 @@ func (p *product) tensor(r *Recorder, w weights, t tail, bias, residual *Tensor)
 		kernel, tall = "gemm64", 64
 	}
 	return true, r.Launch(tensorModule(a.DType), kernel, [3]int{ceil(int(t.M), tall), ceil(w.n, wideTile), 1}, wide, a, dense, bias, residual, y, s)
+}
+
+// dense returns the weights as a matrix of floats: blocks are unpacked to scratch.
+func (w *weights) dense(r *Recorder, as graph.DType) (*Tensor, error) {
+	if w.kind != q4 && w.kind != q8 {
+		return w.args[0].(*Tensor), nil
+	}
+	dense, err := r.Scratch(as, w.n*w.k)
+	if err != nil {
+		return nil, err
+	}
+	args := append(slices.Clone(w.args), dense, w.n, w.k)
+	return dense, r.Launch(productModule(typeName(as), w.kind), "unpack", over(w.n*w.k/4), wide, args...)
 }
 
 // storedWeight returns what is stored of the right side v of a product. A constant may

@@ -150,7 +150,13 @@ func (f *frame) finish() (err error) {
 	for _, s := range f.scratch {
 		f.commands[s.command].Args[s.arg].Memory = f.launch.scratch
 	}
+	f.launch.counts = map[string]int{}
 	for _, c := range f.commands {
+		if c.Product != nil {
+			f.launch.counts["library."+c.Kernel]++
+			continue
+		}
+		f.launch.counts[c.Module+"."+c.Kernel]++
 		if err := f.d.load(c.Module); err != nil {
 			return err
 		}

@@ -9,7 +9,6 @@ package driver
 
 import (
 	"bytes"
-	"encoding/hex"
 	"fmt"
 	goruntime "runtime"
 	"sync/atomic"
@@ -63,13 +62,16 @@ func (l *Library) failed(name string, s Status) *Error {
 	e := &Error{Call: name, Status: s, Name: "CUDA_ERROR_UNKNOWN"}
 	var text uintptr
 	if r, _, _ := purego.SyscallN(l.getErrorName, uintptr(s), uintptr(unsafe.Pointer(&text))); int32(r) == 0 && text != 0 {
-		e.Name = cString(text)
+		e.Name = Text(text)
 	}
 	return e
 }
 
-// cString copies a C string of at most 256 bytes.
-func cString(at uintptr) string {
+// Text copies a C string of at most 256 bytes, such as a library's name of a status.
+func Text(at uintptr) string {
+	if at == 0 {
+		return ""
+	}
 	p := (*[256]byte)(foreign(at))
 	n := 0
 	for n < len(p) && p[n] != 0 {
@@ -91,12 +93,13 @@ func (l *Library) Devices() (int, error) {
 // Device is what the driver says of a device.
 type Device struct {
 	Ordinal      int
-	Name, UUID   string // UUID: 32 hexadecimal digits
-	Memory       int64  // bytes
-	Major, Minor int    // compute capability
-	Processors   int    // streaming multiprocessors
-	SharedMemory int    // bytes a block may ask for
-	Exportable   bool   // memory can be exported as a file descriptor
+	Name         string
+	UUID         [16]byte
+	Memory       int64 // bytes
+	Major, Minor int   // compute capability
+	Processors   int   // streaming multiprocessors
+	SharedMemory int   // bytes a block may ask for
+	Exportable   bool  // memory can be exported as a file descriptor
 	handle       int32
 }
 
@@ -124,11 +127,9 @@ func (l *Library) Device(ordinal int) (Device, error) {
 		name = name[:i]
 	}
 	d.Name = string(name)
-	uuid := make([]byte, 16)
-	if err := l.call("cuDeviceGetUuid", l.deviceGetUUID, uintptr(unsafe.Pointer(&uuid[0])), uintptr(d.handle)); err != nil {
+	if err := l.call("cuDeviceGetUuid", l.deviceGetUUID, uintptr(unsafe.Pointer(&d.UUID)), uintptr(d.handle)); err != nil {
 		return d, err
 	}
-	d.UUID = hex.EncodeToString(uuid)
 	if err := l.call("cuDeviceTotalMem", l.deviceTotalMem, uintptr(unsafe.Pointer(&d.Memory)), uintptr(d.handle)); err != nil {
 		return d, err
 	}

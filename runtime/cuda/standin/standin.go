@@ -65,11 +65,14 @@ func Build(dir string) (err error) {
 	if err := all.Wait(); err != nil {
 		return err
 	}
-	args := []string{"-shared", "-o", filepath.Join(dir, "libcuda.so.1")}
+	args := []string{"-shared", "-Wl,-soname,libcuda.so.1", "-o", filepath.Join(dir, "libcuda.so.1")}
 	for _, file := range files {
 		args = append(args, file+".o")
 	}
-	_, err = b.cc(append(args, "-lm")...)
+	if _, err = b.cc(append(args, "-lm")...); err != nil {
+		return err
+	}
+	_, err = b.cc("-shared", "-o", filepath.Join(dir, "libcublasLt.so.12"), "libcublaslt.c", filepath.Join(dir, "libcuda.so.1"), "-Wl,-rpath,$ORIGIN")
 	return err
 }
 

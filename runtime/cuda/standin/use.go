@@ -68,7 +68,7 @@ func (d *Device) Calls(name string) int {
 }
 
 // Books are what a device holds and what it was asked to do.
-type Books struct{ Bytes, Objects, Kernels, Graphs int64 }
+type Books struct{ Bytes, Objects, Kernels, Graphs, Products int64 }
 
 // Books returns them.
 func (d *Device) Books() Books {

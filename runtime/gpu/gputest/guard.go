@@ -64,6 +64,14 @@ func (g *guarded) Copy(dst gpu.Memory, at int64, src gpu.Memory, from, size int6
 	return g.Driver.Copy(inner(dst), at, inner(src), from, size)
 }
 
+// Multiplies passes the driver's library on, if there is one.
+func (g *guarded) Multiplies(p gpu.Product) (int64, bool, error) {
+	if m, ok := g.Driver.(gpu.Multiplier); ok {
+		return m.Multiplies(p)
+	}
+	return 0, false, nil
+}
+
 // guardedSequence submits one launch after the other.
 type guardedSequence struct {
 	g        *guarded

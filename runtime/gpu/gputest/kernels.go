@@ -37,6 +37,16 @@ type lab struct {
 // Kernels runs all trials. The backend's driver should be wrapped by [Guard]; host is the
 // backend of host memory.
 func Kernels(t *testing.T, backend, host runtime.Backend) {
+	trials(t, backend, host)
+}
+
+// Products runs the trials of products, for a driver with a library of them.
+func Products(t *testing.T, backend, host runtime.Backend) {
+	trials(t, backend, host, "Products", "Blocks", "Tensor")
+}
+
+// trials runs those named, or all.
+func trials(t *testing.T, backend, host runtime.Backend, names ...string) {
 	l := &lab{T: t, r: rand.New(rand.NewPCG(7, 11)), devices: map[string]runtime.Device{}}
 	for _, b := range []runtime.Backend{host, backend} {
 		target, d := open(t, b)
@@ -51,6 +61,9 @@ func Kernels(t *testing.T, backend, host runtime.Backend) {
 		{"Products", testProducts}, {"Blocks", testBlocks}, {"MatMul", testMatMul}, {"Attention", testAttention}, {"RowsAlone", testRowsAlone},
 		{"Rope", testRope}, {"Norms", testNorms}, {"Moves", testMoves}, {"Elements", testElements}, {"Tensor", testTensor},
 	} {
+		if len(names) > 0 && !slices.Contains(names, trial.name) {
+			continue
+		}
 		t.Run(trial.name, func(t *testing.T) {
 			l.T = t
 			trial.run(l)

@@ -34,7 +34,7 @@ static struct {
   result lost;
   char told[256]; // of the last fault in a kernel
   long long live, high, total;
-  int allocations, graph_launches, kernel_launches;
+  int allocations, graph_launches, kernel_launches, products;
 } books;
 
 static __thread int current; // the context of this thread, 0: none
@@ -80,9 +80,9 @@ int standin_calls(const char *call) {
 }
 
 // standin_books tells what a device holds and what it was asked to do.
-void standin_books(long long out[4]) {
+void standin_books(long long out[5]) {
   pthread_mutex_lock(&lock);
-  out[0] = books.live, out[1] = books.allocations, out[2] = books.kernel_launches, out[3] = books.graph_launches;
+  out[0] = books.live, out[1] = books.allocations, out[2] = books.kernel_launches, out[3] = books.graph_launches, out[4] = books.products;
   pthread_mutex_unlock(&lock);
 }
 
@@ -876,5 +876,6 @@ result standin_enqueue(struct stream *s, const struct entry *e, void **args, con
     memcpy(w.values + 16 * i, &real, sizeof real);
     use(&w, b);
   }
+  books.products++;
   RETURN(enqueue(s, w));
 }
