@@ -11,7 +11,11 @@ import (
 )
 
 func mmap(f *os.File, size int) ([]byte, error) {
-	return unix.Mmap(int(f.Fd()), 0, size, unix.PROT_READ, unix.MAP_PRIVATE)
+	b, err := unix.Mmap(int(f.Fd()), 0, size, unix.PROT_READ, unix.MAP_PRIVATE)
+	if err == nil {
+		wantLargePages(b)
+	}
+	return b, err
 }
 
 func munmap(b []byte) error { return unix.Munmap(b) }

@@ -262,11 +262,12 @@ func create(ctx context.Context, path string, wrote func(int64)) (*output, error
 	if err != nil {
 		return nil, failed(err)
 	}
-	return &output{ctx: ctx, name: filepath.Base(path), f: f, w: bufio.NewWriterSize(f, 1<<20), hash: sha256.New(), wrote: wrote}, nil
+	return &output{ctx: ctx, name: filepath.Base(path), f: f, w: bufio.NewWriterSize(f, largePage), hash: sha256.New(), wrote: wrote}, nil
 }
 
-// chunk is how many bytes are written between looks at the context.
-const chunk = 8 << 20
+// largePage is how many bytes go to the file at once, from multiples of them on: Linux
+// caches what is written so in pages that can be mapped as one.
+const largePage = 2 << 20
 
 // Write implements io.Writer. It ends with the context.
 func (o *output) Write(b []byte) (int, error) {
@@ -275,7 +276,12 @@ func (o *output) Write(b []byte) (int, error) {
 		if o.ctx.Err() != nil {
 			return n, context.Cause(o.ctx)
 		}
-		k, err := o.w.Write(b[n:min(len(b), n+chunk)])
+		if o.w.Available() == 0 {
+			if err := o.w.Flush(); err != nil {
+				return n, failed(err)
+			}
+		}
+		k, err := o.w.Write(b[n:min(len(b), n+o.w.Available())])
 		o.hash.Write(b[n : n+k])
 		n += k
 		o.size += int64(k)
