@@ -88,6 +88,16 @@ readme:
 onnxgo:
 	cd schemas/onnxgo && export GOFLAGS=-mod=mod && $(GO) vet ./... && $(GO) run $(GOLANGCI_LINT) run -c ../../.golangci.yml && $(GO) test ./...
 
+# The other bindings of CUDA and OpenCL, modules of their own that need cgo: on the
+# stand-in for libcuda, with headers from PyPI (Python 3 with venv), and on PoCL, with
+# OpenCL's headers and loader to link with.
+.PHONY: gorgoniacu goopencl
+gorgoniacu:
+	runtime/cuda/gorgoniacu/test.sh
+goopencl:
+	cd runtime/opencl/goopencl && export GOFLAGS=-mod=mod CGO_ENABLED=1 CGO_CFLAGS="-O2 -DCL_TARGET_OPENCL_VERSION=120" && \
+	 $(GO) vet -tags goopencl ./... && $(GO) test -count 1 -tags goopencl ./... && $(GO) run -tags goopencl ./check
+
 # docs/conformance.md, from ONNX's backend tests and tests/conformance/skip.txt.
 .PHONY: conformance
 conformance:

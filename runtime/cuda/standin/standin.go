@@ -45,7 +45,7 @@ func Build(dir string) (err error) {
 	if err := os.WriteFile(filepath.Join(b.src, "tables.c"), []byte(tables(modules)), 0o600); err != nil {
 		return err
 	}
-	files := []string{"libcuda", "group", "tables"}
+	files := []string{"libcuda", "rest", "group", "tables"}
 	for _, name := range modules {
 		files = append(files, "kernels_"+name)
 	}
@@ -53,8 +53,8 @@ func Build(dir string) (err error) {
 	all.SetLimit(goruntime.GOMAXPROCS(0))
 	for i, file := range files {
 		all.Go(func() error {
-			if i >= 3 {
-				if err := b.translate(modules[i-3], file); err != nil {
+			if i >= len(files)-len(modules) {
+				if err := b.translate(modules[i-len(files)+len(modules)], file); err != nil {
 					return err
 				}
 			}
@@ -69,7 +69,10 @@ func Build(dir string) (err error) {
 	for _, file := range files {
 		args = append(args, file+".o")
 	}
-	if _, err = b.cc(append(args, "-lm")...); err != nil {
+	if _, err := b.cc(append(args, "-lm")...); err != nil {
+		return err
+	}
+	if err := os.Symlink("libcuda.so.1", filepath.Join(dir, "libcuda.so")); err != nil { // for those who link with it
 		return err
 	}
 	_, err = b.cc("-shared", "-o", filepath.Join(dir, "libcublasLt.so.12"), "libcublaslt.c", filepath.Join(dir, "libcuda.so.1"), "-Wl,-rpath,$ORIGIN")

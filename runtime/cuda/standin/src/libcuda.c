@@ -390,6 +390,8 @@ result cuDeviceGetUuid_v2(unsigned char *out, int d) {
   RETURN(d == 0 ? OK : INVALID_DEVICE);
 }
 
+result cuDeviceGetUuid(unsigned char *out, int d) { return cuDeviceGetUuid_v2(out, d); }
+
 result cuDeviceTotalMem_v2(size_t *out, int d) {
   BEGIN;
   *out = settings.memory;
@@ -658,6 +660,27 @@ result cuMemcpyDtoHAsync_v2(void *to, const void *from, size_t size, struct stre
   if (!w.from || !h) RETURN(INVALID_VALUE);
   use(&w, d), use(&w, h);
   RETURN(enqueue(s, w));
+}
+
+// Copies that wait for no queue: what is under way on their memory makes them wrong.
+result cuMemcpyHtoD_v2(void *to, const void *from, size_t size) {
+  IN_CONTEXT;
+  struct block *d;
+  void *real = real_of(to, size, &d);
+  if (!real) RETURN(INVALID_VALUE);
+  if (d->busy) RETURN(books.lost = ILLEGAL_ADDRESS);
+  memcpy(real, from, size);
+  RETURN(OK);
+}
+
+result cuMemcpyDtoH_v2(void *to, const void *from, size_t size) {
+  IN_CONTEXT;
+  struct block *d;
+  void *real = real_of(from, size, &d);
+  if (!real) RETURN(INVALID_VALUE);
+  if (d->busy) RETURN(books.lost = ILLEGAL_ADDRESS);
+  memcpy(to, real, size);
+  RETURN(OK);
 }
 
 result cuMemcpyDtoDAsync_v2(void *to, const void *from, size_t size, struct stream *s) {
