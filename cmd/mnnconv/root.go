@@ -79,9 +79,28 @@ func (a *app) execute(ctx context.Context, args []string) (err error) {
 	root := newRootCmd(a)
 	root.SetArgs(args)
 	root.SetIn(a.in)
-	root.SetOut(a.out)
+	out := &watched{w: a.out}
+	root.SetOut(out)
 	root.SetErr(a.err)
-	return root.ExecuteContext(ctx)
+	if err := root.ExecuteContext(ctx); err != nil {
+		return err
+	}
+	return out.err
+}
+
+// watched remembers the first error of writing: cobra writes help and forgets
+// what came of it.
+type watched struct {
+	w   io.Writer
+	err error
+}
+
+func (w *watched) Write(b []byte) (int, error) {
+	n, err := w.w.Write(b)
+	if w.err == nil {
+		w.err = err
+	}
+	return n, err
 }
 
 // recovered turns a panic, which is a broken invariant, into an error that says

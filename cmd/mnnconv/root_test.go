@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/spf13/pflag"
@@ -19,6 +20,23 @@ func TestPanic(t *testing.T) {
 	}()
 	if code := a.report(err); code != 1 || !strings.Contains(errs.String(), "TestPanic") || !strings.Contains(errs.String(), "report") {
 		t.Errorf("exit code %d and %q", code, &errs)
+	}
+}
+
+// full is a disk without room.
+type full struct{}
+
+func (full) Write([]byte) (int, error) {
+	return 0, &os.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.ENOSPC}
+}
+
+// TestHelpUnwritten: help that did not come out is an error, as any result is.
+func TestHelpUnwritten(t *testing.T) {
+	for _, args := range [][]string{nil, {"--help"}, {"help", "run"}, {"run", "--help"}, {"--version"}, {"completion", "bash"}} {
+		var errs bytes.Buffer
+		if code := run(args, strings.NewReader(""), full{}, &errs); code != 8 || !strings.Contains(errs.String(), "/dev/stdout: no space left") {
+			t.Errorf("%q: exit code %d and %q", args, code, &errs)
+		}
 	}
 }
 
