@@ -32,12 +32,13 @@ clean-tree:
 build:
 	$(GO) build -o mnnconv ./cmd/mnnconv
 
-# Every system and processor the program is meant for, without cgo.
+# Every system and processor the program is meant for, without cgo; on Windows the tests must compile too.
 cross:
 	@for target in linux/amd64 linux/arm64 darwin/arm64 windows/amd64; do \
 	  echo "build for $$target"; \
 	  CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/} $(GO) build -o /dev/null ./cmd/mnnconv; \
 	done
+	CGO_ENABLED=0 GOOS=windows $(GO) vet ./...
 
 test:
 	$(GO) test ./...
