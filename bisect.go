@@ -1,15 +1,18 @@
 package mnnconv
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
 	"mnnconv/models"
 	"mnnconv/partition"
 	"mnnconv/runtime/compare"
+	"mnnconv/schemas/disk"
 	"mnnconv/schemas/onnx"
 	"mnnconv/schemas/op"
 	"mnnconv/schemas/pack"
@@ -35,19 +38,28 @@ func (c *Comparison) Bisect(feed func() error) (*compare.Found, error) {
 }
 
 // SaveCase writes a found fault into a new folder: model.onnx, the nodes of the wrong
-// kernel with their weights, and inputs, the smallest that still show it.
-func SaveCase(ctx context.Context, f *compare.Found, dir string) (*compare.Case, error) {
+// kernel with their weights, and inputs, the smallest that still show it. The folder
+// appears whole or not at all.
+func SaveCase(ctx context.Context, d *disk.Disk, f *compare.Found, dir string) (*compare.Case, error) {
 	k, err := f.Case(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := os.Mkdir(dir, 0o755); err != nil {
+	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
+		return nil, cmp.Or(err, fmt.Errorf("%s: %w", dir, fs.ErrExist))
+	}
+	folder, err := d.NewFolder(dir)
+	if err != nil {
 		return nil, err
 	}
-	if err := pack.WriteGraph(filepath.Join(dir, caseModel), k.Graph, map[string]string{caseMark: f.Phase + " " + f.First}, functions()); err != nil {
+	defer folder.Discard()
+	if err := pack.WriteGraph(d, filepath.Join(folder.Path(), caseModel), k.Graph, map[string]string{caseMark: f.Phase + " " + f.First}, functions()); err != nil {
 		return nil, err
 	}
-	return k, Record(filepath.Join(dir, caseInputs), k.Call)
+	if err := Record(d, filepath.Join(folder.Path(), caseInputs), k.Call); err != nil {
+		return nil, err
+	}
+	return k, folder.Commit(false)
 }
 
 // loadCase reads the model of a saved case, whose graph is raised and may have

@@ -10,6 +10,7 @@ import (
 	"mnnconv/models/generate"
 	"mnnconv/partition"
 	"mnnconv/runtime/compare"
+	"mnnconv/schemas/disk"
 	"mnnconv/schemas/pack"
 )
 
@@ -27,6 +28,7 @@ type CompareOptions struct {
 	Reference compare.Reference // nil: the operators' definitions
 	Name      string            // of the reference, for reports
 	Record    string            // a folder for the inputs of each call; empty: none
+	Disk      *disk.Disk        // that Record is written to; nil: the system's
 }
 
 // NewComparison plans a source and opens its devices as [Open] does, and prepares
@@ -50,7 +52,7 @@ func NewComparison(s *Source, o Options, co CompareOptions) (*Comparison, error)
 	setup := compare.Setup{Table: o.Load.Table, Plans: p.Plans, Graphs: graphs, Devices: p.devices, Executors: p.executors,
 		Reference: co.Reference, Name: co.Name, Bounds: graph.Env{"capacity": int64(p.session.Capacity)}}
 	if co.Record != "" {
-		setup.Record = (&recorder{dir: co.Record}).add
+		setup.Record = (&recorder{disk: co.Disk, dir: co.Record}).add
 	}
 	c := &Comparison{Program: p}
 	if c.comparer, err = compare.New(setup); err != nil {

@@ -9,6 +9,7 @@ import (
 	"mnnconv/graph"
 	"mnnconv/partition"
 	"mnnconv/passes/quantize"
+	"mnnconv/schemas/disk"
 	"mnnconv/schemas/onnx"
 	"mnnconv/schemas/op"
 	"mnnconv/schemas/pack"
@@ -20,6 +21,7 @@ type ConvertOptions struct {
 	Rules string      // the placement rules that the plans were made by
 	Force bool        // replace a package that is there
 	Wrote func(int64) // is told of bytes written; nil: nobody is
+	Disk  *disk.Disk  // that is written to; nil: the system's
 	// Quantized is what was done to the source's weights; nil: nothing.
 	Quantized *quantize.Result
 }
@@ -51,7 +53,7 @@ func Convert(ctx context.Context, s *Source, plans []*partition.Plan, dir string
 			}
 		}
 	}
-	return pack.Write(ctx, dir, p, pack.Options{Force: o.Force, Wrote: o.Wrote})
+	return pack.Write(ctx, dir, p, pack.Options{Force: o.Force, Wrote: o.Wrote, Disk: o.Disk})
 }
 
 // origin names the files that a package is made from, with their hashes, and what

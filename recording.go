@@ -10,10 +10,9 @@ import (
 	"path/filepath"
 	"slices"
 
-	renameio "github.com/google/renameio/v2/maybe" // whole or not at all, where the system can
-
 	"mnnconv/graph"
 	"mnnconv/runtime/compare"
+	"mnnconv/schemas/disk"
 	"mnnconv/schemas/npy"
 )
 
@@ -42,14 +41,15 @@ type recordedInput struct {
 
 // recorder writes calls into a folder as they come.
 type recorder struct {
-	dir string
-	all recording
+	disk *disk.Disk
+	dir  string
+	all  recording
 }
 
 // Record writes calls into a folder, which is made if need be: one NAME.npy an
 // input, and calls.json.
-func Record(dir string, calls ...compare.Call) error {
-	r := &recorder{dir: dir}
+func Record(d *disk.Disk, dir string, calls ...compare.Call) error {
+	r := &recorder{disk: d, dir: dir}
 	for _, c := range calls {
 		if err := r.add(c); err != nil {
 			return err
@@ -61,7 +61,7 @@ func Record(dir string, calls ...compare.Call) error {
 // add writes one more call. The list is written last, so that it names only files
 // that are there.
 func (r *recorder) add(c compare.Call) error {
-	if err := os.MkdirAll(r.dir, 0o755); err != nil {
+	if err := r.disk.MakeAll(r.dir); err != nil {
 		return err
 	}
 	call := recordedCall{Phase: c.Phase, Inputs: []recordedInput{}}
@@ -71,7 +71,7 @@ func (r *recorder) add(c compare.Call) error {
 		if t.DType == graph.BFloat16 {
 			t.DType = graph.Uint16
 		}
-		if err := npy.Write(filepath.Join(r.dir, in.File), &t); err != nil {
+		if err := npy.Write(r.disk, filepath.Join(r.dir, in.File), &t); err != nil {
 			return fmt.Errorf("input %q: %w", name, err)
 		}
 		call.Inputs = append(call.Inputs, in)
@@ -82,7 +82,7 @@ func (r *recorder) add(c compare.Call) error {
 	if err != nil {
 		return err
 	}
-	return renameio.WriteFile(filepath.Join(r.dir, callsFile), append(text, '\n'), 0o644)
+	return r.disk.WriteFile(filepath.Join(r.dir, callsFile), append(text, '\n'))
 }
 
 // Recorded reads the calls of a folder that a comparison recorded.

@@ -203,7 +203,7 @@ func TestCompareFaults(t *testing.T) {
 				t.Errorf("%s in %d runs, want %s in %d", found.First, found.Runs, f.node, most)
 			}
 			saved := filepath.Join(t.TempDir(), "case")
-			k, err := mnnconv.SaveCase(context.Background(), found, saved)
+			k, err := mnnconv.SaveCase(context.Background(), nil, found, saved)
 			if err != nil {
 				t.Fatal(err)
 			}

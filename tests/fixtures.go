@@ -44,7 +44,7 @@ func Export(t testing.TB, name string) string {
 	dir := filepath.Join(t.TempDir(), name)
 	var err error
 	if name == "tjs-fp16" {
-		err = tinyvl.Extract(dir)
+		err = tinyvl.Extract(nil, dir)
 	} else {
 		err = os.CopyFS(dir, archive(t, name+".zip"))
 	}

@@ -29,9 +29,10 @@ type layer struct {
 var layers = []layer{
 	{"graph", nil},
 	{"schemas/op", []string{"graph"}},
-	{"schemas/onnx", []string{"graph"}},
-	{"schemas/npy", []string{"graph"}},
-	{"schemas/pack", []string{"graph", "schemas/onnx", "partition"}},
+	{"schemas/disk", nil},
+	{"schemas/onnx", []string{"graph", "schemas/disk"}},
+	{"schemas/npy", []string{"graph", "schemas/disk"}},
+	{"schemas/pack", []string{"graph", "schemas/disk", "schemas/onnx", "partition"}},
 	{"passes/...", []string{"graph", "schemas/op", "passes/..."}},
 	{"partition", []string{"graph", "schemas/op"}},
 	{"runtime", []string{"graph", "schemas/op", "partition", "runtime/trace"}},

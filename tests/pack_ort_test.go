@@ -216,7 +216,7 @@ func writeCase(t *testing.T, dir string, c Case, embeddings bool) {
 		if x == nil {
 			continue
 		}
-		if err := npy.Write(filepath.Join(dir, name+".npy"), x); err != nil {
+		if err := npy.Write(nil, filepath.Join(dir, name+".npy"), x); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -93,7 +93,7 @@ func runBisect(ctx context.Context, o *bisectOptions) (err error) {
 
 // save writes the case and sees that it shows the fault.
 func (o *bisectOptions) save(ctx context.Context, f *compare.Found, b *bisection) (err error) {
-	k, err := mnnconv.SaveCase(ctx, f, o.saveCase)
+	k, err := mnnconv.SaveCase(ctx, o.disk, f, o.saveCase)
 	if err != nil {
 		return fmt.Errorf("--save-case: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mnnconv/models"
+	"mnnconv/schemas/disk"
 )
 
 // chatOptions are the flags of chat.
@@ -101,7 +102,7 @@ func (c *conversation) talk(ctx context.Context, lines prompter) error {
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case err != nil && (!lines.interactive() || errors.Is(err, errWrite)):
+		case err != nil && (!lines.interactive() || errors.Is(err, disk.ErrWrite)):
 			return fmt.Errorf("line %d: %w", n, err)
 		case err != nil:
 			c.o.report(err)
@@ -190,7 +191,7 @@ func (c *conversation) ask(ctx context.Context, text string) error {
 	}
 	if c.o.json {
 		if err := writeJSON(c.o.out, newAnswerLine(nil, a)); err != nil {
-			return fmt.Errorf("answer %w: %w", errWrite, err)
+			return fmt.Errorf("answer %w: %w", disk.ErrWrite, err)
 		}
 	}
 	return nil
@@ -198,7 +199,7 @@ func (c *conversation) ask(ctx context.Context, text string) error {
 
 func (c *conversation) write(text string) error {
 	if _, err := io.WriteString(c.o.out, text); err != nil {
-		return fmt.Errorf("answer %w: %w", errWrite, err)
+		return fmt.Errorf("answer %w: %w", disk.ErrWrite, err)
 	}
 	return nil
 }

@@ -134,7 +134,7 @@ func (o *compareOptions) open() (_ *mnnconv.Comparison, closeAll func() error, e
 			err = errors.Join(err, closeOpened())
 		}
 	}()
-	co := mnnconv.CompareOptions{Record: o.record}
+	co := mnnconv.CompareOptions{Record: o.record, Disk: o.disk}
 	if o.reference != "cpu" {
 		_, library, _ := strings.Cut(o.reference, "=")
 		r, err := onnxruntime.Open(library, mnnconv.EncodeGraph)

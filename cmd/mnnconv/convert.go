@@ -84,7 +84,7 @@ func runConvert(ctx context.Context, o *convertOptions) (err error) {
 	}
 	bar := o.progress("writing", measure(s.Phases).Weights, true)
 	defer bar.end()
-	if err := mnnconv.Convert(ctx, s, plans, o.out, mnnconv.ConvertOptions{Tool: readVersion().tool(), Rules: rules, Force: o.force, Wrote: bar.add, Quantized: quantized}); err != nil {
+	if err := mnnconv.Convert(ctx, s, plans, o.out, mnnconv.ConvertOptions{Tool: readVersion().tool(), Rules: rules, Force: o.force, Wrote: bar.add, Disk: o.disk, Quantized: quantized}); err != nil {
 		return err
 	}
 	bar.end()

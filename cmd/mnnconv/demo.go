@@ -16,6 +16,7 @@ import (
 	"mnnconv/models/picture"
 	"mnnconv/models/tinyvl"
 	"mnnconv/partition"
+	"mnnconv/schemas/disk"
 )
 
 // demoOptions are the flags of demo.
@@ -62,10 +63,10 @@ func runDemo(ctx context.Context, o *demoOptions) (err error) {
 	}
 	dir, err := o.tempDir()
 	if err != nil {
-		return fmt.Errorf("temporary folder %w: %w", errWrite, err)
+		return fmt.Errorf("temporary folder %w: %w", disk.ErrWrite, err)
 	}
-	if err := tinyvl.Extract(dir); err != nil {
-		return fmt.Errorf("temporary folder %w: %w", errWrite, err)
+	if err := tinyvl.Extract(o.disk, dir); err != nil {
+		return fmt.Errorf("temporary folder: %w", err)
 	}
 	s, err := o.load(dir, w)
 	if err != nil {

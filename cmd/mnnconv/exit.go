@@ -18,6 +18,7 @@ import (
 	"mnnconv/partition"
 	"mnnconv/passes/quantize"
 	"mnnconv/runtime"
+	"mnnconv/schemas/disk"
 	"mnnconv/schemas/npy"
 	"mnnconv/schemas/onnx"
 	"mnnconv/schemas/op"
@@ -29,7 +30,6 @@ var (
 	errUsage       = errors.New("usage")
 	errInternal    = errors.New("internal error")
 	errDiffer      = errors.New("results differ")
-	errWrite       = errors.New("cannot be written")
 	errInterrupted = errors.New("interrupted")
 	errTerminated  = errors.New("terminated")
 )
@@ -59,10 +59,9 @@ var exits = []struct {
 
 	{syscall.ENOSPC, 8, "make room, or write elsewhere"},
 	{syscall.EDQUOT, 8, "make room, or write elsewhere"},
-	{errWrite, 8, ""},
-	{pack.ErrWrite, 8, ""},
+	{disk.ErrWrite, 8, ""},
 	{pack.ErrExists, 8, ""},
-	{pack.ErrBusy, 8, ""},
+	{disk.ErrBusy, 8, ""},
 	{partition.ErrProfile, 3, ""},
 	{errBench, 3, ""},
 	{pack.ErrDamaged, 3, ""},

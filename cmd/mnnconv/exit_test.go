@@ -15,9 +15,9 @@ import (
 	"mnnconv/models/picture"
 	"mnnconv/partition"
 	"mnnconv/runtime"
+	"mnnconv/schemas/disk"
 	"mnnconv/schemas/onnx"
 	"mnnconv/schemas/op"
-	"mnnconv/schemas/pack"
 )
 
 func TestExitOf(t *testing.T) {
@@ -41,7 +41,7 @@ func TestExitOf(t *testing.T) {
 		{runtime.ErrUnavailable, 7},
 		{runtime.ErrMemory, 8},
 		{picture.ErrLimit, 8},
-		{fmt.Errorf("%w: %w", pack.ErrWrite, &fs.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}), 8},
+		{fmt.Errorf("%w: %w", disk.ErrWrite, &fs.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}), 8},
 		{runtime.ErrExecution, 9},
 		{errDiffer, 10},
 		{errInterrupted, 130},

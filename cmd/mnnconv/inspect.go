@@ -109,7 +109,7 @@ func (o *inspectOptions) draw(plans []*partition.Plan) error {
 		if f.file == "" {
 			continue
 		}
-		if err := writeWhole(f.flag, f.file, f.write); err != nil {
+		if err := o.writeWhole(f.flag, f.file, f.write); err != nil {
 			return err
 		}
 	}

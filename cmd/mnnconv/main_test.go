@@ -120,7 +120,7 @@ func fixtures(dir, src string) error {
 		"ranks.npy": graph.Floats([]float32{1, 2, 3}, 1, 3),
 	}
 	for name, t := range arrays {
-		if err := npy.Write(filepath.Join(dir, name), t); err != nil {
+		if err := npy.Write(nil, filepath.Join(dir, name), t); err != nil {
 			return err
 		}
 	}

@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
-
-	renameio "github.com/google/renameio/v2/maybe"
 )
 
 // schemaVersion is that of every --json output that is an object of its own.
@@ -80,14 +78,13 @@ func writeJSON(w io.Writer, v any) error {
 }
 
 // writeWhole writes a file that a flag names, which appears whole or not at all.
-func writeWhole(flag, file string, write func(io.Writer) error) error {
+func (a *app) writeWhole(flag, file string, write func(io.Writer) error) error {
 	var b bytes.Buffer
-	err := write(&b)
-	if err == nil {
-		err = renameio.WriteFile(file, b.Bytes(), 0o644)
+	if err := write(&b); err != nil {
+		return fmt.Errorf("%s %s: %w", flag, file, err)
 	}
-	if err != nil {
-		return fmt.Errorf("%s %s %w: %w", flag, file, errWrite, err)
+	if err := a.disk.WriteFile(file, b.Bytes()); err != nil {
+		return fmt.Errorf("%s %w", flag, err)
 	}
 	return nil
 }

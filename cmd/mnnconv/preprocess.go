@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -106,17 +105,17 @@ func (o *preprocessOptions) config() (picture.Config, error) {
 }
 
 func (o *preprocessOptions) write(pixels []float32, width int64, grids []int64) error {
-	if err := os.MkdirAll(o.out, 0o755); err != nil {
-		return fmt.Errorf("%w: %w", errWrite, err)
+	if err := o.disk.MakeAll(o.out); err != nil {
+		return err
 	}
 	rows := int64(len(pixels)) / width
 	pixelFile, gridFile := filepath.Join(o.out, "pixel_values.npy"), filepath.Join(o.out, "image_grid_thw.npy")
-	err := npy.Write(pixelFile, graph.Floats(pixels, rows, width))
+	err := npy.Write(o.disk, pixelFile, graph.Floats(pixels, rows, width))
 	if err == nil {
-		err = npy.Write(gridFile, graph.Ints(grids, int64(len(grids)/3), 3))
+		err = npy.Write(o.disk, gridFile, graph.Ints(grids, int64(len(grids)/3), 3))
 	}
 	if err != nil {
-		return fmt.Errorf("arrays %w: %w", errWrite, err)
+		return err
 	}
 	if o.json {
 		var grid [][]int64

@@ -17,6 +17,7 @@ import (
 	"mnnconv/partition"
 	"mnnconv/runtime/compare"
 	"mnnconv/runtime/trace"
+	"mnnconv/schemas/disk"
 )
 
 // reportOptions are the flags of report. A question or inputs are optional.
@@ -66,9 +67,9 @@ func runReport(ctx context.Context, o *reportOptions, commands []string) error {
 	}
 	// Before a large model is read.
 	if info, err := os.Stat(filepath.Dir(o.file)); err != nil {
-		return fmt.Errorf("-o %s %w: %w", o.file, errWrite, err)
+		return fmt.Errorf("-o %s %w: %w", o.file, disk.ErrWrite, err)
 	} else if !info.IsDir() {
-		return fmt.Errorf("-o %s %w: %s is no folder", o.file, errWrite, filepath.Dir(o.file))
+		return fmt.Errorf("-o %s %w: %s is no folder", o.file, disk.ErrWrite, filepath.Dir(o.file))
 	}
 	d, found, err := o.planned()
 	if err != nil {
@@ -83,7 +84,7 @@ func runReport(ctx context.Context, o *reportOptions, commands []string) error {
 		found = errors.Join(found, differs)
 	}
 	d.Sections = append(d.Sections, report.Section{ID: "repeat", Title: "To repeat it", Commands: commands})
-	if err := writeWhole("-o", o.file, d.Write); err != nil {
+	if err := o.writeWhole("-o", o.file, d.Write); err != nil {
 		return err
 	}
 	return found

@@ -16,6 +16,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"mnnconv/schemas/disk"
 )
 
 // grace is how long a command may clean up after Ctrl-C or SIGTERM.
@@ -25,6 +27,7 @@ const grace = 800 * time.Millisecond
 type app struct {
 	in       io.Reader
 	out, err io.Writer
+	disk     *disk.Disk // that files are written to
 
 	mu        sync.Mutex
 	ends      []*func() // what is done when the program ends, however it ends
@@ -35,7 +38,10 @@ type app struct {
 // SIGTERM cancels the command; a second one, or the end of its grace, ends the
 // program at once.
 func run(args []string, in io.Reader, out, errOut io.Writer) int {
-	a := &app{in: in, out: out, err: errOut}
+	return (&app{in: in, out: out, err: errOut}).run(args)
+}
+
+func (a *app) run(args []string) int {
 	defer a.end()
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)

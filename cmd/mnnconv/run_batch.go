@@ -15,6 +15,7 @@ import (
 
 	"mnnconv"
 	"mnnconv/models"
+	"mnnconv/schemas/disk"
 )
 
 // questionLine is a question as a line of JSON. Its files are relative to the
@@ -73,7 +74,7 @@ func runBatch(ctx context.Context, o *runOptions, p *mnnconv.Program) (err error
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			if errors.Is(err, errWrite) {
+			if errors.Is(err, disk.ErrWrite) {
 				return err
 			}
 			if err != nil {
@@ -109,7 +110,7 @@ type batch struct {
 }
 
 // answer writes one line for one line, and returns why there is no answer. An
-// error in writing wraps errWrite.
+// error in writing wraps disk.ErrWrite.
 func (b *batch) answer(ctx context.Context, line []byte, bar *progress) error {
 	var q questionLine
 	a, err := b.ask(ctx, line, &q)
@@ -129,7 +130,7 @@ func (b *batch) answer(ctx context.Context, line []byte, bar *progress) error {
 		b.stats = sum(b.stats, a.Stats)
 	}
 	if werr := writeJSON(b.o.out, out); werr != nil {
-		return fmt.Errorf("answer %w: %w", errWrite, werr)
+		return fmt.Errorf("answer %w: %w", disk.ErrWrite, werr)
 	}
 	return err
 }

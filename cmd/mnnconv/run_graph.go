@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"mnnconv"
 	"mnnconv/graph"
+	"mnnconv/schemas/disk"
 	"mnnconv/schemas/npy"
 )
 
@@ -24,8 +24,8 @@ func runGraph(ctx context.Context, o *runOptions, p *mnnconv.Program) (err error
 		return err
 	}
 	if o.outputDir != "" {
-		if err := os.MkdirAll(o.outputDir, 0o755); err != nil {
-			return fmt.Errorf("%w: %w", errWrite, err)
+		if err := o.disk.MakeAll(o.outputDir); err != nil {
+			return err
 		}
 	}
 	s, err := p.Graph()
@@ -176,12 +176,12 @@ func (o *runOptions) writeOutputs(names []string, outs []*graph.Tensor, report *
 		if o.outputDir != "" {
 			name := fileName(row.Name)
 			if other, twice := files[name]; twice {
-				return fmt.Errorf("outputs %q and %q would both be %s: %w", other, row.Name, name, errWrite)
+				return fmt.Errorf("outputs %q and %q would both be %s: %w", other, row.Name, name, disk.ErrWrite)
 			}
 			files[name] = row.Name
 			row.File = filepath.Join(o.outputDir, name)
-			if err := npy.Write(row.File, t); err != nil {
-				return fmt.Errorf("output %q %w: %w", row.Name, errWrite, err)
+			if err := npy.Write(o.disk, row.File, t); err != nil {
+				return fmt.Errorf("output %q: %w", row.Name, err)
 			}
 		}
 		row.min, row.max, row.mean = spread(t)

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"mnnconv/runtime/trace"
+	"mnnconv/schemas/disk"
 )
 
 // traceOptions are the flags of commands that write what they do as a trace.
@@ -39,9 +40,9 @@ func (o *traceOptions) start(sums bool) error {
 	}
 	if o.file != "" { // before a large model is read
 		if info, err := os.Stat(filepath.Dir(o.file)); err != nil {
-			return fmt.Errorf("--trace %s %w: %w", o.file, errWrite, err)
+			return fmt.Errorf("--trace %s %w: %w", o.file, disk.ErrWrite, err)
 		} else if !info.IsDir() {
-			return fmt.Errorf("--trace %s %w: %s is no folder", o.file, errWrite, filepath.Dir(o.file))
+			return fmt.Errorf("--trace %s %w: %s is no folder", o.file, disk.ErrWrite, filepath.Dir(o.file))
 		}
 	}
 	o.recorder = trace.New(time.Now(), trace.Options{Slices: o.file != "", Nodes: o.nodes})
@@ -53,7 +54,7 @@ func (o *traceOptions) write(a *app, command string) error {
 	if o.file == "" || o.recorder == nil {
 		return nil
 	}
-	err := writeWhole("--trace", o.file, func(w io.Writer) error { return o.recorder.Write(w, command) })
+	err := a.writeWhole("--trace", o.file, func(w io.Writer) error { return o.recorder.Write(w, command) })
 	if err != nil {
 		return err
 	}

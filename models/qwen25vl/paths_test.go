@@ -14,7 +14,7 @@ import (
 // projections have the names that rules use, once in each layer.
 func TestPaths(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "tinyvl")
-	if err := tinyvl.Extract(dir); err != nil {
+	if err := tinyvl.Extract(nil, dir); err != nil {
 		t.Fatal(err)
 	}
 	m := load(t, dir, models.Options{})

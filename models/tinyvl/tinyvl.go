@@ -8,12 +8,13 @@ package tinyvl
 import (
 	"embed"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
+
+	"mnnconv/schemas/disk"
 )
 
 //go:embed *.json merges.txt onnx/*.onnx
@@ -30,47 +31,24 @@ func Model() fs.FS { return model }
 // graphs are mapped from files, never from the binary. Each file appears whole
 // or not at all, and one that is there already with the same bytes stays, so that
 // dir may be a cache that several processes share.
-func Extract(dir string) error {
+func Extract(d *disk.Disk, dir string) error {
 	return fs.WalkDir(model, ".", func(name string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		to := filepath.Join(dir, filepath.FromSlash(name))
 		if e.IsDir() {
-			return os.MkdirAll(to, 0o755)
+			return d.MakeAll(to)
 		}
 		data, err := model.ReadFile(name)
 		if err != nil {
 			return err
 		}
-		return write(to, data)
+		if have, err := os.ReadFile(to); err == nil && string(have) == string(data) {
+			return nil
+		}
+		return d.WriteFile(to, data)
 	})
-}
-
-// write replaces the file by one with these bytes, through a temporary file
-// beside it.
-func write(file string, data []byte) error {
-	if have, err := os.ReadFile(file); err == nil && string(have) == string(data) {
-		return nil
-	}
-	tmp, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".*")
-	if err != nil {
-		return err
-	}
-	_, err = tmp.Write(data)
-	if err == nil {
-		err = tmp.Chmod(0o644)
-	}
-	if err == nil {
-		err = tmp.Sync()
-	}
-	if err = errors.Join(err, tmp.Close()); err == nil {
-		err = os.Rename(tmp.Name(), file)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(tmp.Name()))
-	}
-	return nil
 }
 
 // Item is a question of the demo.

@@ -86,7 +86,7 @@ func extracted(t *testing.T, dir string) {
 
 func TestExtract(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "cache", "tinyvl")
-	if err := Extract(dir); err != nil {
+	if err := Extract(nil, dir); err != nil {
 		t.Fatal(err)
 	}
 	extracted(t, dir)
@@ -100,7 +100,7 @@ func TestExtract(t *testing.T) {
 	if err := os.WriteFile(broken, []byte("{"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := Extract(dir); err != nil {
+	if err := Extract(nil, dir); err != nil {
 		t.Fatal(err)
 	}
 	extracted(t, dir)
@@ -115,7 +115,7 @@ func TestExtractFails(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(dir, "config.json", "x"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := Extract(dir); err == nil {
+	if err := Extract(nil, dir); err == nil {
 		t.Error("no error")
 	}
 	left, err := filepath.Glob(filepath.Join(dir, ".*"))

@@ -14,9 +14,8 @@ import (
 	"strconv"
 	"strings"
 
-	renameio "github.com/google/renameio/v2/maybe"
-
 	"mnnconv/graph"
+	"mnnconv/schemas/disk"
 )
 
 var (
@@ -182,12 +181,12 @@ func transpose(data []byte, shape []int64, width int) []byte {
 
 // Write writes a tensor to a file of version 1.0, replacing an older one at
 // once and whole: a reader never sees half of it.
-func Write(path string, t *graph.Tensor) error {
+func Write(d *disk.Disk, path string, t *graph.Tensor) error {
 	b, err := Encode(t)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	return renameio.WriteFile(path, b, 0o644)
+	return d.WriteFile(path, b)
 }
 
 // Encode returns the bytes of a file of version 1.0. Tensors of types that NumPy

@@ -167,7 +167,7 @@ func TestTruncations(t *testing.T) {
 func TestWrite(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.npy")
 	for _, want := range []*graph.Tensor{graph.Floats([]float32{1, 2, 3, 4}, 4, 1), graph.Ints([]int64{-5}), graph.Scalar(9)} {
-		if err := Write(path, want); err != nil {
+		if err := Write(nil, path, want); err != nil {
 			t.Fatal(err)
 		}
 		got, err := Read(path)
@@ -182,7 +182,7 @@ func TestWrite(t *testing.T) {
 	if err != nil || len(names) != 1 {
 		t.Errorf("files left behind: %v (%v)", names, err)
 	}
-	if err := Write(filepath.Join(path, "b.npy"), graph.Scalar(1)); err == nil {
+	if err := Write(nil, filepath.Join(path, "b.npy"), graph.Scalar(1)); err == nil {
 		t.Error("wrote beneath a file")
 	}
 }
@@ -209,7 +209,7 @@ func TestEncodeRefuses(t *testing.T) {
 		}
 	}
 	path := filepath.Join(t.TempDir(), "a.npy")
-	err := Write(path, &graph.Tensor{DType: graph.String})
+	err := Write(nil, path, &graph.Tensor{DType: graph.String})
 	if _, statErr := os.Stat(path); err == nil || !strings.HasPrefix(err.Error(), path) || !errors.Is(statErr, os.ErrNotExist) {
 		t.Errorf("got %v, and the file: %v", err, statErr)
 	}

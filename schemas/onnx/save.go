@@ -1,14 +1,14 @@
 package onnx
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"path/filepath"
 	"strings"
+
+	"mnnconv/schemas/disk"
 )
 
 // SaveOptions say where weights go.
@@ -27,6 +27,8 @@ type SaveOptions struct {
 	// where otherwise import's own symbols become the exporter's names again.
 	// Options.Annotations reads it back.
 	Annotate bool
+	// Disk is what Save writes to; nil: the system's.
+	Disk *disk.Disk
 	// Functions are written into the model for runtimes that lack the operator.
 	Functions []Function
 }
@@ -90,11 +92,10 @@ func Save(path string, m *Model, o SaveOptions) (err error) {
 	if dir == "" {
 		dir = "."
 	}
-	var data, model *tempFile
+	var data, model *disk.File
 	defer func() {
-		for _, t := range []*tempFile{data, model} {
-			t.discard()
-		}
+		data.Discard()
+		model.Discard()
 		if err != nil {
 			err = fmt.Errorf("save %s: %w", path, err)
 		}
@@ -103,89 +104,25 @@ func Save(path string, m *Model, o SaveOptions) (err error) {
 		if !filepath.IsLocal(name) || strings.ContainsAny(name, `/\`) || name == base {
 			return fmt.Errorf("%s is no name of a data file beside the model", quote(name))
 		}
-		if data, err = newTempFile(dir, name); err != nil {
+		if data, err = o.Disk.Create(filepath.Join(dir, name)); err != nil {
 			return err
 		}
-		o.External, o.Data = "", NewData(name, data.w, o.Align)
+		o.External, o.Data = "", NewData(name, data, o.Align)
 	}
-	if model, err = newTempFile(dir, base); err != nil {
+	if model, err = o.Disk.Create(filepath.Join(dir, base)); err != nil {
 		return err
 	}
-	if err = Write(model.w, m, o); err != nil {
+	if err = Write(model, m, o); err != nil {
 		return err
 	}
-	for _, t := range []*tempFile{data, model} {
-		if err = t.sync(); err != nil {
-			return err
-		}
+	if data == nil {
+		return model.Commit()
 	}
-	for _, t := range []*tempFile{data, model} {
-		if err = t.rename(); err != nil {
-			return err
-		}
-	}
-	return syncDir(dir)
-}
-
-// tempFile is a file on its way to its name; nil does nothing.
-type tempFile struct {
-	f    *os.File
-	w    *bufio.Writer
-	path string
-}
-
-func newTempFile(dir, name string) (*tempFile, error) {
-	f, err := os.CreateTemp(dir, "."+name+".tmp*")
-	if err != nil {
-		return nil, err
-	}
-	t := &tempFile{f, bufio.NewWriterSize(f, 1<<16), filepath.Join(dir, name)}
-	if err := f.Chmod(0o644); err != nil {
-		t.discard()
-		return nil, err
-	}
-	return t, nil
-}
-
-func (t *tempFile) sync() error {
-	if t == nil {
-		return nil
-	}
-	err := t.w.Flush()
-	if err == nil {
-		err = t.f.Sync()
-	}
-	if err == nil {
-		err = t.f.Close()
-	}
-	return err
-}
-
-func (t *tempFile) rename() error {
-	if t == nil {
-		return nil
-	}
-	err := os.Rename(t.f.Name(), t.path)
-	if err == nil {
-		t.path = ""
-	}
-	return err
-}
-
-// discard removes the file unless it was renamed.
-func (t *tempFile) discard() {
-	if t != nil && t.path != "" {
-		t.f.Close()
-		os.Remove(t.f.Name())
-	}
-}
-
-// syncDir makes renames in a folder durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
+	if err = model.Finish(); err != nil {
 		return err
 	}
-	defer d.Close()
-	return d.Sync()
+	if err = data.Commit(); err != nil {
+		return err
+	}
+	return model.Commit()
 }

@@ -9,7 +9,6 @@
 package pack
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/sha256"
@@ -19,6 +18,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -26,6 +26,7 @@ import (
 
 	"mnnconv/graph"
 	"mnnconv/partition"
+	"mnnconv/schemas/disk"
 	"mnnconv/schemas/onnx"
 )
 
@@ -54,24 +55,8 @@ const (
 	irVersion = 12
 )
 
-var (
-	// ErrExists: the target is there already and may not be replaced.
-	ErrExists = errors.New("exists already")
-	// ErrBusy: another program is writing the same package.
-	ErrBusy = errors.New("another program is writing it")
-	// errLocked: a folder is another program's.
-	errLocked = errors.New("locked")
-	// ErrWrite: the disk, or who may write where, ended the writing.
-	ErrWrite = errors.New("cannot write")
-)
-
-// failed wraps an error of writing.
-func failed(err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%w: %w", ErrWrite, err)
-}
+// ErrExists: the target is there already and may not be replaced.
+var ErrExists = errors.New("exists already")
 
 // Package is what Write writes.
 type Package struct {
@@ -96,6 +81,7 @@ type Report struct {
 type Options struct {
 	Force bool        // replace a package that is there
 	Wrote func(int64) // is told of bytes written; nil: nobody is
+	Disk  *disk.Disk  // nil: the system's
 }
 
 // Is reports whether path is a package, if only a damaged one: a folder with the
@@ -117,20 +103,34 @@ func Write(ctx context.Context, dir string, p Package, o Options) error {
 	if err := replaceable(dir, o.Force); err != nil {
 		return err
 	}
-	t, err := newTemp(dir)
+	folder, err := o.Disk.NewFolder(dir)
 	if err != nil {
 		return err
 	}
-	defer t.discard()
-	if err := write(ctx, t.dir, p, o); err != nil {
+	defer folder.Discard()
+	if err := (&writer{ctx, folder, o.Wrote}).write(p); err != nil {
 		return err
 	}
-	return t.rename(dir, o.Force)
+	if err := replaceable(dir, o.Force); err != nil {
+		return err
+	}
+	err = folder.Commit(o.Force)
+	if errors.Is(err, fs.ErrExist) { // since it was looked for
+		err = fmt.Errorf("%s: %w: give --force to replace it", dir, ErrExists)
+	}
+	return err
 }
 
-func write(ctx context.Context, dir string, p Package, o Options) error {
+// writer writes the files of a package.
+type writer struct {
+	ctx    context.Context
+	folder *disk.Folder
+	wrote  func(int64)
+}
+
+func (w *writer) write(p Package) error {
 	plan := newPlan(p)
-	weights, err := create(ctx, filepath.Join(dir, weightsFile), o.Wrote)
+	weights, err := w.create(weightsFile)
 	if err != nil {
 		return err
 	}
@@ -152,12 +152,12 @@ func write(ctx context.Context, dir string, p Package, o Options) error {
 		plan.Phases[i].Opsets = opsets
 		m := &onnx.Model{Graph: g, IRVersion: irVersion, Opsets: maps.Clone(opsets), Producer: "mnnconv", ProducerVersion: p.Tool,
 			Meta: map[string]string{metaModel: plan.Model}}
-		file, err := create(ctx, filepath.Join(dir, plan.Phases[i].Graph.Name), o.Wrote)
+		file, err := w.create(plan.Phases[i].Graph.Name)
 		if err != nil {
 			return err
 		}
 		err = onnx.Write(file, m, onnx.SaveOptions{Data: data, Threshold: threshold, Annotate: true, Functions: used(p.Functions, g)})
-		if err := errors.Join(err, file.close()); err != nil {
+		if err := first(err, file.close()); err != nil {
 			return fmt.Errorf("phase %s: %w", phase.Phase, err)
 		}
 		plan.Phases[i].Graph = file.info()
@@ -167,7 +167,7 @@ func write(ctx context.Context, dir string, p Package, o Options) error {
 	}
 	plan.Weights = weights.info()
 	for _, r := range p.Reports {
-		info, err := writeJSON(ctx, filepath.Join(dir, r.Name), r.Make(), o.Wrote)
+		info, err := w.json(r.Name, r.Make())
 		if err != nil {
 			return err
 		}
@@ -177,32 +177,32 @@ func write(ctx context.Context, dir string, p Package, o Options) error {
 		if slices.ContainsFunc(p.Reports, func(r Report) bool { return r.Name == filepath.Base(path) }) {
 			continue
 		}
-		info, err := copyFile(ctx, filepath.Join(dir, filepath.Base(path)), path, o.Wrote)
+		info, err := w.copy(path)
 		if err != nil {
 			return err
 		}
 		plan.Side = append(plan.Side, info)
 	}
 	if p.Contracts != nil {
-		info, err := writeJSON(ctx, filepath.Join(dir, contractFile), p.Contracts, o.Wrote)
+		info, err := w.json(contractFile, p.Contracts)
 		if err != nil {
 			return err
 		}
 		plan.Side = append(plan.Side, info)
 	}
-	_, err = writeJSON(ctx, filepath.Join(dir, planFile), plan, o.Wrote)
+	_, err = w.json(planFile, plan)
 	return err
 }
 
 // WriteGraph writes one graph, which is not placed, as a model at [Opset], with what
 // ONNX has no field for in its metadata.
-func WriteGraph(path string, g *graph.Graph, meta map[string]string, functions []onnx.Function) error {
+func WriteGraph(d *disk.Disk, path string, g *graph.Graph, meta map[string]string, functions []onnx.Function) error {
 	m, err := modelOf(g)
 	if err != nil {
 		return err
 	}
 	m.Meta = meta
-	return onnx.Save(path, m, onnx.SaveOptions{Annotate: true, Functions: used(functions, m.Graph)})
+	return onnx.Save(path, m, onnx.SaveOptions{Disk: d, Annotate: true, Functions: used(functions, m.Graph)})
 }
 
 // EncodeGraph returns one graph as a model at [Opset] for any runtime.
@@ -246,28 +246,25 @@ func calls(g *graph.Graph, domain, name string) bool {
 	return false
 }
 
-// output is a file on its way to disk.
+// output is a file of the package.
 type output struct {
-	ctx   context.Context
-	name  string
-	f     *os.File
-	w     *bufio.Writer
-	hash  hash.Hash
-	size  int64
-	wrote func(int64)
+	*writer
+	name string
+	f    *disk.File // nil once closed
+	hash hash.Hash
+	size int64
 }
 
-func create(ctx context.Context, path string, wrote func(int64)) (*output, error) {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+func (w *writer) create(name string) (*output, error) {
+	f, err := w.folder.New(name)
 	if err != nil {
-		return nil, failed(err)
+		return nil, err
 	}
-	return &output{ctx: ctx, name: filepath.Base(path), f: f, w: bufio.NewWriterSize(f, largePage), hash: sha256.New(), wrote: wrote}, nil
+	return &output{writer: w, name: name, f: f, hash: sha256.New()}, nil
 }
 
-// largePage is how many bytes go to the file at once, from multiples of them on: Linux
-// caches what is written so in pages that can be mapped as one.
-const largePage = 2 << 20
+// chunk is how many bytes are written between looks at the context.
+const chunk = 8 << 20
 
 // Write implements io.Writer. It ends with the context.
 func (o *output) Write(b []byte) (int, error) {
@@ -276,12 +273,7 @@ func (o *output) Write(b []byte) (int, error) {
 		if o.ctx.Err() != nil {
 			return n, context.Cause(o.ctx)
 		}
-		if o.w.Available() == 0 {
-			if err := o.w.Flush(); err != nil {
-				return n, failed(err)
-			}
-		}
-		k, err := o.w.Write(b[n:min(len(b), n+o.w.Available())])
+		k, err := o.f.Write(b[n:min(len(b), n+chunk)])
 		o.hash.Write(b[n : n+k])
 		n += k
 		o.size += int64(k)
@@ -289,7 +281,7 @@ func (o *output) Write(b []byte) (int, error) {
 			o.wrote(int64(k))
 		}
 		if err != nil {
-			return n, failed(err)
+			return n, err
 		}
 	}
 	return n, nil
@@ -302,7 +294,7 @@ func (o *output) close() error {
 	}
 	f := o.f
 	o.f = nil
-	return failed(errors.Join(o.w.Flush(), f.Sync(), f.Close()))
+	return f.Finish()
 }
 
 // info describes what was written.
@@ -310,29 +302,36 @@ func (o *output) info() File {
 	return File{Name: o.name, Bytes: o.size, SHA256: hex.EncodeToString(o.hash.Sum(nil))}
 }
 
-func copyFile(ctx context.Context, to, from string, wrote func(int64)) (File, error) {
+// copy takes a file into the package, under its own name.
+func (w *writer) copy(from string) (File, error) {
 	in, err := os.Open(from)
 	if err != nil {
 		return File{}, err
 	}
 	defer in.Close()
-	out, err := create(ctx, to, wrote)
+	out, err := w.create(filepath.Base(from))
 	if err != nil {
 		return File{}, err
 	}
 	_, err = io.Copy(out, in)
-	return out.info(), errors.Join(err, out.close())
+	if err := first(err, out.close()); err != nil {
+		return File{}, err
+	}
+	return out.info(), nil
 }
 
-func writeJSON(ctx context.Context, path string, v any, wrote func(int64)) (File, error) {
+func (w *writer) json(name string, v any) (File, error) {
 	text, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return File{}, err
 	}
-	out, err := create(ctx, path, wrote)
+	out, err := w.create(name)
 	if err != nil {
 		return File{}, err
 	}
 	_, err = out.Write(append(text, '\n'))
-	return out.info(), errors.Join(err, out.close())
+	if err := first(err, out.close()); err != nil {
+		return File{}, err
+	}
+	return out.info(), nil
 }

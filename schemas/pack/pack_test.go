@@ -19,6 +19,7 @@ import (
 
 	"mnnconv/graph"
 	"mnnconv/partition"
+	"mnnconv/schemas/disk"
 	"mnnconv/schemas/onnx"
 )
 
@@ -185,7 +186,7 @@ func TestWriteReplaces(t *testing.T) {
 	if err := Write(t.Context(), other, p, Options{Force: true}); !errors.Is(err, ErrExists) {
 		t.Errorf("a folder that is no package was replaced: %v", err)
 	}
-	if err := Write(t.Context(), filepath.Join(parent, "none", "model.mnnc"), p, Options{}); !errors.Is(err, ErrWrite) {
+	if err := Write(t.Context(), filepath.Join(parent, "none", "model.mnnc"), p, Options{}); !errors.Is(err, disk.ErrWrite) {
 		t.Errorf("into a folder that is not there: %v", err)
 	}
 }
@@ -253,7 +254,7 @@ func TestTwoWriters(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	if !errors.Is(second, ErrBusy) {
+	if !errors.Is(second, disk.ErrBusy) {
 		t.Errorf("the second writer: %v", second)
 	}
 	alone(t, parent)
@@ -281,7 +282,7 @@ func TestManyWriters(t *testing.T) {
 				switch {
 				case err == nil:
 					wrote.Add(1)
-				case !errors.Is(err, ErrBusy):
+				case !errors.Is(err, disk.ErrBusy):
 					t.Error(err)
 				}
 			}

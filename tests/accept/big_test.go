@@ -102,7 +102,7 @@ func inputs(t *testing.T, dir string) {
 		"ids": graph.Ints(ids, 1, tokens), "positions": graph.Ints(positions, 3, 1, tokens),
 		"pixels": graph.Floats(pixels, patches, 1176), "grid": graph.Ints([]int64{1, 8, 8}, 1, 3),
 	} {
-		if err := npy.Write(filepath.Join(dir, name+".npy"), x); err != nil {
+		if err := npy.Write(nil, filepath.Join(dir, name+".npy"), x); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -156,7 +156,7 @@ func model(dir, work string) error {
 	if err != nil {
 		return err
 	}
-	if err := npy.Write(filepath.Join(work, "our_rows.npy"), graph.Floats(f, rows.Shape...)); err != nil {
+	if err := npy.Write(nil, filepath.Join(work, "our_rows.npy"), graph.Floats(f, rows.Shape...)); err != nil {
 		return err
 	}
 
@@ -170,7 +170,7 @@ func model(dir, work string) error {
 		return err
 	}
 	m.Extend = time.Since(start)
-	if err := npy.Write(filepath.Join(work, "our_logits.npy"), graph.Floats(logits)); err != nil {
+	if err := npy.Write(nil, filepath.Join(work, "our_logits.npy"), graph.Floats(logits)); err != nil {
 		return err
 	}
 

@@ -1,4 +1,4 @@
-package pack
+package disk
 
 import "golang.org/x/sys/unix"
 

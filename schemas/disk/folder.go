@@ -1,0 +1,135 @@
+package disk
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Folder is a folder on its way to its name. Commit gives it the name; Discard,
+// which must be called in either case, removes what is left over.
+type Folder struct {
+	disk   *Disk
+	target string
+	dir    string     // empty once there is nothing to remove
+	locks  []*os.File // of the new folder, and of the one that it replaces
+}
+
+// NewFolder makes the temporary folder of a target, or empties that of a dead
+// owner. ErrBusy: another program writes the target.
+func (d *Disk) NewFolder(target string) (*Folder, error) {
+	target = filepath.Clean(target)
+	dir := beside(target)
+	busy := fmt.Errorf("%s: %w: if none is, remove %s", target, ErrBusy, dir)
+	for {
+		err := d.before(Make, target)
+		if err == nil {
+			err = os.Mkdir(dir, 0o755)
+		}
+		if err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, failed(target, err)
+		}
+		if err != nil && !locks {
+			return nil, busy
+		}
+		f, err := lock(dir, false)
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // its owner was faster
+			continue
+		case errors.Is(err, errLocked):
+			return nil, busy
+		case err != nil:
+			return nil, failed(target, err)
+		}
+		t := &Folder{disk: d, target: target, dir: dir, locks: []*os.File{f}}
+		if f != nil && !holds(dir, f) { // it got its name between opening and locking
+			t.unlock()
+			continue
+		}
+		if err := empty(dir); err != nil {
+			t.unlock()
+			return nil, failed(target, err)
+		}
+		return t, nil
+	}
+}
+
+// empty removes what a dead owner left.
+func empty(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Path is where the folder's files are until it has its name.
+func (t *Folder) Path() string { return t.dir }
+
+// New makes a file of the folder, which must not be there. Finish it.
+func (t *Folder) New(name string) (*File, error) {
+	target := filepath.Join(t.target, name)
+	err := t.disk.before(Create, target)
+	var w *os.File
+	if err == nil {
+		w, err = os.OpenFile(filepath.Join(t.dir, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	}
+	if err != nil {
+		return nil, failed(target, err)
+	}
+	return &File{disk: t.disk, f: w, target: target}, nil
+}
+
+// Commit gives the folder its name, at once: whoever reads finds the old folder or
+// the new one. Without replace, a folder that is there is fs.ErrExist.
+func (t *Folder) Commit(replace bool) error {
+	err := t.disk.syncDir(t.dir)
+	if err == nil {
+		err = t.disk.before(Rename, t.target)
+	}
+	if err != nil {
+		return failed(t.target, err)
+	}
+	if replace && exists(t.target) {
+		// The old folder gets the temporary name: nobody may take it for stale.
+		var f *os.File
+		if f, err = lock(t.target, false); err == nil {
+			t.locks = append(t.locks, f)
+			err = exchange(t.dir, t.target) // the old one goes with Discard
+		}
+	} else if err = os.Rename(t.dir, t.target); err == nil {
+		t.dir = ""
+	}
+	switch {
+	case errors.Is(err, errLocked): // the one that wrote the old folder is not quite done
+		return fmt.Errorf("%s: %w", t.target, ErrBusy)
+	case errors.Is(err, fs.ErrExist): // since it was looked for
+		return fmt.Errorf("%s: %w", t.target, fs.ErrExist)
+	case err == nil:
+		err = t.disk.syncDir(filepath.Dir(t.target))
+	}
+	return failed(t.target, err)
+}
+
+// Discard removes the temporary folder, or the one that was replaced.
+func (t *Folder) Discard() {
+	if t.dir != "" {
+		os.RemoveAll(t.dir)
+		t.dir = ""
+	}
+	t.unlock()
+}
+
+func (t *Folder) unlock() {
+	for _, f := range t.locks {
+		_ = unlock(f)
+	}
+	t.locks = nil
+}
