@@ -58,6 +58,8 @@ type Sampler struct {
 	scores []float32   // logits after the penalty, [vocab]
 	best   []float32   // heap of the TopK highest scores, the lowest first
 	kept   []candidate // tokens still in the draw
+	ranked []ranked    // of NextOf: by rising id
+	place  []uint16    // of NextOf: one more than the index in ranked of each token that is there, else 0; [vocab]
 }
 
 // candidate is a token and its weight: its probability but for a common factor, the likeliest token's being 1.
@@ -200,9 +202,7 @@ func (s *Sampler) keepTopP() {
 	// Tokens below this weight make up less than 1-p together, so none of them is kept. It spares most of the sorting.
 	least := total * (1 - p) / float64(len(s.kept))
 	s.kept = slices.DeleteFunc(s.kept, func(c candidate) bool { return c.weight < least })
-	slices.SortFunc(s.kept, func(a, b candidate) int {
-		return cmp.Or(cmp.Compare(b.weight, a.weight), cmp.Compare(a.id, b.id))
-	})
+	slices.SortFunc(s.kept, heavier)
 	reached := 0.0
 	for i, c := range s.kept {
 		if reached >= p*total {
@@ -211,6 +211,11 @@ func (s *Sampler) keepTopP() {
 		}
 		reached += c.weight
 	}
+}
+
+// heavier orders tokens by falling weight, equal ones by rising id.
+func heavier(a, b candidate) int {
+	return cmp.Or(cmp.Compare(b.weight, a.weight), cmp.Compare(a.id, b.id))
 }
 
 // draw takes one of the kept tokens, each as likely as it is heavy. It leaves out those below MinP, the likeliest token's
