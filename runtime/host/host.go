@@ -100,6 +100,7 @@ var lowerings = []lowering{
 	lowerGather,
 	lowerGatherBlockQuantized,
 	lowerScatterND,
+	lowerTopK,
 }
 
 // Lower groups the nodes of a graph into kernels, in an order that respects
