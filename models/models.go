@@ -117,6 +117,10 @@ type Runner interface {
 	Run(ctx context.Context, inputs []*graph.Tensor) ([]*graph.Tensor, error)
 	// Part says what the next runs are part of, see runtime.Session.Part.
 	Part(name string, context int64)
+	// Want says which outputs the next runs return, and Fetch returns one of the last
+	// run that was not wanted, see runtime.Session.Want.
+	Want(outputs []bool)
+	Fetch(ctx context.Context, output int) (*graph.Tensor, error)
 }
 
 // Session answers questions, one at a time.

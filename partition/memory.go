@@ -181,6 +181,11 @@ func (l *layout) lifetimes() error {
 				s.Kind = Output
 			}
 		}
+		if v.Def != nil && isCopy(v.Def) { // what nobody wanted may be fetched when all has run
+			if s := l.slots[l.rootOf(v.Def.Inputs[0])]; s != nil {
+				s.Last = l.tick + 1
+			}
+		}
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package partition
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"mnnconv/graph"
 )
@@ -76,6 +77,29 @@ func (p *Plan) Commands(m *Memory) []Command {
 		}
 	}
 	return cmds
+}
+
+// Fetches returns, for each command, the graph output that it does nothing but bring
+// to the host, or -1: such a command may be left out, or run when all others have
+// ended. What it brings, and what it reads, lives to the end of the phase.
+func (p *Plan) Fetches(cmds []Command) []int {
+	uses := p.Graph.Uses()
+	waited := map[int]bool{}
+	for _, c := range cmds {
+		for _, w := range c.Waits {
+			waited[w] = true
+		}
+	}
+	out := make([]int, len(cmds))
+	for i, c := range cmds {
+		out[i] = -1
+		s := p.Steps[c.Step]
+		if s.Copy == nil || c.Hop != Whole || waited[i] || len(uses[s.Copy.Outputs[0]]) != 1 {
+			continue
+		}
+		out[i] = slices.Index(p.Graph.Outputs, s.Copy.Outputs[0])
+	}
+	return out
 }
 
 // VerifyCommands checks that every two commands that touch the same memory, one of

@@ -24,6 +24,7 @@ type Arenas struct {
 type laidOut struct {
 	memory   *partition.Memory
 	commands []partition.Command
+	fetches  []int // of each command, see partition.Plan.Fetches
 }
 
 // Need is what a phase needs in one space.
@@ -41,7 +42,7 @@ func (e *Executor) layOut(bounds graph.Env) (*laidOut, error) {
 		return nil, err
 	}
 	cmds := e.plan.Commands(m)
-	return &laidOut{m, cmds}, e.plan.VerifyCommands(m, cmds)
+	return &laidOut{m, cmds, e.plan.Fetches(cmds)}, e.plan.VerifyCommands(m, cmds)
 }
 
 // NewArenas lays out the phases of executors on the same devices for the bounds

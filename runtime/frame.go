@@ -117,6 +117,9 @@ func (f *frame) run(ctx context.Context, inputs []*graph.Tensor) ([]*graph.Tenso
 	}
 	defer f.span(func(t *tracing) *trace.Label { return t.fetch }).End()
 	for i, v := range f.s.e.plan.Graph.Outputs {
+		if f.outs[i] = nil; !f.s.wants(i) {
+			continue
+		}
 		if err := f.output(i, v); err != nil {
 			return nil, err
 		}
@@ -151,6 +154,9 @@ func (f *frame) put(inputs []*graph.Tensor) error {
 // start starts command i, after the events of the commands that it waits for: all
 // of them have been started.
 func (f *frame) start(ctx context.Context, i int) error {
+	if f.leaves(i) {
+		return nil
+	}
 	defer f.span(func(t *tracing) *trace.Label { return t.start[i] }).End()
 	c := f.l.commands[i]
 	waits := f.waits[i][:0]

@@ -129,6 +129,7 @@ type Session struct {
 	demands  map[string][]partition.Relation // on values, by the canonical name
 	observer Observer                        // nil: nobody looks
 	passed   map[*graph.Value]bool           // values that go from one partition to another in one space
+	want     []bool                          // which outputs runs bring, see Want
 }
 
 // maxFrames is how many input shapes a session keeps recorded: a prefill and a
@@ -164,6 +165,7 @@ func (s *Session) drop() error {
 // Run executes the plan once. inputs is aligned with the graph's Inputs; entries
 // of states are nil. The returned tensors, aligned with Outputs (nil for states),
 // are valid until the next run of this session or of one that shares its arenas.
+// Outputs that are not wanted are nil, see [Session.Want].
 func (s *Session) Run(ctx context.Context, inputs []*graph.Tensor) ([]*graph.Tensor, error) {
 	g := s.e.plan.Graph
 	if len(inputs) != len(g.Inputs) {

@@ -148,18 +148,30 @@ func (c *Comparer) Runner(name string) *Runner {
 	if c.phases[name] == nil {
 		return nil
 	}
-	return &Runner{c, c.phases[name]}
+	return &Runner{c: c, p: c.phases[name]}
 }
 
 // Runner compares the runs of one phase.
 type Runner struct {
-	c *Comparer
-	p *phase
+	c    *Comparer
+	p    *phase
+	outs []*graph.Tensor // of the last run
 }
 
 // Part says what the next runs are part of, for reports; how many keys they find
 // does not matter here.
 func (r *Runner) Part(name string, _ int64) { r.c.seen.part = name }
+
+// Want does nothing: all that a run makes is compared and returned.
+func (r *Runner) Want([]bool) {}
+
+// Fetch returns an output of the last run.
+func (r *Runner) Fetch(_ context.Context, output int) (*graph.Tensor, error) {
+	if output < 0 || output >= len(r.outs) {
+		return nil, fmt.Errorf("%w: output %d of a run that made %d", graph.ErrInvalid, output, len(r.outs))
+	}
+	return r.outs[output], nil
+}
 
 // Run compares one run. inputs and outputs are aligned with the graph's, nil for
 // states.
@@ -184,6 +196,7 @@ func (r *Runner) Run(ctx context.Context, inputs []*graph.Tensor) ([]*graph.Tens
 			outs[i] = trace.of(v)
 		}
 	}
+	r.outs = outs
 	return outs, nil
 }
 
