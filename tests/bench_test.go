@@ -218,9 +218,9 @@ func (o *opened) close() error {
 	return errors.Join(errs...)
 }
 
-// run runs both phases and returns the logits' bits. The vision tower runs again
+// run runs both phases and returns the bits of what comes out. The vision tower runs again
 // only where the fault is in it.
-func (b *bench) run(o *opened) (logits []byte, err error) {
+func (b *bench) run(o *opened) (bits []byte, err error) {
 	defer func() { // an index out of range in a kernel is an error deeper down
 		if r := recover(); r != nil {
 			err = fmt.Errorf("panic: %v", r)
@@ -228,23 +228,28 @@ func (b *bench) run(o *opened) (logits []byte, err error) {
 	}()
 	rows := b.rows
 	if rows == nil || b.fault.phase != "extend" {
-		out, err := b.phase(o, "encode", b.encodeInputs)
+		outs, err := b.phase(o, "encode", b.encodeInputs)
 		if err != nil {
 			return nil, err
 		}
-		rows = &graph.Tensor{DType: out.DType, Shape: slices.Clone(out.Shape), Data: bytes.Clone(out.Data)}
+		rows = &graph.Tensor{DType: outs[0].DType, Shape: slices.Clone(outs[0].Shape), Data: bytes.Clone(outs[0].Data)}
 	}
 	if b.fault.edit == nil {
 		b.rows = rows
 	}
-	out, err := b.phase(o, "extend", func(g *graph.Graph) ([]*graph.Tensor, error) { return b.extendInputs(g, rows) })
+	outs, err := b.phase(o, "extend", func(g *graph.Graph) ([]*graph.Tensor, error) { return b.extendInputs(g, rows) })
 	if err != nil {
 		return nil, err
 	}
-	return bytes.Clone(out.Data), nil
+	for _, t := range outs {
+		if t != nil { // no state
+			bits = append(bits, t.Data...)
+		}
+	}
+	return bits, nil
 }
 
-func (b *bench) phase(o *opened, phase string, fill func(*graph.Graph) ([]*graph.Tensor, error)) (*graph.Tensor, error) {
+func (b *bench) phase(o *opened, phase string, fill func(*graph.Graph) ([]*graph.Tensor, error)) ([]*graph.Tensor, error) {
 	g := o.executors[phase].Plan().Graph
 	ins, err := fill(g)
 	if err != nil {
@@ -255,11 +260,7 @@ func (b *bench) phase(o *opened, phase string, fill func(*graph.Graph) ([]*graph
 			ins[i] = b.fault.edit(&graph.Tensor{DType: ins[i].DType, Shape: slices.Clone(ins[i].Shape), Data: bytes.Clone(ins[i].Data)})
 		}
 	}
-	outs, err := o.sessions[phase].Run(context.Background(), ins)
-	if err != nil {
-		return nil, err
-	}
-	return outs[0], nil
+	return o.sessions[phase].Run(context.Background(), ins)
 }
 
 // encodeInputs fills the vision tower's inputs by their canonical names.

@@ -151,7 +151,7 @@ func TestCompareHonest(t *testing.T) {
 				t.Errorf("%s, %d calls, %d tensors: %s", r.Verdict, r.Calls, len(r.Tensors), r.Sentence)
 			}
 			for _, x := range r.Tensors {
-				if x.Cosine < 0.999 || x.Max > x.Tolerance || math.IsNaN(x.Mean) || x.NaN+x.Inf > 0 {
+				if x.Cosine < 0.999 && x.DType != "int64" || x.Max > x.Tolerance || math.IsNaN(x.Mean) || x.NaN+x.Inf > 0 {
 					t.Errorf("%+v", x)
 				}
 			}

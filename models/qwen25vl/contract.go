@@ -124,13 +124,14 @@ func (m *Model) extendRelations() []partition.Relation {
 		{Value: inRows, Kind: partition.Extent, Axis: -1, High: graph.Const(width), Text: "width = hidden size", Source: from},
 		{Value: inRowsAt, Kind: partition.Bounded, High: n, Text: "rows stand at tokens of the prompt", Source: "the prompt"},
 		{Value: outLogits, Kind: partition.Extent, Axis: -1, High: graph.Const(m.extend.vocabulary), Text: "one logit a token of the vocabulary", Source: "the decoder"},
+		{Value: outBestAt, Kind: partition.Bounded, High: graph.Const(m.extend.vocabulary), Text: "tokens of the vocabulary", Source: "the width of the logits"},
 	}
 	if m.encode != nil {
 		all = append(all, partition.Relation{Value: inStep, Rows: []int{stepIDs, stepIDs}, Kind: partition.Count, High: rows, Tokens: []int64{int64(m.Config.ImageToken), int64(m.Config.VideoToken)},
 			Text:   fmt.Sprintf("image and video tokens = Σ t·h·w/%d = image rows", m.Config.Merge*m.Config.Merge),
 			Source: "image_token_id, video_token_id in " + filepath.Base(m.Config.Source)})
 	}
-	there := map[string]bool{outLogits: true}
+	there := map[string]bool{outLogits: true, outBestAt: m.extend.ranks > 0}
 	for _, v := range m.extend.graph.Inputs {
 		there[v.Name] = true
 	}

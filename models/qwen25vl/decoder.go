@@ -40,7 +40,11 @@ type extend struct {
 	graph      *graph.Graph
 	vocabulary int64
 	width      int64
-	drafts     int // tokens behind the first of a step that have logits too
+	drafts     int    // tokens behind the first of a step that have logits too
+	ranks      int    // highest logits of a row that are outputs; 0: none
+	best       int    // output that they are
+	bestAt     int    // output that their tokens are
+	without    []bool // outputs that a run has which takes them in the place of all logits
 	report     *passes.Report
 }
 

@@ -18,5 +18,8 @@ func (m *Model) ExtendInputs(p *Prompt, past int) ([]*graph.Tensor, error) {
 
 // Decode is one decode step.
 func (s *Session) Decode(ctx context.Context, id int32, past int, position int64) ([]float32, error) {
-	return s.decode(ctx, id, nil, past, position)
+	if err := s.decode(ctx, id, nil, past, position, true); err != nil {
+		return nil, err
+	}
+	return s.scores.row(ctx, 0)
 }

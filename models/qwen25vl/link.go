@@ -100,7 +100,11 @@ func (x *extend) link(p *parts, batch graph.Dim, table op.Table) error {
 	}
 	g.Outputs[0].From, g.Outputs[0].Name = g.Outputs[0].Name, outLogits
 	x.graph = g
-	return reinfer(g, table)
+	x.rank()
+	if err := reinfer(g, table); err != nil {
+		return err
+	}
+	return x.ranked()
 }
 
 // hiddenWidth is the width of the decoder's hidden states.

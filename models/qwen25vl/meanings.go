@@ -20,5 +20,7 @@ var (
 		inRows:    "embeddings of pictures",
 		inRowsAt:  "batch and token of each of them",
 		outLogits: "of the last token",
+		outBest:   "the highest of them, the highest first",
+		outBestAt: "their tokens",
 	}
 )

@@ -25,8 +25,7 @@ func (s *Session) Prefill(ctx context.Context, n int) error {
 	if p.positions, p.next, err = positions3(n, nil, s.m.Config.Merge, s.m.Config.TokensPerSecond); err != nil {
 		return err
 	}
-	_, err = s.Extend(ctx, p, 0)
-	return err
+	return s.prefill(ctx, p, 0, false)
 }
 
 // Step runs one token behind past others.
@@ -35,8 +34,7 @@ func (s *Session) Step(ctx context.Context, past int) error {
 		return fmt.Errorf("%w: token %d, the context has room for %d; use a larger -c", ErrPrompt, past+1, s.capacity)
 	}
 	s.held = s.held[:min(past, len(s.held))]
-	_, err := s.decode(ctx, int32(past%100), nil, past, int64(past))
-	return err
+	return s.decode(ctx, int32(past%100), nil, past, int64(past), false)
 }
 
 // Look prepares a picture of coloured noise.

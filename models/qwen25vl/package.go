@@ -160,7 +160,7 @@ func openExtend(g *graph.Graph, settings map[string]int64) (*extend, error) {
 	if x.vocabulary, ok = g.Outputs[0].Type.Shape[2].Int(); !ok {
 		return nil, fmt.Errorf("%w: output %q is %s, want [batch, 1, vocabulary]", ErrPackage, g.Outputs[0].Name, g.Outputs[0].Type)
 	}
-	return x, nil
+	return x, x.ranked()
 }
 
 // canonical gives the encode phase's inputs the names of their meanings, by which

@@ -26,6 +26,7 @@ type Session struct {
 	own      []interface{ Close() error } // what the session made, the first of them last to go
 	arenas   *runtime.Arenas              // nil where others run the phases
 	capacity int
+	scores   scores  // of the last run of extend
 	step     *step   // of decoding, made once
 	check    *step   // of decoding with a draft, made once
 	draft    []int32 // the last one
@@ -55,6 +56,7 @@ func (m *Model) NewSession(executors map[string]*runtime.Executor, o models.Sess
 		return nil, err
 	}
 	s := &Session{m: m, capacity: capacity, trace: o.Trace}
+	defer func() { s.scores = scores{x: m.extend, run: s.extend, trace: s.trace} }()
 	if o.Runners != nil {
 		s.encode, s.extend = o.Runners["encode"], o.Runners["extend"]
 		return s, nil
@@ -280,8 +282,8 @@ func (s *Session) answer(ctx context.Context, p *Prompt, t *turn) (*models.Answe
 	}
 	t.stats.PromptTokens, t.stats.ReusedTokens = len(p.IDs), from
 	start = time.Now()
-	logits, err := s.Extend(ctx, p.after(from), from)
-	if err != nil {
+	whole := t.sampler.Whole()
+	if err := s.prefill(ctx, p.after(from), from, whole); err != nil {
 		return nil, err
 	}
 	if p.cells != nil {
@@ -305,13 +307,11 @@ func (s *Session) answer(ctx context.Context, p *Prompt, t *turn) (*models.Answe
 		return t.set.OnText(text)
 	}
 	start = time.Now()
-	var draft []int32 // tokens that the last run took behind the answer's own
-	row := 0          // of logits: the next token's
+	var draft []int32         // tokens that the last run took behind the answer's own
+	row := s.scores.count - 1 // of the scores: the next token's
 	began := start
 	for i := 0; ; i++ {
-		sampling := s.trace.Begin(sampleLabel)
-		id, err := t.sampler.Next(s.row(logits, row), history)
-		sampling.End()
+		id, err := s.scores.next(ctx, t.sampler, row, history)
 		if err != nil {
 			return nil, fmt.Errorf("token %d of the answer: %w", i+1, err)
 		}
@@ -339,7 +339,7 @@ func (s *Session) answer(ctx context.Context, p *Prompt, t *turn) (*models.Answe
 			began = time.Now()
 			draft, row = s.drafted(history), 0
 			t.stats.Drafted += len(draft)
-			if logits, err = s.decode(ctx, id, draft, len(history)-1, p.next+int64(i)); err != nil {
+			if err := s.decode(ctx, id, draft, len(history)-1, p.next+int64(i), whole); err != nil {
 				return nil, err
 			}
 		}
@@ -360,44 +360,33 @@ func (s *Session) answer(ctx context.Context, p *Prompt, t *turn) (*models.Answe
 // conversation, and returns the logits of its last token, valid until the next
 // call.
 func (s *Session) Extend(ctx context.Context, p *Prompt, past int) ([]float32, error) {
+	if err := s.prefill(ctx, p, past, true); err != nil {
+		return nil, err
+	}
+	return s.scores.row(ctx, s.scores.count-1)
+}
+
+// prefill runs the decoder over a prompt, of whose last token the scores are then;
+// whole says that all of them will be asked for.
+func (s *Session) prefill(ctx context.Context, p *Prompt, past int, whole bool) error {
 	if s.extend == nil {
-		return nil, fmt.Errorf("%s: %w: the folder has a vision tower alone", s.m.Dir, ErrMissing)
+		return fmt.Errorf("%s: %w: the folder has a vision tower alone", s.m.Dir, ErrMissing)
 	}
 	s.held = s.held[:min(past, len(s.held))] // whatever happens now, the rest is overwritten
 	filling := s.trace.Begin(fillLabel)
 	ins, err := s.m.extend.fill(p, past)
 	filling.End()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	s.extend.Part("prefill", int64(past+len(p.IDs)))
-	outs, err := s.extend.Run(ctx, ins)
-	if err != nil {
-		return nil, err
-	}
-	all, err := s.logits(outs)
-	if err != nil {
-		return nil, err
-	}
-	return all[len(all)-int(s.m.extend.vocabulary):], nil
-}
-
-// row returns one row of logits.
-func (s *Session) row(logits []float32, i int) []float32 {
-	n := int(s.m.extend.vocabulary)
-	return logits[i*n:][:n]
-}
-
-// logits returns the rows of logits as float32.
-func (s *Session) logits(outs []*graph.Tensor) ([]float32, error) {
-	defer s.trace.Begin(logitsLabel).End()
-	return outs[0].Float32s()
+	return s.scores.take(ctx, ins, whole)
 }
 
 // decode runs a token that is number past of the conversation, and a draft behind
-// it, which stays in the state: the next run overwrites what was wrong. It returns
-// a row of logits for each.
-func (s *Session) decode(ctx context.Context, id int32, draft []int32, past int, position int64) ([]float32, error) {
+// it, which stays in the state: the next run overwrites what was wrong. There are
+// scores of each then.
+func (s *Session) decode(ctx context.Context, id int32, draft []int32, past int, position int64, whole bool) error {
 	at := &s.step
 	if len(draft) > 0 {
 		at = &s.check
@@ -407,9 +396,5 @@ func (s *Session) decode(ctx context.Context, id int32, draft []int32, past int,
 	}
 	(*at).set(id, draft, past, position)
 	s.extend.Part("decode", int64(past+1+len(draft)))
-	outs, err := s.extend.Run(ctx, (*at).ins)
-	if err != nil {
-		return nil, err
-	}
-	return s.logits(outs)
+	return s.scores.take(ctx, (*at).ins, whole)
 }

@@ -281,7 +281,7 @@ func (c *Comparer) alone(ctx context.Context, p *phase, part *partition.Partitio
 		if err != nil {
 			return fmt.Errorf("value %q: %w", v.Name, err)
 		}
-		tolerance, ok := boundary(v.Type.DType, m, p.depth[v.Name])
+		tolerance, ok := p.boundary(v, m)
 		if !ok && off == nil {
 			off = v
 		}
@@ -401,7 +401,7 @@ func (c *Comparer) look(ctx context.Context, p *phase, part *partition.Partition
 		if err != nil {
 			return fmt.Errorf("value %q: %w", v.Name, err)
 		}
-		tolerance, ok := boundary(v.Type.DType, m, p.depth[v.Name])
+		tolerance, ok := p.boundary(v, m)
 		c.seen.tensor(p, part, v).cascaded(m.Figures, tolerance, ok)
 		if !ok {
 			off = append(off, v)
