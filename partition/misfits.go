@@ -3,6 +3,7 @@ package partition
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"mnnconv/graph"
@@ -13,6 +14,7 @@ import (
 type misfits struct {
 	targets []Target
 	sizes   sizes
+	uses    map[*graph.Value][]graph.Use
 	unknown []error // devices that are not there
 	groups  []*misfit
 }
@@ -46,6 +48,10 @@ func (m *misfits) fit(n *graph.Node, rules []Rule) {
 		n.Target, n.Cause = string(graph.Host), "shape arithmetic runs on the host ("+n.Cause+")"
 		return
 	}
+	if n.Target != string(graph.Host) && m.ofOutputs(n) && m.runs(string(graph.Host), n) {
+		n.Target, n.Cause = string(graph.Host), "made of outputs for the caller alone, on the host ("+n.Cause+"): "+reason.Error()
+		return
+	}
 	for _, r := range rules {
 		if r.fallback && n.Target != r.Target && m.runs(r.Target, n) {
 			n.Target, n.Cause = r.Target, r.Text+": "+reason.Error()+" ("+n.Cause+")"
@@ -70,6 +76,22 @@ func (m *misfits) fit(n *graph.Node, rules []Rule) {
 func (m *misfits) runs(device string, n *graph.Node) bool {
 	t, err := find(m.targets, device)
 	return err == nil && t.Supports(n, m.sizes.sized(n)) == nil
+}
+
+// ofOutputs reports whether a node makes outputs of the graph, which no other node
+// reads, of values that come to the host as outputs in any case.
+func (m *misfits) ofOutputs(n *graph.Node) bool {
+	out, made := func(v *graph.Value) bool {
+		return slices.ContainsFunc(m.uses[v], func(u graph.Use) bool { return u.Node == nil })
+	}, false
+	for _, v := range n.Outputs {
+		if v != nil && (!out(v) || len(m.uses[v]) > 1) {
+			return false
+		}
+		made = made || v != nil
+	}
+	n.Reads(func(v *graph.Value) { made = made && (v.Const != nil || out(v)) })
+	return made
 }
 
 // ofIntegers reports whether a node makes nothing but integers and booleans.

@@ -45,7 +45,8 @@ func FallbackTo(device string) Rule {
 // place gives every node a target and a cause. Nodes without a canonical path
 // that no rule names go with their first reader; what is left goes to the cpu.
 // Integers that a target does not compute with go to the cpu as well: they are
-// arithmetic on shapes and indexes. All nodes that no target can run are reported.
+// arithmetic on shapes and indexes; so does what is put out, made of nothing but
+// what is put out as well. All nodes that no target can run are reported.
 func place(g *graph.Graph, rules []Rule, targets []Target) error {
 	for _, n := range g.Nodes {
 		if r := rule(n, rules); r != nil {
@@ -71,7 +72,7 @@ func place(g *graph.Graph, rules []Rule, targets []Target) error {
 			break
 		}
 	}
-	m := misfits{targets: targets, sizes: sizesOf(g)}
+	m := misfits{targets: targets, sizes: sizesOf(g), uses: uses}
 	for _, n := range g.Nodes {
 		m.fit(n, rules)
 	}

@@ -71,6 +71,28 @@ func TestPlace(t *testing.T) {
 	}
 }
 
+// TestPlaceOutputs has the host make outputs of outputs that a device cannot make: of
+// other values it is a misfit.
+func TestPlaceOutputs(t *testing.T) {
+	floats := Target{Profile: Profile{Name: "sim:0", DTypes: []string{"float32"}}}
+	const text = `input %x: float32[4] const %k = int64[1] {2} %y = Neg-13(%x) ; llm.y %v, %i = TopK-11(%y, %k) ; head.top `
+	for _, c := range []struct {
+		name, outputs, target string
+		devices               []Target
+	}{
+		{"of an output", "output %y output %v output %i", "cpu", []Target{floats}},
+		{"where the device can", "output %y output %v output %i", "sim:0", devices("sim:0")},
+		{"of no output", "output %v output %i", "", []Target{floats}},
+		{"read by a node", "%z = Neg-13(%v) ; llm.z output %y output %v output %i output %z", "", []Target{floats}},
+	} {
+		g := parse(t, text+c.outputs)
+		err := place(g, rules(t, "llm=sim:0"), append(devices("cpu"), c.devices...))
+		if (err == nil) != (c.target != "") || err == nil && g.Nodes[1].Target != c.target {
+			t.Errorf("%s: on %s (%s), error %v, want %q", c.name, g.Nodes[1].Target, g.Nodes[1].Cause, err, c.target)
+		}
+	}
+}
+
 // TestPlaceRefuses returns everything that a device cannot do, at once.
 func TestPlaceRefuses(t *testing.T) {
 	small := Target{Profile: Profile{Name: "sim:0", Operators: []string{"Neg", "Abs", "mnnconv.SegmentedAttention"}, DTypes: []string{"float32"}}}
