@@ -174,6 +174,9 @@ var (
 	ErrAddress = errors.New("invalid device address")
 	// ErrExecution: a kernel failed to build or to run.
 	ErrExecution = errors.New("execution failed")
+	// ErrLost: a device answers nothing any more, by its driver's word or because what was
+	// queued never ended. Nobody calls it again.
+	ErrLost = fmt.Errorf("%w: device lost", ErrExecution)
 	// ErrChecks: what is to be checked cannot be read, or not be checked there.
 	ErrChecks = errors.New("checks")
 )

@@ -66,6 +66,7 @@ func newBenchCmd(a *app) *cobra.Command {
 	o.addLinks(cmd)
 	o.addMemory(cmd)
 	o.addThreads(cmd)
+	o.addTimeout(cmd)
 	o.addPixels(cmd)
 	return cmd
 }

@@ -76,6 +76,7 @@ func (o *compareOptions) add(cmd *cobra.Command) {
 	o.addLinks(cmd)
 	o.addMemory(cmd)
 	o.addThreads(cmd)
+	o.addTimeout(cmd)
 	o.addPixels(cmd)
 }
 

@@ -41,6 +41,7 @@ func newDemoCmd(a *app) *cobra.Command {
 	cmd.Flags().BoolVar(&o.json, "json", false, "print one line of JSON")
 	o.addPlace(cmd)
 	o.addThreads(cmd)
+	o.addTimeout(cmd)
 	return cmd
 }
 

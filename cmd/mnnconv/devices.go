@@ -60,7 +60,7 @@ type verdicts struct {
 }
 
 func runDevices(ctx context.Context, w io.Writer, o devicesOptions) error {
-	list, missing, err := listDevices(wire(0, host.Math{}).Backends)
+	list, missing, err := listDevices(wire(0, host.Math{}, deviceTimeout).Backends)
 	if err != nil {
 		return err
 	}

@@ -109,6 +109,7 @@ var exits = []struct {
 
 	{generate.ErrOption, 2, ""},
 	{picture.ErrOption, 2, "see --min-pixels and --max-pixels"},
+	{runtime.ErrLost, 9, "start again, or place its parts on another device, such as cpu; one that is only slow needs a longer --device-timeout"},
 	{runtime.ErrExecution, 9, ""},
 	{runtime.ErrAddress, 9, ""},
 	{generate.ErrLogits, 9, "the weights may overflow their dtype: try a float32 export"},

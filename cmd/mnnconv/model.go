@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -21,6 +22,7 @@ type modelOptions struct {
 	place, fallback      string
 	devices              string
 	threads              int
+	timeout              time.Duration
 	math                 string
 	minPixels, maxPixels int
 	links                []string // folders that links to weights may lead into
@@ -41,6 +43,13 @@ func (o *modelOptions) addLinks(cmd *cobra.Command) {
 func (o *modelOptions) addThreads(cmd *cobra.Command) {
 	cmd.Flags().IntVarP(&o.threads, "threads", "t", 0, "processors to use; 0: all")
 	cmd.Flags().StringVar(&o.math, "math", "", "`MODE` of products with quantised weights on cpu and sim: exact, or int8act (activations quantised to 8 bits by the block, faster), or PATH=MODE,... such as llm=int8act; exact by default")
+}
+
+// deviceTimeout is long: PoCL may need minutes for the prompt of a large model.
+const deviceTimeout = 10 * time.Minute
+
+func (o *modelOptions) addTimeout(cmd *cobra.Command) {
+	cmd.Flags().DurationVar(&o.timeout, "device-timeout", deviceTimeout, "give a device up that has not ended what it was given after `TIME`; 0: never")
 }
 
 func (o *modelOptions) addPixels(cmd *cobra.Command) {
@@ -68,11 +77,14 @@ func (o *modelOptions) wire(a *app) (mnnconv.Options, error) {
 			return mnnconv.Options{}, usagef("--allow-links %s: not a folder", dir)
 		}
 	}
+	if o.timeout < 0 {
+		return mnnconv.Options{}, usagef("--device-timeout %v: want 0 or more", o.timeout)
+	}
 	math, err := host.ParseMath(o.math)
 	if err != nil {
 		return mnnconv.Options{}, usagef("--math: %w", err)
 	}
-	w := wire(o.threads, math)
+	w := wire(o.threads, math, o.timeout)
 	w.Load.ONNX.AllowLinks = o.links
 	if w.Devices, err = readDevices(o.devices); err != nil {
 		return mnnconv.Options{}, err

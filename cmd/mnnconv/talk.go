@@ -22,6 +22,7 @@ func (o *talkOptions) addTalk(cmd *cobra.Command) {
 	o.addLinks(cmd)
 	o.addMemory(cmd)
 	o.addThreads(cmd)
+	o.addTimeout(cmd)
 	o.addPixels(cmd)
 }
 

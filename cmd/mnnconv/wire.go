@@ -1,6 +1,8 @@
 package main
 
 import (
+	"time"
+
 	"mnnconv"
 	"mnnconv/models"
 	"mnnconv/models/qwen25vl"
@@ -14,8 +16,8 @@ import (
 // wire is the only list of backends and of models, and brings the operators. Those that
 // open drivers stand in wire_gpu.go.
 // threads is how many processors the host's kernels use, 0: all; math is their
-// arithmetic.
-func wire(threads int, math host.Math) mnnconv.Options {
+// arithmetic; timeout is a device's for what was queued, 0: none.
+func wire(threads int, math host.Math, timeout time.Duration) mnnconv.Options {
 	table := op.All()
 	return mnnconv.Options{
 		Load:   models.Options{Table: table},
@@ -23,6 +25,6 @@ func wire(threads int, math host.Math) mnnconv.Options {
 		Backends: append([]runtime.Backend{
 			&cpu.Backend{Table: table, Threads: threads, Math: math},
 			&sim.Backend{Table: table, Threads: threads, Math: math},
-		}, gpus()...),
+		}, gpus(timeout)...),
 	}
 }

@@ -2,6 +2,10 @@
 
 package main
 
-import "mnnconv/runtime"
+import (
+	"time"
 
-func gpus() []runtime.Backend { return nil }
+	"mnnconv/runtime"
+)
+
+func gpus(time.Duration) []runtime.Backend { return nil }

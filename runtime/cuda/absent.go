@@ -6,6 +6,7 @@ package cuda
 
 import (
 	"fmt"
+	"time"
 
 	"mnnconv/graph"
 	"mnnconv/partition"
@@ -13,7 +14,7 @@ import (
 )
 
 // Backend has no devices in this build.
-type Backend struct{}
+type Backend struct{ Timeout time.Duration }
 
 var errAbsent = fmt.Errorf("%w: this build has no CUDA: it needs Linux, and no tag nogpu", runtime.ErrUnavailable)
 

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"mnnconv/graph"
 	"mnnconv/partition"
@@ -22,6 +23,8 @@ type Backend struct {
 	// Wrap, unless nil, stands between a device and its driver: tests watch and fail
 	// what it does.
 	Wrap func(gpu.Driver) gpu.Driver
+	// Timeout is how long a device may take for what was queued; 0: as long as it likes.
+	Timeout time.Duration
 
 	once    sync.Once
 	library *driver.Library
@@ -29,6 +32,9 @@ type Backend struct {
 	lt      *cublasLt
 	ltErr   error // why there is none
 }
+
+// leastVersion is the CUDA whose PTX the kernels are compiled to: 12.4.
+const leastVersion = 12040
 
 // align is what every address that a kernel gets is a multiple of, in bytes.
 const align = 256
@@ -40,6 +46,11 @@ func (b *Backend) open() (*driver.Library, error) {
 	b.once.Do(func() {
 		if b.library, b.err = driver.Open(); b.err != nil {
 			b.err = fmt.Errorf("%w: no CUDA: %w", runtime.ErrUnavailable, b.err)
+			return
+		}
+		if v := b.library.Version; v < leastVersion {
+			b.err = fmt.Errorf("%w: %s speaks CUDA %d.%d, the kernels need %d.%d: update the driver", runtime.ErrUnavailable, b.library.Path,
+				v/1000, v%1000/10, leastVersion/1000, leastVersion%1000/10)
 			return
 		}
 		b.lt, b.ltErr = openCublasLt()
@@ -113,7 +124,7 @@ func (b *Backend) Open(p partition.Profile) (runtime.Device, error) {
 		dev.lt = &multiplier{cublasLt: b.lt, plans: map[gpu.Product]*ltPlan{}}
 	}
 	if b.Wrap != nil {
-		return gpu.NewDevice(p, b.Wrap(dev)), nil
+		return gpu.NewDevice(p, b.Wrap(dev)).WithTimeout(b.Timeout), nil
 	}
-	return gpu.NewDevice(p, dev), nil
+	return gpu.NewDevice(p, dev).WithTimeout(b.Timeout), nil
 }

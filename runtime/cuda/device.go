@@ -63,7 +63,7 @@ func (d *device) sentinel(err error) error {
 		kind = runtime.ErrMemory
 	}
 	if d.ctx.Lost() {
-		return fmt.Errorf("%w: %s is lost until this process ends: %w", kind, d.name, err)
+		return fmt.Errorf("%w: %s answers nothing more in this process: %w", runtime.ErrLost, d.name, err)
 	}
 	return fmt.Errorf("%w: %s: %w", kind, d.name, err)
 }

@@ -29,7 +29,7 @@ func (b *buffer) Close() error {
 	if b.memory == nil {
 		return nil
 	}
-	return b.d.do(b.memory.Close)
+	return b.d.release(b.memory.Close)
 }
 
 // open returns an error if the buffer has been closed, or is of another device.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"mnnconv/graph"
 	"mnnconv/partition"
@@ -17,6 +19,9 @@ type Device struct {
 	space  graph.Space
 	align  int64
 	limits Limits
+
+	timeout time.Duration // for what was queued; 0: any
+	lost    atomic.Pointer[error]
 
 	mu      sync.Mutex // of calls to the driver, and of what follows
 	ring    ring
@@ -34,21 +39,32 @@ func NewDevice(p partition.Profile, d Driver) *Device {
 func (d *Device) do(f func() error) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if err := d.driver.Begin(); err != nil {
+	if err := d.gone(); err != nil {
 		return err
 	}
+	if err := d.driver.Begin(); err != nil {
+		return d.noted(err)
+	}
 	defer d.driver.End()
-	return f()
+	return d.noted(f())
 }
 
-// Close waits for the queue and closes the driver.
+// Close waits for the queue and closes the driver. A lost device is left as it is.
 func (d *Device) Close() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.gone() != nil {
+		return nil
+	}
 	if err := d.driver.Begin(); err != nil {
 		return errors.Join(err, d.driver.Close())
 	}
-	err := errors.Join(d.driver.Sync(), d.ring.close())
+	err := d.drain()
+	if d.gone() != nil {
+		d.driver.End()
+		return err
+	}
+	err = errors.Join(err, d.ring.close(d))
 	for _, w := range d.weights {
 		err = errors.Join(err, fmt.Errorf("%w: weights of %d bytes on %s were never released", runtime.ErrAddress, w.memory.Size(), d.space), w.memory.Close())
 	}
@@ -91,7 +107,7 @@ func (d *Device) Transfer(dst, src runtime.View, waits []runtime.Event) (runtime
 	if dst.Size != src.Size {
 		return nil, fmt.Errorf("%w: transfer of %d bytes into %d", runtime.ErrAddress, src.Size, dst.Size)
 	}
-	if err := d.await(context.Background(), waits); err != nil {
+	if err := d.after(context.Background(), waits); err != nil {
 		return nil, err
 	}
 	ev := &event{d: d}
@@ -179,8 +195,8 @@ func hostBytes(v runtime.View) ([]byte, error) {
 	return b[v.Offset : v.Offset+v.Size], nil
 }
 
-// await waits for other devices' events; this device's queue is in order.
-func (d *Device) await(ctx context.Context, waits []runtime.Event) error {
+// after waits for other devices' events; this device's queue is in order.
+func (d *Device) after(ctx context.Context, waits []runtime.Event) error {
 	for _, w := range waits {
 		if e, ok := w.(*event); ok && e.d == d {
 			continue
@@ -212,7 +228,7 @@ func (d *Device) load(names ...string) error {
 
 // CheckValues looks at a tensor on the host: it is brought there.
 func (d *Device) CheckValues(b runtime.Bound, demands []partition.Relation, env graph.Env, waits []runtime.Event) (runtime.Event, error) {
-	if err := d.await(context.Background(), waits); err != nil {
+	if err := d.after(context.Background(), waits); err != nil {
 		return nil, err
 	}
 	t := &graph.Tensor{DType: b.DType, Shape: b.Shape, Data: make([]byte, b.View.Size)}

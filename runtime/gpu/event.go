@@ -12,7 +12,8 @@ type event struct {
 	d *Device
 
 	mu         sync.Mutex
-	start, end Mark // nil: released, or nothing was queued
+	start, end Mark         // nil: released, or nothing was queued
+	came       <-chan error // from who waits for end; nil: nobody
 	err        error
 	from, to   time.Time
 	timed      bool
@@ -27,32 +28,37 @@ func (e *event) finish() error {
 	return e.d.driver.Flush()
 }
 
-// polled is how long a wait that may be given up sleeps between two looks.
-const polled = 100 * time.Microsecond
-
-// Wait returns when the work has ended, with its error, or when ctx has: then the
-// work is still under way.
+// Wait returns when the work has ended, with its error, or when ctx or the device's time
+// has: then the work is still under way.
 func (e *event) Wait(ctx context.Context) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.end == nil {
 		return e.err
 	}
-	for ctx.Done() != nil {
-		done, err := e.end.Done()
-		if done || err != nil {
-			break
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(polled):
-		}
+	if e.err = e.wait(ctx); e.err != nil && e.err == ctx.Err() { //nolint:errorlint // wait returns it bare
+		return e.err
 	}
-	e.err = e.end.Wait()
+	if e.d.gone() != nil {
+		e.start, e.end = nil, nil // the driver's, for good
+		return e.err
+	}
 	e.note()
 	e.err = errors.Join(e.err, e.close())
 	return e.err
+}
+
+func (e *event) wait(ctx context.Context) error {
+	if err := e.d.gone(); err != nil {
+		return err
+	}
+	if e.came == nil {
+		if done, err := e.end.Done(); done || err != nil || ctx.Done() == nil && e.d.timeout == 0 {
+			return e.d.noted(e.end.Wait())
+		}
+		e.came = comes(e.end)
+	}
+	return e.d.await(ctx, e.came)
 }
 
 // note reads the times before the marks go.
@@ -68,6 +74,9 @@ func (e *event) note() {
 
 // close releases the marks.
 func (e *event) close() error {
+	if e.d.gone() != nil {
+		return nil
+	}
 	var errs []error
 	for _, m := range []*Mark{&e.start, &e.end} {
 		if *m != nil {
@@ -82,7 +91,7 @@ func (e *event) close() error {
 func (e *event) Times() (start, end time.Time, ok bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.end != nil {
+	if e.end != nil && e.d.gone() == nil {
 		if done, err := e.end.Done(); !done || err != nil {
 			return time.Time{}, time.Time{}, false
 		}

@@ -29,7 +29,7 @@ func (l *launch) use(b *buffer) {
 
 // Submit queues the launches.
 func (l *launch) Submit(ctx context.Context, waits []runtime.Event) (runtime.Event, error) {
-	if err := l.d.await(ctx, waits); err != nil {
+	if err := l.d.after(ctx, waits); err != nil {
 		return nil, err
 	}
 	for _, b := range l.uses {
@@ -48,6 +48,10 @@ func (l *launch) submit(ev *event) (err error) {
 	d := l.d
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if err := d.gone(); err != nil {
+		return err
+	}
+	defer func() { err = d.noted(err) }()
 	if err := d.driver.Begin(); err != nil {
 		return err
 	}
@@ -77,7 +81,7 @@ func (l *launch) LaunchCounts() []runtime.LaunchCount {
 
 // Close releases the launch, which must have ended.
 func (l *launch) Close() error {
-	err := l.d.do(func() error {
+	err := l.d.release(func() error {
 		var errs []error
 		if l.sequence != nil {
 			errs = append(errs, l.sequence.Close())

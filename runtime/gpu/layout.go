@@ -39,6 +39,9 @@ func (d *Device) lay(l Layout, t *graph.Tensor, m Memory) (Memory, error) {
 	if err == nil {
 		err = d.once(r.commands)
 	}
+	if d.gone() != nil {
+		return nil, err
+	}
 	if err = errors.Join(err, m.Close()); err != nil {
 		return nil, errors.Join(err, out.Close())
 	}
@@ -56,7 +59,13 @@ func (d *Device) once(commands []Command) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(s.Submit(), d.driver.Sync(), s.Close())
+	if err = d.noted(s.Submit()); err == nil {
+		err = d.drain()
+	}
+	if d.gone() != nil {
+		return err
+	}
+	return errors.Join(err, s.Close())
 }
 
 func permuted(shape []int64, perm []int) []int64 {

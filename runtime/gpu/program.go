@@ -38,7 +38,7 @@ func (d *Device) Compile(p *partition.Partition) (runtime.Program, error) {
 				return err
 			}
 		}
-		return d.driver.Sync()
+		return d.drain()
 	})
 	if err != nil {
 		return nil, errors.Join(err, prog.Close())
@@ -79,7 +79,7 @@ func (p *program) hold(g *Group) error {
 func (p *program) Close() error {
 	held := p.held
 	p.held, p.consts = nil, nil
-	return p.d.do(func() error {
+	return p.d.release(func() error {
 		var errs []error
 		for _, k := range held {
 			errs = append(errs, p.d.drop(k))

@@ -30,17 +30,17 @@ func (d *Device) take() (*slot, error) {
 		}
 		s.memory = m
 	}
-	return s, s.settle()
+	return s, s.settle(d)
 }
 
 // settle waits until the device has let go of the slot.
-func (s *slot) settle() error {
+func (s *slot) settle(d *Device) error {
 	if s.busy == nil {
 		return nil
 	}
 	m := s.busy
 	s.busy = nil
-	return errors.Join(m.Wait(), m.Close())
+	return errors.Join(d.wait(m), m.Close())
 }
 
 // upload copies bytes to the device; they are the caller's again when it returns.
@@ -85,7 +85,7 @@ func (d *Device) download(b []byte, src Memory, at int64) error {
 			}
 		}
 		if last != nil {
-			if err := last.settle(); err != nil {
+			if err := last.settle(d); err != nil {
 				return err
 			}
 			copy(rest, last.memory.Bytes())
@@ -95,11 +95,11 @@ func (d *Device) download(b []byte, src Memory, at int64) error {
 	return nil
 }
 
-func (r *ring) close() error {
+func (r *ring) close(d *Device) error {
 	var errs []error
 	for i := range r.slots {
 		s := &r.slots[i]
-		errs = append(errs, s.settle())
+		errs = append(errs, s.settle(d))
 		if s.memory != nil {
 			errs = append(errs, s.memory.Close())
 		}

@@ -216,6 +216,10 @@ const (
 	invalidBufferSize          = -61
 	platformNotFound           = -1001
 	deviceNotFound             = -1
+	execStatusError            = -14
+	invalidContext             = -34
+	invalidQueue               = -36
+	nvidiaFault                = -9999 // an illegal address, say
 )
 
 var statusNames = map[int32]string{
@@ -239,6 +243,15 @@ func status(what string, code int32) error {
 		kind = runtime.ErrMemory
 	case deviceNotAvailable, deviceNotFound, platformNotFound:
 		kind = runtime.ErrUnavailable
+	case invalidContext, invalidQueue, nvidiaFault:
+		kind = runtime.ErrLost
+	case outOfResources, execStatusError:
+		if what == entryNames[finish] || what == entryNames[waitForEvents] { // of what was queued before
+			kind = runtime.ErrLost
+		}
+	}
+	if code == deviceNotAvailable && (strings.HasPrefix(what, "clEnqueue") || strings.HasPrefix(what, "clWait") || strings.HasPrefix(what, "clFinish")) {
+		kind = runtime.ErrLost
 	}
 	name := statusNames[code]
 	if name == "" {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"mnnconv/graph"
 	"mnnconv/partition"
@@ -97,6 +98,9 @@ type faulty struct {
 	call  string
 	n     int
 	spoil string // appended to every source
+	lost  error  // what a launch says
+	hangs bool   // what is queued after a launch never ends
+	after int    // calls after the device was lost
 }
 
 func (f *faulty) fault(call string, kind error) error {
@@ -127,8 +131,34 @@ func (f *faulty) Mark() (gpu.Mark, error) {
 	if err := f.fault("mark", runtime.ErrExecution); err != nil {
 		return nil, err
 	}
-	return f.Driver.Mark()
+	f.after++
+	m, err := f.Driver.Mark()
+	if err == nil && f.hangs && f.n < 0 {
+		return never{m}, nil
+	}
+	return m, err
 }
+
+// never is a mark that does not come.
+type never struct{ gpu.Mark }
+
+func (never) Done() (bool, error) { return false, nil }
+func (never) Wait() error         { select {} }
+
+// launching is a sequence that loses its device.
+type launching struct {
+	gpu.Sequence
+	f *faulty
+}
+
+func (l launching) Submit() error {
+	l.f.n, l.f.after = -1, 0
+	return l.f.lost
+}
+
+func (l launching) Close() error { l.f.after++; return l.Sequence.Close() }
+
+func (f *faulty) Close() error { f.after++; return f.Driver.Close() }
 
 func (f *faulty) Upload(dst gpu.Memory, at int64, src gpu.Pinned, from, size int64) error {
 	if err := f.fault("upload", runtime.ErrExecution); err != nil {
@@ -141,7 +171,11 @@ func (f *faulty) Record(c []gpu.Command) (gpu.Sequence, error) {
 	if err := f.fault("record", runtime.ErrExecution); err != nil {
 		return nil, err
 	}
-	return f.Driver.Record(c)
+	s, err := f.Driver.Record(c)
+	if err == nil && (f.lost != nil || f.hangs) {
+		return launching{s, f}, nil
+	}
+	return s, err
 }
 
 func (f *faulty) Load(m gpu.Module) error {
@@ -163,6 +197,23 @@ func TestFaults(t *testing.T) {
 				break
 			}
 			wants(t, err, kind, "simulated: "+call)
+		}
+	}
+}
+
+// TestLost wants a device that is lost, by its driver's word or because it never ends, to
+// fail what runs and not to be called again.
+func TestLost(t *testing.T) {
+	for _, f := range []*faulty{{lost: fmt.Errorf("%w: simulated", runtime.ErrLost)}, {hangs: true}} {
+		err := double(t, &opencl.Backend{Timeout: 200 * time.Millisecond, Wrap: func(d gpu.Driver) gpu.Driver { f.Driver = d; return f }})
+		if f.hangs {
+			wants(t, err, runtime.ErrLost, "partition 0 on opencl:0", "opencl:0 has not ended what was queued after 200ms")
+			f.after-- // the mark that never comes
+		} else {
+			wants(t, err, runtime.ErrLost, "partition 0 on opencl:0", "simulated")
+		}
+		if f.after != 0 {
+			t.Errorf("hangs %v: %d calls after the device was lost", f.hangs, f.after)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package opencl
 
 import (
+	"errors"
 	"fmt"
 	"time"
 	"unsafe"
@@ -47,7 +48,11 @@ func (m *mark) Done() (bool, error) {
 		return false, err
 	}
 	if s < 0 {
-		return true, fmt.Errorf("%w: what was queued on %s failed: %w", runtime.ErrExecution, m.d.words(deviceName), status("event", s))
+		err := status("event", s)
+		if errors.Is(err, runtime.ErrMemory) { // a driver that takes memory at its first use
+			return true, err
+		}
+		return true, fmt.Errorf("%w: what was queued on %s failed: %w", runtime.ErrLost, m.d.words(deviceName), err)
 	}
 	return s == 0, nil
 }

@@ -9,6 +9,7 @@ package opencl
 import (
 	"fmt"
 	"sync"
+	"time"
 
 	"mnnconv/graph"
 	"mnnconv/partition"
@@ -26,6 +27,8 @@ type Backend struct {
 	// Wrap, unless nil, stands between a device and its driver: tests watch and fail
 	// calls there.
 	Wrap func(gpu.Driver) gpu.Driver
+	// Timeout is how long a device may take for what was queued; 0: as long as it likes.
+	Timeout time.Duration
 
 	once    sync.Once
 	api     *api
@@ -89,7 +92,7 @@ func (b *Backend) Open(p partition.Profile) (runtime.Device, error) {
 	}
 	p.Align = max(p.Align, here.Align) // a plan made elsewhere may know less
 	if b.Wrap != nil {
-		return gpu.NewDevice(p, b.Wrap(drv)), nil
+		return gpu.NewDevice(p, b.Wrap(drv)).WithTimeout(b.Timeout), nil
 	}
-	return gpu.NewDevice(p, drv), nil
+	return gpu.NewDevice(p, drv).WithTimeout(b.Timeout), nil
 }

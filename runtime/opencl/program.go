@@ -55,7 +55,7 @@ func (d *driver) build(p uintptr) error {
 	}
 	log, _ := d.api.infoFor(getProgramBuildInfo, p, d.id, buildLog)
 	_ = d.api.do(releaseProgram, p) // it is of no use, whatever becomes of it
-	return fmt.Errorf("%w: they do not build on %s: %w; its log:\n%s", runtime.ErrExecution, d.words(deviceName), err, strings.TrimSpace(text(log)))
+	return fmt.Errorf("%w: they do not build on %s with %s: %w; its log:\n%s", runtime.ErrExecution, d.words(deviceName), d.options, err, strings.TrimSpace(text(log)))
 }
 
 // fromBinary makes a program of what binary returned.

@@ -10,6 +10,7 @@ package driver
 import (
 	"bytes"
 	"fmt"
+	"os"
 	goruntime "runtime"
 	"sync/atomic"
 	"unsafe"
@@ -36,7 +37,7 @@ func Open() (*Library, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if err := l.call("cuInit", l.init, 0); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w; %s", path, err, deviceFiles("/dev/nvidia*", os.OpenFile))
 	}
 	var v int32
 	if err := l.call("cuDriverGetVersion", l.driverGetVersion, uintptr(unsafe.Pointer(&v))); err != nil {

@@ -5,8 +5,8 @@
 // the host.
 //
 // Settings come from standin_reset or, in another process, from the environment variable
-// STANDIN: "devices=0 memory=BYTES fault=CALL:N:STATUS", where call number N fails, and
-// with N+ the later ones as well.
+// STANDIN: "devices=0 memory=BYTES version=12040 hang=N fault=CALL:N:STATUS", where kernel
+// number N never ends, and call number N fails, with N+ the later ones as well.
 #define _GNU_SOURCE
 #include "entries.h"
 #include <pthread.h>
@@ -42,18 +42,22 @@ static __thread int current; // the context of this thread, 0: none
 static struct { char call[64]; int number, stays, status; } fault;
 static struct { char call[64]; int number; } counts[128];
 
-static struct { int devices; long long memory; } settings = {1, 8ll << 30};
+static struct { int devices; long long memory; int version, hang; } settings = {1, 8ll << 30, 12040, 0};
 
 static void set(const char *text) {
   char from[16] = "";
   const char *at;
   settings.devices = 1;
   settings.memory = 8ll << 30;
+  settings.version = 12040;
+  settings.hang = 0;
   memset(&fault, 0, sizeof fault);
   memset(counts, 0, sizeof counts);
   if (!text) return;
   if ((at = strstr(text, "devices="))) settings.devices = atoi(at + 8);
   if ((at = strstr(text, "memory="))) settings.memory = atoll(at + 7);
+  if ((at = strstr(text, "version="))) settings.version = atoi(at + 8);
+  if ((at = strstr(text, "hang="))) settings.hang = atoi(at + 5);
   if (!(at = strstr(text, "fault="))) return;
   if (sscanf(at, "fault=%63[^:]:%15[^:]:%d", fault.call, from, &fault.status) != 3) abort();
   fault.number = atoi(from);
@@ -97,7 +101,7 @@ static result count(const char *versioned) {
   counts[i].number++;
   int n = strcmp(fault.call, "any") ? counts[i].number : standin_calls("");
   if ((strcmp(fault.call, call) && strcmp(fault.call, "any")) || (n != fault.number && !(fault.stays && n > fault.number))) return OK;
-  if (fault.status >= 700 && fault.status < 800) books.lost = fault.status;
+  if ((fault.status >= 700 && fault.status < 800) || fault.status == 214 || fault.status == 46) books.lost = fault.status;
   return fault.status;
 }
 
@@ -347,7 +351,7 @@ result cuInit(unsigned flags) {
 
 result cuDriverGetVersion(int *v) {
   BEGIN;
-  *v = 12040;
+  *v = settings.version;
   RETURN(OK);
 }
 
@@ -358,6 +362,7 @@ result cuGetErrorName(result r, const char **out) {
     {INVALID_CONTEXT, "CUDA_ERROR_INVALID_CONTEXT"}, {INVALID_PTX, "CUDA_ERROR_INVALID_PTX"},
     {UNSUPPORTED_PTX, "CUDA_ERROR_UNSUPPORTED_PTX_VERSION"}, {NOT_FOUND, "CUDA_ERROR_NOT_FOUND"}, {NOT_READY, "CUDA_ERROR_NOT_READY"},
     {ILLEGAL_ADDRESS, "CUDA_ERROR_ILLEGAL_ADDRESS"}, {LAUNCH_FAILED, "CUDA_ERROR_LAUNCH_FAILED"},
+    {46, "CUDA_ERROR_DEVICE_UNAVAILABLE"}, {214, "CUDA_ERROR_ECC_UNCORRECTABLE"}, {304, "CUDA_ERROR_OPERATING_SYSTEM"}, {702, "CUDA_ERROR_LAUNCH_TIMEOUT"},
     {CAPTURE_UNSUPPORTED, "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED"},
   };
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -476,6 +481,8 @@ struct stream {
 };
 
 static void perform(struct work *w) {
+  if (w->op == LAUNCH && settings.hang && !--settings.hang)
+    for (;;) pause();
   switch (w->op) {
   case COPY: memcpy(w->to, w->from, w->size); break;
   case FILL: memset(w->to, w->byte, w->size); break;
