@@ -16,9 +16,9 @@ func (s *Source) auto(o Options) (device, why string, err error) {
 	if s.chosen != "" {
 		return s.chosen, s.why, nil
 	}
-	s.chosen, s.why = string(graph.Host), "no other device with measured speeds is known here"
-	var over []string
-	for _, p := range o.candidates() {
+	s.chosen = string(graph.Host)
+	found, over := o.candidates()
+	for _, p := range found {
 		err := s.tryOn(p, o)
 		if err == nil {
 			s.chosen, s.why = p.Name, "the first device with measured speeds that holds everything"
@@ -30,20 +30,25 @@ func (s *Source) auto(o Options) (device, why string, err error) {
 		first, _, _ := strings.Cut(err.Error(), "\n")
 		over = append(over, p.Name+" was left: "+first)
 	}
-	if len(over) > 0 {
+	s.why = strings.Join(append([]string{"no other device with measured speeds is known here"}, over...), "; ")
+	if len(found) > 0 {
 		s.why = strings.Join(over, "; ")
 	}
 	return s.chosen, s.why, nil
 }
 
-// candidates are the devices that auto may choose, in order.
-func (o Options) candidates() []partition.Profile {
-	var all, out []partition.Profile
+// candidates are the devices that auto may choose, in order, and why others are not
+// among them.
+func (o Options) candidates() (out []partition.Profile, left []string) {
+	var all []partition.Profile
 	if all = o.Devices; len(all) == 0 {
 		for _, b := range o.Backends {
 			for i := range maxDevices {
 				p, err := b.Profile(i)
 				if err != nil { // not there, or nothing to plan with
+					if i == 0 {
+						left = append(left, b.Name()+" was left: "+err.Error())
+					}
 					break
 				}
 				all = append(all, p)
@@ -51,11 +56,15 @@ func (o Options) candidates() []partition.Profile {
 		}
 	}
 	for _, p := range all {
-		if p.Space() != graph.Host && p.Measured != nil && p.Measured.Memory > 0 {
+		switch {
+		case p.Space() == graph.Host:
+		case p.Measured == nil || p.Measured.Memory <= 0:
+			left = append(left, p.Name+" was left: its speeds are not measured")
+		default:
 			out = append(out, p)
 		}
 	}
-	return out
+	return out, left
 }
 
 // maxDevices bounds the devices asked for of one backend.

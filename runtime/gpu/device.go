@@ -53,14 +53,14 @@ func (d *Device) do(f func() error) error {
 func (d *Device) Close() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.gone() != nil {
+	if d.isLost() {
 		return nil
 	}
 	if err := d.driver.Begin(); err != nil {
 		return errors.Join(err, d.driver.Close())
 	}
 	err := d.drain()
-	if d.gone() != nil {
+	if d.isLost() {
 		d.driver.End()
 		return err
 	}

@@ -39,7 +39,7 @@ func (e *event) Wait(ctx context.Context) error {
 	if e.err = e.wait(ctx); e.err != nil && e.err == ctx.Err() { //nolint:errorlint // wait returns it bare
 		return e.err
 	}
-	if e.d.gone() != nil {
+	if e.d.isLost() {
 		e.start, e.end = nil, nil // the driver's, for good
 		return e.err
 	}
@@ -74,7 +74,7 @@ func (e *event) note() {
 
 // close releases the marks.
 func (e *event) close() error {
-	if e.d.gone() != nil {
+	if e.d.isLost() {
 		return nil
 	}
 	var errs []error
@@ -91,7 +91,7 @@ func (e *event) close() error {
 func (e *event) Times() (start, end time.Time, ok bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.end != nil && e.d.gone() == nil {
+	if e.end != nil && !e.d.isLost() {
 		if done, err := e.end.Done(); !done || err != nil {
 			return time.Time{}, time.Time{}, false
 		}

@@ -39,7 +39,7 @@ func (d *Device) lay(l Layout, t *graph.Tensor, m Memory) (Memory, error) {
 	if err == nil {
 		err = d.once(r.commands)
 	}
-	if d.gone() != nil {
+	if d.isLost() {
 		return nil, err
 	}
 	if err = errors.Join(err, m.Close()); err != nil {
@@ -62,7 +62,7 @@ func (d *Device) once(commands []Command) error {
 	if err = d.noted(s.Submit()); err == nil {
 		err = d.drain()
 	}
-	if d.gone() != nil {
+	if d.isLost() {
 		return err
 	}
 	return errors.Join(err, s.Close())

@@ -29,6 +29,8 @@ func (d *Device) gone() error {
 	return nil
 }
 
+func (d *Device) isLost() bool { return d.lost.Load() != nil }
+
 // noted returns err, after which the device may be lost.
 func (d *Device) noted(err error) error {
 	if errors.Is(err, runtime.ErrLost) {
@@ -39,7 +41,7 @@ func (d *Device) noted(err error) error {
 
 // release is do for what gives things back: a lost device takes none.
 func (d *Device) release(f func() error) error {
-	if d.gone() != nil {
+	if d.isLost() {
 		return nil
 	}
 	return d.do(f)

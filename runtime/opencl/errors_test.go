@@ -172,8 +172,8 @@ func (f *faulty) Record(c []gpu.Command) (gpu.Sequence, error) {
 		return nil, err
 	}
 	s, err := f.Driver.Record(c)
-	if err == nil && (f.lost != nil || f.hangs) {
-		return launching{s, f}, nil
+	if f.lost != nil || f.hangs {
+		return launching{s, f}, err
 	}
 	return s, err
 }

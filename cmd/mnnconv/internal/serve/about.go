@@ -32,15 +32,20 @@ func (s *Server) oneModel(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, s.card())
 }
 
-// health says that the server lives, and how busy it is.
+// health says that the server lives, or that it has lost a device and must be started
+// again, and how busy it is.
 func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
 	busy, waiting := s.slots.load()
-	writeJSON(w, http.StatusOK, struct {
+	status, code := "ok", http.StatusOK
+	if s.lost.Load() {
+		status, code = "unhealthy", http.StatusServiceUnavailable
+	}
+	writeJSON(w, code, struct {
 		Status  string `json:"status"`
 		Slots   int    `json:"slots"`
 		Busy    int    `json:"busy"`
 		Waiting int    `json:"waiting"`
-	}{"ok", s.slots.all, busy, waiting})
+	}{status, s.slots.all, busy, waiting})
 }
 
 //go:embed page.html

@@ -4,11 +4,13 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 	"time"
 
 	"mnnconv/models"
+	"mnnconv/runtime"
 )
 
 // completion is an answer, or with Chunk a piece of one.
@@ -110,6 +112,9 @@ type finished struct {
 
 // ask waits for a slot and answers there.
 func (s *Server) ask(ctx context.Context, q models.Question, marks []mark, set models.Settings, stops []string, out answer) (*finished, error) {
+	if s.lost.Load() {
+		return nil, runtime.ErrLost
+	}
 	queued := time.Now()
 	x, err := s.slots.take(ctx, marks)
 	if err != nil {
@@ -119,7 +124,13 @@ func (s *Server) ask(ctx context.Context, q models.Question, marks []mark, set m
 	s.count.waited(time.Since(queued))
 	cut := &stopper{stops: stops, say: out.text}
 	set.OnText = cut.push
+	if s.lost.Load() { // while this one waited
+		return nil, runtime.ErrLost
+	}
 	a, err := x.session.Ask(ctx, q, set)
+	if errors.Is(err, runtime.ErrLost) && !s.lost.Swap(true) {
+		s.c.Log(err.Error() + "; requests get 503 until the server is started again")
+	}
 	if err == nil && !cut.stopped {
 		err = cut.flush()
 	}

@@ -9,7 +9,11 @@ import (
 	"mnnconv/models/generate"
 	"mnnconv/models/picture"
 	"mnnconv/models/qwen25vl"
+	"mnnconv/runtime"
 )
+
+// codeLost is the code of failures that only a new start ends.
+const codeLost = "device_lost"
 
 // failure is what a client is told.
 type failure struct {
@@ -34,6 +38,8 @@ func failureOf(err error) failure {
 		return f
 	case errors.Is(err, errFull):
 		return failure{http.StatusServiceUnavailable, "queue_full", "", "all slots are busy and the queue is full; try again later"}
+	case errors.Is(err, runtime.ErrLost):
+		return failure{http.StatusServiceUnavailable, codeLost, "", "a device of this server is lost; it must be started again"}
 	case errors.Is(err, qwen25vl.ErrPrompt):
 		return failure{http.StatusBadRequest, "context_length_exceeded", "messages", err.Error()}
 	case errors.Is(err, generate.ErrOption):
@@ -73,7 +79,7 @@ func (s *Server) fail(w http.ResponseWriter, err error) {
 	if f.status == http.StatusInternalServerError {
 		s.c.Log(err.Error())
 	}
-	if f.status == http.StatusServiceUnavailable {
+	if f.status == http.StatusServiceUnavailable && f.code != codeLost {
 		w.Header().Set("Retry-After", "1")
 	}
 	s.count.request(f.status)

@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -54,6 +55,7 @@ type Server struct {
 	c     Config
 	slots *slots
 	count *counters
+	lost  atomic.Bool // a device answers nothing any more, for good
 }
 
 // New makes a server over sessions, at least one, which stay the caller's.

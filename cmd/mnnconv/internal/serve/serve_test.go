@@ -54,6 +54,8 @@ func (e *echo) Ask(ctx context.Context, q models.Question, set models.Settings) 
 	switch text {
 	case "too long":
 		return nil, fmt.Errorf("%w: it has 9 tokens, the context has room for 8", qwen25vl.ErrPrompt)
+	case "lost":
+		return nil, fmt.Errorf("partition 0 on cuda:7: %w: an illegal address", runtime.ErrLost)
 	case "broken":
 		return nil, errors.New("device cuda:7 in /secret/folder")
 	}
@@ -187,6 +189,32 @@ func TestRequests(t *testing.T) {
 		if status != 200 && !json.Valid([]byte(answer)) {
 			t.Errorf("%s: an error that is no JSON: %s", c.name, answer)
 		}
+	}
+}
+
+// TestLost wants a server whose device is lost to say so to every client, and to whoever
+// watches it.
+func TestLost(t *testing.T) {
+	var log []string
+	e := &echo{}
+	_, h := newTestServer(t, func(c *Config) { c.Log = func(text string) { log = append(log, text) } }, e)
+	for range 3 {
+		status, answer, header := post(t, t.Context(), h, says("lost"))
+		if status != http.StatusServiceUnavailable || !strings.Contains(answer, "device_lost") || !strings.Contains(answer, "started again") || strings.Contains(answer, "cuda:7") || header.Get("Retry-After") != "" {
+			t.Errorf("%d %s", status, answer)
+		}
+	}
+	if e.asked.Load() != 1 || len(log) != 1 || !strings.Contains(log[0], "cuda:7") || !strings.Contains(log[0], "503 until the server is started again") {
+		t.Errorf("asked %d times; the log: %q", e.asked.Load(), log)
+	}
+	r, err := http.Get(h.URL + "/health")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	body, err := io.ReadAll(r.Body)
+	if err != nil || r.StatusCode != http.StatusServiceUnavailable || !strings.Contains(string(body), "unhealthy") {
+		t.Errorf("health: %d %s %v", r.StatusCode, body, err)
 	}
 }
 
