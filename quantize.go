@@ -2,6 +2,7 @@ package mnnconv
 
 import (
 	"mnnconv/passes/quantize"
+	"mnnconv/runtime/host"
 )
 
 // Quantize stores the source's weights in fewer bits, see package quantize. Plan
@@ -11,5 +12,6 @@ func Quantize(s *Source, o quantize.Options) (*quantize.Result, error) {
 	for _, ph := range s.Phases {
 		phases = append(phases, quantize.Phase{Name: ph.Name, Graph: ph.Graph})
 	}
+	o.Loops = host.NewCoding()
 	return quantize.Run(phases, o)
 }

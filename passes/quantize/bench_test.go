@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"mnnconv/graph"
+	"mnnconv/runtime/host"
 )
 
 // BenchmarkCodes makes the codes of one projection of a model of 3 billion
@@ -26,7 +27,7 @@ func BenchmarkCodes(b *testing.B) {
 			}
 			b.Run(fmt.Sprintf("%s,transposed=%v", spec, transposed), func(b *testing.B) {
 				b.SetBytes(int64(len(t.Data)))
-				j := &job{layer: &Layer{}, m: newMatrix(t, transposed), coding: newCoding(f, graph.Float16), method: f.Method, block: f.Block, padded: true, workers: 1}
+				j := &job{layer: &Layer{}, m: newMatrix(t, transposed), coding: newCoding(f), method: f.Method, block: f.Block, padded: true, loops: host.NewCoding(), workers: 1}
 				for b.Loop() {
 					if err := j.run(io.Discard); err != nil {
 						b.Fatal(err)

@@ -58,6 +58,8 @@ func (s *site) widen(v *graph.Value) {
 	}
 }
 
+func wideBF16(h uint16) float32 { return math.Float32frombits(uint32(h) << 16) }
+
 // floats converts one weight.
 type floats struct {
 	layer *Layer

@@ -24,6 +24,7 @@ type job struct {
 	method  Method
 	block   int
 	padded  bool // the last block of a row is filled up
+	loops   Loops
 	workers int
 	stats   *statistics // of calibration; nil: none
 
@@ -42,7 +43,7 @@ func (j *job) rowBytes() int {
 	return j.m.cols * j.coding.bits / 8
 }
 
-func (j *job) scaleBytes() int { return j.blocks() * j.coding.scale.Bits() / 8 }
+func (j *job) scaleBytes() int { return 2 * j.blocks() }
 
 // zeroBytes is the length of a row of zero points, each row from a byte on.
 func (j *job) zeroBytes() int { return (j.blocks()*j.coding.bits + 7) / 8 }
@@ -84,6 +85,7 @@ func (j *job) run(w io.Writer) error {
 		return j.wrap(err)
 	}
 	defer j.stats.release()
+	tileRows, _ := j.tileSize()
 	chunk := max(1, min(rows, chunkBytes/max(1, j.rowBytes()))+tileRows-1) / tileRows * tileRows
 	out := make([]byte, min(chunk, rows)*j.rowBytes())
 	var sum lossSum
@@ -119,13 +121,24 @@ func (j *job) measure() (lossSum, error) {
 	return sum, err
 }
 
-// tileRows × tileCols numbers are turned and coded at a time: they stay in the
-// second cache.
-const tileRows, tileCols = 32, 2048
+// tileSize is how many numbers are turned and coded at a time: they stay in the second
+// cache. What is stored in columns is read in pieces of a column, which must be long for
+// the processor to fetch them ahead; GPTQ takes whole rows, since errors of a column
+// reach all behind it.
+func (j *job) tileSize() (rows, cols int) {
+	switch {
+	case j.method == GPTQ:
+		return 32, j.m.cols
+	case j.m.transposed:
+		return 256, min(j.m.cols, 512)
+	}
+	return 64, min(j.m.cols, 1024)
+}
 
 // rows makes n rows from row on, spread over the workers. Without out they are
 // only measured.
 func (j *job) rows(out []byte, row, n int, sum *lossSum) error {
+	tileRows, _ := j.tileSize()
 	tiles := (n + tileRows - 1) / tileRows
 	sums := make([]lossSum, tiles) // added in order: the same bits for any number of workers
 	errs := make([]error, max(1, min(j.workers, tiles)))
@@ -173,26 +186,33 @@ func guard(f func() error) (err error) {
 
 // tile is the scratch of one worker.
 type tile struct {
-	j       *job
-	w       []float32 // [rows][stride]
-	q, try  []uint8
-	grids   []grid    // of the row
-	was     []float32 // the row before gptq
-	errors  []float32 // of gptq, of a block
-	stride  int
-	columns int // at a time
+	j *job
+	reader
+	w      []float32 // [rows][stride]
+	q, try []uint8
+	grids  []grid    // of the row
+	was    []float32 // the row before gptq
+	errors []float32 // of gptq, of a block
+	stride int
+	// Of the blocks of a row, where they are rounded.
+	least, most, scales, inverses, zeros []float32
+	columns                              int // at a time
 }
 
 func newTile(j *job) *tile {
-	t := &tile{j: j, columns: min(j.m.cols, tileCols)}
-	if j.method == GPTQ { // errors of a column reach all behind it
-		t.columns = j.m.cols
-		t.was, t.errors = make([]float32, t.columns), make([]float32, j.block)
+	rows, cols := j.tileSize()
+	t := &tile{j: j, reader: reader{loops: j.loops}, columns: cols}
+	if j.method == GPTQ {
+		t.was, t.errors = make([]float32, cols), make([]float32, j.block)
 	}
 	t.stride = t.columns + 16 // not a power of two: rows would share sets of the cache
-	t.w = make([]float32, tileRows*t.stride)
+	t.w = make([]float32, rows*t.stride)
 	t.q, t.try = make([]uint8, max(t.columns, j.block)), make([]uint8, j.block)
-	t.grids = make([]grid, t.columns/j.block+1)
+	blocks := t.columns/j.block + 1
+	t.grids = make([]grid, blocks)
+	for _, v := range []*[]float32{&t.least, &t.most, &t.scales, &t.inverses, &t.zeros} {
+		*v = make([]float32, blocks)
+	}
 	return t
 }
 
@@ -201,7 +221,7 @@ func (t *tile) run(out []byte, row, from, n int, sum *lossSum) error {
 	j := t.j
 	for col := 0; col < j.m.cols; col += t.columns {
 		cols := min(t.columns, j.m.cols-col)
-		j.m.load(t.w, t.stride, row+from, col, n, cols)
+		t.load(&j.m, t.w, t.stride, row+from, col, n, cols)
 		for r := range n {
 			w := t.w[r*t.stride:][:cols]
 			var codes []byte
@@ -221,11 +241,15 @@ func (t *tile) run(out []byte, row, from, n int, sum *lossSum) error {
 // measured.
 func (t *tile) row(out []byte, w []float32, row, col int, sum *lossSum) {
 	j := t.j
-	sum.power += float64(squares(w))
-	if j.method == GPTQ {
+	sum.power += float64(j.loops.SumSquares(w))
+	start := 0
+	switch j.method {
+	case GPTQ:
 		t.propagate(w, sum)
+	case Round:
+		start = t.round(out, w, row, col, sum)
 	}
-	for at := 0; at < len(w); at += j.block {
+	for at := start; at < len(w); at += j.block {
 		b := w[at:min(at+j.block, len(w))]
 		q := t.q[at:][:len(b)]
 		g := t.grids[at/j.block]
@@ -238,6 +262,40 @@ func (t *tile) row(out []byte, w []float32, row, col int, sum *lossSum) {
 			j.pack(out[block*j.block*j.coding.bits/8:], q, g.zero)
 		}
 	}
+}
+
+// round rounds the whole blocks of a row, and returns how many numbers they have.
+func (t *tile) round(out []byte, w []float32, row, col int, sum *lossSum) int {
+	j, c := t.j, t.j.coding
+	n := len(w) / j.block
+	least, most, scales, inverses, zeros := t.least[:n], t.most[:n], t.scales[:n], t.inverses[:n], t.zeros[:n]
+	w = w[:n*j.block]
+	j.loops.Extremes(least, most, w, j.block)
+	for b := range scales {
+		scales[b] = c.reach(least[b], most[b])
+	}
+	j.loops.RoundF16(scales)
+	for b, s := range scales {
+		inverses[b], zeros[b] = inverse(s), float32(c.zero(s, least[b]))
+	}
+	sum.count(j.loops.Codes(t.q, w, scales, inverses, zeros, int(c.top), j.block))
+	if out == nil {
+		return len(w)
+	}
+	first := col / j.block
+	j.loops.NarrowF16(graph.ViewBytes[uint16](j.scales)[row*j.blocks()+first:][:n], scales)
+	if j.zeros != nil {
+		for b, z := range zeros {
+			j.storeZero(row, first+b, uint8(z))
+		}
+	}
+	out = out[col*c.bits/8:]
+	if c.bits == 8 {
+		copy(out, t.q[:len(w)])
+	} else {
+		j.loops.Nibbles(out[:len(w)/2], t.q)
+	}
+	return len(w)
 }
 
 // choose chooses grid and codes of a block, by itself.
@@ -284,33 +342,30 @@ func (j *job) pack(out []byte, q []uint8, zero uint8) {
 
 // store keeps the scale and zero point of a block.
 func (j *job) store(row, block int, g grid) {
-	i := row*j.blocks() + block
-	switch j.coding.scale {
-	case graph.Float16:
-		graph.ViewBytes[uint16](j.scales)[i] = graph.F32ToF16(g.scale)
-	default:
-		graph.ViewBytes[float32](j.scales)[i] = g.scale
+	graph.ViewBytes[uint16](j.scales)[row*j.blocks()+block] = graph.F32ToF16(g.scale)
+	if j.zeros != nil {
+		j.storeZero(row, block, g.zero)
 	}
-	if j.zeros == nil {
-		return
-	}
+}
+
+func (j *job) storeZero(row, block int, zero uint8) {
 	if j.coding.bits == 8 {
-		j.zeros[row*j.zeroBytes()+block] = g.zero
+		j.zeros[row*j.zeroBytes()+block] = zero
 		return
 	}
-	j.zeros[row*j.zeroBytes()+block/2] |= g.zero << (block % 2 * 4)
+	j.zeros[row*j.zeroBytes()+block/2] |= zero << (block % 2 * 4)
 }
 
 // culprit says which number of a row has no code.
 func (j *job) culprit(row int) string {
 	w := make([]float32, j.m.cols)
-	j.m.load(w, len(w), row, 0, 1, len(w))
+	(&reader{loops: j.loops}).load(&j.m, w, len(w), row, 0, 1, len(w))
 	for i, x := range w {
 		if x-x != 0 {
 			return fmt.Sprintf("number %d of row %d is %v; keep them as they are with PATH=keep", i, row, x)
 		}
 	}
-	return fmt.Sprintf("the numbers of row %d are too large for scales of %s; keep them as they are with PATH=keep", row, j.coding.scale)
+	return fmt.Sprintf("the numbers of row %d are too large for scales of float16; keep them as they are with PATH=keep", row)
 }
 
 // lossSum adds up errors.
@@ -346,21 +401,4 @@ func (s lossSum) relative() float64 {
 func (s lossSum) tell(l *Layer) {
 	l.Error, l.LargestError = s.relative(), float64(s.largest)
 	l.square, l.power = s.square, s.power
-}
-
-// squares is the sum of squares.
-func squares(w []float32) float32 {
-	var s0, s1, s2, s3 float32
-	i := 0
-	for ; i+4 <= len(w); i += 4 {
-		x := (*[4]float32)(w[i:])
-		s0 += float32(x[0] * x[0])
-		s1 += float32(x[1] * x[1])
-		s2 += float32(x[2] * x[2])
-		s3 += float32(x[3] * x[3])
-	}
-	for ; i < len(w); i++ {
-		s0 += float32(w[i] * w[i])
-	}
-	return s0 + s1 + (s2 + s3)
 }

@@ -1,10 +1,6 @@
 package quantize
 
-import (
-	"math"
-
-	"mnnconv/graph"
-)
+import "mnnconv/graph"
 
 // matrix is a weight as a product or a lookup reads it: rows of numbers that are
 // summed over, or of an embedding.
@@ -28,35 +24,44 @@ func readable(d graph.DType) bool {
 	return d == graph.Float32 || d == graph.Float16 || d == graph.BFloat16
 }
 
-// load stores rows×cols numbers from (row, col) on in dst, each row stride behind
+// reader reads numbers of matrices; it is of one goroutine.
+type reader struct {
+	loops Loops
+	lines []float32
+}
+
+// lines is how many rows of a transposed matrix, as it is stored, are turned at a time.
+const lines = 16
+
+// load stores rows×cols numbers of m from (row, col) on in dst, each row stride behind
 // the one before.
-func (m *matrix) load(dst []float32, stride, row, col, rows, cols int) {
+func (r *reader) load(m *matrix, dst []float32, stride, row, col, rows, cols int) {
 	switch m.t.DType {
 	case graph.Float16:
-		loadAs(m, graph.View[uint16](m.t), graph.F16ToF32, dst, stride, row, col, rows, cols)
+		loadAs(r, m, graph.View[uint16](m.t), r.loops.WidenF16, dst, stride, row, col, rows, cols)
 	case graph.BFloat16:
-		loadAs(m, graph.View[uint16](m.t), wideBF16, dst, stride, row, col, rows, cols)
+		loadAs(r, m, graph.View[uint16](m.t), r.loops.WidenBF16, dst, stride, row, col, rows, cols)
 	default:
-		loadAs(m, graph.View[float32](m.t), func(f float32) float32 { return f }, dst, stride, row, col, rows, cols)
+		loadAs(r, m, graph.View[float32](m.t), func(dst, src []float32) { copy(dst, src) }, dst, stride, row, col, rows, cols)
 	}
 }
 
-func wideBF16(h uint16) float32 { return math.Float32frombits(uint32(h) << 16) }
-
-func loadAs[T uint16 | float32](m *matrix, src []T, wide func(T) float32, dst []float32, stride, row, col, rows, cols int) {
+func loadAs[T uint16 | float32](r *reader, m *matrix, src []T, widen func(dst []float32, src []T), dst []float32, stride, row, col, rows, cols int) {
 	if !m.transposed {
-		for r := range rows {
-			in, out := src[(row+r)*m.cols+col:][:cols], dst[r*stride:][:cols]
-			for i, x := range in {
-				out[i] = wide(x)
-			}
+		for i := range rows {
+			widen(dst[i*stride:][:cols], src[(row+i)*m.cols+col:][:cols])
 		}
 		return
 	}
-	for c := range cols {
-		in := src[(col+c)*m.rows+row:][:rows]
-		for r, x := range in {
-			dst[r*stride+c] = wide(x)
+	apart := rows + 16 // not a power of two: lines would share sets of the cache
+	if len(r.lines) < lines*apart {
+		r.lines = make([]float32, lines*apart)
+	}
+	for c := 0; c < cols; c += lines {
+		n := min(lines, cols-c)
+		for i := range n {
+			widen(r.lines[i*apart:][:rows], src[(col+c+i)*m.rows+row:][:rows])
 		}
+		r.loops.Turn(dst[c:], stride, r.lines, apart, n, rows)
 	}
 }

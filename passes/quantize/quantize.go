@@ -26,6 +26,7 @@ type Options struct {
 	Spec   *Spec
 	Budget *Budget // nil: the spec is all
 	Table  op.Table
+	Loops  Loops
 	// Calibrate runs the model over calibration data; nil: there are none.
 	Calibrate Calibrator
 	Workers   int // goroutines that choose codes; 0: one a processor
@@ -75,7 +76,7 @@ func Run(phases []Phase, o Options) (*Result, error) {
 		kept = []Kept{}
 	}
 	r := &Result{Report: &Report{SchemaVersion: reportVersion, Spec: o.Spec.Text, Kept: kept, BytesBefore: weightBytes(phases)}}
-	tie(all)
+	tie(all, o.Loops)
 	stats := newCalibration(o.Calibrate)
 	if o.Budget != nil {
 		r.Report.Budget = o.Budget.Text

@@ -15,6 +15,7 @@ import (
 
 	"mnnconv/graph"
 	"mnnconv/passes"
+	"mnnconv/runtime/host"
 	"mnnconv/schemas/op"
 )
 
@@ -85,7 +86,7 @@ func options(t testing.TB, spec string) Options {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Options{Spec: s, Table: op.All(), Workers: 2}
+	return Options{Spec: s, Table: op.All(), Loops: host.NewCoding(), Workers: 2}
 }
 
 // materialise computes what is to be computed later.
@@ -253,7 +254,7 @@ func TestRefine(t *testing.T) {
 			}
 		}
 		f := Format{Kind: []Kind{Int4, Int8}[i%2], Asym: i%5 < 2}
-		c := newCoding(f, graph.Float16)
+		c := newCoding(f)
 		plain, fine, try := make([]uint8, len(w)), make([]uint8, len(w)), make([]uint8, len(w))
 		g := c.round(w)
 		c.codes(plain, w, g)
@@ -418,7 +419,7 @@ func TestMemory(t *testing.T) {
 	const cols = 4096
 	allocated := func(rows int) uint64 {
 		m := graph.FromSlice(graph.Float16, make([]uint16, rows*cols), int64(rows), cols)
-		j := &job{layer: &Layer{}, m: newMatrix(m, false), coding: newCoding(Format{Kind: Int4}, graph.Float16), method: Round, block: 32, padded: true, workers: 2}
+		j := &job{layer: &Layer{}, m: newMatrix(m, false), coding: newCoding(Format{Kind: Int4}), method: Round, block: 32, padded: true, loops: host.NewCoding(), workers: 2}
 		codes, scales, _ := j.tensors()
 		var before, after goruntime.MemStats
 		goruntime.ReadMemStats(&before)
@@ -507,5 +508,59 @@ func TestSpec(t *testing.T) {
 	g, _ := product("MatMul", 32, 4, make([]float32, 128))
 	if _, err := Run([]Phase{{"p", g}}, options(t, "lmm=int8,int4")); !errors.Is(err, ErrSpec) || !strings.Contains(err.Error(), "lmm=int8") {
 		t.Errorf("a misspelled path: %v", err)
+	}
+}
+
+// TestRoundIsByBlocks: what a row's loops make is what rounding makes of each block by
+// itself, wherever the block lies.
+func TestRoundIsByBlocks(t *testing.T) {
+	r := rand.New(rand.NewPCG(21, 22))
+	for range 300 {
+		f := Format{Kind: []Kind{Int4, Int8}[r.IntN(2)], Asym: r.IntN(2) == 0, Block: 16 << r.IntN(5)}
+		rows, cols, transposed := 1+r.IntN(300), 1+r.IntN(1200), r.IntN(2) == 0
+		w := noise(r, rows*cols)
+		w[r.IntN(len(w))] = 4
+		from := []graph.DType{graph.Float32, graph.Float16, graph.BFloat16}[r.IntN(3)]
+		m := graph.Floats(w, int64(rows), int64(cols))
+		if from != graph.Float32 {
+			narrow := make([]uint16, len(w))
+			for i, x := range w {
+				if narrow[i], w[i] = graph.F32ToBF16(x), wideBF16(graph.F32ToBF16(x)); from == graph.Float16 {
+					narrow[i], w[i] = graph.F32ToF16(x), graph.F16ToF32(graph.F32ToF16(x))
+				}
+			}
+			m = graph.FromSlice(from, narrow, int64(rows), int64(cols))
+		}
+		j := &job{layer: &Layer{}, m: newMatrix(m, transposed), coding: newCoding(f), method: Round, block: f.Block, padded: true, loops: host.NewCoding(), workers: 2}
+		var codes, scales, zeros bytes.Buffer
+		if err := errors.Join(j.run(&codes), j.rest(&scales, &j.scales), j.rest(&zeros, &j.zeros)); err != nil {
+			t.Fatal(err)
+		}
+		row := make([]float32, j.m.cols)
+		want := &job{m: j.m, coding: j.coding, block: f.Block, padded: true, scales: make([]byte, scales.Len()), zeros: make([]byte, zeros.Len())}
+		all := make([]byte, codes.Len())
+		if !f.Asym {
+			want.zeros = nil
+		}
+		for i := range j.m.rows {
+			for c := range row {
+				if transposed {
+					row[c] = w[c*cols+i]
+				} else {
+					row[c] = w[i*cols+c]
+				}
+			}
+			for b := range j.blocks() {
+				x := row[b*f.Block : min(len(row), (b+1)*f.Block)]
+				q := make([]uint8, len(x))
+				g := j.coding.round(x)
+				j.coding.codes(q, x, g)
+				want.store(i, b, g)
+				want.pack(all[i*j.rowBytes()+b*f.Block*f.bits()/8:], q, g.zero)
+			}
+		}
+		if !bytes.Equal(codes.Bytes(), all) || !bytes.Equal(scales.Bytes(), want.scales) || !bytes.Equal(zeros.Bytes(), want.zeros) {
+			t.Fatalf("%d×%d %v, transposed %v, %s: other codes, scales or zero points than those of blocks by themselves", rows, cols, from, transposed, f)
+		}
 	}
 }

@@ -2,7 +2,6 @@ package quantize
 
 import (
 	"math"
-	"math/bits"
 
 	"mnnconv/graph"
 )
@@ -15,46 +14,51 @@ type grid struct {
 
 // coding is a format with what follows from it.
 type coding struct {
-	bits  int
-	top   float32 // the largest code
-	asym  bool
-	scale graph.DType // that scales are stored in
+	bits int
+	top  float32 // the largest code
+	asym bool
 }
 
-func newCoding(f Format, scale graph.DType) coding {
-	return coding{bits: f.bits(), top: float32(int(1)<<f.bits() - 1), asym: f.Asym, scale: scale}
+func newCoding(f Format) coding {
+	return coding{bits: f.bits(), top: float32(int(1)<<f.bits() - 1), asym: f.Asym}
 }
 
 // middle is the zero point of blocks that store none.
 func (c coding) middle() uint8 { return 1 << (c.bits - 1) }
 
-// stored rounds a scale to the type that it is stored in.
-func (c coding) stored(s float32) float32 {
-	if c.scale == graph.Float16 {
-		return graph.F16ToF32(graph.F32ToF16(s))
-	}
-	return s
-}
+// asStored rounds a scale to float16, as which it is stored.
+func asStored(s float32) float32 { return graph.F16ToF32(graph.F32ToF16(s)) }
 
 // round gives a block the grid that reaches its extremes. Without zero points the
 // largest number, with its sign, becomes code 0, which has no opposite: so all
 // codes are used (the way of ggml's Q4_0 and of onnxruntime).
 func (c coding) round(w []float32) grid {
-	if c.asym {
-		return c.between(extremes(w))
-	}
-	return grid{c.stored(-peak(w) / float32(c.middle())), c.middle()}
+	least, most := extremes(w)
+	s := asStored(c.reach(least, most))
+	return grid{s, c.zero(s, least)}
 }
 
-// peak returns the number of the largest magnitude. Its bits, turned so that the
-// sign comes last, order by magnitude: comparing those takes no branches, which
-// numbers in no order would mislead.
-func peak(w []float32) float32 {
-	top := uint32(0)
-	for _, x := range w {
-		top = max(top, bits.RotateLeft32(math.Float32bits(x), 1))
+// reach is the scale of codes that reach from least ≤ 0 to most ≥ 0, before it is
+// rounded to what is stored.
+func (c coding) reach(least, most float32) float32 {
+	switch {
+	case c.asym:
+		return (most - least) / c.top
+	case -least >= most:
+		return -least / float32(c.middle())
 	}
-	return math.Float32frombits(bits.RotateLeft32(top, -1))
+	return -most / float32(c.middle())
+}
+
+// zero is the zero point of codes that start at least.
+func (c coding) zero(scale, least float32) uint8 {
+	switch {
+	case !c.asym:
+		return c.middle()
+	case scale == 0 || scale != scale || math.IsInf(float64(scale), 0):
+		return 0
+	}
+	return uint8(min(c.top, float32(math.Round(float64(-least/scale)))))
 }
 
 // extremes returns the least and the greatest number, at most and at least 0.
@@ -69,23 +73,19 @@ func extremes(w []float32) (least, most float32) {
 	return math.Float32frombits(uint32(lo)), math.Float32frombits(uint32(hi))
 }
 
-// between is the grid from least ≤ 0 to most ≥ 0.
-func (c coding) between(least, most float32) grid {
-	s := c.stored((most - least) / c.top)
-	if s == 0 || s != s || math.IsInf(float64(s), 0) {
-		return grid{s, 0}
+// inverse is one over a scale; that of 0 makes all codes the zero point.
+func inverse(scale float32) float32 {
+	if scale == 0 {
+		return 0
 	}
-	return grid{s, uint8(min(c.top, float32(math.Round(float64(-least/s)))))}
+	return 1 / scale
 }
 
 // codes stores the code of each number that is nearest on the grid, and returns
 // the sum of the squared errors and the largest error.
 func (c coding) codes(q []uint8, w []float32, g grid) (sum, largest float32) {
 	q = q[:len(w)]
-	inverse := float32(0)
-	if g.scale != 0 {
-		inverse = 1 / g.scale
-	}
+	inverse := inverse(g.scale)
 	start, zero, top := float32(g.zero)+0.5, float32(g.zero), int32(c.top)
 	var s0, s1, s2, s3 float32
 	most := uint32(0)

@@ -39,6 +39,7 @@ var avx512 = &Level{name: "avx512", lanes: 16, tileRows: 12, tileCols: 32, quant
 	dotQuantised4: dotQuantised4AVX512, dotQuantised8: dotQuantised8AVX512, pack4: pack4AVX512, pack8: pack8AVX512, tileQuantised: tileQuantisedAVX512,
 	spread: spreadAVX512, dequantise4: dequantise4AVX512, dequantise8: dequantise8AVX512,
 	dot4: dot4AVX512, dot8: dot8AVX512, dot4Zeros: dot4ZerosAVX512, dot8Zeros: dot8ZerosAVX512,
+	extremes: extremesAVX512, codes: codesAVX512, nibbles: nibblesAVX512,
 }}
 
 var avx2 = &Level{name: "avx2", lanes: 8, tileRows: 6, tileCols: 16, quantisedRows: 4, asm: asm{
@@ -54,6 +55,7 @@ var avx2 = &Level{name: "avx2", lanes: 8, tileRows: 6, tileCols: 16, quantisedRo
 	dotQuantised4: dotQuantised4AVX2, dotQuantised8: dotQuantised8AVX2, pack4: pack4AVX2, pack8: pack8AVX2, tileQuantised: tileQuantisedAVX2,
 	spread: spreadAVX2, dequantise4: dequantise4AVX2, dequantise8: dequantise8AVX2,
 	dot4: dot4AVX2, dot8: dot8AVX2, dot4Zeros: dot4ZerosAVX2, dot8Zeros: dot8ZerosAVX2,
+	extremes: extremesAVX2, codes: codesAVX2, nibbles: nibblesAVX2,
 }}
 
 // avx512bf16 is avx512 with products of bfloat16.

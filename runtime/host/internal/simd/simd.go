@@ -56,6 +56,9 @@ type asm struct {
 	pack4, pack8                                             func(dst, w *uint8, ldw int, s *float32, lds, blocks int)
 	tileQuantised                                            func(c *float32, ldc int, x *uint8, ldx int, w *uint8, m, blocks int)
 	sum, sumSquares, largest                                 func(x *float32, start float32, n int) float32
+	extremes                                                 func(least, most, w *float32, block, blocks int)
+	codes                                                    func(q *uint8, w, scale, inverse, zero *float32, top, block, blocks int) (sum, largest float32)
+	nibbles                                                  func(dst, q *uint8, n int)
 }
 
 // String returns what [Variable] calls the level.

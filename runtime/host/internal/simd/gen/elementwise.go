@@ -329,20 +329,10 @@ func (g *gen) sums() {
 		g.ADDQ(operand.Imm(64), x)
 		g.JMP(operand.LabelRef(loop))
 		g.Label(end)
-		y := g.YMM()
-		if lanes == 1 {
-			g.VEXTRACTF64X4(operand.Imm(1), v[0], y)
-			f.join(y, v[0].AsY(), y)
-		} else {
-			f.join(v[1], v[0], y)
+		if lanes == 2 {
+			f.join(v[1], v[0], v[0])
 		}
-		low := g.upper(y)
-		f.join(low, y.AsX(), low)
-		t := g.XMM()
-		g.VPSHUFD(operand.Imm(0x0e), low, t) // lanes 2 and 3
-		f.join(t, low, low)
-		g.VPSHUFD(operand.Imm(0x01), low, t)
-		f.join(t, low, low)
+		low := g.joined(v[0], f.join)
 		g.Store(low, g.ReturnIndex(0))
 		g.VZEROUPPER()
 		g.RET()

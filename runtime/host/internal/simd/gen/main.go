@@ -80,6 +80,7 @@ var parts = []struct {
 	{"elementwise", elementwise},
 	{"blocks", blocked},
 	{"integer", integers},
+	{"coding", coding},
 }
 
 // bf16Products turns VPDPWSSD, whose encoding differs from VDPBF16PS's in one
