@@ -50,7 +50,7 @@ func NewComparison(s *Source, o Options, co CompareOptions) (*Comparison, error)
 		return nil, err
 	}
 	setup := compare.Setup{Table: o.Load.Table, Plans: p.Plans, Graphs: graphs, Devices: p.devices, Executors: p.executors,
-		Reference: co.Reference, Name: co.Name, Bounds: graph.Env{"capacity": int64(p.session.Capacity)}}
+		Reference: co.Reference, Name: co.Name, Bounds: graph.Env{"capacity": int64(p.session.Capacity), "batch": 1}}
 	if co.Record != "" {
 		setup.Record = (&recorder{disk: co.Disk, dir: co.Record}).add
 	}

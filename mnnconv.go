@@ -288,18 +288,39 @@ func Open(s *Source, o Options) (*Program, error) {
 // Chat makes a session that answers questions, with room for capacity tokens (0:
 // what the program was opened for).
 func (p *Program) Chat(capacity int) (models.Session, error) {
+	o, err := p.chatting(capacity)
+	if err != nil {
+		return nil, err
+	}
 	defer p.trace.Begin(sessionLabel).End()
+	return p.Source.Model.NewSession(p.executors, o)
+}
+
+// Slots makes as many sessions as Options.Session.Slots says, which may be asked at the
+// same time; see models.Model.NewSlots.
+func (p *Program) Slots(capacity int) ([]models.Session, error) {
+	o, err := p.chatting(capacity)
+	if err != nil {
+		return nil, err
+	}
+	defer p.trace.Begin(sessionLabel).End()
+	return p.Source.Model.NewSlots(p.executors, o)
+}
+
+// chatting are the options of sessions that answer questions.
+func (p *Program) chatting(capacity int) (o models.SessionOptions, err error) {
 	if capacity == 0 {
 		capacity = p.session.Capacity
 	}
 	if p.Source.Model == nil {
-		return nil, fmt.Errorf("%s: %w: one graph answers no questions; give a model folder, or --input NAME=FILE.npy", p.Source.Path, ErrSource)
+		return o, fmt.Errorf("%s: %w: one graph answers no questions; give a model folder, or --input NAME=FILE.npy", p.Source.Path, ErrSource)
 	}
 	set, err := Contracts(p.Source, p.Plans, capacity)
 	if err != nil {
-		return nil, err
+		return o, err
 	}
-	return p.Source.Model.NewSession(p.executors, models.SessionOptions{Capacity: capacity, Images: p.session.Images, Frames: p.session.Frames, Schedule: p.schedule, Checks: p.checks.With(set), Trace: p.trace, Wrap: p.session.Wrap})
+	return models.SessionOptions{Capacity: capacity, Images: p.session.Images, Frames: p.session.Frames, Slots: p.session.Slots,
+		Schedule: p.schedule, Checks: p.checks.With(set), Trace: p.trace, Wrap: p.session.Wrap}, nil
 }
 
 // Graph makes a session over the phase of a bare graph.

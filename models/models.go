@@ -57,6 +57,11 @@ type Model interface {
 	// NewSession makes a session over executors by phase, which outlive it. All its
 	// memory is allocated here.
 	NewSession(executors map[string]*runtime.Executor, o SessionOptions) (Session, error)
+	// NewSlots makes o.Slots sessions, which may be asked at the same time, and which
+	// take their decode steps together if Batches says that the graphs can. Their
+	// answers are those of one session. Close all of them.
+	NewSlots(executors map[string]*runtime.Executor, o SessionOptions) ([]Session, error)
+	Batches() bool
 	Close() error
 }
 
@@ -98,6 +103,7 @@ type SessionOptions struct {
 	Capacity int  // tokens of a conversation, pictures and answer included; 0: a default
 	Images   int  // pictures and videos of a question at most; 0: as many as the capacity holds
 	Frames   int  // of one video at most, 1: pictures alone; 0: as many as the capacity holds
+	Slots    int  // conversations that are held at a time, see Model.NewSlots; 0: one
 	Reduced  bool // Capacity is less than the default, which does not fit
 	Schedule runtime.Schedule
 	Checks   runtime.Checks  // of boundary tensors, at each run

@@ -49,9 +49,13 @@ func (r Relation) CheckValues(t, other *graph.Tensor, env graph.Env) error {
 				return r.broken("element %d is %d, expected %d to %d", i, x, low, high-1)
 			}
 		}
-	case Consecutive:
+	case Consecutive: // in each sequence of a batch
+		each := len(v)
+		if n := len(t.Shape); n > 1 {
+			each = int(t.Shape[n-1])
+		}
 		for i, x := range v {
-			if x < 0 || x >= high || i > 0 && x != v[i-1]+1 {
+			if x < 0 || x >= high || i%each > 0 && x != v[i-1]+1 {
 				return r.broken("element %d is %d, expected the one before it and 1, 0 to %d", i, x, high-1)
 			}
 		}

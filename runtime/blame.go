@@ -80,7 +80,7 @@ func (r *rerun) run(inputs []*graph.Tensor) error {
 	r.lifetimes()
 	for i, v := range plan.Graph.Inputs {
 		if inputs[i] == nil {
-			r.bound[v] = r.f.s.states[v.Name]
+			r.bound[v], _ = r.f.s.state(v.Name)
 			continue
 		}
 		if err := r.upload(v, inputs[i]); err != nil {

@@ -80,7 +80,7 @@ func (f *frame) checkInputs(inputs []*graph.Tensor) error {
 	for i, v := range plan.Graph.Inputs {
 		t := inputs[i]
 		if t == nil {
-			b, ok := f.s.states[v.Name]
+			b, ok := f.s.state(v.Name)
 			if !ok {
 				continue // it is missing
 			}

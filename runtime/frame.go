@@ -18,6 +18,7 @@ type frame struct {
 	s       *Session
 	l       *laidOut
 	inputs  []*graph.Tensor // shapes only
+	slots   slots           // whose states it works on
 	staging map[*graph.Node]HostBuffer
 	apart   map[*graph.Value]Buffer // values of a size that only running tells, which crossed
 	launch  map[*partition.Partition]*recorded
@@ -41,7 +42,7 @@ type recorded struct {
 
 func newFrame(s *Session, inputs []*graph.Tensor) (*frame, error) {
 	plan := s.e.plan
-	f := &frame{s: s, l: s.arenas.phases[plan.Phase], inputs: make([]*graph.Tensor, len(inputs)),
+	f := &frame{s: s, slots: s.slots, l: s.arenas.phases[plan.Phase], inputs: make([]*graph.Tensor, len(inputs)),
 		staging: map[*graph.Node]HostBuffer{}, apart: map[*graph.Value]Buffer{}, launch: map[*partition.Partition]*recorded{},
 		outs: make([]*graph.Tensor, len(plan.Graph.Outputs)), flat: make([]graph.Tensor, len(plan.Graph.Outputs)), bound: map[*graph.Value]Bound{}, seen: map[*graph.Value][]int64{}}
 	f.events, f.waits = make([]Event, len(f.l.commands)), make([][]Event, len(f.l.commands))
@@ -60,7 +61,7 @@ func (f *frame) bind(inputs []*graph.Tensor) error {
 	s, plan := f.s, f.s.e.plan
 	for i, v := range plan.Graph.Inputs {
 		t := inputs[i]
-		if b, ok := s.states[v.Name]; ok && t == nil {
+		if b, ok := s.state(v.Name); ok && t == nil {
 			f.bound[v] = b
 			continue
 		}
@@ -94,6 +95,9 @@ func (f *frame) bind(inputs []*graph.Tensor) error {
 func (e *Executor) host() Device { return e.devices[string(graph.Host)] }
 
 func (f *frame) fits(inputs []*graph.Tensor) bool {
+	if f.slots != f.s.slots {
+		return false
+	}
 	for i, t := range inputs {
 		have := f.inputs[i]
 		if (t == nil) != (have == nil) {

@@ -130,11 +130,13 @@ type Session struct {
 	observer Observer                        // nil: nobody looks
 	passed   map[*graph.Value]bool           // values that go from one partition to another in one space
 	want     []bool                          // which outputs runs bring, see Want
+	slots    slots                           // whose states runs work on, see Slots
 }
 
-// maxFrames is how many input shapes a session keeps recorded: a prefill and a
-// decode, and one to spare for the next picture's size.
-const maxFrames = 3
+// maxFrames is how many input shapes a session keeps recorded: a prefill, and decode
+// steps of one to sixteen slots, of which each is twice as long as the one before; and
+// one to spare for the next picture's size.
+const maxFrames = 7
 
 // NewSession starts a session over states and arenas, which the caller owns and
 // which other phases of the same session may share. Without arenas the session lays
@@ -226,7 +228,7 @@ func (s *Session) layOut(inputs []*graph.Tensor) error {
 	for i, v := range s.e.plan.Graph.Inputs {
 		t := inputs[i]
 		if t == nil {
-			b, ok := s.states[v.Name]
+			b, ok := s.state(v.Name)
 			if !ok {
 				return fmt.Errorf("%w: input %q is missing", graph.ErrType, v.Name)
 			}

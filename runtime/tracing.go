@@ -96,7 +96,7 @@ func (f *frame) symbols(inputs []*graph.Tensor) (graph.Env, error) {
 	for i, v := range f.s.e.plan.Graph.Inputs {
 		t := inputs[i]
 		if t == nil {
-			b := f.s.states[v.Name]
+			b, _ := f.s.state(v.Name)
 			t = &graph.Tensor{DType: b.DType, Shape: b.Shape}
 		}
 		if err := env.Bind(v, t); err != nil {

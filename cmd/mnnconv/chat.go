@@ -55,7 +55,7 @@ func runChat(ctx context.Context, o *chatOptions, src string) (err error) {
 	if !(o.fps > 0 && o.fps <= 1000) {
 		return usagef("--fps %v: want a number above 0, at most 1000", o.fps)
 	}
-	p, err := o.open(src, 0)
+	p, err := o.open(src, 0, 1)
 	if err != nil {
 		return err
 	}

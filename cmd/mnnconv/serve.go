@@ -13,7 +13,6 @@ import (
 
 	"mnnconv"
 	"mnnconv/cmd/mnnconv/internal/serve"
-	"mnnconv/models"
 )
 
 // serveOptions are the flags of serve.
@@ -74,23 +73,22 @@ func runServe(ctx context.Context, o *serveOptions, src string) (err error) {
 	if err := o.check(); err != nil {
 		return err
 	}
-	p, err := o.open(src, 1)
+	p, err := o.open(src, 1, o.slots)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close(), p.Source.Close()) }()
-	var sessions []models.Session
+	sessions, err := p.Slots(o.context)
+	if err != nil {
+		return fmt.Errorf("%d slots: %w", o.slots, err)
+	}
 	defer func() {
 		for _, session := range sessions {
 			err = errors.Join(err, session.Close())
 		}
 	}()
-	for i := range o.slots {
-		session, err := p.Chat(o.context)
-		if err != nil {
-			return fmt.Errorf("slot %d of %d: %w", i+1, o.slots, err)
-		}
-		sessions = append(sessions, session)
+	if !p.Source.Model.Batches() {
+		fmt.Fprintf(o.err, "mnnconv: note: the graphs of %s take one sequence at a time: slots do not share their steps\n", printable(src))
 	}
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", o.listen)
 	if err != nil {

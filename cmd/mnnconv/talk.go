@@ -27,8 +27,8 @@ func (o *talkOptions) addTalk(cmd *cobra.Command) {
 }
 
 // open loads the model and opens its devices; frames bounds videos, see
-// models.SessionOptions. Close the program, then its source.
-func (o *talkOptions) open(src string, frames int) (*mnnconv.Program, error) {
+// models.SessionOptions; slots are the conversations that are held at a time. Close the program, then its source.
+func (o *talkOptions) open(src string, frames, slots int) (*mnnconv.Program, error) {
 	if err := o.sampling.check(); err != nil {
 		return nil, err
 	}
@@ -39,6 +39,7 @@ func (o *talkOptions) open(src string, frames int) (*mnnconv.Program, error) {
 	if err := o.bound(&w, frames); err != nil {
 		return nil, err
 	}
+	w.Session.Slots = slots
 	s, err := o.load(src, w)
 	if err != nil {
 		return nil, err

@@ -23,7 +23,16 @@ func (m *Model) Bounds(o models.SessionOptions) (map[string]graph.Env, int, erro
 	if images := int64(o.Images); images > 0 && images <= rows/picture {
 		rows = images * picture
 	}
-	return m.bounds(int64(capacity), picture, rows), capacity, nil
+	bounds := m.bounds(int64(capacity), picture, rows)
+	if env := bounds["extend"]; o.Slots > 1 && m.Batches() { // prompts run in chunks then
+		env[batched], env["capacity"] = int64(o.Slots), stateRows(capacity)
+		for _, name := range []string{tokens, "rows"} {
+			if env[name] > 0 {
+				env[name] = min(env[name], maxChunk)
+			}
+		}
+	}
+	return bounds, capacity, nil
 }
 
 // mostRows is how many rows one picture becomes at most (see picture.SmartResize):
@@ -60,7 +69,7 @@ func (m *Model) bounds(capacity, picture, rows int64) map[string]graph.Env {
 				env[name] = rows
 			case tokens, "capacity":
 				env[name] = capacity
-			case "wanted":
+			case "wanted", batched:
 				env[name] = 1
 			case "axis_positions.length":
 				env[name] = rows * m.Config.Merge

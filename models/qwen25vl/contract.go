@@ -18,14 +18,14 @@ func (m *Model) Terms(capacity int) partition.Terms {
 	for _, s := range m.stages {
 		t.Files[s.Name] = s.File
 	}
-	t.Token = map[string]graph.Env{"extend": {tokens: 1, "rows": 0}}
+	t.Token = map[string]graph.Env{"extend": {batched: 1, tokens: 1, "rows": 0}}
 	if m.encode != nil && m.extend == nil {
 		t.Token = nil
 	}
 	if m.encode != nil {
 		side := m.Config.Patch * m.Config.Merge
 		n := min(int64(m.Pictures.MaxPixels)/(side*side), most)
-		t.Picture = map[string]graph.Env{"encode": {"rows": n}, "extend": {tokens: n, "rows": n}}
+		t.Picture = map[string]graph.Env{"encode": {"rows": n}, "extend": {batched: 1, tokens: n, "rows": n}}
 		t.Relations = append(t.Relations, m.encodeRelations()...)
 		t.Orders = m.encodeOrders()
 	}

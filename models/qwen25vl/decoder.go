@@ -48,11 +48,50 @@ type extend struct {
 	report     *passes.Report
 }
 
+// batched is the number of sequences in a run.
+const batched = "batch"
+
+// buildExtend raises the decoder for any number of sequences a run; where the export
+// takes one alone, in a way that raising does not lift, for one.
 func buildExtend(p *parts, table op.Table) (*extend, error) {
+	files := []*file{p.decoder.file, p.decoder.head}
+	if p.embed != nil {
+		files = append(files, p.embed.file)
+	}
+	d, untouched := *p.decoder, map[*file]*graph.Graph{} // building changes both
+	for _, f := range files {
+		if f != nil && untouched[f] == nil {
+			untouched[f] = f.model.Graph
+			f.model.Graph, _ = f.model.Graph.Clone()
+		}
+	}
+	x, err := buildExtendFor(p, graph.Sym(batched), table)
+	if err == nil && x.takes(graph.Sym(batched)) {
+		return x, nil
+	}
+	*p.decoder = d
+	for f, g := range untouched {
+		f.model.Graph = g
+	}
+	return buildExtendFor(p, graph.Const(1), table)
+}
+
+// takes reports whether logits and states are of so many sequences, and all of it was
+// raised.
+func (x *extend) takes(batch graph.Dim) bool {
+	of := func(v *graph.Value) bool { return len(v.Type.Shape) > 0 && v.Type.Shape[0].Equal(batch) }
+	for _, s := range x.graph.States {
+		if !of(s.In) || !of(s.Out) {
+			return false
+		}
+	}
+	return of(x.graph.Outputs[0]) && len(passes.Leftovers(x.graph)) == 0
+}
+
+func buildExtendFor(p *parts, batch graph.Dim, table op.Table) (*extend, error) {
 	d := p.decoder
 	g := d.file.model.Graph
 	where := func(err error) error { return fmt.Errorf("%s: %w", d.file.path, err) }
-	batch := graph.Const(1) // one conversation; what the exports agree on
 	if err := joinHead(g, d, table); err != nil {
 		return nil, where(err)
 	}
@@ -188,7 +227,7 @@ func shapeOrScalar(v *graph.Value) []int64 {
 func knowDecoder(g *graph.Graph, d *decoderPart) passes.Knowledge {
 	k := passes.Knowledge{Cache: &passes.Cache{Capacity: graph.Sym("capacity"), WriteIndices: inWrite, Lengths: inLengths}}
 	for _, size := range []struct{ past, tokens int64 }{{0, 7}, {5, 3}, {9, 1}, {0, 1}} {
-		p := passes.Probe{Env: graph.Env{past: size.past, tokens: size.tokens}, Inputs: map[string]*graph.Tensor{}}
+		p := passes.Probe{Env: graph.Env{past: size.past, tokens: size.tokens, batched: 1}, Inputs: map[string]*graph.Tensor{}}
 		total := size.past + size.tokens
 		for _, v := range g.Inputs {
 			switch v.Name {

@@ -212,7 +212,7 @@ func (l *lab) executor(b *bench, p *partition.Plan) (*executor, error) {
 	if err != nil {
 		return nil, err
 	}
-	states, err := e.NewStates(graph.Env{"capacity": labCapacity})
+	states, err := e.NewStates(graph.Env{"capacity": labCapacity, "batch": 1})
 	if err != nil {
 		return nil, errors.Join(err, e.Close())
 	}

@@ -51,6 +51,16 @@ var (
 // NewSession makes a session. Its memory is laid out for a prompt as long as the
 // whole context.
 func (m *Model) NewSession(executors map[string]*runtime.Executor, o models.SessionOptions) (models.Session, error) {
+	o.Slots = 1
+	s, err := m.newSession(executors, o)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// newSession makes a session whose states are those of o.Slots conversations.
+func (m *Model) newSession(executors map[string]*runtime.Executor, o models.SessionOptions) (*Session, error) {
 	bounds, capacity, err := m.Bounds(o)
 	if err != nil {
 		return nil, err
@@ -79,7 +89,7 @@ func (m *Model) NewSession(executors map[string]*runtime.Executor, o models.Sess
 		return run
 	}
 	if m.extend != nil {
-		states, err := executors["extend"].NewStates(graph.Env{"capacity": int64(capacity)})
+		states, err := executors["extend"].NewStates(bounds["extend"])
 		if err != nil {
 			return nil, errors.Join(err, s.Close())
 		}
@@ -154,22 +164,31 @@ func (s *Session) blind() error {
 // look encodes the media of a prompt that stand at token from or behind it, into
 // its rows.
 func (s *Session) look(ctx context.Context, p *Prompt, from int) error {
-	var data []byte
-	total := int64(0)
 	for _, x := range p.media {
 		if x.start < from {
 			continue
 		}
-		t, err := s.Encode(ctx, x.pixels, x.grid)
-		if err != nil {
+		if err := s.lookAt(ctx, p, x); err != nil {
 			return err
 		}
-		gathering := s.trace.Begin(gatherLabel)
-		data = append(data, t.Data...)
-		total += t.Shape[0]
-		p.rows = &graph.Tensor{DType: t.DType, Shape: []int64{total, t.Shape[1]}, Data: data}
-		gathering.End()
 	}
+	return nil
+}
+
+// lookAt encodes one medium of a prompt, behind those whose rows are there.
+func (s *Session) lookAt(ctx context.Context, p *Prompt, x *medium) error {
+	t, err := s.Encode(ctx, x.pixels, x.grid)
+	if err != nil {
+		return err
+	}
+	defer s.trace.Begin(gatherLabel).End()
+	var before graph.Tensor
+	if p.rows != nil {
+		before = *p.rows
+	} else {
+		before.Shape = []int64{0}
+	}
+	p.rows = &graph.Tensor{DType: t.DType, Shape: []int64{before.Shape[0] + t.Shape[0], t.Shape[1]}, Data: append(before.Data, t.Data...)}
 	return nil
 }
 
@@ -214,6 +233,30 @@ func (p *Prompt) after(n int) *Prompt {
 	return &rest
 }
 
+// between is the tokens from a to b of a prompt whose image rows are those of the
+// tokens from start on.
+func (p *Prompt) between(start, a, b int) *Prompt {
+	piece := &Prompt{IDs: p.IDs[a:b]}
+	for axis := range p.positions {
+		piece.positions[axis] = p.positions[axis][a:b]
+	}
+	first, count := 0, 0
+	for _, at := range p.rowsAt {
+		switch {
+		case at >= int64(start) && at < int64(a):
+			first++
+		case at >= int64(a) && at < int64(b):
+			piece.rowsAt = append(piece.rowsAt, at-int64(a))
+			count++
+		}
+	}
+	if p.rows != nil && count > 0 {
+		row := len(p.rows.Data) / int(p.rows.Shape[0])
+		piece.rows = &graph.Tensor{DType: p.rows.DType, Shape: []int64{int64(count), p.rows.Shape[1]}, Data: p.rows.Data[first*row:][:count*row]}
+	}
+	return piece
+}
+
 // turn is one question on its way to its answer.
 type turn struct {
 	set     models.Settings
@@ -233,39 +276,84 @@ func (s *Session) newTurn(set models.Settings) (*turn, error) {
 // Ask answers a conversation's last turn: from an empty state, or from what the
 // state holds of it.
 func (s *Session) Ask(ctx context.Context, q models.Question, set models.Settings) (*models.Answer, error) {
-	if err := s.m.answers(); err != nil {
-		return nil, err
-	}
-	t, err := s.newTurn(set)
+	p, t, err := s.prepare(q, set)
 	if err != nil {
 		return nil, err
 	}
+	return s.answer(ctx, p, t)
+}
+
+// prepare makes a question's prompt, with the pixel values of its media.
+func (s *Session) prepare(q models.Question, set models.Settings) (*Prompt, *turn, error) {
+	if err := s.m.answers(); err != nil {
+		return nil, nil, err
+	}
+	t, err := s.newTurn(set)
+	if err != nil {
+		return nil, nil, err
+	}
 	if s.encode == nil && q.HasMedia() {
-		return nil, s.blind()
+		return nil, nil, s.blind()
 	}
 	preparing := s.trace.Begin(preprocessLabel)
 	media, err := s.m.prepareAll(q, s.capacity)
 	preparing.End()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	t.stats.Preprocess = time.Since(t.begin)
 	wording := s.trace.Begin(promptLabel)
 	p, err := s.m.prompt(q, media)
 	wording.End()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	t.stats.ImageTokens = len(p.rowsAt)
-	return s.answer(ctx, p, t)
+	return p, t, nil
+}
+
+// room is how many tokens the answer of a prompt may have.
+func (s *Session) room(p *Prompt, t *turn) (int, error) {
+	if len(p.IDs) >= s.capacity {
+		return 0, fmt.Errorf("%w: it has %d tokens (%d of pictures), the context has room for %d: use fewer or smaller pictures (--max-pixels) or a larger -c",
+			ErrPrompt, len(p.IDs), t.stats.ImageTokens, s.capacity)
+	}
+	left := s.capacity - len(p.IDs)
+	if most := t.set.Most; most > 0 && most < left {
+		return most, nil
+	}
+	return left, nil
+}
+
+// telling turns an answer's tokens into its text.
+type telling struct {
+	push  func(id int32) error // ErrEnough: the listener has heard enough
+	flush func() error         // says what is left at the end
+}
+
+func (s *Session) telling(a *models.Answer, set models.Settings) telling {
+	push, flush := func(int32) string { return "" }, func() string { return "" } // without words
+	if s.m.Tokenizer != nil {
+		stream := s.m.Tokenizer.Stream(true)
+		push, flush = stream.Push, stream.Flush
+	}
+	say := func(text string) error {
+		defer s.trace.Begin(textLabel).End()
+		a.Text += text
+		if text == "" || set.OnText == nil {
+			return nil
+		}
+		return set.OnText(text)
+	}
+	return telling{func(id int32) error { return say(push(id)) }, func() error { return say(flush()) }}
 }
 
 // answer generates what follows a prompt. What the state then holds is known if the
 // prompt's cells are.
 func (s *Session) answer(ctx context.Context, p *Prompt, t *turn) (*models.Answer, error) {
-	if len(p.IDs) >= s.capacity {
-		return nil, fmt.Errorf("%w: it has %d tokens (%d of pictures), the context has room for %d: use fewer or smaller pictures (--max-pixels) or a larger -c",
-			ErrPrompt, len(p.IDs), t.stats.ImageTokens, s.capacity)
+	most, err := s.room(p, t)
+	if err != nil {
+		return nil, err
 	}
 	from := 0
 	if t.set.Reuse {
@@ -276,10 +364,6 @@ func (s *Session) answer(ctx context.Context, p *Prompt, t *turn) (*models.Answe
 		return nil, err
 	}
 	t.stats.Encode += time.Since(start)
-	most := t.set.Most
-	if most <= 0 || most > s.capacity-len(p.IDs) {
-		most = s.capacity - len(p.IDs)
-	}
 	t.stats.PromptTokens, t.stats.ReusedTokens = len(p.IDs), from
 	start = time.Now()
 	whole := t.sampler.Whole()
@@ -293,19 +377,7 @@ func (s *Session) answer(ctx context.Context, p *Prompt, t *turn) (*models.Answe
 	a := &models.Answer{PromptTokens: len(p.IDs)}
 	history := append([]int32{}, p.IDs...)
 	stops := generate.Stops{IDs: s.m.Generate.EOS}
-	push, flush := func(int32) string { return "" }, func() string { return "" } // without words
-	if s.m.Tokenizer != nil {
-		stream := s.m.Tokenizer.Stream(true)
-		push, flush = stream.Push, stream.Flush
-	}
-	say := func(text string) error {
-		defer s.trace.Begin(textLabel).End()
-		a.Text += text
-		if text == "" || t.set.OnText == nil {
-			return nil
-		}
-		return t.set.OnText(text)
-	}
+	text := s.telling(a, t.set)
 	start = time.Now()
 	var draft []int32         // tokens that the last run took behind the answer's own
 	row := s.scores.count - 1 // of the scores: the next token's
@@ -323,7 +395,7 @@ func (s *Session) answer(ctx context.Context, p *Prompt, t *turn) (*models.Answe
 		}
 		a.Tokens = append(a.Tokens, id)
 		history = append(history, id)
-		if err := say(push(id)); errors.Is(err, models.ErrEnough) {
+		if err := text.push(id); errors.Is(err, models.ErrEnough) {
 			break
 		} else if err != nil {
 			return nil, err
@@ -347,7 +419,7 @@ func (s *Session) answer(ctx context.Context, p *Prompt, t *turn) (*models.Answe
 			s.held = append(s.held, cell{id: id})
 		}
 	}
-	if err := say(flush()); err != nil && !errors.Is(err, models.ErrEnough) {
+	if err := text.flush(); err != nil && !errors.Is(err, models.ErrEnough) {
 		return nil, err
 	}
 	t.stats.Decode = time.Since(start)

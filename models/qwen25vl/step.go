@@ -1,6 +1,10 @@
 package qwen25vl
 
-import "mnnconv/graph"
+import (
+	"slices"
+
+	"mnnconv/graph"
+)
 
 // fill makes the inputs of the extend phase, aligned with its graph's (nil for
 // states), for a prompt whose first token is number past of the conversation.
@@ -72,7 +76,28 @@ func (x *extend) rows(t *graph.Tensor) (*graph.Tensor, error) {
 type step struct {
 	ins    []*graph.Tensor
 	values []int64
-	tokens int
+	tokens int // of one sequence, or sequences of one token
+}
+
+// newSteps makes the inputs of a step of one token of each of n sequences.
+func (x *extend) newSteps(n int) *step {
+	s := x.newStep(n)
+	s.ins = slices.Clone(s.ins)
+	for i, v := range x.graph.Inputs {
+		if v.Name == inStep {
+			s.ins[i] = s.ins[i].Reshape(stepRows, int64(n), 1)
+		}
+	}
+	return s
+}
+
+// row makes sequence i of the step that of a token.
+func (s *step) row(i int, id int32, past int, position int64) {
+	s.values[stepIDs*s.tokens+i] = int64(id)
+	for a := range 3 {
+		s.values[(stepPositions+a)*s.tokens+i] = position
+	}
+	s.values[stepIndex*s.tokens+i] = int64(past)
 }
 
 // newStep makes the inputs of a step of n tokens.
@@ -89,10 +114,6 @@ func (s *step) set(id int32, draft []int32, past int, position int64) {
 		if i > 0 {
 			id = draft[i-1]
 		}
-		s.values[stepIDs*s.tokens+i] = int64(id)
-		for a := range 3 {
-			s.values[(stepPositions+a)*s.tokens+i] = position + int64(i)
-		}
-		s.values[stepIndex*s.tokens+i] = int64(past + i)
+		s.row(i, id, past+i, position+int64(i))
 	}
 }

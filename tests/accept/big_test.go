@@ -176,7 +176,7 @@ func model(dir, work string) error {
 
 	for _, plan := range p.Plans {
 		for _, state := range plan.Graph.States {
-			shape, err := state.In.Type.Shape.Eval(graph.Env{"capacity": capacity})
+			shape, err := state.In.Type.Shape.Eval(graph.Env{"capacity": capacity, "batch": 1})
 			if err != nil {
 				return err
 			}

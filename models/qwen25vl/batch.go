@@ -1,0 +1,348 @@
+package qwen25vl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"mnnconv/graph"
+	"mnnconv/models"
+	"mnnconv/models/generate"
+	"mnnconv/runtime"
+)
+
+const (
+	// maxChunk is how many tokens of a prompt run between two steps of the others.
+	maxChunk = 256
+	// maxRows is how many sequences a step has: a row's bits do not depend on how many
+	// rows travel with it up to this.
+	maxRows = 16
+	// slotAlign is what the rows of a slot's state are a multiple of, so that each slot
+	// starts where any device can address it.
+	slotAlign = 64
+)
+
+// Batches reports whether a run takes several sequences.
+func (m *Model) Batches() bool {
+	return m.extend != nil && m.extend.takes(graph.Sym(batched))
+}
+
+// NewSlots makes o.Slots sessions that share memory and, where the graph takes several
+// sequences, their decode steps. Each may be asked at the same time as the others.
+// Close all of them.
+func (m *Model) NewSlots(executors map[string]*runtime.Executor, o models.SessionOptions) ([]models.Session, error) {
+	n := max(1, o.Slots)
+	var out []models.Session
+	if n > 1 && m.Batches() && m.extend.drafts == 0 && o.Wrap == nil {
+		b, err := m.newBatch(executors, o)
+		if err != nil {
+			return nil, err
+		}
+		for i := range n {
+			out = append(out, &slot{b, i})
+		}
+		return out, nil
+	}
+	o.Slots = 1
+	for range n {
+		s, err := m.NewSession(executors, o)
+		if err != nil {
+			for _, s := range out {
+				err = errors.Join(err, s.Close())
+			}
+			return nil, err
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+// batch runs the sequences of several slots over one state. One goroutine, its own,
+// runs all there is to run: between two steps of the sequences that decode, one piece
+// of a newcomer's prompt, which is a picture or a chunk.
+type batch struct {
+	s       *Session
+	run     *runtime.Session // of extend
+	slots   int
+	held    [][]cell      // of each slot: what its state holds
+	steps   map[int]*step // by their number of rows
+	asked   chan *sequence
+	stop    chan struct{}
+	stopped sync.WaitGroup
+	open    sync.Mutex
+	users   int
+}
+
+// sequence is a question on its way through a batch.
+type sequence struct {
+	ctx     context.Context
+	slot    int
+	prompt  *Prompt
+	turn    *turn
+	history []int32
+	most    int
+	media   []*medium  // still to be encoded
+	from    int        // first token of the prompt that runs
+	ends    []int      // of the chunks still to run
+	next    int64      // position of the next token
+	out     chan int32 // never full
+	made    int
+	cut     bool
+	err     error // once out is closed
+}
+
+func (m *Model) newBatch(executors map[string]*runtime.Executor, o models.SessionOptions) (*batch, error) {
+	s, err := m.newSession(executors, o)
+	if err != nil {
+		return nil, err
+	}
+	b := &batch{s: s, run: s.extend.(*runtime.Session), slots: o.Slots, users: o.Slots, held: make([][]cell, o.Slots), steps: map[int]*step{},
+		asked: make(chan *sequence, o.Slots), stop: make(chan struct{})}
+	b.stopped.Go(b.work)
+	return b, nil
+}
+
+// stateRows is the extent of the states of slots with room for capacity tokens.
+func stateRows(capacity int) int64 {
+	return (int64(capacity) + slotAlign - 1) / slotAlign * slotAlign
+}
+
+// slot is one of a batch's sessions.
+type slot struct {
+	b *batch
+	i int
+}
+
+// Memory lists what all slots together need.
+func (s *slot) Memory() []runtime.Need { return s.b.s.Memory() }
+
+// Close closes the batch with the last of its slots.
+func (s *slot) Close() error {
+	b := s.b
+	b.open.Lock()
+	defer b.open.Unlock()
+	if b.users--; b.users > 0 {
+		return nil
+	}
+	close(b.stop)
+	b.stopped.Wait()
+	return b.s.Close()
+}
+
+// Ask answers a conversation's last turn.
+func (s *slot) Ask(ctx context.Context, q models.Question, set models.Settings) (*models.Answer, error) {
+	b := s.b
+	p, t, err := b.s.prepare(q, set)
+	if err != nil {
+		return nil, err
+	}
+	most, err := b.s.room(p, t)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	x := &sequence{ctx: ctx, slot: s.i, prompt: p, turn: t, most: most, history: slices.Clone(p.IDs), next: p.next, out: make(chan int32, most)}
+	b.asked <- x
+	a := &models.Answer{PromptTokens: len(p.IDs)}
+	text := b.s.telling(a, set)
+	for id := range x.out {
+		if err != nil {
+			continue // what was made before the end was noticed
+		}
+		a.Tokens = append(a.Tokens, id)
+		if err = text.push(id); err != nil {
+			cancel()
+		}
+	}
+	enough := errors.Is(err, models.ErrEnough)
+	switch {
+	case err != nil && !enough:
+		return nil, err
+	case x.err != nil && !enough:
+		return nil, x.err
+	}
+	a.Cut = x.cut && !enough
+	if err := text.flush(); err != nil && !errors.Is(err, models.ErrEnough) {
+		return nil, err
+	}
+	t.stats.Tokens = len(a.Tokens)
+	a.Stats = t.stats
+	return a, nil
+}
+
+// work is the batch's goroutine.
+func (b *batch) work() {
+	var coming, decoding []*sequence
+	over := func(x *sequence) bool {
+		if x.err == nil {
+			x.err = x.ctx.Err()
+		}
+		if x.err == nil && !x.cut && x.made >= 0 {
+			return false
+		}
+		close(x.out)
+		return true
+	}
+	for {
+		if len(coming)+len(decoding) == 0 {
+			select {
+			case x := <-b.asked:
+				coming = append(coming, x)
+			case <-b.stop:
+				return
+			}
+		}
+		for more := true; more; {
+			select {
+			case x := <-b.asked:
+				coming = append(coming, x)
+			default:
+				more = false
+			}
+		}
+		coming = slices.DeleteFunc(coming, over)
+		if len(coming) > 0 {
+			if x := coming[0]; b.prefill(x) {
+				coming, decoding = coming[1:], append(decoding, x)
+			}
+		}
+		decoding = slices.DeleteFunc(decoding, over)
+		b.decode(decoding)
+		decoding = slices.DeleteFunc(decoding, over)
+	}
+}
+
+// ended marks a sequence whose answer is whole.
+const ended = -1
+
+// prefill runs the next piece of a prompt, and returns whether that was the last.
+func (b *batch) prefill(x *sequence) bool {
+	start := time.Now()
+	s, p := b.s, x.prompt
+	if x.ends == nil { // it begins
+		x.from = 0
+		if x.turn.set.Reuse {
+			x.from = s.m.whole(p, min(common(b.held[x.slot], p.cells), len(p.IDs)-1))
+		}
+		b.held[x.slot] = b.held[x.slot][:min(x.from, len(b.held[x.slot]))]
+		x.turn.stats.PromptTokens, x.turn.stats.ReusedTokens = len(p.IDs), x.from
+		for _, m := range p.media {
+			if m.start >= x.from {
+				x.media = append(x.media, m)
+			}
+		}
+		n := len(p.IDs) - x.from
+		for k, chunks := 1, (n+maxChunk-1)/maxChunk; k <= chunks; k++ { // of about the same length: a short one would have other bits
+			x.ends = append(x.ends, x.from+n*k/chunks)
+		}
+	}
+	if len(x.media) > 0 {
+		x.err = s.lookAt(x.ctx, p, x.media[0])
+		x.media = x.media[1:]
+		x.turn.stats.Encode += time.Since(start)
+		return false
+	}
+	from, to := len(b.held[x.slot]), x.ends[0]
+	ins, err := s.m.extend.fill(p.between(x.from, from, to), from)
+	if err == nil {
+		b.run.Slots(x.slot, 1)
+		b.run.Part("prefill", int64(to))
+		err = s.scores.take(x.ctx, ins, x.turn.sampler.Whole())
+	}
+	if err != nil {
+		x.err = err
+		return false
+	}
+	b.held[x.slot] = append(b.held[x.slot], p.cells[from:to]...)
+	x.ends = x.ends[1:]
+	x.turn.stats.Prefill += time.Since(start)
+	if len(x.ends) > 0 {
+		return false
+	}
+	b.choose(x, s.scores.count-1)
+	return true
+}
+
+// choose takes a sequence's next token from a row of the scores.
+func (b *batch) choose(x *sequence, row int) {
+	id, err := b.s.scores.next(x.ctx, x.turn.sampler, row, x.history)
+	if err != nil {
+		x.err = fmt.Errorf("token %d of the answer: %w", x.made+1, err)
+		return
+	}
+	if x.made == 0 {
+		x.turn.stats.FirstToken = time.Since(x.turn.begin)
+	}
+	if (&generate.Stops{IDs: b.s.m.Generate.EOS}).Has(id) {
+		x.made = ended
+		return
+	}
+	x.out <- id
+	x.history = append(x.history, id)
+	x.made++
+	x.cut = x.made >= x.most
+}
+
+// decode runs one step of all sequences.
+func (b *batch) decode(all []*sequence) {
+	for base := 0; base < b.slots; base += maxRows {
+		var rows []*sequence
+		for _, x := range all {
+			if x.slot >= base && x.slot < base+maxRows {
+				rows = append(rows, x)
+			}
+		}
+		if len(rows) > 0 {
+			b.step(rows)
+		}
+	}
+}
+
+// step runs one step of up to maxRows sequences. It works on the smallest stretch of
+// slots that holds theirs, of those that are a power of two long and start at a
+// multiple of that, so that a few recorded launches do for all. Other slots in it are
+// given a token behind what they hold, which is overwritten when theirs comes.
+func (b *batch) step(rows []*sequence) {
+	start := time.Now()
+	first, count := rows[0].slot, 1
+	for _, x := range rows {
+		for x.slot < first || x.slot >= first+count {
+			count *= 2
+			first = first / count * count
+		}
+	}
+	count = min(count, b.slots-first)
+	st := b.steps[count]
+	if st == nil {
+		st = b.s.m.extend.newSteps(count)
+		b.steps[count] = st
+	}
+	for i := range count {
+		n := len(b.held[first+i])
+		st.row(i, 0, n, int64(n))
+	}
+	whole, longest := false, 0
+	for _, x := range rows {
+		n := len(x.history) - 1
+		st.row(x.slot-first, x.history[n], n, x.next)
+		whole, longest = whole || x.turn.sampler.Whole(), max(longest, n)
+	}
+	b.run.Slots(first, count)
+	b.run.Part("decode", int64(longest+1))
+	if err := b.s.scores.take(context.Background(), st.ins, whole); err != nil {
+		for _, x := range rows {
+			x.err = err
+		}
+		return
+	}
+	for _, x := range rows {
+		b.held[x.slot] = append(b.held[x.slot], cell{id: x.history[len(x.history)-1]})
+		x.next++
+		b.choose(x, x.slot-first)
+		x.turn.stats.Decode += time.Since(start)
+	}
+}
