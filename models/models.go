@@ -37,6 +37,9 @@ type Options struct {
 	// Lookup is how many tokens are drafted from what was said before, and checked in
 	// one run; 0: none. Answers are the same.
 	Lookup int
+	// Batched has graphs take several sequences a run where the export allows it, for
+	// sessions of several slots. A package is as it was written.
+	Batched bool
 }
 
 // Model is a loaded model folder. It owns mapped files: close it last.

@@ -19,6 +19,7 @@ func simplify(c *context) error {
 		changed = c.staticShapes() || changed
 		changed = c.proven() || changed
 		changed = c.reshapes() || changed
+		changed = c.expansions() || changed
 		changed = c.noops() || changed
 		moved, err := c.transposes()
 		if err != nil {
@@ -159,6 +160,35 @@ func (c *context) reshapes() bool {
 		n.Inputs = []*graph.Value{src, c.g.NewConst(c.name(n.Outputs[0].Name+".shape"), graph.Ints(target))}
 		n.SetAttr("allowzero", 0)
 		changed = true
+	}
+	return changed
+}
+
+// expansions takes an Expand out before a MatMul that repeats its operand by itself:
+// matrices stay as they are, and what is repeated has its extent in the other operand.
+func (c *context) expansions() bool {
+	changed := false
+	for _, n := range c.g.Nodes {
+		if !n.Is("MatMul") {
+			continue
+		}
+		for i, v := range n.Inputs {
+			if !v.Def.Is("Expand") {
+				continue
+			}
+			in, out, other := v.Def.Inputs[0].Type.Shape, v.Type.Shape, n.Inputs[1-i].Type.Shape
+			if len(in) < 2 || len(in) != len(out) || len(other) != len(out) {
+				continue
+			}
+			same := true
+			for d := range out {
+				same = same && (in[d].Equal(out[d]) || d < len(out)-2 && in[d].IsConst(1) && other[d].Equal(out[d]))
+			}
+			if same {
+				n.Inputs[i] = v.Def.Inputs[0]
+				changed = true
+			}
+		}
 	}
 	return changed
 }

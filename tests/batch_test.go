@@ -16,7 +16,7 @@ import (
 // slots opens n slots over a model folder or package.
 func slots(t testing.TB, dir string, o mnnconv.Options, n int) []models.Session {
 	t.Helper()
-	o.Session.Slots = n
+	o.Session.Slots, o.Load.Batched = n, true
 	src, err := mnnconv.Load(dir, o)
 	if err != nil {
 		t.Fatal(err)
@@ -86,6 +86,7 @@ func TestBatch(t *testing.T) {
 			o.Load.Lookup = c.lookup
 			dir := Export(t, c.export)
 			if c.slots == 5 {
+				o.Load.Batched = true
 				dir = written(t, dir, o) // a package, whose graphs take several sequences too
 			}
 			type task struct {

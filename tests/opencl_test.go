@@ -3,6 +3,9 @@
 package tests
 
 import (
+	"context"
+	"slices"
+	"sync"
 	"testing"
 
 	"mnnconv"
@@ -56,4 +59,31 @@ func TestOpenCLQuantized(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestOpenCLBatch answers in slots at the same time what one session answers.
+func TestOpenCLBatch(t *testing.T) {
+	dir, o := Export(t, "tjs-fp16"), onOpenCL("llm=opencl:0")
+	var wg sync.WaitGroup
+	all := Conversations(t)
+	want := make([][]int32, len(all))
+	alone := chat(t, dir, o)
+	for i, c := range all {
+		a, err := alone.Ask(context.Background(), models.Asking(c.Question, media(t, c)...), greedy)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want[i] = a.Tokens
+	}
+	for k, s := range slots(t, dir, o, 3) {
+		wg.Go(func() {
+			for i := k; i < len(all); i += 3 {
+				a, err := s.Ask(context.Background(), models.Asking(all[i].Question, media(t, all[i])...), greedy)
+				if err != nil || !slices.Equal(a.Tokens, want[i]) {
+					t.Errorf("%s: %v, error %v, alone %v", all[i].Name, a, err, want[i])
+				}
+			}
+		})
+	}
+	wg.Wait()
 }

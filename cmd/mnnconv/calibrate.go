@@ -34,11 +34,11 @@ func (a *app) calibrator(ctx context.Context, questions, src string, w mnnconv.O
 	w.Note, w.Place = nil, "" // on the processor, where float32 is
 	return mnnconv.Calibrator(src, w, func(s models.Session) error {
 		set := models.Settings{Most: calibrationTokens, Sampling: generate.Defaults()}
-		b := &batch{o: &runOptions{talkOptions: talkOptions{app: a, memoryOptions: memoryOptions{maxImages: mostImages}}}, dir: filepath.Dir(questions), session: s, settings: set}
+		b := &batch{o: &runOptions{talkOptions: talkOptions{app: a, memoryOptions: memoryOptions{maxImages: mostImages}}}, dir: filepath.Dir(questions), settings: set}
 		bar := a.progress("calibrating", int64(len(lines)), false)
 		defer bar.end()
 		for i, line := range lines {
-			if _, err := b.ask(ctx, line, &questionLine{}); err != nil {
+			if _, err := b.ask(ctx, s, &asked{line: line}); err != nil {
 				return fmt.Errorf("%s: question %d: %w", questions, i+1, err)
 			}
 			bar.add(1)

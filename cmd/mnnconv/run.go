@@ -24,6 +24,7 @@ type runOptions struct {
 	fps       float64
 	lookup    int
 	batch     string
+	slots     int
 	inputs    []string
 	outputDir string
 	json      bool
@@ -63,6 +64,7 @@ func newRunCmd(a *app) *cobra.Command {
 	f.Float64Var(&o.fps, "fps", videoFPS, "frames a second that videos hold")
 	f.IntVar(&o.lookup, "prompt-lookup-num-tokens", 0, "draft `N` tokens, up to 15, from what was said before, and check them in one run: the same answer, sooner where it quotes or repeats; 0: none")
 	f.StringVar(&o.batch, "batch", "", "answer the questions of `FILE.jsonl`, - for stdin")
+	f.IntVar(&o.slots, "slots", 4, "questions of --batch that are answered at a time; one with --stats, --trace or --prompt-lookup-num-tokens")
 	f.Var(list{&o.inputs, "NAME=FILE.npy"}, "input", "an array for a graph's input; may be repeated")
 	f.StringVar(&o.outputDir, "output-dir", "", "write a graph's outputs to `DIR`, one NAME.npy each (/ in a name is written _)")
 	f.BoolVar(&o.json, "json", false, "print the result as one line of JSON")
@@ -85,6 +87,11 @@ func runRun(ctx context.Context, o *runOptions) (err error) {
 	if err := o.bound(&w, o.frames()); err != nil {
 		return err
 	}
+	w.Session.Slots = o.slots
+	if o.stats || o.trace.file != "" || o.lookup > 0 || o.batch == "" { // times are of one question then, drafts of one sequence
+		w.Session.Slots = 1
+	}
+	w.Load.Batched = w.Session.Slots > 1
 	w.Planned = o.planned
 	w.Load.Lookup = o.lookup
 	w.Schedule = o.schedule
@@ -144,6 +151,8 @@ func (o *runOptions) check() error {
 		return usagef("--trace-nodes needs --trace FILE")
 	case graph && o.lookup != 0:
 		return usagef("--prompt-lookup-num-tokens drafts answers: give it with -p or --batch")
+	case o.slots < 1 || o.slots > mostSlots:
+		return usagef("--slots %d: want 1 to %d", o.slots, mostSlots)
 	case o.lookup < 0 || o.lookup > 15:
 		return usagef("--prompt-lookup-num-tokens %d: want 0 (none) to 15", o.lookup)
 	case !(o.fps > 0 && o.fps <= 1000):

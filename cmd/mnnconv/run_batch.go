@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"mnnconv"
@@ -36,8 +37,9 @@ type failedLine struct {
 // errFailed: some questions of a batch got no answer.
 var errFailed = errors.New("questions failed")
 
-// runBatch answers the questions of a file one after the other. A line that
-// fails does not end the others; the first failure decides the exit code.
+// runBatch answers the questions of a file, as many at a time as there are slots, and
+// writes the answers in the order of the questions. A line that fails does not end the
+// others; the first failure decides the exit code.
 func runBatch(ctx context.Context, o *runOptions, p *mnnconv.Program) (err error) {
 	in, dir, total := o.in, ".", int64(-1)
 	if o.batch != "-" {
@@ -51,26 +53,45 @@ func runBatch(ctx context.Context, o *runOptions, p *mnnconv.Program) (err error
 		}
 		in, dir = f, filepath.Dir(o.batch)
 	}
-	s, err := p.Chat(o.context)
+	sessions, err := p.Slots(o.context)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-
-	b := &batch{o: o, dir: dir, session: s, settings: o.sampling.settings(p)}
+	defer func() {
+		for _, s := range sessions {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	b := &batch{o: o, dir: dir, settings: o.sampling.settings(p)}
 	bar := o.progress("answering", total, false)
 	defer bar.end()
-	questions := bufio.NewReaderSize(in, 1<<16)
+
+	ctx, cancel := context.WithCancel(ctx)
+	var working sync.WaitGroup
+	defer working.Wait()
+	defer cancel()
+	work, order := make(chan *asked), make(chan *asked, len(sessions)) // the same ones
+	for _, s := range sessions {
+		working.Go(func() {
+			for x := range work {
+				x.answer, x.err = b.ask(ctx, s, x)
+				close(x.done)
+			}
+		})
+	}
+	var unread error
+	working.Go(func() {
+		defer close(work)
+		defer close(order)
+		unread = b.read(ctx, in, work, order)
+	})
 	var first error
-	failed, asked := 0, 0
-	for n := 1; ; n++ {
-		line, readErr := readLine(questions, maxLine)
-		if readErr != nil && !errors.Is(readErr, io.EOF) {
-			return fmt.Errorf("%s: line %d: %w", o.batch, n, readErr)
-		}
-		if len(bytes.TrimSpace(line)) > 0 {
-			asked++
-			err := b.answer(ctx, line, bar)
+	failed, count := 0, 0
+	for x := range order {
+		<-x.done
+		if x.line != nil {
+			count++
+			err := b.write(x, bar)
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
@@ -80,14 +101,17 @@ func runBatch(ctx context.Context, o *runOptions, p *mnnconv.Program) (err error
 			if err != nil {
 				failed++
 				if first == nil {
-					first = fmt.Errorf("%s: line %d: %w", o.batch, n, err)
+					first = fmt.Errorf("%s: line %d: %w", o.batch, x.n, err)
 				}
 			}
 		}
-		if errors.Is(readErr, io.EOF) {
-			break
-		}
 		bar.add(1)
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if unread != nil {
+		return unread
 	}
 	bar.end()
 	if o.stats {
@@ -95,48 +119,95 @@ func runBatch(ctx context.Context, o *runOptions, p *mnnconv.Program) (err error
 		_ = o.report().table().write(o.err, "")
 	}
 	if first != nil {
-		return fmt.Errorf("%d of %d %w, the first: %w", failed, asked, errFailed, first)
+		return fmt.Errorf("%d of %d %w, the first: %w", failed, count, errFailed, first)
 	}
 	return nil
+}
+
+// asked is a line on its way to its answer.
+type asked struct {
+	n      int
+	line   []byte // nil: blank
+	id     json.RawMessage
+	answer *models.Answer
+	err    error
+	done   chan struct{} // closed when answer or err is there
+}
+
+// read hands out the lines, to be answered and, in their order, to be written.
+func (b *batch) read(ctx context.Context, in io.Reader, work, order chan<- *asked) error {
+	questions := bufio.NewReaderSize(in, 1<<16)
+	for n := 1; ; n++ {
+		line, err := readLine(questions, maxLine)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return fmt.Errorf("%s: line %d: %w", b.o.batch, n, err)
+		}
+		x := &asked{n: n, done: make(chan struct{})}
+		if len(bytes.TrimSpace(line)) > 0 {
+			x.line = bytes.Clone(line)
+		} else {
+			close(x.done)
+		}
+		if x.line != nil || err == nil {
+			select {
+			case order <- x:
+			case <-ctx.Done():
+				return nil
+			}
+		}
+		if x.line != nil {
+			select {
+			case work <- x:
+			case <-ctx.Done():
+				x.err = ctx.Err()
+				close(x.done)
+				return nil
+			}
+		}
+		if err != nil {
+			return nil
+		}
+	}
 }
 
 // batch answers the lines of one questions file.
 type batch struct {
 	o        *runOptions
 	dir      string
-	session  models.Session
 	settings models.Settings
 	stats    models.Stats // summed
 }
 
-// answer writes one line for one line, and returns why there is no answer. An
-// error in writing wraps disk.ErrWrite.
-func (b *batch) answer(ctx context.Context, line []byte, bar *progress) error {
-	var q questionLine
-	a, err := b.ask(ctx, line, &q)
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
+// write writes one line for one line, and returns why there is no answer. An error in
+// writing wraps disk.ErrWrite.
+func (b *batch) write(x *asked, bar *progress) error {
 	defer b.o.trace.recorder.Begin(answerLabel).End()
+	if errors.Is(x.err, context.Canceled) {
+		return x.err
+	}
 	bar.hide()
-	if q.ID == nil {
-		q.ID = json.RawMessage("null")
+	if x.id == nil {
+		x.id = json.RawMessage("null")
 	}
 	var out any
-	if err != nil {
-		out = failedLine{q.ID, strings.Join(lines(err), "; ")}
+	if x.err != nil {
+		out = failedLine{x.id, strings.Join(lines(x.err), "; ")}
 	} else {
-		out = newAnswerLine(q.ID, a)
-		b.stats = sum(b.stats, a.Stats)
+		out = newAnswerLine(x.id, x.answer)
+		b.stats = sum(b.stats, x.answer.Stats)
 	}
-	if werr := writeJSON(b.o.out, out); werr != nil {
-		return fmt.Errorf("answer %w: %w", disk.ErrWrite, werr)
+	if err := writeJSON(b.o.out, out); err != nil {
+		return fmt.Errorf("answer %w: %w", disk.ErrWrite, err)
 	}
-	return err
+	return x.err
 }
 
-func (b *batch) ask(ctx context.Context, line []byte, q *questionLine) (*models.Answer, error) {
-	if err := decodeLine(line, q); err != nil {
+// ask answers a line in a session.
+func (b *batch) ask(ctx context.Context, s models.Session, x *asked) (*models.Answer, error) {
+	var q questionLine
+	err := decodeLine(x.line, &q)
+	x.id = q.ID
+	if err != nil {
 		return nil, err
 	}
 	if q.Question == nil {
@@ -159,7 +230,7 @@ func (b *batch) ask(ctx context.Context, line []byte, q *questionLine) (*models.
 	if err != nil {
 		return nil, err
 	}
-	return b.session.Ask(ctx, models.Asking(*q.Question, loaded...), b.settings)
+	return s.Ask(ctx, models.Asking(*q.Question, loaded...), b.settings)
 }
 
 func (b *batch) path(file string) string {

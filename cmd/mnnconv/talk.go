@@ -39,7 +39,7 @@ func (o *talkOptions) open(src string, frames, slots int) (*mnnconv.Program, err
 	if err := o.bound(&w, frames); err != nil {
 		return nil, err
 	}
-	w.Session.Slots = slots
+	w.Session.Slots, w.Load.Batched = slots, slots > 1
 	s, err := o.load(src, w)
 	if err != nil {
 		return nil, err

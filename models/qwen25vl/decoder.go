@@ -51,9 +51,12 @@ type extend struct {
 // batched is the number of sequences in a run.
 const batched = "batch"
 
-// buildExtend raises the decoder for any number of sequences a run; where the export
+// buildExtend raises the decoder for one sequence a run, or for several; where the export
 // takes one alone, in a way that raising does not lift, for one.
-func buildExtend(p *parts, table op.Table) (*extend, error) {
+func buildExtend(p *parts, several bool, table op.Table) (*extend, error) {
+	if !several {
+		return buildExtendFor(p, graph.Const(1), table)
+	}
 	files := []*file{p.decoder.file, p.decoder.head}
 	if p.embed != nil {
 		files = append(files, p.embed.file)

@@ -102,7 +102,7 @@ func (m *Model) load(f *folder, o models.Options) error {
 	}
 	if p.decoder != nil {
 		decoder = p.decoder.file.path
-		if m.extend, err = buildExtend(p, o.Table); err != nil {
+		if m.extend, err = buildExtend(p, o.Batched, o.Table); err != nil {
 			return fmt.Errorf("%s: %w", m.Dir, err)
 		}
 		nameDecoder(m.extend.graph)
