@@ -139,6 +139,12 @@ gpu-check:
 report-check:
 	$(GO) test -tags browser -count 1 -v ./tests/browser
 
+# 64 clients against eight slots and one, and what they got: make serve-check FOR=10m
+.PHONY: serve-check
+FOR ?= 20s
+serve-check:
+	MNNCONV_SERVE_LOAD=$(FOR) $(GO) test ./cmd/mnnconv -run TestServeLoad -v -count 1 -timeout 2h
+
 # Everything over the full reference data: make accept SHARED=DIR. One package at
 # a time, because some of it is timed.
 accept:
