@@ -165,7 +165,7 @@ func (b *batch) read(ctx context.Context, in io.Reader, work, order chan<- *aske
 			}
 		}
 		if err != nil {
-			return nil
+			return nil //nolint:nilerr // the end of the file
 		}
 	}
 }

@@ -85,7 +85,7 @@ func (s *scores) take(ctx context.Context, ins []*graph.Tensor, whole bool) erro
 		return s.widen(outs[0])
 	}
 	s.at = graph.View[int64](outs[s.x.bestAt])
-	s.count = int(outs[s.x.best].Len()) / s.x.ranks
+	s.count = outs[s.x.best].Len() / s.x.ranks
 	s.best, err = outs[s.x.best].Float32s()
 	return err
 }
