@@ -149,15 +149,15 @@ func TestRuns(t *testing.T) {
 }
 
 func TestNoise(t *testing.T) {
-	n := newNoise()
+	n := newNoise(false)
 	const count = 3<<20 + 3
 	a, b := make([]uint16, count), make([]uint16, count)
-	n.weight("a", a)
-	n.weight("a", b)
+	n.weight("a", nil, a)
+	n.weight("a", nil, b)
 	if !equal(a, b) {
 		t.Error("one name gives two noises")
 	}
-	n.weight("b", b)
+	n.weight("b", nil, b)
 	if equal(a, b) {
 		t.Error("two names give one noise")
 	}
@@ -168,14 +168,14 @@ func TestNoise(t *testing.T) {
 	if mean, dev := moments(v); math.Abs(mean) > 1e-4 || math.Abs(dev-deviation) > 1e-4 {
 		t.Errorf("mean %g, deviation %g", mean, dev)
 	}
-	n.weight(headWeight, b)
+	n.weight(headWeight, nil, b)
 	for i, x := range b {
 		v[i] = graph.F16ToF32(x)
 	}
 	if _, dev := moments(v); math.Abs(dev-deviation/4) > 1e-4 {
 		t.Errorf("the head's deviation is %g", dev)
 	}
-	n.weight("v.blocks.3.norm2.weight", b[:8])
+	n.weight("v.blocks.3.norm2.weight", nil, b[:8])
 	if b[7] != 0x3c00 {
 		t.Errorf("a norm's weight is %g", graph.F16ToF32(b[7]))
 	}
@@ -214,5 +214,21 @@ func TestWriteRefusesWhatIsThere(t *testing.T) {
 	dir := t.TempDir()
 	if err := write(dir, shapes["tiny"], false); !os.IsExist(err) {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestTied reads the head of a tied model, which is the table, transposed.
+func TestTied(t *testing.T) {
+	const words, width = 130, 3
+	n := newNoise(true)
+	table, head := make([]uint16, words*width), make([]uint16, words*width)
+	n.weight(embedWeight, []int64{words, width}, table)
+	n.weight(headWeight, []int64{width, words}, head)
+	for w := range words {
+		for c := range width {
+			if head[c*words+w] != table[w*width+c] {
+				t.Fatalf("word %d, column %d: %04x in the head, %04x in the table", w, c, head[c*words+w], table[w*width+c])
+			}
+		}
 	}
 }

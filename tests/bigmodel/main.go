@@ -29,6 +29,7 @@ func main() {
 	name := flag.String("shape", "3b", "`3b`, 0.5b or tiny")
 	layers := flag.Int("layers", 0, "layers of the language model; 0: as the shape says")
 	sparse := flag.Bool("sparse", false, "weights are zeros that take no room on disk: to read, not to run")
+	tied := flag.Bool("tied", false, "the projection to logits has the numbers of the table of embeddings")
 	blocks := flag.Int("blocks", 0, "blocks of the vision tower; 0: as the shape says")
 	flag.Parse()
 	s, ok := shapes[*name]
@@ -36,7 +37,9 @@ func main() {
 		flag.Usage()
 		os.Exit(2)
 	}
-	if err := write(*out, s.cut(*layers, *blocks), *sparse); err != nil {
+	s = s.cut(*layers, *blocks)
+	s.Tied = *tied
+	if err := write(*out, s, *sparse); err != nil {
 		fmt.Fprintln(os.Stderr, "bigmodel:", err)
 		os.Exit(1)
 	}
@@ -53,7 +56,7 @@ func write(dir string, s shape, sparse bool) error {
 	if err := writeSideFiles(dir, s); err != nil {
 		return err
 	}
-	noise := newNoise()
+	noise := newNoise(s.Tied)
 	for _, part := range []struct {
 		file  string
 		scale func(*onnx.Model, shape) error

@@ -24,13 +24,14 @@ var last = []string{headWeight, "v.merger.mlp.2.weight"}
 // noise makes normally distributed float16 numbers that depend on a name alone.
 type noise struct {
 	wide, narrow quantiles
+	tied         bool // the head is the table, transposed
 }
 
 // quantiles are those of a normal distribution, as float16.
 type quantiles [1 << 16]uint16
 
-func newNoise() *noise {
-	n := &noise{}
+func newNoise(tied bool) *noise {
+	n := &noise{tied: tied}
 	for i := range n.wide {
 		p := (float64(i) + 0.5) / float64(len(n.wide))
 		x := deviation * math.Sqrt2 * math.Erfinv(2*p-1)
@@ -76,7 +77,13 @@ func (q *quantiles) run(state uint64, out []uint16) {
 }
 
 // weight makes the values of a weight: ones for norms, and noise.
-func (n *noise) weight(name string, out []uint16) {
+func (n *noise) weight(name string, shape []int64, out []uint16) {
+	if n.tied && name == headWeight {
+		table := make([]uint16, len(out))
+		n.fill(embedWeight, table)
+		transpose(out, table, int(shape[0]))
+		return
+	}
 	if strings.Contains(name, "norm") || strings.Contains(name, "ln_q") {
 		for i := range out {
 			out[i] = 0x3c00 // 1
@@ -84,4 +91,18 @@ func (n *noise) weight(name string, out []uint16) {
 		return
 	}
 	n.fill(name, out)
+}
+
+// transpose writes rows of so many columns as columns, a part that the caches hold
+// at a time.
+func transpose(out, in []uint16, columns int) {
+	const part = 64
+	rows := len(in) / columns
+	for first := 0; first < rows; first += part {
+		for c := range columns {
+			for r := first; r < min(first+part, rows); r++ {
+				out[c*rows+r] = in[r*columns+c]
+			}
+		}
+	}
 }

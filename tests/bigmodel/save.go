@@ -50,7 +50,7 @@ func save(path string, m *onnx.Model, n *noise) error {
 		}
 		v.Const = &t
 		if n != nil {
-			n.weight(v.Name, graph.View[uint16](&t))
+			n.weight(v.Name, t.Shape, graph.View[uint16](&t))
 		}
 		if size >= threshold {
 			if _, err := data.Add(&t); err != nil {

@@ -10,9 +10,12 @@ import (
 	"mnnconv/schemas/onnx"
 )
 
-// headWeight is what the projection to logits is called here; the template numbers
-// it.
-const headWeight = "head.weight"
+// headWeight is what the projection to logits is called here, where the template
+// numbers it; embedWeight is the table of embeddings there.
+const (
+	headWeight  = "head.weight"
+	embedWeight = "e.weight"
+)
 
 // scaleDecoder changes the template's decoder to the shape.
 func scaleDecoder(m *onnx.Model, s shape) error {

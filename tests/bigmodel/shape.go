@@ -11,6 +11,7 @@ type shape struct {
 	Vision                                              tower
 	MinPixels, MaxPixels                                int
 	Tokens                                              tokens
+	Tied                                                bool // the head's weight is the table of embeddings
 }
 
 // tower is the vision tower's.
@@ -73,7 +74,7 @@ func (s shape) config() any {
 		"hidden_act": "silu", "hidden_size": s.Hidden, "intermediate_size": s.Intermediate, "max_position_embeddings": s.Positions,
 		"num_attention_heads": s.Heads, "num_hidden_layers": s.Layers, "num_key_value_heads": s.KV, "rms_norm_eps": 1e-6,
 		"rope_theta": s.Theta, "rope_scaling": map[string]any{"type": "mrope", "mrope_section": s.Section},
-		"tie_word_embeddings": false, "use_cache": true, "vocab_size": s.Vocabulary,
+		"tie_word_embeddings": s.Tied, "use_cache": true, "vocab_size": s.Vocabulary,
 		"bos_token_id": s.Tokens.Text, "eos_token_id": s.Tokens.End, "image_token_id": s.Tokens.Image, "video_token_id": s.Tokens.Video,
 		"vision_start_token_id": s.Tokens.VisionStart, "vision_end_token_id": s.Tokens.VisionEnd,
 		"vision_config": map[string]any{
