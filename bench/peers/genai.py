@@ -1,7 +1,7 @@
 """onnxruntime-genai: writes a decoder of 4-bit products in the form of its own
 builder (GroupQueryAttention, MatMulNBits with accuracy_level 4), and measures it.
 
-usage: genai.py make SHAPE FOLDER | genai.py run FOLDER PROMPT ANSWER THREADS
+usage: genai.py make SHAPE FOLDER int4 | genai.py run FOLDER PROMPT ANSWER THREADS | genai.py first FOLDER PROMPT THREADS
 """
 import json
 import pathlib
@@ -13,7 +13,9 @@ import numpy as np
 MS = "com.microsoft"
 
 
-def make(shape, folder):
+def make(shape, folder, form):
+    if form != "int4":
+        raise SystemExit(f"{form}: only int4 is written")
     import onnx
     from onnx import TensorProto as T, helper as h, numpy_helper
     folder = pathlib.Path(folder)
@@ -120,30 +122,50 @@ def make(shape, folder):
     (folder / "genai_config.json").write_text(json.dumps(config))
 
 
-def run(folder, prompt, answer, threads):
+def opened(folder, threads):
     import onnxruntime_genai as og
-    from measure import report
     config = pathlib.Path(folder) / "genai_config.json"
     settings = json.loads(config.read_text())
     settings["model"]["decoder"]["session_options"]["intra_op_num_threads"] = threads
     config.write_text(json.dumps(settings))
-    start = time.perf_counter()
-    model = og.Model(str(folder))
-    load = time.perf_counter() - start
+    return og.Model(str(folder))
+
+
+def generator(model, prompt, answer):
+    """A generator that has taken a prompt."""
+    import onnxruntime_genai as og
+    from measure import ids
     params = og.GeneratorParams(model)
     params.set_search_options(max_length=prompt + answer + 8, min_length=prompt + answer + 8)
+    made = og.Generator(model, params)
+    made.append_tokens(np.array([ids(prompt)], np.int32))
+    return made
+
+
+def run(folder, prompt, answer, threads):
+    import onnxruntime_genai  # noqa: F401: its import is no part of loading a model
+    from measure import report
+    start = time.perf_counter()
+    model = opened(folder, threads)
+    load = time.perf_counter() - start
     at = [None]
 
     def prefill():
-        at[0] = og.Generator(model, params)
-        at[0].append_tokens(np.array([[(7 * i) % 1000 + 1 for i in range(prompt)]], np.int32))
+        at[0] = generator(model, prompt, answer)
 
     report(load, prefill, lambda i: at[0].generate_next_token(), prompt, answer)
+
+
+def first(folder, prompt, threads):
+    from measure import report_first
+    report_first(lambda: generator(opened(folder, threads), prompt, 1).generate_next_token())
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "make":
         from shapes import SHAPES
-        make(SHAPES[sys.argv[2]], sys.argv[3])
-    else:
+        make(SHAPES[sys.argv[2]], *sys.argv[3:])
+    elif sys.argv[1] == "run":
         run(sys.argv[2], *map(int, sys.argv[3:]))
+    else:
+        first(sys.argv[2], *map(int, sys.argv[3:]))

@@ -1,9 +1,7 @@
-"""llama.cpp: writes a GGUF with random 4-bit blocks, and measures it.
+"""llama.cpp: writes a GGUF with random weights, 4 bits in blocks of 32 or 16 bits,
+and measures it.
 
-usage: llama.py make SHAPE FILE | llama.py run FILE PROMPT ANSWER THREADS [plain]
-
-plain: weights are read as they are stored, and not from buffers that are packed
-anew for AMX and the like, whose kernels fault on some virtual machines.
+usage: llama.py make SHAPE FILE int4|fp16 | llama.py run FILE PROMPT ANSWER THREADS | llama.py first FILE PROMPT THREADS
 """
 import sys
 import time
@@ -11,10 +9,10 @@ import time
 import numpy as np
 
 
-def make(shape, path):
+def make(shape, path, form):
     import gguf
     r = np.random.default_rng(1)
-    w = gguf.GGUFWriter(path, "qwen2")
+    w = gguf.GGUFWriter(path, "qwen2", use_temp_file=True)
     w.add_name("random")
     w.add_context_length(shape.context)
     w.add_embedding_length(shape.hidden)
@@ -24,7 +22,7 @@ def make(shape, path):
     w.add_head_count_kv(shape.kv)
     w.add_rope_freq_base(shape.theta)
     w.add_layer_norm_rms_eps(1e-6)
-    w.add_file_type(gguf.LlamaFileType.MOSTLY_Q4_0)
+    w.add_file_type(gguf.LlamaFileType.MOSTLY_Q4_0 if form == "int4" else gguf.LlamaFileType.MOSTLY_F16)
     # byte-level BPE without merges: prompts are given as ids
     w.add_tokenizer_model("gpt2")
     w.add_tokenizer_pre("qwen2")
@@ -34,6 +32,11 @@ def make(shape, path):
     w.add_eos_token_id(0)
 
     def blocks(name, rows, cols):
+        if form == "fp16":
+            numbers = r.integers(-128, 128, (rows, cols), dtype=np.int8).astype(np.float16)
+            numbers *= np.float16(0.0003)
+            w.add_tensor(name, numbers)
+            return
         raw = r.integers(0, 256, (rows, cols // 32, 18), dtype=np.uint8)
         raw[:, :, :2] = np.full((rows, cols // 32), 0.005, np.float16).view(np.uint8).reshape(rows, cols // 32, 2)
         w.add_tensor(name, raw.reshape(rows, -1), raw_dtype=gguf.GGMLQuantizationType.Q4_0)
@@ -61,23 +64,19 @@ def make(shape, path):
     w.close()
 
 
-def run(path, prompt, answer, threads, plain):
+def opened(path, tokens, threads):
+    """Opens a model for so many tokens; returns what takes tokens, and what forgets them."""
     import ctypes
     import llama_cpp as l
-    from measure import report
     quiet = l.llama_log_callback(lambda *_: None)
     l.llama_log_set(quiet, ctypes.c_void_p(0))
-    start = time.perf_counter()
     l.llama_backend_init()
-    settings = l.llama_model_default_params()
-    settings.use_extra_bufts = not plain
-    model = l.llama_model_load_from_file(path.encode(), settings)
+    model = l.llama_model_load_from_file(path.encode(), l.llama_model_default_params())
     params = l.llama_context_default_params()
-    params.n_ctx = prompt + answer + 8
+    params.n_ctx = tokens + 8
     params.n_batch = params.n_ubatch = 512
     params.n_threads = params.n_threads_batch = threads
-    context = l.llama_init_from_model(model, params)
-    load = time.perf_counter() - start
+    context = model and l.llama_init_from_model(model, params)
     if not context:
         raise SystemExit(f"{path}: llama.cpp does not load it")
 
@@ -87,16 +86,34 @@ def run(path, prompt, answer, threads, plain):
             raise SystemExit(f"{path}: llama.cpp does not take {len(ids)} tokens")
         l.llama_get_logits(context)  # waits for them
 
-    def prefill():
-        l.llama_memory_clear(l.llama_get_memory(context), True)
-        take([(7 * i) % 1000 + 1 for i in range(prompt)])
+    take.quiet = quiet  # is called as long as the model is there
+    return take, lambda: l.llama_memory_clear(l.llama_get_memory(context), True)
 
-    report(load, prefill, lambda i: take([i % 1000 + 1]), prompt, answer)
+
+def run(path, prompt, answer, threads):
+    import llama_cpp  # noqa: F401: its import is no part of loading a model
+    from measure import ids, report
+    start = time.perf_counter()
+    take, forget = opened(path, prompt + answer, threads)
+    load = time.perf_counter() - start
+
+    def prefill():
+        forget()
+        take(ids(prompt))
+
+    report(load, prefill, lambda i: take([i % 500 + 1]), prompt, answer)
+
+
+def first(path, prompt, threads):
+    from measure import ids, report_first
+    report_first(lambda: opened(path, prompt, threads)[0](ids(prompt)))
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "make":
         from shapes import SHAPES
-        make(SHAPES[sys.argv[2]], sys.argv[3])
+        make(SHAPES[sys.argv[2]], *sys.argv[3:])
+    elif sys.argv[1] == "run":
+        run(sys.argv[2], *map(int, sys.argv[3:]))
     else:
-        run(sys.argv[2], *map(int, sys.argv[3:6]), plain=sys.argv[6:] == ["plain"])
+        first(sys.argv[2], *map(int, sys.argv[3:]))

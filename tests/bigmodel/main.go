@@ -19,7 +19,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
+	"mnnconv/graph"
 	"mnnconv/models/tinyvl"
 	"mnnconv/schemas/onnx"
 )
@@ -31,14 +33,16 @@ func main() {
 	sparse := flag.Bool("sparse", false, "weights are zeros that take no room on disk: to read, not to run")
 	tied := flag.Bool("tied", false, "the projection to logits has the numbers of the table of embeddings")
 	blocks := flag.Int("blocks", 0, "blocks of the vision tower; 0: as the shape says")
+	vision := flag.String("vision-type", "float16", "the `type` that the vision tower computes in: float16, bfloat16 or float32")
 	flag.Parse()
 	s, ok := shapes[*name]
-	if !ok || *out == "" || flag.NArg() > 0 || *layers < 0 || *blocks < 0 {
+	visionType, known := graph.ParseDType(*vision)
+	if !ok || !known || !slices.Contains([]graph.DType{graph.Float16, graph.BFloat16, graph.Float32}, visionType) || *out == "" || flag.NArg() > 0 || *layers < 0 || *blocks < 0 {
 		flag.Usage()
 		os.Exit(2)
 	}
 	s = s.cut(*layers, *blocks)
-	s.Tied = *tied
+	s.Tied, s.Vision.Type = *tied, visionType
 	if err := write(*out, s, *sparse); err != nil {
 		fmt.Fprintln(os.Stderr, "bigmodel:", err)
 		os.Exit(1)

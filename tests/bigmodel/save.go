@@ -49,8 +49,12 @@ func save(path string, m *onnx.Model, n *noise) error {
 			t.Data = make([]byte, size)
 		}
 		v.Const = &t
-		if n != nil {
+		if n != nil && t.DType == graph.Float16 {
 			n.weight(v.Name, t.Shape, graph.View[uint16](&t))
+		} else if n != nil {
+			numbers := make([]uint16, t.Len())
+			n.weight(v.Name, t.Shape, numbers)
+			convert(&t, numbers)
 		}
 		if size >= threshold {
 			if _, err := data.Add(&t); err != nil {

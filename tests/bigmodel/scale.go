@@ -80,7 +80,7 @@ func scaleVision(m *onnx.Model, s shape) error {
 		}
 		return 0
 	})
-	return nil
+	return retype(g, t.Type)
 }
 
 // scaleEmbedding changes the template's table of embeddings to the shape.

@@ -1,6 +1,10 @@
 package main
 
-import "slices"
+import (
+	"slices"
+
+	"mnnconv/graph"
+)
 
 // shape holds the sizes in which models of this family differ.
 type shape struct {
@@ -17,7 +21,8 @@ type shape struct {
 // tower is the vision tower's.
 type tower struct {
 	Blocks, Hidden, Heads, Intermediate int
-	Full                                []int // blocks that attend to the whole picture, not to windows
+	Full                                []int       // blocks that attend to the whole picture, not to windows
+	Type                                graph.DType // that it computes in; 0: the template's, float16
 }
 
 // tokens are ids with a meaning.
