@@ -69,16 +69,19 @@ fuzz:
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
-# Beside llama.cpp and onnxruntime-genai: docs/cpu-report.md. Needs Python 3 with
-# venv, a C++ compiler and cmake, 12 GB of disk in WORK, and a quiet machine.
+# Beside llama.cpp, onnxruntime and MNN: docs/cpu-report.md. Needs Python 3 with venv,
+# a C++ compiler and cmake, 20 GB of disk in WORK, and a quiet machine for 25 minutes.
+# MNN_SOURCE=DIR builds that source of MNN too. SHAPES, PEERS and ROWS (int4, first,
+# fp16, avx2, vision, small) choose; what was measured before stays in the report.
 WORK   ?= .cache/peers
 SHAPES ?= 0.5b,3b
-PEERS  ?= llama.cpp,onnxruntime-genai
+PEERS  ?= llama.cpp,onnxruntime-genai,mnn
+ROWS   ?= int4,first,fp16,avx2,vision,small
 ROUNDS ?= 5
 bench-peers:
 	@mkdir -p $(WORK)
 	$(GO) build -o $(WORK)/mnnconv ./cmd/mnnconv
-	python3 bench/peers/bench.py --mnnconv $(WORK)/mnnconv --work $(WORK) --report docs/cpu-report.md --shapes $(SHAPES) --peers $(PEERS) --rounds $(ROUNDS)
+	python3 bench/peers/bench.py --mnnconv $(WORK)/mnnconv --work $(WORK) --report docs/cpu-report.md --shapes $(SHAPES) --peers $(PEERS) --rows $(ROWS) --rounds $(ROUNDS) $(if $(MNN_SOURCE),--mnn-source $(MNN_SOURCE))
 
 # The README's command blocks, in a fresh copy.
 readme:

@@ -1,13 +1,16 @@
-"""Measures mnnconv beside llama.cpp and onnxruntime-genai, on models of one shape
-with random 4-bit weights in blocks of 32, and writes a report.
+"""Measures mnnconv beside llama.cpp, onnxruntime, onnxruntime-genai and MNN, on
+models of the same shapes with random weights, and writes a report.
 
-usage: bench.py --mnnconv BINARY --work FOLDER --report FILE [--shapes 0.5b,3b]
-                [--rounds 5] [--threads 2] [--prompt 512] [--answer 48] [--peers a,b]
+usage: bench.py --mnnconv BINARY --work FOLDER --report FILE [--rows int4,first,...]
+                [--shapes 0.5b,3b] [--peers a,b] [--mnn-source FOLDER] [--rounds 5]
+                [--threads 2] [--prompt 512] [--answer 48] [--prepare]
 
-Run from the module's root. Packages go to an environment of their own beneath the
-work folder. In each round every program runs once, one after the other, as a
-process of its own that loads the model, reads a prompt twice (the second time
-counts) and makes an answer behind it. What is compared are medians over rounds.
+Run from the module's root. Packages, builds and models lie beneath the work folder,
+which may be deleted; it comes to some 14 GB. In each round every program runs once,
+one after the other, as a process of its own. What is compared are medians over rounds.
+Each row of each shape leaves a file in WORK/results: the report is made of all that
+are there, so that a part can be measured again by itself. --prepare installs, builds
+and writes models, and measures nothing.
 """
 import argparse
 import json
@@ -21,75 +24,268 @@ import sys
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-PACKAGES = ["numpy", "onnx==1.23.2", "gguf==0.19.0", "onnxruntime-genai==0.18.0"]
-LLAMA = "llama-cpp-python"  # built here, for this processor
+PACKAGES = ["numpy", "onnx==1.23.2", "gguf==0.19.0", "onnxruntime-genai==0.18.0", "MNN==3.6.1", "diskcache", "jinja2"]
+LLAMA = "llama-cpp-python==0.3.36"  # built here, for this processor
 OURS = "mnnconv"
+SCRIPTS = {"llama.cpp": "llama.py", "onnxruntime-genai": "genai.py", "mnn": "mnn.py"}
+LEVEL = ["SSE42", "AVX", "AVX2", "FMA", "F16C", "BMI2"]
+LLAMA_BUILDS = {
+    "native": "-DGGML_NATIVE=ON",
+    "avx512": " ".join(["-DGGML_NATIVE=OFF", *(f"-DGGML_{f}=ON" for f in LEVEL + ["AVX512", "AVX512_VBMI", "AVX512_VNNI", "AVX512_BF16"])]),
+    "avx2": " ".join(["-DGGML_NATIVE=OFF", *(f"-DGGML_{f}=ON" for f in LEVEL)]),
+}
+LLAMA_PARTS = " ".join(f"-D{f}=OFF" for f in ("LLAVA_BUILD", "LLAMA_BUILD_TESTS", "LLAMA_BUILD_TOOLS", "LLAMA_BUILD_EXAMPLES", "LLAMA_BUILD_SERVER"))
+MNN_OPTIONS = ("MNN_BUILD_LLM", "MNN_AVX512", "MNN_LOW_MEMORY", "MNN_CPU_WEIGHT_DEQUANT_GEMM", "MNN_SUPPORT_TRANSFORMER_FUSE")
+BLOCKS = 8  # of the vision tower's 32: seven over windows and one over the picture, as in all of it
+PROMPT_WORDS = 16  # tokens of the prompt before the first token
 
 
-def environment(work, peers):
-    """Makes the environment, and returns its Python and what is in it."""
-    python = work / "python" / "bin" / "python"
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", work / "python"], check=True)
-    pip = [python, "-m", "pip", "--disable-pip-version-check"]
-    subprocess.run([*pip, "install", "--quiet", *PACKAGES], check=True)
-    if "llama.cpp" in peers:
-        subprocess.run([*pip, "install", "--quiet", "--no-binary", LLAMA, LLAMA], check=True, env=os.environ | {"CMAKE_ARGS": os.environ.get("CMAKE_ARGS", "-DGGML_NATIVE=ON")})
-    listed = json.loads(subprocess.run([*pip, "list", "--format", "json"], check=True, capture_output=True).stdout)
-    return python, {p["name"].lower().replace("_", "-"): p["version"] for p in listed}
+def call(*args, **more):
+    return subprocess.run([str(x) for x in args], check=True, **more)
 
 
-class Peer:
-    """A program with its model."""
+class Bench:
+    """The work folder and what is in it."""
 
-    def __init__(self, name, a, python, shape):
-        self.name, self.a, self.python = name, a, python
-        self.plain = False  # llama.cpp: its kernels for packed buffers fault here
-        self.model = a.work / f"{name}-{shape}"
-        if name == OURS:
-            self.model = self.model.with_suffix(".mnnc")
-        if not self.model.exists():
-            self.make(shape)
+    def __init__(self, a):
+        self.a, self.work = a, a.work
+        self.python = a.work / "python" / "bin" / "python"
+        self.models = a.work / "models"
+        self.models.mkdir(exist_ok=True)
 
-    def make(self, shape):
-        if self.name != OURS:
-            subprocess.run([self.python, HERE / SCRIPTS[self.name], "make", shape, self.model], check=True)
-            return
-        folder = self.a.work / f"onnx-{shape}"
+    def install(self, peers):
+        if not self.python.exists():
+            call(sys.executable, "-m", "venv", self.work / "python")
+        pip = [self.python, "-m", "pip", "--disable-pip-version-check"]
+        call(*pip, "install", "--quiet", *PACKAGES)
+        listed = json.loads(call(*pip, "list", "--format", "json", capture_output=True).stdout)
+        self.versions = {p["name"].lower(): p["version"] for p in listed}
+        self.source = None
+        if "mnn-source" in peers:
+            self.source = self.build_mnn()
+
+    def llama(self, build):
+        """The folder with one of the builds of llama.cpp."""
+        folder = self.work / f"llama.cpp-{build}"
+        if not folder.exists():
+            call(self.python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-cache-dir", "--no-binary", "llama-cpp-python", "--target", folder, LLAMA,
+                 env=os.environ | {"CMAKE_ARGS": f"{LLAMA_BUILDS[build]} {LLAMA_PARTS}"})
+        return folder
+
+    def best_llama(self):
+        """The build for this processor; the one without AMX where that one's kernels
+        fault, as they do on some virtual machines."""
+        chosen = self.work / "llama.cpp-best"
+        if not chosen.exists():
+            env = os.environ | {"PYTHONPATH": str(self.llama("native"))}
+            tried = subprocess.run([str(x) for x in (self.python, HERE / "llama.py", "first", self.model("llama.cpp", "0.5b", "int4"), 64, 2)], env=env, capture_output=True)
+            if tried.returncode > 0:
+                raise SystemExit(tried.stderr.decode())
+            chosen.write_text("native" if tried.returncode == 0 else "avx512")
+        return chosen.read_text()
+
+    def build_mnn(self):
+        """A build of MNN's source with AVX-512, which the wheel lacks, and the program that measures it."""
+        build = self.work / "mnn-build"
+        if not (build / "libMNN.so").exists():
+            call("cmake", "-S", self.a.mnn_source, "-B", build, "-DCMAKE_BUILD_TYPE=Release", "-DMNN_SEP_BUILD=OFF", "-DMNN_BUILD_TOOLS=OFF", "-DLLM_SUPPORT_HTTP_RESOURCE=OFF",
+                 *(f"-D{o}=ON" for o in MNN_OPTIONS), stdout=subprocess.DEVNULL)
+            call("cmake", "--build", build, "--target", "MNN", "--parallel", str(os.cpu_count()), stdout=subprocess.DEVNULL)
+        program = build / "measure"
+        if not program.exists():
+            call("c++", "-O2", "-std=c++17", HERE / "mnn.cpp", f"-I{self.a.mnn_source}/include", f"-I{self.a.mnn_source}/transformers/llm/engine/include",
+                 f"-L{build}", "-lMNN", f"-Wl,-rpath,{build}", "-o", program)
+        return program
+
+    def model(self, program, shape, form):
+        """A model, written if it is not there."""
+        if program == "mnn-source":
+            program = "mnn"
+        path = self.models / f"{program}-{shape}-{form}"
+        if program == OURS:
+            path = path.with_suffix(path.suffix + ".mnnc")
+        if path.exists():
+            return path
+        if program != OURS:
+            part = path.with_name("part")
+            shutil.rmtree(part, ignore_errors=True)
+            part.unlink(missing_ok=True)
+            call(self.python, HERE / SCRIPTS[program], "make", shape, part, form, stdout=subprocess.DEVNULL)
+            part.rename(path)
+            return path
+        self.convert(["-shape", shape, "-blocks", "1", "-tied"], path, {"int4": ["--quantize", "int4:32"], "fp16": []}[form])
+        return path
+
+    def convert(self, shape, path, options):
+        folder = self.work / "onnx"
         shutil.rmtree(folder, ignore_errors=True)
-        subprocess.run(["go", "run", "./tests/bigmodel", "-shape", shape, "-o", folder], check=True)
-        subprocess.run([self.a.mnnconv, "convert", folder, "-o", self.model, "--quantize", "int4:32"], check=True, stdout=subprocess.DEVNULL)
+        call("go", "run", "./tests/bigmodel", *shape, "-o", folder)
+        call(self.a.mnnconv, "convert", folder, "-o", path, *options, stdout=subprocess.DEVNULL)
         shutil.rmtree(folder)
 
-    def bytes(self):
-        files = [self.model] if self.model.is_file() else self.model.rglob("*")
-        return sum(f.stat().st_size for f in files if f.is_file())
+    def vision(self, program, form):
+        path = self.models / (f"{OURS}-vision-{form}.mnnc" if program == OURS else "onnxruntime-vision.onnx")
+        if not path.exists() and program == OURS:
+            self.convert(["-shape", "3b", "-layers", "1", "-blocks", str(BLOCKS), "-tied", "-vision-type", form], path, ["--quantize", "llm=int4:32,embed=int4:32,head=int4:32"])
+        elif not path.exists():
+            call(self.python, HERE / "vision.py", "make", path, BLOCKS)
+        return path
 
-    def run(self):
-        """One round: load s, prefill and decode tokens/s, peak bytes."""
-        a = self.a
-        args = [self.python, HERE / SCRIPTS[self.name], "run", self.model, a.prompt, a.answer, a.threads] if self.name != OURS else \
-            [a.mnnconv, "bench", self.model, "-p", a.prompt, "-n", a.answer, "-d", a.prompt, "-r", 1, "-t", a.threads, "--image-size", "0x0", "--json"]
-        if self.plain:
-            args.append("plain")
-        p = subprocess.Popen([str(x) for x in args], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    def run(self, args, env=None):
+        """Runs a program; returns its output, the seconds that it took, and its peak bytes."""
+        start = time.perf_counter()
+        p = subprocess.Popen([str(x) for x in args], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=os.environ | (env or {}))
         out = p.stdout.read()
         _, status, used = os.wait4(p.pid, 0)
         p.returncode = os.waitstatus_to_exitcode(status)
-        if p.returncode < 0 and self.name == "llama.cpp" and not self.plain:
-            self.plain = True
-            return self.run()
         if p.returncode != 0:
             raise SystemExit(f"{' '.join(str(x) for x in args)}: exit {p.returncode}")
-        peak = used.ru_maxrss * 1024
-        if self.name != OURS:
-            return json.loads(out.splitlines()[-1]) | {"peak": peak}
+        return out, time.perf_counter() - start, used.ru_maxrss * 1024
+
+
+def peer(b, name, shape, form, command, *counts, build=None):
+    """What runs a peer once. Its peak is without what its interpreter holds."""
+    model, env = b.model(name, shape, form), {}
+    if name == "llama.cpp":
+        env = {"PYTHONPATH": str(b.llama(build or b.best_llama()))}
+    if name == "mnn-source":
+        script = call(b.python, "-c", f"import sys; sys.path.insert(0, {str(HERE)!r}); import mnn; print(mnn.settings({str(model)!r}, {b.a.threads}))", capture_output=True, text=True)
+        args = [b.source, command, script.stdout.split()[-1], *counts]
+    else:
+        args = [b.python, HERE / SCRIPTS[name], command, model, *counts, b.a.threads]
+
+    def once():
+        out, _, peak = b.run(args, env)
+        got = json.loads(out.splitlines()[-1])
+        return got | {"peak": peak - got.pop("base")}
+    return once, model
+
+
+def ours(b, shape, form, env=None):
+    a, model = b.a, b.model(OURS, shape, form)
+    args = [a.mnnconv, "bench", model, "-p", a.prompt, "-n", a.answer, "-d", a.prompt, "-r", 1, "-t", a.threads, "--image-size", "0x0", "--math", "int8act", "--json"]
+
+    def once():
+        out, _, peak = b.run(args, env)
         rows = {r["test"]: r for r in json.loads(out)["rows"]}
         steps = rows[f"tg{a.answer} @ d{a.prompt}: each token"]
         return {"load": rows["load"]["median"], "prefill": a.prompt / rows[f"pp{a.prompt}"]["median"], "decode": 1 / steps["median"], "peak": peak}
+    return once, model
 
 
-SCRIPTS = {"llama.cpp": "llama.py", "onnxruntime-genai": "genai.py"}
+def language(b, shape, peers, form="int4"):
+    programs = {OURS: ours(b, shape, form)}
+    return programs | {n: peer(b, n, shape, form, "run", b.a.prompt, b.a.answer) for n in peers}
+
+
+def fp16(b, shape, peers):
+    return language(b, shape, [n for n in peers if n == "llama.cpp"], "fp16") if shape == "0.5b" else {}
+
+
+def avx2(b, shape, peers):
+    if "llama.cpp" not in peers:
+        return {}
+    return {OURS: ours(b, shape, "int4", {"MNNCONV_CPU": "avx2"}), "llama.cpp": peer(b, "llama.cpp", shape, "int4", "run", b.a.prompt, b.a.answer, build="avx2")}
+
+
+def first(b, shape, peers):
+    model = b.model(OURS, shape, "int4")
+
+    def tokens(words):
+        out, _, _ = b.run([b.a.mnnconv, "run", model, "-p", " ".join(["a"] * words), "-n", 1, "--math", "int8act", "--json"])
+        return json.loads(out)["prompt_tokens"]
+    words = max(1, PROMPT_WORDS - tokens(1) + 1)  # the template has tokens of its own
+    count = tokens(words)
+
+    def once():
+        _, seconds, peak = b.run([b.a.mnnconv, "run", model, "-p", " ".join(["a"] * words), "-n", 1, "-t", b.a.threads, "-c", 1024, "--math", "int8act", "--json"])
+        return {"first": seconds, "peak": peak}
+    return {OURS: (once, model)} | {n: peer(b, n, shape, "int4", "first", count) for n in peers}
+
+
+def vision(b, shape, peers):
+    if shape != "3b":
+        return {}
+
+    def tower(form):
+        model = b.vision(OURS, form)
+
+        def once():
+            out, _, peak = b.run([b.a.mnnconv, "bench", model, "-p", 0, "-n", 0, "-r", 3, "-t", b.a.threads, "--image-size", "448x448", "--json"])
+            return {"vision": next(r["median"] for r in json.loads(out)["rows"] if r["test"] == "vis448x448"), "peak": peak}
+        return once, model
+
+    def other():
+        out, _, peak = b.run([b.python, HERE / "vision.py", "run", model, b.a.threads])
+        got = json.loads(out.splitlines()[-1])
+        return got | {"peak": peak - got.pop("base")}
+    model = b.vision("onnxruntime", "float32")
+    return {OURS: tower("float32"), f"{OURS}, bfloat16": tower("bfloat16"), "onnxruntime": (other, model)}
+
+
+def small(b, shape, peers):
+    """The trained model in 8 bits, where what a token costs beside its products shows;
+    for MNN one of the same shape."""
+    if shape != "0.5b":
+        return {}
+    path = b.models / f"{OURS}-tiny-int8.mnnc"
+    if not path.exists():
+        call(b.a.mnnconv, "convert", "models/tinyvl", "-o", path, "--quantize", "int8", stdout=subprocess.DEVNULL)
+    return {OURS: ours(b, "tiny", "int8")} | {n: peer(b, n, "tiny", "int8", "run", b.a.prompt, b.a.answer) for n in peers if n.startswith("mnn")}
+
+
+ROWS = {
+    "int4": (language, "weights of 4 bits in blocks of 32"),
+    "first": (first, f"from the program's start to the first token behind {PROMPT_WORDS} tokens or its template's, 4 bits"),
+    "fp16": (fp16, "weights of 16 bits"),
+    "avx2": (avx2, "AVX2 alone (`MNNCONV_CPU=avx2`; llama.cpp built for it), 4 bits"),
+    "vision": (vision, f"vision tower, {BLOCKS} of 32 blocks, a picture of 448×448, float32 unless it says more"),
+    "small": (small, "the trained small model, 8 bits; MNN with random weights of the same shape"),
+}
+METRICS = (("prefill", "prefill, tokens/s", 1, max), ("decode", "decode behind the prompt, tokens/s", 1, max), ("first", "first token, s", 1, min), ("vision", "picture, s", 1, min),
+           ("peak", "peak resident memory, MB", 1e6, min), ("load", "load, s", 1, min))
+
+
+def size(model):
+    return sum(f.stat().st_size for f in ([model] if model.is_file() else model.rglob("*")) if f.is_file())
+
+
+def measure(b, row, shape, peers):
+    """Lets the programs of a row take turns, and keeps what they gave."""
+    programs = ROWS[row][0](b, shape, peers)
+    if not programs or b.a.prepare:
+        return
+    load, rounds = os.getloadavg()[0], {n: [] for n in programs}
+    for i in range(b.a.rounds):
+        for n, (once, _) in programs.items():
+            rounds[n].append(once())
+            print(f"{row} {shape} round {i + 1}: {n}: {rounds[n][-1]}", file=sys.stderr, flush=True)
+    if "llama.cpp" in programs:
+        build = "avx2" if row == "avx2" else b.best_llama()
+    else:
+        build = None
+    result = {"row": row, "shape": shape, "rounds": rounds, "sizes": {n: size(m) for n, (_, m) in programs.items()}, "versions": b.versions, "llama": build, "date": time.strftime("%Y-%m-%d %H:%M"),
+              "load": [load, os.getloadavg()[0]], "threads": b.a.threads, "prompt": b.a.prompt}
+    folder = b.work / "results"
+    folder.mkdir(exist_ok=True)
+    (folder / f"{row}-{shape}.json").write_text(json.dumps(result))
+
+
+def table(r):
+    """The medians of each program, and ours over the best of the others."""
+    rounds = r["rounds"]
+    names = list(rounds)
+    peers = [n for n in names if not n.startswith(OURS)]
+    lines = ["| | " + " | ".join(names) + " | ours over the best peer |", "|---" * (len(names) + 2) + "|"]
+    lines.append("| model, MB | " + " | ".join(f"{r['sizes'][n] / 1e6:.0f}" for n in names) + " | |")
+    for key, title, unit, best in METRICS:
+        if key not in rounds[names[0]][0]:
+            continue
+        median = {n: statistics.median(x[key] for x in rounds[n]) for n in names}
+        cells = [f"{median[n] / unit:.4g} ({min(x[key] for x in rounds[n]) / unit:.4g} to {max(x[key] for x in rounds[n]) / unit:.4g})" for n in names]
+        ratio = ", ".join(f"{median[n] / best(median[p] for p in peers):.2f} ×" for n in names if n.startswith(OURS)) if peers else ""
+        lines.append(f"| {title.replace('prefill', 'prefill ' + str(r['prompt']))} | " + " | ".join(cells) + f" | {ratio} |")
+    return lines
 
 
 def machine():
@@ -104,24 +300,21 @@ def machine():
     return f"{cpu}, {os.cpu_count()} processors, {memory / 2**30:.0f} GiB; {', '.join(sorted(flags))}; Linux {platform.release()}"
 
 
-METRICS = (("prefill", "prefill, tokens/s", 1, True), ("decode", "decode, tokens/s", 1, True), ("peak", "peak resident memory, MB", 1e6, False), ("load", "load, s", 1, False))
-
-
-def table(rounds, sizes, a):
-    """The medians of each program, and ours over the best of the others."""
-    names = list(rounds)
-    lines = ["| | " + " | ".join(names) + " | ours over the best peer |", "|---" * (len(names) + 2) + "|"]
-    lines.append("| model, MB | " + " | ".join(f"{sizes[n] / 1e6:.0f}" for n in names) + " | |")
-    for key, title, unit, more in METRICS:
-        median = {n: statistics.median(r[key] for r in rounds[n]) for n in names}
-        cells = []
-        for n in names:
-            values = [r[key] / unit for r in rounds[n]]
-            cells.append(f"{median[n] / unit:.4g} ({min(values):.4g} to {max(values):.4g})")
-        peers = [median[n] for n in names if n != OURS]
-        best = (max if more else min)(peers)
-        lines.append(f"| {title.replace('prefill,', f'prefill {a.prompt},').replace('decode,', f'decode behind {a.prompt},')} | " + " | ".join(cells) + f" | {median[OURS] / best:.2f} × |")
-    return lines
+def report(b):
+    """The report of all results that are there."""
+    found = {p.stem: json.loads(p.read_text()) for p in sorted((b.work / "results").glob("*.json"))}
+    version = call(b.a.mnnconv, "version", capture_output=True, text=True).stdout.splitlines()[0]
+    about = [version, LLAMA.replace("==", " ")] + [f"{n} {b.versions[n]}" for n in ("onnxruntime-genai", "onnxruntime", "mnn") if n in b.versions]
+    lines = ["# mnnconv beside other programs, on the processor", "",
+             f"Written by `make bench-peers`: {machine()}. The programs take turns; medians over rounds, and in brackets the least and the largest. Weights are random and the",
+             "embedding is the output matrix. `mnnconv` runs with `--math int8act`: the peers quantise activations too. Load: until a prompt can be taken, page cache warm. Peak",
+             "memory counts mapped pages of the model, and not what a peer's interpreter holds. `mnn` is the wheel, which has no AVX-512; `mnn-source` a build of its source with it,",
+             "on the wheel's converter's model.", "", "Programs: " + "; ".join(about) + ".", ""]
+    for row, (_, title) in ROWS.items():
+        for r in (r for r in found.values() if r["row"] == row):
+            lines += [f"## {row}, {r['shape']}: {title}", "", f"{r['date']}, {r['threads']} threads, {len(r['rounds'][OURS])} rounds; load average before and after {r['load'][0]:.1f}, {r['load'][1]:.1f}."
+                      + (f" llama.cpp built as `{r['llama']}`" + (": for this processor but AMX, whose kernels fault on this machine." if r["llama"] == "avx512" else ".") if r["llama"] else ""), "", *table(r), ""]
+    b.a.report.write_text("\n".join(lines))
 
 
 def main():
@@ -129,36 +322,30 @@ def main():
     p.add_argument("--mnnconv", required=True)
     p.add_argument("--work", required=True, type=pathlib.Path)
     p.add_argument("--report", required=True, type=pathlib.Path)
+    p.add_argument("--mnn-source", default="")
     p.add_argument("--shapes", default="0.5b,3b")
+    p.add_argument("--rows", default=",".join(ROWS))
     p.add_argument("--peers", default=",".join(SCRIPTS))
+    p.add_argument("--prepare", action="store_true")
     for name, value in (("rounds", 5), ("threads", 2), ("prompt", 512), ("answer", 48)):
         p.add_argument("--" + name, type=int, default=value)
     a = p.parse_args()
     a.work.mkdir(parents=True, exist_ok=True)
     a.work, a.mnnconv = a.work.resolve(), str(pathlib.Path(a.mnnconv).resolve())
-    peers = a.peers.split(",")
-    python, versions = environment(a.work, peers)
-    version = subprocess.run([a.mnnconv, "version"], check=True, capture_output=True, text=True).stdout.splitlines()[0]
-    about = [version] + [f"{n} {versions[n]}" for n in ("llama-cpp-python", "onnxruntime-genai", "onnxruntime") if n in versions]
-    lines = ["# mnnconv beside other programs, on the processor", "",
-             f"Written by `make bench-peers` on {time.strftime('%Y-%m-%d')}: {machine()}. {a.threads} threads, {a.rounds} rounds in which the programs take turns; medians, and in brackets the",
-             "least and the largest. Weights are random, 4 bits in blocks of 32, embedding and output matrix too. Load: until a prompt can be taken, page cache warm.",
-             "Peak memory counts mapped pages of the model.", "", "Programs: " + "; ".join(about) + ".", ""]
-    before = os.getloadavg()[0]
-    for shape in a.shapes.split(","):
-        programs = [Peer(n, a, python, shape) for n in [OURS, *peers]]
-        rounds = {x.name: [] for x in programs}
-        for i in range(a.rounds):
-            for x in programs:
-                rounds[x.name].append(x.run())
-                print(f"{shape} round {i + 1}: {x.name}: {rounds[x.name][-1]}", file=sys.stderr, flush=True)
-        lines += [f"## {shape}", "", *table(rounds, {x.name: x.bytes() for x in programs}, a), ""]
-        if any(x.plain for x in programs):
-            lines += ["llama.cpp ran without packed buffers: its kernels for them faulted on this machine. Build it without AMX (`CMAKE_ARGS`) for its best.", ""]
-        for x in programs:  # the next shape needs the room
-            shutil.rmtree(x.model) if x.model.is_dir() else x.model.unlink()
-    lines += [f"Load average of the machine before and after: {before:.1f}, {os.getloadavg()[0]:.1f}. Above half a program beside these, the figures say little but for their ratios.", ""]
-    a.report.write_text("\n".join(lines))
+    peers, rows, shapes = a.peers.split(","), a.rows.split(","), a.shapes.split(",")
+    if a.mnn_source:
+        a.mnn_source = pathlib.Path(a.mnn_source).resolve()
+        peers.append("mnn-source")
+    for given, known in ((rows, ROWS), (shapes, ("0.5b", "3b")), (peers, [*SCRIPTS, "mnn-source"])):
+        if unknown := [x for x in given if x not in known]:
+            p.error(f"{unknown[0]}: want {', '.join(known)}")
+    b = Bench(a)
+    b.install(peers)
+    for row in rows:
+        for shape in shapes:
+            measure(b, row, shape, peers)
+    if not a.prepare:
+        report(b)
 
 
 main()

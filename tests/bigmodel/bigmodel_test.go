@@ -89,10 +89,19 @@ func sameGraph(t *testing.T, got, want *graph.Graph) {
 }
 
 // TestRuns runs a model of more layers than the template has, a turn of tokens and
-// a picture, and wants finite numbers of the expected size.
+// a picture, and wants finite numbers of the expected size; with a vision tower of
+// each type.
 func TestRuns(t *testing.T) {
+	for _, vision := range []graph.DType{graph.Float16, graph.BFloat16, graph.Float32} {
+		t.Run(vision.String(), func(t *testing.T) { runs(t, vision) })
+	}
+}
+
+func runs(t *testing.T, vision graph.DType) {
 	dir := filepath.Join(t.TempDir(), "model")
-	if err := write(dir, shapes["tiny"].cut(6, 5), false); err != nil {
+	s := shapes["tiny"].cut(6, 5)
+	s.Vision.Type = vision
+	if err := write(dir, s, false); err != nil {
 		t.Fatal(err)
 	}
 	table := op.All()
@@ -118,7 +127,7 @@ func TestRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer chat.Close()
-	s := chat.(*qwen25vl.Session)
+	session := chat.(*qwen25vl.Session)
 	q := qwen25vl.Prepared{Grids: []qwen25vl.Grid{{T: 1, H: 4, W: 4}}, Pixels: make([]float32, 16*1176)}
 	for i := range q.Pixels {
 		q.Pixels[i] = float32(i%7) - 3
@@ -129,7 +138,7 @@ func TestRuns(t *testing.T) {
 			q.Positions[a] = append(q.Positions[a], int64(i))
 		}
 	}
-	p, err := s.Prepare(t.Context(), q)
+	p, err := session.Prepare(t.Context(), q)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +146,7 @@ func TestRuns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	logits, err := s.Extend(t.Context(), p, 0)
+	logits, err := session.Extend(t.Context(), p, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
