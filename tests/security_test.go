@@ -9,15 +9,25 @@ import (
 	"testing"
 )
 
-// TestSecurityPage wants every test that docs/security.md names to be there.
-func TestSecurityPage(t *testing.T) {
-	page, err := os.ReadFile("../docs/security.md")
-	if err != nil {
-		t.Fatal(err)
+// TestNamedTests wants every test that docs/security.md and docs/faults.md name to be
+// there, and every script.
+func TestNamedTests(t *testing.T) {
+	var page []byte
+	for _, file := range []string{"../docs/security.md", "../docs/faults.md"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		page = append(page, text...)
+	}
+	for _, m := range regexp.MustCompile("`(cmd/[\\w/.]+\\.txtar)`").FindAllSubmatch(page, -1) {
+		if _, err := os.Stat("../" + string(m[1])); err != nil {
+			t.Error(err)
+		}
 	}
 	have := map[string]bool{}
 	declared := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
-	err = filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
