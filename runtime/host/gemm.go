@@ -23,6 +23,7 @@ func gemmForm(n *graph.Node, uses map[*graph.Value][]graph.Use) (*productForm, b
 		f.bias, f.beta = 2, n.Float("beta", 1)
 	}
 	transB := n.Int("transB", 0) != 0 != swapped
+	f.layout = layout{dtype: w.Type.DType, transposed: transB, rank: 2}
 	f.bind = func(p *product, in []*graph.Tensor) error {
 		if len(in[0].Shape) != 2 || len(in[1].Shape) != 2 {
 			return fmt.Errorf("%w: Gemm of shapes %v and %v", op.ErrInput, in[0].Shape, in[1].Shape)

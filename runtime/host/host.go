@@ -14,6 +14,7 @@ package host
 
 import (
 	"context"
+	"slices"
 
 	"mnnconv/graph"
 )
@@ -67,7 +68,7 @@ type Group struct {
 	// InPlace marks groups whose Out[0] is written over In[0]: a state.
 	InPlace bool
 
-	product *productForm // of the kernel, where it is one
+	region *region // of products, where the kernel is one
 }
 
 // A lowering proposes a kernel for the node, or for a pattern that ends in it.
@@ -78,6 +79,8 @@ type lowering func(n *graph.Node, uses map[*graph.Value][]graph.Use) (g Group, o
 // lowerings lists all fast kernels, fused patterns before single nodes. The
 // first that accepts a node wins.
 var lowerings = []lowering{
+	lowerGated,
+	lowerJoined,
 	lowerProduct,
 	lowerView,
 	lowerScatterState,
@@ -121,14 +124,10 @@ func Lower(g *graph.Graph, math Math) []Group {
 		}
 		group := single(n)
 		for _, l := range lowerings {
-			if k, ok := l(n, uses); ok && !k.anyCovered(covered) {
+			if k, ok := l(n, uses); ok && !k.anyCovered(covered) && k.quantise(math) {
 				group = k
 				break
 			}
-		}
-		if p := group.product; p != nil && p.blocks && math.int8act(n) {
-			p.int8act = true
-			group.Name += " int8act"
 		}
 		if group.InPlace && !states[group.In[0]] {
 			group = single(n)
@@ -138,10 +137,48 @@ func Lower(g *graph.Graph, math Math) []Group {
 		}
 		groups = append(groups, group)
 	}
-	for i, j := 0, len(groups)-1; i < j; i, j = i+1, j-1 {
-		groups[i], groups[j] = groups[j], groups[i]
+	slices.Reverse(groups)
+	return inOrder(groups, uses)
+}
+
+// inOrder moves groups before those that read what they make: a group that covers
+// several nodes stands where its last one stood. What is written in place is so after
+// all who read what was there.
+func inOrder(groups []Group, uses map[*graph.Value][]graph.Use) []Group {
+	of := map[*graph.Node]int{}
+	for i, g := range groups {
+		for _, n := range g.Nodes {
+			of[n] = i
+		}
 	}
-	return groups
+	placed := make([]bool, len(groups))
+	ordered := make([]Group, 0, len(groups))
+	var place func(i int)
+	place = func(i int) {
+		if placed[i] {
+			return
+		}
+		placed[i] = true
+		for _, n := range groups[i].Nodes {
+			n.Reads(func(v *graph.Value) {
+				if from, ok := of[v.Def]; ok {
+					place(from)
+				}
+			})
+		}
+		if groups[i].InPlace {
+			for _, u := range uses[groups[i].In[0]] {
+				if from, ok := of[u.Node]; ok {
+					place(from)
+				}
+			}
+		}
+		ordered = append(ordered, groups[i])
+	}
+	for i := range groups {
+		place(i)
+	}
+	return ordered
 }
 
 // single is the group of one node that its operator's reference computes.

@@ -5,48 +5,15 @@ import (
 )
 
 // Products of activations quantised to 8 bits by the block and weights in blocks of 4
-// or 8 bits: sums of a block of 32 are integers, scaled and added in float32. Up to
-// 16 rows, each task quantises them for itself; more are quantised once, before the
-// tasks.
+// or 8 bits: sums of a block of 32 are integers, scaled and added in float32.
 
 // quantisable tells whether such a product can be made of the blocks.
 func (b *blocks) quantisable() bool { return b.size >= simd.Block }
 
-// quantiseLeft is the part of a product that comes before its tasks: rows of
-// activations become records.
-type quantiseLeft struct{ *product }
-
-func (q quantiseLeft) Part(w *Worker, i int) {
-	p := q.product
-	n := ceil(p.k, simd.Block)
-	x := w.Floats(n * simd.Block)
-	from, to := p.leftRows.part(i)
-	for r := from; r < to; r++ {
-		loadFloats(x[:p.k], p.left.dtype, p.left.data, r*p.k)
-		clear(x[p.k:])
-		vectors.QuantiseTiles(p.records.Row(r, p.records.Stride), x, p.blocks.bits, n)
-	}
-}
-
-// quantiseRows makes records of all rows, before the tasks of byQuantisedTiles.
-func (p *product) quantiseRows(c *Call) error {
-	p.records.Stride = simd.TileRecords(ceil(p.k, simd.Block))
-	p.records.At = c.shared(p.m * p.records.Stride)
-	p.leftRows = cutBy(p.m, p.k)
-	return c.Run(p.leftRows.parts(), quantiseLeft{p})
-}
-
 // quantisedDots computes a task of byQuantisedDots.
-func (p *product) quantisedDots(w *Worker, sums panel, scratch []float32, row, col, m, n int) {
+func (p *product) quantisedDots(sums panel, scratch []float32, row, col, m, n int) {
 	k := ceil(p.k, simd.Block)
-	stride := simd.DotRecords(p.blocks.bits, k)
-	x := simd.Panel[uint8]{At: w.Bytes(m * stride), Stride: stride}
-	for i := range m {
-		a := scratch[:k*simd.Block]
-		loadFloats(a[:p.k], p.left.dtype, p.left.data, (row+i)*p.k)
-		clear(a[p.k:])
-		vectors.QuantiseDots(x.Row(i, stride), a, p.blocks.bits, k)
-	}
+	x := simd.Panel[uint8]{At: p.records.At[row*p.records.Stride:], Stride: p.records.Stride}
 	most := max(1, dotsPanel/(4*k))
 	for j := 0; j < n; j += most {
 		some := min(most, n-j)

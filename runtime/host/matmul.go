@@ -26,6 +26,7 @@ func matmulForm(n *graph.Node, uses map[*graph.Value][]graph.Use) (*productForm,
 	w, swapped, behind := storedWeight(b, uses)
 	f := &productForm{nodes: append(behind, n), in: []*graph.Value{a, w}, alpha: n.Float("alpha", 1), columns: len(b.Type.Shape) > 1}
 	transB := n.Int("transB", 0) != 0 != swapped
+	f.layout = layout{dtype: w.Type.DType, transposed: transB, rank: len(w.Type.Shape)}
 	f.bind = func(p *product, in []*graph.Tensor) error { return p.bindMatMul(in[0], in[1], transB) }
 	return f, true
 }

@@ -32,7 +32,7 @@ func nbitsForm(n *graph.Node, uses map[*graph.Value][]graph.Use) (*productForm, 
 		return nil, false
 	}
 	in, behind := narrowScales(n, uses)
-	f := &productForm{nodes: append(behind, n), in: in, alpha: 1, beta: 1, columns: true, blocks: true}
+	f := &productForm{nodes: append(behind, n), in: in, alpha: 1, beta: 1, columns: true, layout: layout{bits: b.bits, size: b.size}}
 	if bias := n.In(5); bias != nil {
 		if n.Out(0) == nil || !isRow(bias, n.Out(0)) {
 			return nil, false

@@ -38,8 +38,7 @@ type product struct {
 	tasks, together,
 	scratch int
 
-	records  simd.Panel[uint8] // left, quantised for byQuantisedTiles
-	leftRows cut
+	records simd.Panel[uint8] // left, quantised, where the way wants it so
 }
 
 // way is how a product is computed. It follows from how the weights are stored
@@ -69,58 +68,66 @@ type productForm struct {
 	in          []*graph.Value                             // what the kernel reads
 	bind        func(p *product, in []*graph.Tensor) error // sets left, right, transposed, batch, m, k and n
 	alpha, beta float32
-	blocks      bool // the weights are quantised
-	int8act     bool // and activations are, too
+	layout      layout
+	int8act     bool // activations are quantised
 	columns     bool // the output's last axis is that of the columns
 	bias        int  // index in in; 0: none
 	residual    int  // likewise
 }
 
-// group is the kernel of the form.
-func (f *productForm) group() Group {
+// layout is how weights are stored: those of a float type, or of blocks. Products of
+// equal layouts, shapes and arithmetic are cut into equal tasks.
+type layout struct {
+	dtype      graph.DType
+	transposed bool // stored n×k
+	rank       int
+	bits, size int // of blocks; 0: of a float type
+}
+
+// root is the node that gives the output.
+func (f *productForm) root() *graph.Node { return f.nodes[len(f.nodes)-1] }
+
+// name lists what the product covers.
+func (f *productForm) name() string {
 	names := make([]string, len(f.nodes))
 	for i, n := range f.nodes {
 		names[i] = n.OpName()
 	}
-	root := f.nodes[len(f.nodes)-1]
-	return Group{Name: strings.Join(names, "+"), Nodes: f.nodes, In: f.in, Out: root.Outputs, Kernel: f.run, product: f}
+	return strings.Join(names, "+")
 }
 
-func (f *productForm) run(c *Call) error {
-	p := memo[product](c)
+// set makes p a product of these tensors, aligned with the form's inputs.
+func (f *productForm) set(p *product, in []*graph.Tensor, out *graph.Tensor) error {
 	p.form = f
-	p.out, p.batch = c.Out[0], batch{}
-	if err := f.bind(p, c.In); err != nil {
+	p.out, p.batch = out, batch{}
+	if err := f.bind(p, in); err != nil {
 		return err
 	}
 	if f.bias > 0 {
-		if p.bias = c.In[f.bias]; p.bias.Len() != p.n {
+		if p.bias = in[f.bias]; p.bias.Len() != p.n {
 			return fmt.Errorf("%w: a bias of shape %v for %d columns", op.ErrInput, p.bias.Shape, p.n)
 		}
 	}
 	if f.residual > 0 {
-		if p.residual = c.In[f.residual]; !slices.Equal(p.residual.Shape, p.out.Shape) {
+		if p.residual = in[f.residual]; !slices.Equal(p.residual.Shape, p.out.Shape) {
 			return fmt.Errorf("%w: a sum of shapes %v and %v", op.ErrInput, p.residual.Shape, p.out.Shape)
 		}
 	}
 	if n := p.batch.count() * p.m * p.n; p.out.Len() != n {
 		return fmt.Errorf("%w: %d products for an output of shape %v", op.ErrInput, n, p.out.Shape)
 	}
-	p.cut(c.Pool.Workers())
-	if p.way == byQuantisedTiles && p.tasks > 0 {
-		if err := p.quantiseRows(c); err != nil {
-			return err
-		}
-	}
-	return c.Run((p.tasks+p.together-1)/p.together, p)
+	return nil
 }
 
+// operations is how many numbers are multiplied.
+func (p *product) operations() int { return p.batch.count() * p.m * p.n * p.k }
+
 // cut chooses the way and the extents of tasks. Tasks of few rows are stripes of
-// weights, about as many as there are workers, which are streamed. Those of many
+// weights, each of so many operations, which are streamed. Those of many
 // rows are as even as they can be and have parts of some ten microseconds at least:
 // a band of rows is converted again for each stripe, a stripe of weights for each
 // band.
-func (p *product) cut(workers int) {
+func (p *product) cut(workers, each int) {
 	const part = 1 << 20 // products
 	if p.out.Len() == 0 {
 		p.tasks, p.together = 0, 1
@@ -149,8 +156,7 @@ func (p *product) cut(workers int) {
 	}
 	if p.way == byDots || p.way == byQuantisedDots || p.way == byRows {
 		p.rows, p.bands = p.m, 1
-		want := max(1, min(4*workers, p.m*p.n*p.k/(64<<10)))
-		p.cols = min(4096, (ceil(p.n, ceil(want, count))+31)&^31)
+		p.cols = min(4096, (ceil(max(1, each), max(1, p.m*p.k))+7)&^7, (p.n+7)&^7)
 	} else {
 		most := 256
 		if p.way == byPanels && p.m <= panelWideRows {
@@ -183,12 +189,11 @@ func (p *product) cut(workers int) {
 	switch p.way {
 	case byQuantisedDots:
 		k := ceil(p.k, simd.Block)
-		weights = max(dotsPanel, (4+manyDots)*k) + manyDots*k
-		left, weights = 0, max(weights, k*simd.Block)
+		left, weights = 0, max(dotsPanel, (4+manyDots)*k)+manyDots*k
 	case byQuantisedTiles:
 		left, weights = 0, (2*strip+manyDots)*tilesDeep
 	}
-	p.scratch = (p.rows+2)*p.cols + left + weights
+	p.scratch = p.rows*((p.cols+strip-1)&^(strip-1)) + 2*p.cols + left + weights
 }
 
 const (
@@ -216,47 +221,68 @@ func evenTasks(m, n, maxCols, count, workers int) (rows, cols int) {
 
 func ceil(a, b int) int { return (a + b - 1) / b }
 
-// Part implements [Parts].
-func (p *product) Part(w *Worker, i int) {
-	scratch := w.Floats(p.scratch)
+// parts returns into how many parts the tasks fall.
+func (p *product) parts() int { return ceil(p.tasks, p.together) }
+
+// part calls do for the tasks of part i.
+func (p *product) part(i int, do func(task)) {
 	for t := i * p.together; t < min((i+1)*p.together, p.tasks); t++ {
-		p.task(w, scratch, t)
+		do(p.task(t))
 	}
 }
 
-// task computes task t. Bands run fastest, so that those that share a stripe of
+// task is rows from row on times columns from col on, of one matrix.
+type task struct{ matrix, row, col, m, n int }
+
+// task returns task t. Bands run fastest, so that those that share a stripe of
 // weights meet it in a cache.
-func (p *product) task(w *Worker, scratch []float32, t int) {
+func (p *product) task(t int) task {
 	matrix, t := t/(p.stripes*p.bands), t%(p.stripes*p.bands)
 	row, col := t%p.bands*p.rows, t/p.bands*p.cols
-	m, n := min(p.rows, p.m-row), min(p.cols, p.n-col)
-	ia, ib := p.batch.at(matrix)
+	return task{matrix, row, col, min(p.rows, p.m-row), min(p.cols, p.n-col)}
+}
 
-	stride := (n + strip - 1) &^ (strip - 1) // whole panels
-	sums, scratch := panelOf(scratch[:m*stride], stride), scratch[m*stride:]
-	bias, scratch := scratch[:n], scratch[n:]
-	extra, scratch := scratch[:n], scratch[n:]
+// at returns where the task's numbers of row i start in the output.
+func (p *product) at(t task, i int) int { return (t.matrix*p.m+t.row+i)*p.n + t.col }
+
+// sums computes alpha·A·W + beta·bias for a task, in scratch of p.scratch numbers.
+// extra is room for a row beside them.
+func (p *product) sums(w *Worker, scratch []float32, t task) (sums panel, extra []float32) {
+	ia, ib := p.batch.at(t.matrix)
+	stride := (t.n + strip - 1) &^ (strip - 1) // whole panels
+	sums, scratch = panelOf(scratch[:t.m*stride], stride), scratch[t.m*stride:]
+	bias, scratch := scratch[:t.n], scratch[t.n:]
+	extra, scratch = scratch[:t.n], scratch[t.n:]
 	clear(sums.At)
 	switch p.way {
 	case byQuantisedDots:
-		p.quantisedDots(w, sums, scratch, row, col, m, n)
+		p.quantisedDots(sums, scratch, t.row, t.col, t.m, t.n)
 	case byQuantisedTiles:
-		p.quantisedTiles(w, sums, scratch, row, col, m, n)
+		p.quantisedTiles(w, sums, scratch, t.row, t.col, t.m, t.n)
 	case byPairs:
-		p.pairedProducts(sums, scratch, ia*p.m+row, ib, col, m, n)
+		p.pairedProducts(sums, scratch, ia*p.m+t.row, ib, t.col, t.m, t.n)
 	default:
-		p.products(sums, scratch, ia*p.m+row, ib, col, m, n)
+		p.products(sums, scratch, ia*p.m+t.row, ib, t.col, t.m, t.n)
 	}
 	if p.bias != nil {
-		loadFloats(bias, p.bias.DType, p.bias.Data, col)
+		loadFloats(bias, p.bias.DType, p.bias.Data, t.col)
 		scale(bias, p.form.beta)
 	}
-	for i := range m {
-		s, at := sums.Row(i, n), (matrix*p.m+row+i)*p.n+col
+	for i := range t.m {
+		s := sums.Row(i, t.n)
 		scale(s, p.form.alpha)
 		if p.bias != nil {
 			add(s, bias)
 		}
+	}
+	return sums, extra
+}
+
+// store computes a task, and its part of the output.
+func (p *product) store(w *Worker, scratch []float32, t task) {
+	sums, extra := p.sums(w, scratch, t)
+	for i := range t.m {
+		s, at := sums.Row(i, t.n), p.at(t, i)
 		if p.residual != nil {
 			loadFloats(extra, p.residual.DType, p.residual.Data, at)
 			add(s, extra)

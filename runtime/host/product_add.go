@@ -14,7 +14,7 @@ func lowerProduct(n *graph.Node, uses map[*graph.Value][]graph.Use) (Group, bool
 	if !ok {
 		return Group{}, false
 	}
-	return f.group(), true
+	return (&region{products: []*productForm{f}}).group(), true
 }
 
 // productOf returns the product that ends in n.

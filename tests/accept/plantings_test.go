@@ -81,9 +81,9 @@ func plantings() []planting {
 
 	matmul, gemm, nbits := []string{"MatMul", "Add"}, []string{"Gemm", "Add"}, []string{"MatMulNBits", "Add"}
 	const biased = `	if p.bias != nil {
-		loadFloats(bias, p.bias.DType, p.bias.Data, col)`
+		loadFloats(bias, p.bias.DType, p.bias.Data, t.col)`
 	add("product", "sums of half precision", fp32, apart, "sim:1", matmul, biased, then(product("sim:1", "MatMul"), "roundFloats(graph.Float16, sums.At)")+biased)
-	add("product", "no bias in the last column", fp16, apart, "sim:0", gemm, biased, biased+then(product("sim:0", "Gemm"), "bias[n-1] = 0"))
+	add("product", "no bias in the last column", fp16, apart, "sim:0", gemm, biased, biased+then(product("sim:0", "Gemm"), "bias[t.n-1] = 0"))
 	add("product", "a residual a little large", fp32, middle, "sim:1", matmul, `add(s, extra)`, then(product("sim:1", "MatMul"), "scale(extra, 1.001)")+`add(s, extra)`)
 	add("product", "the last of k is left out", fp16, apart, "sim:1", matmul, `k := min(p.depth, p.k-k0)`, `k := min(p.depth, p.k-k0)`+then(product("sim:1", "MatMul")+" && k > 1 && k0+k == p.k", "k--"))
 	add("product", "patches a little large", fp32, vision, "", []string{"Conv", "Add"}, `storeFloats(p.out.Data, p.out.DType, at, s)`, then(`p.form.nodes[0].Op == "Conv"`, "scale(s, 1.0005)")+`storeFloats(p.out.Data, p.out.DType, at, s)`)
@@ -95,8 +95,8 @@ func plantings() []planting {
 		"w.Scales.At = append([]float32{}, w.Scales.At...)\nvectors.Scale(w.Scales.At, w.Scales.At, 1.004)\n"+middleZero)
 	add("gather_block_quantized", "the high half first", olive, whole, "", []string{"GatherBlockQuantized", "com.microsoft.GatherBlockQuantized"}, `y[j] = (float32(data[j/2]>>(j%2*4)&15) - zero) * s`, `y[j] = (float32(data[j/2]>>((1-j%2)*4)&15) - zero) * s`)
 
-	const alpha = `alpha := gate.Float("alpha", 1)`
-	add("swish_mul", "a steeper gate", fp32, apart, "sim:1", []string{"Swish", "Mul"}, alpha, alpha+then(on("gate.Outputs[0]", "sim:1"), "alpha *= 1.001"))
+	const alpha = `alpha := swish.Float("alpha", 1)`
+	add("gated", "a steeper gate", fp32, apart, "sim:1", []string{"Swish", "Mul"}, alpha, alpha+then(on("swish.Outputs[0]", "sim:1"), "alpha *= 1.001"))
 	add("unary", "the tanh form of Gelu", fp32, vision, "sim:0", []string{"Gelu"}, `return each(gelu)`, then(here("sim:0"), "return each(geluTanh)")+`return each(gelu)`)
 	add("unary", "sines of a short series", fp32, apart, "sim:1", []string{"Sin"}, `return wide(math.Sin)`, then(here("sim:1"), "return each(func(x float32) float32 { return float32(math.Sin(float64(x))) * 0.9999 })")+`return wide(math.Sin)`)
 	add("elementwise", "angles a little large", fp32, apart, "sim:1", []string{"Mul"}, `g.Kernel = elementwiseOf(vectors.Mul)`, `g.Kernel = elementwiseOf(vectors.Mul)`+then(here("sim:1"),
