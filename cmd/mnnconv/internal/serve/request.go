@@ -109,6 +109,9 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request) (*request, error) 
 	if t := r.Header.Get("Content-Type"); t != "" && !strings.HasPrefix(t, "application/json") {
 		return nil, failure{http.StatusUnsupportedMediaType, "content_type", "", "the body must be application/json, not " + quoted(t)}
 	}
+	if r.ContentLength > s.c.Limits.Body {
+		return nil, failure{http.StatusRequestEntityTooLarge, "too_large", "", fmt.Sprintf("the body has %d bytes, at most %d are allowed", r.ContentLength, s.c.Limits.Body)}
+	}
 	var q request
 	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, s.c.Limits.Body))
 	d.DisallowUnknownFields()

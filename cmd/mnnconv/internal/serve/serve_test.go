@@ -155,7 +155,7 @@ func TestRequests(t *testing.T) {
 		{"another type", `{"messages":"x"}`, 400, `\"messages\" cannot be a JSON string`},
 		{"unknown", `{"mesages":[]}`, 400, `unknown field \"mesages\"`},
 		{"unknown in a part", `{"messages":[{"role":"user","content":[{"type":"text","txt":"x"}]}]}`, 400, `unknown field \"txt\"`},
-		{"too large", says(strings.Repeat("x", 100_001)), 413, "more than 100000 bytes"},
+		{"too large", says(strings.Repeat("x", 100_001)), 413, "at most 100000 are allowed"},
 		{"no messages", `{}`, 400, "no messages"},
 		{"no question", `{"messages":[{"role":"assistant","content":"x"}]}`, 400, "the last message must be the user's"},
 		{"another role", `{"messages":[{"role":"tool","content":"x"},{"role":"user","content":"x"}]}`, 400, `messages[0].role`},
@@ -215,6 +215,21 @@ func TestLost(t *testing.T) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil || r.StatusCode != http.StatusServiceUnavailable || !strings.Contains(string(body), "unhealthy") {
 		t.Errorf("health: %d %s %v", r.StatusCode, body, err)
+	}
+}
+
+// TestLargeBody: a body that says how large it is gets its answer before it is sent.
+func TestLargeBody(t *testing.T) {
+	_, h := newTestServer(t, nil, &echo{})
+	c, err := net.Dial("tcp", h.Listener.Addr().String()) //nolint:noctx // it listens
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	fmt.Fprintf(c, "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", 1<<30)
+	first := make([]byte, 12)
+	if _, err := io.ReadFull(c, first); err != nil || string(first) != "HTTP/1.1 413" {
+		t.Errorf("%q %v", first, err)
 	}
 }
 
