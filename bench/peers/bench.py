@@ -131,13 +131,17 @@ class Bench:
             call(self.python, HERE / "vision.py", "make", path, BLOCKS)
         return path
 
-    def run(self, args, env=None):
-        """Runs a program; returns its output, the seconds that it took, and its peak bytes."""
+    def run(self, args, env=None, tries=3):
+        """Runs a program; returns its output, the seconds that it took, and its peak bytes.
+        One that is killed is tried again: MNN's wheel faults now and then."""
         start = time.perf_counter()
         p = subprocess.Popen([str(x) for x in args], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=os.environ | (env or {}))
         out = p.stdout.read()
         _, status, used = os.wait4(p.pid, 0)
         p.returncode = os.waitstatus_to_exitcode(status)
+        if p.returncode < 0 and tries > 1:
+            print(f"{' '.join(str(x) for x in args)}: killed by signal {-p.returncode}, tried again", file=sys.stderr, flush=True)
+            return self.run(args, env, tries - 1)
         if p.returncode != 0:
             raise SystemExit(f"{' '.join(str(x) for x in args)}: exit {p.returncode}")
         return out, time.perf_counter() - start, used.ru_maxrss * 1024
