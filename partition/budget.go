@@ -19,7 +19,7 @@ type Budget struct {
 }
 
 // SpaceBudget is the need of one space. Phases share the state and lie over each
-// other in one arena; staging memory is kept for each.
+// other in one arena, and share their staging memory.
 type SpaceBudget struct {
 	Space   graph.Space   `json:"space"`
 	Phases  []PhaseBudget `json:"phases"`
@@ -92,7 +92,7 @@ func NewBudget(plans []*Plan, bounds map[string]graph.Env, policy Policy) (*Budg
 			}
 			if s.Space == graph.Host {
 				row.Staging = staged(p, bounds[p.Phase])
-				staging += row.Staging
+				staging = max(staging, row.Staging)
 			}
 			for _, v := range memories[p].Unknown {
 				if v.Type.Space == s.Space {
@@ -188,18 +188,22 @@ func crossing(a *Arena) int64 {
 	return most
 }
 
-// staged adds up the pinned memory of copies between two devices, each of which
-// has its own.
+// staged is the pinned memory through which copies between two devices may go: a ring
+// for each way that a plan has, also where it is to be direct.
 func staged(p *Plan, bounds graph.Env) int64 {
-	sum := int64(0)
+	largest := map[[2]graph.Space]int64{}
 	for _, n := range p.Copies() {
-		v, to := n.Inputs[0], n.Outputs[0]
-		if v.Type.Space == graph.Host || to.Type.Space == graph.Host {
+		way := [2]graph.Space{n.Inputs[0].Type.Space, n.Outputs[0].Type.Space}
+		if slices.Contains(way[:], graph.Host) {
 			continue
 		}
-		if size, err := SizeOf(v.Type, bounds); err == nil {
-			sum += size
+		if size, err := SizeOf(n.Inputs[0].Type, bounds); err == nil {
+			largest[way] = max(largest[way], min(size, StageSlots*StageBytes))
 		}
+	}
+	sum := int64(0)
+	for _, size := range largest {
+		sum += size
 	}
 	return sum
 }

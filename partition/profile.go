@@ -13,6 +13,7 @@ type Profile struct {
 	Name      string    `json:"name"`                // backend and ordinal: "cpu", "sim:0"
 	Vendor    string    `json:"vendor,omitempty"`    // as the driver or the processor says
 	UUID      string    `json:"uuid,omitempty"`      // empty where the device has none
+	Peers     []string  `json:"peers,omitempty"`     // UUIDs of the GPUs whose memory it reaches
 	Memory    int64     `json:"memory"`              // bytes; 0: not known
 	Free      int64     `json:"free,omitempty"`      // bytes free when the profile was taken; 0: not known
 	Mapped    bool      `json:"mapped,omitempty"`    // weights are read where their file is mapped and need no free memory

@@ -39,7 +39,7 @@ func TestShipped(t *testing.T) {
 	if _, ok := Shipped("../profiles/h100"); ok {
 		t.Error("a path is no name")
 	}
-	full := Profile{"sim:0", "v", "u", 1, 2, true, 3, 4, []string{"Add"}, []string{"float32"}, "", &Measured{"s", 1, 2, 3, 4, 5}}
+	full := Profile{"sim:0", "v", "u", []string{"w"}, 1, 2, true, 3, 4, []string{"Add"}, []string{"float32"}, "p", &Measured{"s", 1, 2, 3, 4, 5}}
 	data, err := json.Marshal(map[string]any{"schema_version": 1, "devices": []Profile{full}})
 	if err != nil {
 		t.Fatal(err)

@@ -8,47 +8,25 @@ import (
 	"mnnconv/graph"
 )
 
-// Command is one entry of a queue: a partition, or one hop of a copy. A copy
-// between two devices goes down to staging memory on the source's queue and up
-// from it on the target's.
+// Command is one entry of a queue: a partition, or a copy.
 type Command struct {
 	Step  int    // index into Plan.Steps
-	Hop   Hop    // of a copy
-	Queue string // the device whose in-order queue runs it
+	Queue string // the device whose in-order queue runs it: of a copy between devices the target, or who does the direct ones
 	Waits []int  // commands of other queues that must have ended before
 }
-
-// Hop says which part of a copy a command is.
-type Hop uint8
-
-// The hops.
-const (
-	Whole Hop = iota // between the host and a device, or a partition
-	Down             // from the source to staging memory
-	Up               // from staging memory to the target
-)
 
 // Commands writes the plan as queues with explicit waits. Two commands are ordered
 // by a wait where one writes what the other reads or writes, be it a value or the
 // same bytes of an arena, unless their queue or earlier waits order them already.
-// Any order of the commands that keeps each queue's order and the waits gives the
+// links are the direct ways that there are. Any order of the commands that keeps each queue's order and the waits gives the
 // same bits.
-func (p *Plan) Commands(m *Memory) []Command {
+func (p *Plan) Commands(m *Memory, links Links) []Command {
 	var cmds []Command
 	for i, s := range p.Steps {
-		switch {
-		case s.Partition != nil:
+		if s.Partition != nil {
 			cmds = append(cmds, Command{Step: i, Queue: s.Partition.Target})
-		default:
-			src, dst := s.Copy.Inputs[0].Type.Space, s.Copy.Outputs[0].Type.Space
-			switch graph.Host {
-			case src:
-				cmds = append(cmds, Command{Step: i, Queue: string(dst)})
-			case dst:
-				cmds = append(cmds, Command{Step: i, Queue: string(src)})
-			default:
-				cmds = append(cmds, Command{Step: i, Hop: Down, Queue: string(src)}, Command{Step: i, Hop: Up, Queue: string(dst)})
-			}
+		} else {
+			cmds = append(cmds, Command{Step: i, Queue: links.queueOf(s.Copy)})
 		}
 	}
 	touch := make([]access, len(cmds))
@@ -94,7 +72,7 @@ func (p *Plan) Fetches(cmds []Command) []int {
 	for i, c := range cmds {
 		out[i] = -1
 		s := p.Steps[c.Step]
-		if s.Copy == nil || c.Hop != Whole || waited[i] || len(uses[s.Copy.Outputs[0]]) != 1 {
+		if s.Copy == nil || waited[i] || len(uses[s.Copy.Outputs[0]]) != 1 {
 			continue
 		}
 		out[i] = slices.Index(p.Graph.Outputs, s.Copy.Outputs[0])
@@ -179,15 +157,8 @@ func (p *Plan) access(c Command, m *Memory) access {
 	}
 	s := p.Steps[c.Step]
 	if s.Copy != nil {
-		if c.Hop != Up {
-			add(s.Copy.Inputs[0], false)
-		}
-		if c.Hop != Down {
-			add(s.Copy.Outputs[0], true)
-		}
-		if c.Hop == Down { // the staging memory stands for the copy's own result
-			a.writes[s.Copy.Outputs[0]] = true
-		}
+		add(s.Copy.Inputs[0], false)
+		add(s.Copy.Outputs[0], true)
 		return a
 	}
 	for _, n := range s.Partition.Nodes {

@@ -36,7 +36,7 @@ func (set *ContractSet) Check(plans []*Plan, terms Terms) error {
 				errs = append(errs, contractf("%v", err))
 				continue
 			}
-			errs = append(errs, p.CheckMemory(m, p.Commands(m)))
+			errs = append(errs, p.CheckMemory(m, p.Commands(m, nil)))
 		}
 	}
 	return errors.Join(errs...)

@@ -13,15 +13,19 @@ import (
 )
 
 // Arenas is the memory of one session: one buffer for each space, in which the
-// phases lie over each other, since a session runs one phase at a time.
+// phases lie over each other, since a session runs one phase at a time; and the ways
+// between these buffers.
 type Arenas struct {
 	phases  map[string]*laidOut
 	buffers map[graph.Space]Buffer
+	links   map[partition.Between]*link
+	stages  map[[2]graph.Space]*stage
 	trace   *trace.Recorder
 }
 
 // laidOut is a phase's layout with the commands that follow from it.
 type laidOut struct {
+	plan     *partition.Plan
 	memory   *partition.Memory
 	commands []partition.Command
 	fetches  []int // of each command, see partition.Plan.Fetches
@@ -35,47 +39,65 @@ type Need struct {
 	Live  int64 // the largest sum of values alive at once
 }
 
-// layOut lays the executor's phase out for the bounds, without allocating.
-func (e *Executor) layOut(bounds graph.Env) (*laidOut, error) {
-	m, err := e.plan.Layout(bounds)
-	if err != nil {
-		return nil, err
-	}
-	cmds := e.plan.Commands(m)
-	return &laidOut{m, cmds, e.plan.Fetches(cmds)}, e.plan.VerifyCommands(m, cmds)
-}
-
 // NewArenas lays out the phases of executors on the same devices for the bounds
-// of each (by phase name) and allocates what they need.
+// of each (by phase name), allocates what they need, and opens the ways between their
+// devices.
 func NewArenas(bounds map[string]graph.Env, executors ...*Executor) (*Arenas, error) {
-	a := &Arenas{phases: map[string]*laidOut{}, buffers: map[graph.Space]Buffer{}}
+	a := &Arenas{phases: map[string]*laidOut{}, buffers: map[graph.Space]Buffer{}, links: map[partition.Between]*link{}, stages: map[[2]graph.Space]*stage{}}
 	sizes := map[graph.Space]int64{}
 	devices := map[graph.Space]Device{}
 	for _, e := range executors {
 		a.trace = e.trace
-		l, err := e.layOut(bounds[e.plan.Phase])
+		m, err := e.plan.Layout(bounds[e.plan.Phase])
 		if err != nil {
 			return nil, err
 		}
-		a.phases[e.plan.Phase] = l
-		for _, r := range l.memory.Arenas {
+		a.phases[e.plan.Phase] = &laidOut{plan: e.plan, memory: m}
+		for _, r := range m.Arenas {
 			sizes[r.Space] = max(sizes[r.Space], r.Size)
 			devices[r.Space] = e.devices[string(r.Space)]
 		}
 	}
+	shared := a.promised(devices)
 	for _, space := range slices.Sorted(maps.Keys(sizes)) {
 		d, size := devices[space], sizes[space]
 		if d == nil {
 			return nil, errors.Join(fmt.Errorf("%w: %s was planned and not opened", ErrUnavailable, space), a.Close())
 		}
-		b, err := d.Alloc(size, DeviceMemory)
+		kind := DeviceMemory
+		if shared[space] {
+			kind = SharedMemory
+		}
+		b, err := d.Alloc(size, kind)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("memory of %s, %d bytes: %w", space, size, err), a.Close())
 		}
 		a.trace.Grow(string(space), arenaMemory, size)
 		a.buffers[space] = b
 	}
+	a.openLinks(devices)
+	if err := a.order(); err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
 	return a, nil
+}
+
+// order writes the commands of all phases, for the ways that there are.
+func (a *Arenas) order() error {
+	links := partition.Links{}
+	for between, l := range a.links {
+		if l.err == nil {
+			links[between] = string(l.by)
+		}
+	}
+	for _, l := range a.phases {
+		l.commands = l.plan.Commands(l.memory, links)
+		l.fetches = l.plan.Fetches(l.commands)
+		if err := l.plan.VerifyCommands(l.memory, l.commands); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Needs lists what every phase needs where, for tables.
@@ -102,6 +124,14 @@ func (a *Arenas) Layout(phase string) (*partition.Memory, []partition.Command) {
 // Close releases the buffers.
 func (a *Arenas) Close() error {
 	var errs []error
+	for _, s := range a.stages {
+		errs = append(errs, s.close())
+	}
+	clear(a.stages)
+	for _, l := range a.links {
+		errs = append(errs, l.close())
+	}
+	clear(a.links)
 	for _, space := range slices.Backward(slices.Sorted(maps.Keys(a.buffers))) {
 		a.trace.Grow(string(space), arenaMemory, -a.buffers[space].Size())
 		errs = append(errs, a.buffers[space].Close())

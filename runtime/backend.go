@@ -45,6 +45,7 @@ type MemoryKind uint8
 const (
 	DeviceMemory MemoryKind = iota
 	PinnedHost
+	SharedMemory // device memory that an Exporter can export; of other devices it is not asked for
 )
 
 // Buffer is memory that knows its space. Close releases it; any later use is an
@@ -148,6 +149,27 @@ type Launch interface {
 	// only running tells has no Buffer until the event of Submit has been waited for.
 	Outputs() ([]Bound, error)
 	Close() error
+}
+
+// Exporter is a device whose memory another device, which reaches the same GPU, can
+// import.
+type Exporter interface {
+	// Export returns memory of kind SharedMemory for Importer's Import.
+	Export(Buffer) (Exported, error)
+}
+
+// Exported is memory on its way from one device to another.
+type Exported struct {
+	Descriptor int   // POSIX file descriptor, of whom it is handed to
+	Bytes      int64 // that it stands for, at least those of the buffer
+}
+
+// Importer is a device that copies between its own memory and what it imported.
+type Importer interface {
+	// Import takes the descriptor over, whatever becomes of it. The buffer it returns stands
+	// for original, is in its space, and may be a side of this device's transfers, alone.
+	// It is closed before original is.
+	Import(e Exported, original Buffer) (Buffer, error)
 }
 
 // LaunchCounter is a launch that tells what it queues when it is submitted.

@@ -15,20 +15,19 @@ import (
 // frame is a plan recorded for one set of input shapes. A launch is recorded once
 // its inputs' shapes are known, and again where data changed them.
 type frame struct {
-	s       *Session
-	l       *laidOut
-	inputs  []*graph.Tensor // shapes only
-	slots   slots           // whose states it works on
-	staging map[*graph.Node]HostBuffer
-	apart   map[*graph.Value]Buffer // values of a size that only running tells, which crossed
-	launch  map[*partition.Partition]*recorded
-	outs    []*graph.Tensor
-	flat    []graph.Tensor // what outs points to, but for constants and held values
-	events  []Event        // of the commands of this run; nil: not started, or nothing to wait for
-	waits   [][]Event      // of each command, rewritten in place
-	env     graph.Env      // the symbols' values
-	trace   *tracing       // of this run; nil: nobody wants to know
-	parts   map[string]*tracing
+	s      *Session
+	l      *laidOut
+	inputs []*graph.Tensor         // shapes only
+	slots  slots                   // whose states it works on
+	apart  map[*graph.Value]Buffer // values of a size that only running tells, which crossed
+	launch map[*partition.Partition]*recorded
+	outs   []*graph.Tensor
+	flat   []graph.Tensor // what outs points to, but for constants and held values
+	events []Event        // of the commands of this run; nil: not started, or nothing to wait for
+	waits  [][]Event      // of each command, rewritten in place
+	env    graph.Env      // the symbols' values
+	trace  *tracing       // of this run; nil: nobody wants to know
+	parts  map[string]*tracing
 
 	mu    sync.Mutex               // of the maps and bound: queues may start commands at once
 	seen  map[*graph.Value][]int64 // shapes of copied values that fit their types
@@ -43,7 +42,7 @@ type recorded struct {
 func newFrame(s *Session, inputs []*graph.Tensor) (*frame, error) {
 	plan := s.e.plan
 	f := &frame{s: s, slots: s.slots, l: s.arenas.phases[plan.Phase], inputs: make([]*graph.Tensor, len(inputs)),
-		staging: map[*graph.Node]HostBuffer{}, apart: map[*graph.Value]Buffer{}, launch: map[*partition.Partition]*recorded{},
+		apart: map[*graph.Value]Buffer{}, launch: map[*partition.Partition]*recorded{},
 		outs: make([]*graph.Tensor, len(plan.Graph.Outputs)), flat: make([]graph.Tensor, len(plan.Graph.Outputs)), bound: map[*graph.Value]Bound{}, seen: map[*graph.Value][]int64{}}
 	f.events, f.waits = make([]Event, len(f.l.commands)), make([][]Event, len(f.l.commands))
 	if err := f.checkInputs(inputs); err != nil {
@@ -174,7 +173,7 @@ func (f *frame) start(ctx context.Context, i int) error {
 	if s := f.s.e.plan.Steps[c.Step]; s.Partition != nil {
 		f.events[i], err = f.partition(ctx, s.Partition, waits)
 	} else {
-		f.events[i], err = f.copy(s.Copy, c.Hop, waits)
+		f.events[i], err = f.copy(i, s.Copy, waits)
 	}
 	return f.where(i, err)
 }
@@ -295,10 +294,9 @@ func (f *frame) partition(ctx context.Context, p *partition.Partition, waits []E
 
 func unknown(b Bound) bool { return b.View.Buffer == nil && b.Held == nil }
 
-// copy starts moving one value from its space to another, or one hop of it:
-// between two devices it goes through pinned memory of the target. Of an empty
-// tensor there is nothing to move.
-func (f *frame) copy(n *graph.Node, hop partition.Hop, waits []Event) (Event, error) {
+// copy starts moving one value from its space to another. Of an empty tensor there is
+// nothing to move.
+func (f *frame) copy(i int, n *graph.Node, waits []Event) (Event, error) {
 	src, dst := n.Inputs[0], n.Outputs[0]
 	from, ok := f.get(src)
 	if !ok {
@@ -307,38 +305,30 @@ func (f *frame) copy(n *graph.Node, hop partition.Hop, waits []Event) (Event, er
 	if err := from.View.Check(src.Type.Space, src.Name); err != nil {
 		return nil, err
 	}
-	if hop != partition.Up {
-		if err := f.checkCrossing(src, dst, from); err != nil {
-			return nil, err
-		}
-		if err := f.checkCrossingValues(src, dst, from, waits); err != nil {
-			return nil, err
-		}
+	if err := f.checkCrossing(src, dst, from); err != nil {
+		return nil, err
 	}
-	var mid View
-	if hop != partition.Whole {
-		b, err := f.stage(n, from.View.Size)
-		if err != nil {
-			return nil, err
-		}
-		mid = View{b, 0, from.View.Size}
-	}
-	if hop == partition.Down {
-		return f.move(src.Type.Space, mid, from.View, waits)
+	if err := f.checkCrossingValues(src, dst, from, waits); err != nil {
+		return nil, err
 	}
 	to, err := f.crossed(dst, from.View.Size)
 	if err != nil {
 		return nil, err
 	}
 	f.set(dst, Bound{View: to, DType: from.DType, Shape: from.Shape})
+	if from.View.Size == 0 {
+		return nil, nil
+	}
 	switch {
-	case hop == partition.Up:
-		return f.move(dst.Type.Space, to, mid, waits)
+	case src.Type.Space == graph.Host:
+		return f.move(dst.Type.Space, to, from.View, waits)
 	case dst.Type.Space == graph.Host:
 		return f.move(src.Type.Space, to, from.View, waits)
-	default:
-		return f.move(dst.Type.Space, to, from.View, waits)
 	}
+	if l := f.s.arenas.links[partition.SpacesOf(n)]; l != nil && l.err == nil {
+		return f.linked(i, l, to, from.View, waits)
+	}
+	return f.staged(to, from.View, waits)
 }
 
 // move has the device of a space transfer.
@@ -347,36 +337,50 @@ func (f *frame) move(by graph.Space, dst, src View, waits []Event) (Event, error
 	if d == nil {
 		return nil, fmt.Errorf("%w: it was not opened", ErrUnavailable)
 	}
-	if src.Size == 0 {
-		return nil, nil
-	}
 	return d.Transfer(dst, src, waits)
 }
 
-// stage returns pinned memory of the copy's target, made on first use.
-func (f *frame) stage(n *graph.Node, size int64) (HostBuffer, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if b := f.staging[n]; b != nil && b.Size() >= size {
-		return b, nil
-	} else if b != nil {
-		delete(f.staging, n)
-		f.grow(n.Outputs[0].Type.Space, stagingMemory, -b.Size())
-		if err := b.Close(); err != nil {
-			return nil, err
+// linked moves bytes between two arenas directly. What lies elsewhere, because only
+// running told its size, goes through the host: then all that the queue did before has
+// ended, and so has this when it returns, since the queue's order says nothing of it.
+func (f *frame) linked(i int, l *link, dst, src View, waits []Event) (Event, error) {
+	far := &dst
+	if l.by == dst.Buffer.Space() {
+		far = &src
+	}
+	if a := f.s.arenas.buffers; a[dst.Buffer.Space()] == dst.Buffer && a[src.Buffer.Space()] == src.Buffer {
+		far.Buffer = l.far
+		return f.move(l.by, dst, src, waits)
+	}
+	for j, c := range f.l.commands[:i] {
+		if e := f.events[j]; c.Queue == f.l.commands[i].Queue && e != nil {
+			if err := e.Wait(context.Background()); err != nil {
+				return nil, err
+			}
 		}
 	}
-	b, err := f.s.e.devices[string(n.Outputs[0].Type.Space)].Alloc(size, PinnedHost)
+	e, err := f.staged(dst, src, waits)
 	if err != nil {
 		return nil, err
 	}
-	f.grow(n.Outputs[0].Type.Space, stagingMemory, size)
-	h, ok := b.(HostBuffer)
-	if !ok {
-		return nil, errors.Join(fmt.Errorf("%w: pinned memory of %s is not the host's", ErrAddress, n.Outputs[0].Type.Space), b.Close())
+	return e, e.Wait(context.Background())
+}
+
+// staged moves bytes through the ring between two devices.
+func (f *frame) staged(dst, src View, waits []Event) (Event, error) {
+	from, to := src.Buffer.Space(), dst.Buffer.Space()
+	source, target := f.s.e.devices[string(from)], f.s.e.devices[string(to)]
+	if source == nil || target == nil {
+		return nil, fmt.Errorf("%w: it was not opened", ErrUnavailable)
 	}
-	f.staging[n] = h
-	return h, nil
+	f.mu.Lock()
+	s := f.s.arenas.stages[[2]graph.Space{from, to}]
+	if s == nil {
+		s = &stage{source: source, target: target, grow: func(n int64) { f.s.e.trace.Grow(string(to), stagingMemory, n) }}
+		f.s.arenas.stages[[2]graph.Space{from, to}] = s
+	}
+	f.mu.Unlock()
+	return s.copy(dst, src, waits)
 }
 
 // crossed returns where a copied value goes: its slot, or memory of its own.
@@ -448,10 +452,6 @@ func (f *frame) close() error {
 		if r.launch != nil {
 			errs = append(errs, r.launch.Close())
 		}
-	}
-	for n, b := range f.staging {
-		f.grow(n.Outputs[0].Type.Space, stagingMemory, -b.Size())
-		errs = append(errs, b.Close())
 	}
 	for v, b := range f.apart {
 		f.grow(v.Type.Space, apartMemory, -b.Size())

@@ -101,7 +101,7 @@ func TestMissingWait(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmds := p.Commands(m)
+	cmds := p.Commands(m, nil)
 	if err := p.VerifyCommands(m, cmds); err != nil {
 		t.Fatal(err)
 	}

@@ -134,12 +134,8 @@ func (f *frame) newTracing(name string, env graph.Env) *tracing {
 				}
 			}
 		} else {
-			l = copyLabel(s.Copy, c, env)
-			if c.Hop == partition.Up {
-				l.After = []int{makers[s.Copy.Outputs[0]]} // its other hop
-			} else {
-				l.After = after(nil, makers, s.Copy.Inputs[0])
-			}
+			l = f.copyLabel(s.Copy, c, env)
+			l.After = after(nil, makers, s.Copy.Inputs[0])
 			makers[s.Copy.Outputs[0]] = i + 1
 		}
 		l.Command = i + 1
@@ -189,24 +185,26 @@ func costs(l *trace.Label, k partition.Kernel, env graph.Env) {
 	l.ContextFLOPs += c.ContextFLOPs
 }
 
-// copyLabel names one hop of a copy, with the bytes that the plan has for it.
-func copyLabel(n *graph.Node, c partition.Command, env graph.Env) *trace.Label {
+// copyLabel names a copy and its way, with the bytes that the plan has for it.
+func (f *frame) copyLabel(n *graph.Node, c partition.Command, env graph.Env) *trace.Label {
 	src, dst := n.Inputs[0], n.Outputs[0]
 	size, err := partition.SizeOf(src.Type, env)
 	if err != nil {
 		size = 0 // only running tells: the copy itself will say
 	}
 	from, to := string(src.Type.Space), string(dst.Type.Space)
-	route, leg := "direct", from+" → "+to
-	switch c.Hop {
-	case partition.Down:
-		route, leg = "staged", from+" → pinned memory for "+to
-	case partition.Up:
-		route, leg = "staged", "pinned memory → "+to
+	leg := from + " → " + to
+	route, why := f.s.arenas.route(n)
+	if route == partition.Staged {
+		leg = from + " → pinned memory → " + to
 	}
-	return &trace.Label{Track: trace.Copies, Name: fmt.Sprintf("copy %s, %s", src.Name, leg), Bytes: float64(size), Args: []trace.Arg{
-		{Name: "value", Value: src.Name}, {Name: "from", Value: from}, {Name: "to", Value: to}, {Name: "route", Value: route},
+	l := &trace.Label{Track: trace.Copies, Name: fmt.Sprintf("copy %s, %s", src.Name, leg), Bytes: float64(size), Args: []trace.Arg{
+		{Name: "value", Value: src.Name}, {Name: "from", Value: from}, {Name: "to", Value: to}, {Name: "route", Value: string(route)},
 		{Name: "queue", Value: c.Queue}, {Name: "bytes", Value: size}, {Name: "plan", Value: partition.BytesOf(src.Type).String()}}}
+	if why != nil {
+		l.Name += " (not direct, as planned: " + why.Error() + ")"
+	}
+	return l
 }
 
 // span begins a slice of the host's.

@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"mnnconv/graph"
-	"mnnconv/partition"
 	"mnnconv/runtime/trace"
 )
 
@@ -51,7 +50,7 @@ func (s *Session) Fetch(ctx context.Context, output int) (*graph.Tensor, error) 
 // fetch runs command i, which the run left out: all others have ended.
 func (f *frame) fetch(i int) error {
 	defer f.span(func(t *tracing) *trace.Label { return t.start[i] }).End()
-	e, err := f.copy(f.s.e.plan.Steps[f.l.commands[i].Step].Copy, partition.Whole, nil)
+	e, err := f.copy(i, f.s.e.plan.Steps[f.l.commands[i].Step].Copy, nil)
 	if err != nil || e == nil {
 		return f.where(i, err)
 	}

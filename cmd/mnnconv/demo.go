@@ -177,7 +177,7 @@ func (d *demo) finish() error {
 	}
 	for _, p := range d.program.Plans {
 		for _, n := range p.Copies() {
-			c := newCopyInfo(p.Phase, n)
+			c := newCopyInfo(p, n)
 			t.add("copy", c.From+" → "+c.To, "", c.Value)
 		}
 	}

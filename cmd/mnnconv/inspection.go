@@ -347,7 +347,7 @@ func (x *inspection) addPlans(plans []*partition.Plan) {
 			x.Partitions = append(x.Partitions, info)
 		}
 		for _, n := range p.Copies() {
-			x.Copies = append(x.Copies, newCopyInfo(p.Phase, n))
+			x.Copies = append(x.Copies, newCopyInfo(p, n))
 		}
 	}
 }
@@ -360,11 +360,7 @@ func newNodeInfo(n *graph.Node) nodeInfo {
 	return info
 }
 
-func newCopyInfo(phase string, n *graph.Node) copyInfo {
+func newCopyInfo(p *partition.Plan, n *graph.Node) copyInfo {
 	v := n.Inputs[0]
-	c := copyInfo{Phase: phase, Value: v.Name, From: n.Str("from", ""), To: n.Str("to", ""), Bytes: valueBytes(v).String(), Route: "staged"}
-	if c.From == string(graph.Host) || c.To == string(graph.Host) {
-		c.Route = "direct" // one transfer; between two devices there is a stop in host memory
-	}
-	return c
+	return copyInfo{Phase: p.Phase, Value: v.Name, From: n.Str("from", ""), To: n.Str("to", ""), Bytes: valueBytes(v).String(), Route: string(p.Route(n))}
 }
