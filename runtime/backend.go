@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"mnnconv/graph"
@@ -160,13 +161,13 @@ type Exporter interface {
 
 // Exported is memory on its way from one device to another.
 type Exported struct {
-	Descriptor int   // POSIX file descriptor, of whom it is handed to
-	Bytes      int64 // that it stands for, at least those of the buffer
+	File  *os.File // of whom it is handed to
+	Bytes int64    // that it stands for, at least those of the buffer
 }
 
 // Importer is a device that copies between its own memory and what it imported.
 type Importer interface {
-	// Import takes the descriptor over, whatever becomes of it. The buffer it returns stands
+	// Import closes the file, whatever becomes of it. The buffer it returns stands
 	// for original, is in its space, and may be a side of this device's transfers, alone.
 	// It is closed before original is.
 	Import(e Exported, original Buffer) (Buffer, error)

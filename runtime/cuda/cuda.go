@@ -82,16 +82,45 @@ func (b *Backend) device(ordinal int) (*driver.Library, driver.Device, error) {
 
 // Profile describes a device. What memory is free only an opened one tells.
 func (b *Backend) Profile(ordinal int) (partition.Profile, error) {
-	_, d, err := b.device(ordinal)
+	l, d, err := b.device(ordinal)
 	if err != nil {
 		return partition.Profile{}, err
 	}
 	p := partition.Profile{Name: fmt.Sprintf("cuda:%d", ordinal), Vendor: d.Name, UUID: gpu.UUID(d.UUID), Memory: d.Memory, Align: align,
 		Operators: gpu.Operators(), DTypes: gpu.DTypes()}
+	if p.Peers, err = peers(l, d); err != nil {
+		return partition.Profile{}, fmt.Errorf("%w: cuda:%d: %w", runtime.ErrUnavailable, ordinal, err)
+	}
 	if p.Products = fmt.Sprint(b.lt); b.lt == nil {
 		p.Products = "its own kernels: " + b.ltErr.Error()
 	}
 	return p, nil
+}
+
+// peers lists the other devices whose memory a device reaches.
+func peers(l *driver.Library, d driver.Device) ([]string, error) {
+	n, err := l.Devices()
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for i := range n {
+		if i == d.Ordinal {
+			continue
+		}
+		other, err := l.Device(i)
+		if err != nil {
+			return nil, err
+		}
+		yes, err := l.Reaches(d, other)
+		if err != nil {
+			return nil, err
+		}
+		if yes {
+			out = append(out, gpu.UUID(other.UUID))
+		}
+	}
+	return out, nil
 }
 
 // Lower groups nodes into kernels.

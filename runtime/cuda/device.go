@@ -33,9 +33,6 @@ type Books struct {
 	Graphs  int // launched, each a whole recording
 }
 
-// shared is from how many bytes on memory is allocated so that it can be exported.
-const shared = 64 << 10
-
 func newDevice(name string, c *driver.Context) (*device, error) {
 	d := &device{name: name, ctx: c, modules: map[string]module{}}
 	if err := d.Begin(); err != nil {

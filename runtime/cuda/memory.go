@@ -22,16 +22,8 @@ func (m *memory) Size() int64 { return m.size }
 // address returns where memory of this backend lies on the device.
 func address(m gpu.Memory) uintptr { return m.(*memory).at }
 
-// Alloc returns device memory, which can be exported where the device allows it and
-// it is not small.
+// Alloc returns device memory.
 func (d *device) Alloc(size int64) (gpu.Memory, error) {
-	if d.ctx.Device.Exportable && size >= shared {
-		s, err := d.ctx.AllocShared(size)
-		if err != nil {
-			return nil, d.tooLarge(size, err)
-		}
-		return &memory{d, s.At, size, s}, nil
-	}
 	at, err := d.ctx.Alloc(size)
 	if err != nil {
 		return nil, d.tooLarge(size, err)

@@ -81,11 +81,14 @@ func (d *Device) Alloc(size int64, kind runtime.MemoryKind) (runtime.Buffer, err
 	if kind == runtime.PinnedHost {
 		b.space = graph.Host
 	}
+	x, shares := d.driver.(Exporter)
 	err := d.do(func() (err error) {
 		switch {
 		case size == 0:
 		case kind == runtime.PinnedHost:
 			b.memory, err = d.driver.Pin(size)
+		case kind == runtime.SharedMemory && shares:
+			b.memory, err = x.AllocShared(size)
 		default:
 			b.memory, err = d.driver.Alloc(size)
 		}
@@ -100,7 +103,8 @@ func (d *Device) Alloc(size int64, kind runtime.MemoryKind) (runtime.Buffer, err
 	return b, nil
 }
 
-// Transfer moves bytes between the device's memory and host memory. Host memory
+// Transfer moves bytes between the device's memory and host memory, or what it
+// imported. Host memory
 // that is not this device's own goes through pinned slots, and then has arrived when
 // Transfer returns.
 func (d *Device) Transfer(dst, src runtime.View, waits []runtime.Event) (runtime.Event, error) {
@@ -130,9 +134,13 @@ func (d *Device) Transfer(dst, src runtime.View, waits []runtime.Event) (runtime
 func (d *Device) move(dst, src runtime.View) error {
 	to, toDevice := dst.Buffer.(*buffer)
 	from, fromDevice := src.Buffer.(*buffer)
+	_, toFar := dst.Buffer.(imported)
+	_, fromFar := src.Buffer.(imported)
 	switch {
 	case dst.Size == 0:
 		return nil
+	case toFar || fromFar:
+		return d.cross(dst, src)
 	case toDevice && fromDevice:
 		if err := errors.Join(d.check(dst), d.check(src)); err != nil {
 			return err

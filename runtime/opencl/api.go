@@ -69,6 +69,8 @@ var entryNames = [entries]string{
 // api is an opened library.
 type api struct {
 	path      string
+	lib       uintptr
+	table     []uintptr // of a vendor's library, in icdOrder; nil: a loader exports them
 	at        [entries]uintptr
 	platforms []uintptr // nil: ask for them
 }
@@ -103,7 +105,7 @@ func openOne(name string) (*api, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &api{path: name}
+	a := &api{path: name, lib: lib}
 	for e, s := range entryNames {
 		if a.at[e], err = symbol(lib, s); err != nil {
 			return a, a.dispatch(lib)
@@ -139,14 +141,38 @@ func (a *api) dispatch(lib uintptr) error {
 	if a.platforms, err = a.listPlatforms(list); err != nil || len(a.platforms) == 0 {
 		return fmt.Errorf("%s has no platform: %w", a.path, cmpError(err))
 	}
-	table := words(words(a.platforms[0], 1)[0], len(icdOrder))
+	a.table = words(words(a.platforms[0], 1)[0], len(icdOrder))
 	for e, s := range entryNames {
-		a.at[e] = table[slices.Index(icdOrder, s)]
+		a.at[e] = a.table[slices.Index(icdOrder, s)]
 		if a.at[e] == 0 {
 			return fmt.Errorf("%s lacks %s", a.path, s)
 		}
 	}
 	return nil
+}
+
+// lookUp returns an entry point that not every library has, of a device that claims what
+// it is for; 0: there is none.
+func (a *api) lookUp(platform uintptr, name string) uintptr {
+	find := func(name string) uintptr {
+		if i := slices.Index(icdOrder, name); i >= 0 && a.table != nil {
+			return a.table[i]
+		}
+		at, err := symbol(a.lib, name)
+		if err != nil {
+			return 0
+		}
+		return at
+	}
+	if at := find(name); at != 0 {
+		return at
+	}
+	ask := find("clGetExtensionFunctionAddressForPlatform")
+	if ask == 0 {
+		return 0
+	}
+	text := append([]byte(name), 0)
+	return call(ask, platform, uintptr(unsafe.Pointer(&text[0])))
 }
 
 // words is foreign memory at an address, as n words.

@@ -20,6 +20,7 @@ type driver struct {
 	queue    uintptr
 	programs map[string]uintptr
 	options  string
+	imports  *externalMemory // nil: not asked for yet
 	epoch    clock
 }
 

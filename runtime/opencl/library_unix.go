@@ -2,7 +2,11 @@
 
 package opencl
 
-import "github.com/ebitengine/purego"
+import (
+	"syscall"
+
+	"github.com/ebitengine/purego"
+)
 
 // candidates are the libraries that are tried where none are named: loaders, then
 // vendors' own.
@@ -17,3 +21,6 @@ func openLibrary(path string) (uintptr, error) {
 }
 
 func symbol(library uintptr, name string) (uintptr, error) { return purego.Dlsym(library, name) }
+
+// duplicate returns another descriptor of a file.
+func duplicate(fd int) (int, error) { return syscall.Dup(fd) }

@@ -1,6 +1,9 @@
 package opencl
 
-import "syscall"
+import (
+	"errors"
+	"syscall"
+)
 
 // candidates are the libraries that are tried where none are named.
 var candidates = []string{"OpenCL.dll"}
@@ -13,3 +16,6 @@ func openLibrary(path string) (uintptr, error) {
 func symbol(library uintptr, name string) (uintptr, error) {
 	return syscall.GetProcAddress(syscall.Handle(library), name)
 }
+
+// duplicate is for descriptors of POSIX.
+func duplicate(int) (int, error) { return 0, errors.New("there are no file descriptors here") }

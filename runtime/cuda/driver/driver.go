@@ -152,6 +152,13 @@ func (l *Library) Device(ordinal int) (Device, error) {
 	return d, nil
 }
 
+// Reaches reports whether a device can read and write another's memory.
+func (l *Library) Reaches(d, peer Device) (bool, error) {
+	var yes int32
+	err := l.call("cuDeviceCanAccessPeer", l.canAccessPeer, uintptr(unsafe.Pointer(&yes)), uintptr(d.handle), uintptr(peer.handle))
+	return yes != 0, err
+}
+
 // Context is a device's primary context.
 type Context struct {
 	lib    *Library

@@ -67,31 +67,47 @@ const (
 )
 
 // AllocShared returns device memory that Export can export.
-func (c *Context) AllocShared(size int64) (s *Shared, err error) {
+func (c *Context) AllocShared(size int64) (*Shared, error) {
 	prop := &allocation{kind: pinned, handles: posix, place: onDevice, device: c.Device.handle}
 	var page int64
 	if err := c.call("cuMemGetAllocationGranularity", c.lib.memGranularity, uintptr(unsafe.Pointer(&page)), uintptr(unsafe.Pointer(prop)), minimum); err != nil {
 		return nil, err
 	}
-	s = &Shared{Size: (max(size, 1) + page - 1) / page * page}
+	s := &Shared{Size: (max(size, 1) + page - 1) / page * page}
 	if err := c.call("cuMemCreate", c.lib.memCreate, uintptr(unsafe.Pointer(&s.handle)), uintptr(s.Size), uintptr(unsafe.Pointer(prop)), noFlags); err != nil {
 		return nil, err
 	}
+	return s, c.mapped(s)
+}
+
+// Import returns what a context exported, mapped for this one's device. The descriptor
+// stays the caller's.
+func (c *Context) Import(fd int, size int64) (*Shared, error) {
+	s := &Shared{Size: size}
+	if err := c.call("cuMemImportFromShareableHandle", c.lib.memImport, uintptr(unsafe.Pointer(&s.handle)), uintptr(fd), posix); err != nil {
+		return nil, err
+	}
+	return s, c.mapped(s)
+}
+
+// mapped gives memory an address on the context's device, or releases it.
+func (c *Context) mapped(s *Shared) error {
 	if err := c.call("cuMemAddressReserve", c.lib.memAddressReserve, uintptr(unsafe.Pointer(&s.At)), uintptr(s.Size), 0, noAddress, noFlags); err != nil {
-		return nil, errors.Join(err, c.call("cuMemRelease", c.lib.memRelease, s.handle))
+		return errors.Join(err, c.call("cuMemRelease", c.lib.memRelease, s.handle))
 	}
 	if err := c.call("cuMemMap", c.lib.memMap, s.At, uintptr(s.Size), fromOffset, s.handle, noFlags); err != nil {
-		return nil, errors.Join(err, c.call("cuMemAddressFree", c.lib.memAddressFree, s.At, uintptr(s.Size)),
+		return errors.Join(err, c.call("cuMemAddressFree", c.lib.memAddressFree, s.At, uintptr(s.Size)),
 			c.call("cuMemRelease", c.lib.memRelease, s.handle))
 	}
 	may := &access{place: onDevice, device: c.Device.handle, flags: readWrite}
 	if err := c.call("cuMemSetAccess", c.lib.memSetAccess, s.At, uintptr(s.Size), uintptr(unsafe.Pointer(may)), oneDevice); err != nil {
-		return nil, errors.Join(err, c.FreeShared(s))
+		return errors.Join(err, c.FreeShared(s))
 	}
-	return s, nil
+	return nil
 }
 
-// FreeShared releases what AllocShared returned. Who imported it keeps it alive.
+// FreeShared releases what AllocShared or Import returned. Who imported it keeps it
+// alive.
 func (c *Context) FreeShared(s *Shared) error {
 	return errors.Join(c.call("cuMemUnmap", c.lib.memUnmap, s.At, uintptr(s.Size)),
 		c.call("cuMemAddressFree", c.lib.memAddressFree, s.At, uintptr(s.Size)),

@@ -46,6 +46,8 @@ type symbols struct {
 	memUnmap           uintptr `sym:"cuMemUnmap"`
 	memSetAccess       uintptr `sym:"cuMemSetAccess"`
 	memExport          uintptr `sym:"cuMemExportToShareableHandle"`
+	memImport          uintptr `sym:"cuMemImportFromShareableHandle"`
+	canAccessPeer      uintptr `sym:"cuDeviceCanAccessPeer"`
 	streamCreate       uintptr `sym:"cuStreamCreate"`
 	streamDestroy      uintptr `sym:"cuStreamDestroy_v2"`
 	streamSynchronize  uintptr `sym:"cuStreamSynchronize"`

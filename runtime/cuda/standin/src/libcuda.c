@@ -5,8 +5,10 @@
 // the host.
 //
 // Settings come from standin_reset or, in another process, from the environment variable
-// STANDIN: "devices=0 memory=BYTES version=12040 hang=N fault=CALL:N:STATUS", where kernel
-// number N never ends, and call number N fails, with N+ the later ones as well.
+// STANDIN: "devices=0 memory=BYTES version=12040 hang=N peers=1 import=wrong
+// fault=CALL:N:STATUS", where kernel number N never ends, devices reach each other's memory,
+// imported memory is not what was exported, and call number N fails, with N+ the later
+// ones as well.
 #define _GNU_SOURCE
 #include "entries.h"
 #include <pthread.h>
@@ -14,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -29,20 +32,23 @@ static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 
 // ---- faults and books
 
+enum { MOST_DEVICES = 2 };
+
 static struct {
-  int initialised, retained;
+  int initialised, retained[MOST_DEVICES];
   result lost;
   char told[256]; // of the last fault in a kernel
   long long live, high, total;
   int allocations, graph_launches, kernel_launches, products;
 } books;
 
-static __thread int current; // the context of this thread, 0: none
+static __thread int current; // the context of this thread: device + 1, 0: none
+static char contexts[MOST_DEVICES];
 
 static struct { char call[64]; int number, stays, status; } fault;
 static struct { char call[64]; int number; } counts[128];
 
-static struct { int devices; long long memory; int version, hang; } settings = {1, 8ll << 30, 12040, 0};
+static struct { int devices; long long memory; int version, hang, peers, wrong; } settings = {1, 8ll << 30, 12040, 0, 0, 0};
 
 static void set(const char *text) {
   char from[16] = "";
@@ -50,13 +56,15 @@ static void set(const char *text) {
   settings.devices = 1;
   settings.memory = 8ll << 30;
   settings.version = 12040;
-  settings.hang = 0;
+  settings.hang = settings.peers = settings.wrong = 0;
   memset(&fault, 0, sizeof fault);
   memset(counts, 0, sizeof counts);
   if (!text) return;
   if ((at = strstr(text, "devices="))) settings.devices = atoi(at + 8);
   if ((at = strstr(text, "memory="))) settings.memory = atoll(at + 7);
   if ((at = strstr(text, "version="))) settings.version = atoi(at + 8);
+  settings.peers = strstr(text, "peers=1") != NULL;
+  settings.wrong = strstr(text, "import=wrong") != NULL;
   if ((at = strstr(text, "hang="))) settings.hang = atoi(at + 5);
   if (!(at = strstr(text, "fault="))) return;
   if (sscanf(at, "fault=%63[^:]:%15[^:]:%d", fault.call, from, &fault.status) != 3) abort();
@@ -121,7 +129,7 @@ static result count(const char *versioned) {
   } while (0)
 #define IN_CONTEXT                           \
   BEGIN;                                     \
-  if (!current || !books.retained) RETURN(INVALID_CONTEXT); \
+  if (!current || !books.retained[current - 1]) RETURN(INVALID_CONTEXT); \
   if (books.lost) RETURN(books.lost)
 
 // ---- memory
@@ -134,7 +142,7 @@ struct block {
   char *at;   // device address
   char *real; // in the shadow, or host memory
   size_t size;
-  int kind, busy;
+  int kind, busy, device;
   struct block *next;
 };
 enum { DEVICE, PINNED, MAPPED };
@@ -157,7 +165,7 @@ static void *real_of(const void *at, size_t size, struct block **of) {
 
 static struct block *add(char *at, char *real, size_t size, int kind) {
   struct block *b = calloc(1, sizeof *b);
-  *b = (struct block){at, real, size, kind, 0, blocks};
+  *b = (struct block){at, real, size, kind, 0, current - 1, blocks};
   return blocks = b;
 }
 
@@ -250,9 +258,12 @@ result cuMemGetInfo_v2(size_t *available, size_t *total) {
 
 struct property { int kind, handles, place, device; void *win32; unsigned char flags[8]; };
 struct allowed { int place, device, flags; };
-struct handle { int fd; size_t size; };
+struct handle { int fd, device, imported; size_t size; ino_t file; struct handle *next; };
+static struct handle *handles;
 
-static int fits(const struct property *p) { return p && p->kind == 1 && p->handles == 1 && p->place == 1 && p->device == 0 && !p->win32; }
+static int exists(int d) { return d >= 0 && d < settings.devices && d < MOST_DEVICES; }
+
+static int fits(const struct property *p) { return p && p->kind == 1 && p->handles == 1 && p->place == 1 && exists(p->device) && !p->win32; }
 
 result cuMemGetAllocationGranularity(size_t *out, const struct property *p, int option) {
   BEGIN;
@@ -261,14 +272,24 @@ result cuMemGetAllocationGranularity(size_t *out, const struct property *p, int 
   RETURN(OK);
 }
 
+// keep lists a handle by its file.
+static void keep(struct handle *h) {
+  struct stat s;
+  h->file = fstat(h->fd, &s) ? 0 : s.st_ino;
+  h->next = handles;
+  handles = h;
+}
+
 result cuMemCreate(struct handle **out, size_t size, const struct property *p, unsigned long long flags) {
   IN_CONTEXT;
   if (!out || !fits(p) || flags || size == 0 || size % PAGE) RETURN(INVALID_VALUE);
   if (books.live + (long long)size > settings.memory) RETURN(OUT_OF_MEMORY);
   struct handle *h = calloc(1, sizeof *h);
   h->size = size;
+  h->device = p->device;
   h->fd = memfd_create("standin", 0);
   if (h->fd < 0 || ftruncate(h->fd, size)) RETURN(OUT_OF_MEMORY);
+  keep(h);
   books.live += size;
   books.allocations++;
   *out = h;
@@ -277,7 +298,12 @@ result cuMemCreate(struct handle **out, size_t size, const struct property *p, u
 
 result cuMemRelease(struct handle *h) {
   BEGIN;
-  books.live -= h->size;
+  for (struct handle **p = &handles; *p; p = &(*p)->next)
+    if (*p == h) {
+      *p = h->next;
+      break;
+    }
+  if (!h->imported) books.live -= h->size;
   books.allocations--;
   close(h->fd);
   free(h);
@@ -301,7 +327,7 @@ result cuMemMap(void *at, size_t size, size_t offset, struct handle *h, unsigned
   if (size != h->size || offset || flags || find(at, 1, 0)) RETURN(INVALID_VALUE);
   char *real = shadow + ((char *)at - region);
   if (mmap(real, size, PROT_NONE, MAP_SHARED | MAP_FIXED, h->fd, 0) != real) RETURN(OUT_OF_MEMORY);
-  add(at, real, size, MAPPED);
+  add(at, real, size, MAPPED)->device = -1 - h->device; // until it has access
   RETURN(OK);
 }
 
@@ -319,7 +345,9 @@ result cuMemUnmap(void *at, size_t size) {
 result cuMemSetAccess(void *at, size_t size, const struct allowed *a, size_t n) {
   IN_CONTEXT;
   struct block *b = find(at, size, 0);
-  if (!b || n != 1 || a->place != 1 || a->device != 0 || a->flags != 3) RETURN(INVALID_VALUE);
+  if (!b || n != 1 || a->place != 1 || !exists(a->device) || a->flags != 3) RETURN(INVALID_VALUE);
+  if (b->device != -1 - a->device && !settings.peers) RETURN(INVALID_VALUE);
+  b->device = a->device;
   mprotect(b->real, size, PROT_READ | PROT_WRITE);
   RETURN(OK);
 }
@@ -328,6 +356,25 @@ result cuMemExportToShareableHandle(void *out, struct handle *h, int kind, unsig
   IN_CONTEXT;
   if (!out || kind != 1 || flags) RETURN(INVALID_VALUE);
   *(int *)out = dup(h->fd);
+  RETURN(OK);
+}
+
+result cuMemImportFromShareableHandle(struct handle **out, void *fd, int kind) {
+  IN_CONTEXT;
+  struct stat s;
+  struct handle *of = handles;
+  if (!out || kind != 1 || fstat((int)(long)fd, &s)) RETURN(INVALID_VALUE);
+  while (of && of->file != s.st_ino) of = of->next;
+  if (!of) RETURN(INVALID_VALUE);
+  struct handle *h = calloc(1, sizeof *h);
+  h->fd = settings.wrong ? memfd_create("wrong", 0) : dup((int)(long)fd);
+  h->size = of->size;
+  h->device = of->device;
+  h->imported = 1;
+  if (h->fd < 0 || (settings.wrong && ftruncate(h->fd, h->size))) RETURN(OUT_OF_MEMORY);
+  keep(h);
+  books.allocations++;
+  *out = h;
   RETURN(OK);
 }
 
@@ -373,26 +420,27 @@ result cuGetErrorName(result r, const char **out) {
 
 result cuDeviceGetCount(int *n) {
   BEGIN;
-  *n = 1;
+  *n = settings.devices;
   RETURN(OK);
 }
 
 result cuDeviceGet(int *d, int ordinal) {
   BEGIN;
-  *d = 0;
-  RETURN(ordinal == 0 ? OK : INVALID_DEVICE);
+  *d = ordinal;
+  RETURN(exists(ordinal) ? OK : INVALID_DEVICE);
 }
 
 result cuDeviceGetName(char *out, int size, int d) {
   BEGIN;
   snprintf(out, size, "stand-in for a GPU in host memory");
-  RETURN(d == 0 ? OK : INVALID_DEVICE);
+  RETURN(exists(d) ? OK : INVALID_DEVICE);
 }
 
 result cuDeviceGetUuid_v2(unsigned char *out, int d) {
   BEGIN;
   for (int i = 0; i < 16; i++) out[i] = 0xa0 + i;
-  RETURN(d == 0 ? OK : INVALID_DEVICE);
+  out[15] += d;
+  RETURN(exists(d) ? OK : INVALID_DEVICE);
 }
 
 result cuDeviceGetUuid(unsigned char *out, int d) { return cuDeviceGetUuid_v2(out, d); }
@@ -400,7 +448,7 @@ result cuDeviceGetUuid(unsigned char *out, int d) { return cuDeviceGetUuid_v2(ou
 result cuDeviceTotalMem_v2(size_t *out, int d) {
   BEGIN;
   *out = settings.memory;
-  RETURN(d == 0 ? OK : INVALID_DEVICE);
+  RETURN(exists(d) ? OK : INVALID_DEVICE);
 }
 
 result cuDeviceGetAttribute(int *out, int which, int d) {
@@ -413,30 +461,37 @@ result cuDeviceGetAttribute(int *out, int which, int d) {
   case 102: case 103: *out = 1; break;
   default: RETURN(INVALID_VALUE);
   }
-  RETURN(d == 0 ? OK : INVALID_DEVICE);
+  RETURN(exists(d) ? OK : INVALID_DEVICE);
+}
+
+result cuDeviceCanAccessPeer(int *out, int a, int b) {
+  BEGIN;
+  if (!exists(a) || !exists(b) || a == b) RETURN(INVALID_DEVICE);
+  *out = settings.peers;
+  RETURN(OK);
 }
 
 result cuDevicePrimaryCtxRetain(void **out, int d) {
   BEGIN;
-  if (d) RETURN(INVALID_DEVICE);
+  if (!exists(d)) RETURN(INVALID_DEVICE);
   if (books.lost) RETURN(books.lost);
-  books.retained++;
-  *out = &books;
+  books.retained[d]++;
+  *out = &contexts[d];
   RETURN(OK);
 }
 
 result cuDevicePrimaryCtxRelease_v2(int d) {
   BEGIN;
-  if (d || !books.retained) RETURN(INVALID_CONTEXT);
-  books.retained--;
+  if (!exists(d) || !books.retained[d]) RETURN(INVALID_CONTEXT);
+  books.retained[d]--;
   RETURN(OK);
 }
 
 result cuCtxSetCurrent(void *c) {
   BEGIN;
   if (books.lost) RETURN(books.lost);
-  if (c && c != &books) RETURN(INVALID_CONTEXT);
-  current = c != NULL;
+  if (c && ((char *)c < contexts || (char *)c >= contexts + MOST_DEVICES)) RETURN(INVALID_CONTEXT);
+  current = c ? (char *)c - contexts + 1 : 0;
   RETURN(OK);
 }
 
@@ -478,6 +533,7 @@ struct stream {
   int closing;
   struct graph *capture;
   unsigned random;
+  int device;
 };
 
 static void perform(struct work *w) {
@@ -542,6 +598,11 @@ static void *work_off(void *arg) {
 
 // enqueue takes work, or records it where the queue does so.
 static result enqueue(struct stream *s, struct work w) {
+  for (int i = 0; i < w.nuses; i++) // a device's own memory, and what it was given access to
+    if (w.uses[i]->kind != PINNED && w.uses[i]->device != s->device) {
+      books.lost = ILLEGAL_ADDRESS;
+      return OK;
+    }
   struct work *own = malloc(sizeof *own);
   *own = w;
   own->next = NULL;
@@ -574,6 +635,7 @@ result cuStreamCreate(struct stream **out, unsigned flags) {
   struct stream *s = calloc(1, sizeof *s);
   s->last = &s->first;
   s->random = 20251;
+  s->device = current - 1;
   if (pthread_create(&s->thread, NULL, work_off, s)) RETURN(OUT_OF_MEMORY);
   books.allocations++;
   *out = s;
