@@ -56,8 +56,8 @@ func TestCUDAAnswers(t *testing.T) {
 	asks(t, "tjs-fp16", "cuda:0", all)
 }
 
-// TestGPUPairs asks all questions on every pair of devices for the vision tower and the
-// language model. It needs a GPU with both drivers; elsewhere the pairs with
+// TestGPUPairs asks the seven conversations and twenty questions on every pair of devices
+// for the vision tower and the language model. It needs a GPU with both drivers; elsewhere the pairs with
 // other devices are tried by other tests.
 func TestGPUPairs(t *testing.T) {
 	if !standin.Real() {
@@ -72,7 +72,13 @@ func TestGPUPairs(t *testing.T) {
 				exports = append(exports, "tjs-q4f16", "olive-cpu-int4")
 			}
 			for _, export := range exports {
-				t.Run(export+"/"+place, func(t *testing.T) { asks(t, export, place, Conversations(t)) })
+				t.Run(export+"/"+place, func(t *testing.T) {
+					all := Conversations(t)
+					if export == "tjs-fp16" { // what others answer is not known
+						all = append(all, Questions(t)...)
+					}
+					asks(t, export, place, all)
+				})
 			}
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"bytes"
 	"embed"
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"os"
 	"path"
@@ -90,6 +91,37 @@ func Conversations(t testing.TB) []Conversation {
 			c.Files[k] = filepath.Join(dir, c.Name, name)
 		}
 		c.Arrays = arrays(t, sub(golden, c.Name))
+	}
+	return list
+}
+
+// Questions returns twenty more questions with what PyTorch answers, without arrays.
+func Questions(t testing.TB) []Conversation {
+	t.Helper()
+	files := sub(data, "vqa")
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, files); err != nil {
+		t.Fatal(err)
+	}
+	lines, err := fs.ReadFile(files, "questions.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []Conversation
+	for line := range bytes.Lines(lines) {
+		var q struct {
+			ID                  int
+			Images, Video       []string
+			Question, Reference string
+		}
+		if err := json.Unmarshal(line, &q); err != nil {
+			t.Fatal(err)
+		}
+		c := Conversation{Name: fmt.Sprintf("question %d", q.ID), Question: q.Question, Text: q.Reference, Video: len(q.Video) > 0}
+		for _, f := range append(q.Images, q.Video...) {
+			c.Files = append(c.Files, filepath.Join(dir, f))
+		}
+		list = append(list, c)
 	}
 	return list
 }

@@ -71,6 +71,24 @@ func media(t testing.TB, c Conversation) []models.Media {
 // greedy chooses the likeliest token, without a penalty.
 var greedy = models.Settings{Sampling: generate.Options{Temperature: 1, TopP: 1, RepetitionPenalty: 1}}
 
+// TestQuestions asks twenty more on the cpu.
+func TestQuestions(t *testing.T) {
+	s := chat(t, Export(t, "tjs-fp16"), options(""))
+	list := Questions(t)
+	if len(list) != 20 {
+		t.Fatalf("%d questions", len(list))
+	}
+	for _, c := range list {
+		a, err := s.Ask(context.Background(), models.Asking(c.Question, media(t, c)...), greedy)
+		if err != nil {
+			t.Fatalf("%s: %v", c.Name, err)
+		}
+		if a.Text != c.Text {
+			t.Errorf("%s: %q, want %q", c.Name, a.Text, c.Text)
+		}
+	}
+}
+
 // TestAnswers asks the seven reference questions of each export kept here,
 // on the cpu and cut over other devices, and wants PyTorch's words.
 func TestAnswers(t *testing.T) {

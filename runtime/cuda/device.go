@@ -33,6 +33,9 @@ type Books struct {
 	Graphs  int // launched, each a whole recording
 }
 
+// Books returns the device's, between two calls of it.
+func (d *device) Books() Books { return d.books }
+
 func newDevice(name string, c *driver.Context) (*device, error) {
 	d := &device{name: name, ctx: c, modules: map[string]module{}}
 	if err := d.Begin(); err != nil {

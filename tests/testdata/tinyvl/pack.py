@@ -1,9 +1,10 @@
 """Packs the small model's reference data into this folder: conversations as they are, the cases' inputs as NumPy's .npz,
-two quantised exports as .zip. The same data gives the same bytes. Tested in ../../accept_test.go.
+every tenth of the 200 questions, two quantised exports as .zip. The same data gives the same bytes. Tested in ../../accept_test.go.
 
-    python3 pack.py SHARED    # SHARED/tinyvl holds exports/, golden/ and cases/
+    python3 pack.py SHARED    # SHARED/tinyvl holds exports/, golden/, cases/ and vqa/
 """
 
+import json
 import os
 import shutil
 import sys
@@ -45,6 +46,14 @@ def main(source):
         folder = os.path.join(source, "cases", case)
         arrays = [(n + ".npy", os.path.join(folder, n + ".npy")) for n in INPUTS]
         pack(os.path.join(HERE, "cases", case + ".npz"), [a for a in arrays if os.path.exists(a[1])])
+    shutil.rmtree(os.path.join(HERE, "vqa"), ignore_errors=True)
+    os.makedirs(os.path.join(HERE, "vqa", "images"))
+    with open(os.path.join(source, "vqa", "questions.jsonl")) as f, open(os.path.join(HERE, "vqa", "questions.jsonl"), "w") as to:
+        for line in f.readlines()[5::10]:
+            to.write(line)
+            q = json.loads(line)
+            for name in q.get("images", []) + q.get("video", []):
+                shutil.copyfile(os.path.join(source, "vqa", name), os.path.join(HERE, "vqa", name))
     for export in EXPORTS:
         files = below(os.path.join(source, "exports", export))
         keep = [f for f in files if os.path.basename(f[0]) not in LEFT_OUT | {"image_embeds.npy"}]
