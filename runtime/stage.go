@@ -58,13 +58,15 @@ func (s *stage) copy(dst, src View, waits []Event) (Event, error) {
 		return nil
 	}
 	err := func() error {
-		const ahead = partition.StageSlots - 1
-		for i := range min(ahead, pieces) {
-			if err := fill(i); err != nil {
-				return err
-			}
+		if err := fill(0); err != nil {
+			return err
 		}
 		for i := range pieces {
+			if i+1 < pieces { // its slot was emptied two pieces ago
+				if err := fill(i + 1); err != nil {
+					return err
+				}
+			}
 			t, to := slot(i), piece(dst, i)
 			empty, err := s.target.Transfer(to, View{t.memory, 0, to.Size}, []Event{t.full})
 			if err != nil {
@@ -78,11 +80,6 @@ func (s *stage) copy(dst, src View, waits []Event) (Event, error) {
 				e.others = append(e.others, e.last)
 			}
 			e.last = empty
-			if i+ahead < pieces {
-				if err := fill(i + ahead); err != nil {
-					return err
-				}
-			}
 		}
 		return nil
 	}()

@@ -10,7 +10,10 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 tar -C "$work" -xJf "$packed" 2>/dev/null || python3 -m tarfile -e "$packed" "$work"
 chmod +x "$work"/*
-export MNNCONV_GPU=real PATH="$work:$PATH"
+export MNNCONV_GPU=real PATH="$work:$PATH" MNNCONV_GPU_BIG="$work/3b"
+# cuBLASLt may lie among Python's packages, wherever those are.
+LD_LIBRARY_PATH=$(python3 -c 'import glob, sys; print(":".join(d for p in sys.path for d in glob.glob(p + "/nvidia/*/lib")))' 2>/dev/null)${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+export LD_LIBRARY_PATH
 from=$SECONDS
 failed=0
 
@@ -32,12 +35,17 @@ nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader | 
 printf '| sources | %s |\n' "$(tests/gpu-hash.sh)"
 
 bigmodel -shape 3b -o "$work/3b" >"$work/gen" 2>&1 &
-part 'CUDA: transfers, operator cases and kernels against their reference' 90 cuda.test -test.v -test.run 'TestTransfers|TestKernels|TestCases'
+part 'Devices' 20 mnnconv devices
+part 'CUDA: transfers, operator cases and kernels against their reference' 90 cuda.test -test.v -test.run 'TestTransfers|TestKernels|TestLibrary|TestCases'
 part 'OpenCL: operator cases and kernels against their reference' 90 opencl.test -test.v -test.run 'TestKernels|TestCases'
-part 'Conversations: all on CUDA, nine pairs of devices' 120 tests.test -test.v -test.run 'TestCUDAAnswers|TestGPUPairs'
+part 'Conversations and twenty questions: all on CUDA, nine pairs of devices' 120 tests.test -test.v -test.run 'TestCUDA|TestGPUPairs'
 part 'A thousand requests, vision on CUDA and the language model on OpenCL' 60 tests.test -test.v -test.run 'TestGPUThousand'
 wait
+part 'First logits of the 3B shape against the cpu' 90 tests.test -test.v -test.run TestGPUBig
+part 'Copies of 11.2 MB between CUDA and OpenCL' 60 tests.test -test.run '^$' -test.bench GPUCopies -test.benchtime 100x
+part 'Uploads of a mapped file of 1 GiB' 60 tests.test -test.run '^$' -test.bench GPUUpload -test.benchtime 3x
 part 'Speed: 3B shape in float16 on cuda:0' 40 mnnconv bench "$work/3b" --place cuda:0 -c 4096 -p 512,2048 -n 100 -r 3
+MNNCONV_CUBLASLT=off part 'Speed: 3B shape in float16 on cuda:0, without cuBLASLt' 40 mnnconv bench "$work/3b" --place cuda:0 -c 4096 -p 512,2048 -n 10 -r 3
 part 'Speed: 3B shape in float16 on opencl:0' 60 mnnconv bench "$work/3b" --place opencl:0 -c 4096 -p 512,2048 -n 50 -r 2
 part 'Speed: 3B shape in float16, vision on CUDA, language model on OpenCL' 60 mnnconv bench "$work/3b" --place vision=cuda:0,llm=opencl:0 -c 4096 -p 512 -n 50 -r 2
 part 'Decode at context 512 on cuda:0' 30 mnnconv run "$work/3b" --place cuda:0 -c 1024 -p "$(yes word | head -490 | tr '\n' ' ')" -n 100 --stats

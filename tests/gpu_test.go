@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"mnnconv"
+	"mnnconv/graph"
 	"mnnconv/models/qwen25vl"
 	"mnnconv/runtime/cuda"
 	"mnnconv/runtime/cuda/standin"
@@ -53,8 +54,9 @@ func TestCUDADecodeIsOneLaunch(t *testing.T) {
 // BigModel names the folder that bigmodel -shape 3b wrote, for TestGPUBig.
 const BigModel = "MNNCONV_GPU_BIG"
 
-// TestGPUBig compares the first logits of a model of the 3B shape with the cpu's, on each
-// GPU interface and cut across both, behind a picture. It needs a GPU.
+// TestGPUBig compares a model of the 3B shape with the cpu, on each GPU interface and cut
+// across both: the first logits of 16 tokens, and the image rows of 64 patches, as
+// TestAcceptBig compares them with onnxruntime's. It needs a GPU.
 func TestGPUBig(t *testing.T) {
 	if !standin.Real() {
 		return
@@ -63,63 +65,75 @@ func TestGPUBig(t *testing.T) {
 	if dir == "" {
 		t.Fatalf("%s names no folder", BigModel)
 	}
-	want := firstLogits(t, dir, options("cpu"))
-	sum, squares := 0.0, 0.0
-	for _, x := range want {
-		sum += float64(x)
-		squares += float64(x) * float64(x)
-	}
-	mean := sum / float64(len(want))
-	deviation := math.Sqrt(squares/float64(len(want)) - mean*mean)
+	want := firstResults(t, dir, options("cpu"))
 	for _, place := range []string{"cuda:0", "opencl:0", "vision=cuda:0,llm=opencl:0", "llm.layers.0-17=cuda:0,llm=opencl:0,vision=opencl:0"} {
 		t.Run(place, func(t *testing.T) {
-			got := firstLogits(t, dir, onGPUs(place))
-			worst := 0.0
-			for i := range want {
-				if d := math.Abs(float64(got[i]) - float64(want[i])); !(d <= worst) {
-					worst = d
+			got := firstResults(t, dir, onGPUs(place))
+			for _, what := range []string{"logits", "rows"} {
+				worst, deviation := 0.0, deviationOf(want[what])
+				if len(got[what]) != len(want[what]) {
+					t.Fatalf("%d %s, want %d", len(got[what]), what, len(want[what]))
 				}
-			}
-			t.Logf("largest error %.1e, %.1f %% of the logits' deviation of %.2f", worst, 100*worst/deviation, deviation)
-			if len(got) != len(want) || !(worst <= min(1e-2, deviation/20)) {
-				t.Errorf("want at most 1e-02 and 5 %%")
+				for i := range want[what] {
+					if d := math.Abs(float64(got[what][i]) - float64(want[what][i])); !(d <= worst) {
+						worst = d
+					}
+				}
+				t.Logf("%s: largest error %.1e, %.1f %% of their deviation of %.2f", what, worst, 100*worst/deviation, deviation)
+				if !(worst <= min(1e-2, deviation/20)) {
+					t.Errorf("%s: want at most 1e-02 and 5 %%", what)
+				}
 			}
 		})
 	}
 }
 
-// firstLogits runs a prompt of a picture and eleven words, and closes everything.
-func firstLogits(t *testing.T, dir string, o mnnconv.Options) (logits []float32) {
+func deviationOf(x []float32) float64 {
+	sum, squares := 0.0, 0.0
+	for _, x := range x {
+		sum += float64(x)
+		squares += float64(x) * float64(x)
+	}
+	mean := sum / float64(len(x))
+	return math.Sqrt(squares/float64(len(x)) - mean*mean)
+}
+
+// firstResults runs a picture and a prompt, and closes everything.
+func firstResults(t *testing.T, dir string, o mnnconv.Options) map[string][]float32 {
+	out := map[string][]float32{}
 	t.Run("run", func(t *testing.T) {
 		s := chat(t, dir, o).(*qwen25vl.Session)
-		const side, rows = 8, 16 // patches, and what becomes of them
-		var q qwen25vl.Prepared
+		const side, tokens = 8, 16
+		ctx := context.Background()
 		random := rand.New(rand.NewPCG(1, 2))
-		q.Grids = []qwen25vl.Grid{{T: 1, H: side, W: side}}
-		q.Pixels = make([]float32, side*side*1176)
-		for i := range q.Pixels {
-			q.Pixels[i] = float32(random.NormFloat64())
-		}
-		for i := range rows + 11 {
-			id := random.Int32N(500)
-			if i >= 3 && i < 3+rows {
-				id = 151655
-			}
-			q.IDs = append(q.IDs, id)
+		var q qwen25vl.Prepared
+		for i := range tokens {
+			q.IDs = append(q.IDs, random.Int32N(500))
 			for a := range q.Positions {
 				q.Positions[a] = append(q.Positions[a], int64(i))
 			}
 		}
-		ctx := context.Background()
+		pixels := make([]float32, side*side*1176)
+		for i := range pixels {
+			pixels[i] = graph.F16ToF32(graph.F32ToF16(float32(random.NormFloat64())))
+		}
+		rows, err := s.Encode(ctx, pixels, qwen25vl.Grid{T: 1, H: side, W: side})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out["rows"], err = rows.Float32s(); err != nil {
+			t.Fatal(err)
+		}
 		prompt, err := s.Prepare(ctx, q)
 		if err != nil {
 			t.Fatal(err)
 		}
-		out, err := s.Extend(ctx, prompt, 0)
+		logits, err := s.Extend(ctx, prompt, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		logits = slices.Clone(out)
+		out["logits"] = slices.Clone(logits)
+		out["rows"] = slices.Clone(out["rows"])
 	})
-	return logits
+	return out
 }
