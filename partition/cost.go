@@ -56,7 +56,7 @@ func (k *Kernel) Cost(env graph.Env) Cost {
 			continue
 		}
 		d := v.Type.Shape.Elements()
-		if n := k.Nodes[len(k.Nodes)-1]; i == 0 && k.InPlace && n.In(1) != nil { // what is written over the state
+		if n := v.Def; i < k.InPlace && n.In(1) != nil { // what is written over the state
 			d = n.Inputs[1].Type.Shape.Elements()
 		}
 		add(d, float64(v.Type.DType.Bits())/8, &c.Bytes, &c.ContextBytes)

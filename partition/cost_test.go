@@ -32,7 +32,7 @@ func TestKernelCost(t *testing.T) {
 	}{
 		"fused":   {Kernel{Nodes: []*graph.Node{product, sum}, Out: sum.Outputs}, Cost{Bytes: 4 * (3*8 + 32 + 4 + 3*4), FLOPs: 2 * 3 * 8 * 4}},
 		"view":    {Kernel{Nodes: []*graph.Node{reshape}, Out: reshape.Outputs, View: true}, Cost{}},
-		"state":   {Kernel{Nodes: []*graph.Node{scatter}, Out: scatter.Outputs, InPlace: true}, Cost{Bytes: 4 * (24 + 24)}},
+		"state":   {Kernel{Nodes: []*graph.Node{scatter}, Out: scatter.Outputs, InPlace: 1}, Cost{Bytes: 4 * (24 + 24)}},
 		"cache":   {Kernel{Nodes: []*graph.Node{attend}, Out: attend.Outputs}, Cost{Bytes: 4*24*2 + 8, ContextBytes: 4 * 8, ContextFLOPs: 2 * (24 + 24)}},
 		"unknown": {Kernel{Nodes: []*graph.Node{node("MatMul", graph.Type{}, x, w)}}, Cost{Bytes: 4 * (24 + 32)}},
 	} {

@@ -164,13 +164,16 @@ func (l *layout) lifetimes() error {
 			for i, v := range k.Out {
 				switch {
 				case v == nil || state[v]:
-				case i == 0 && (k.View || k.InPlace) && k.In[0] != nil && k.In[0].Const == nil:
-					l.root[v] = l.rootOf(k.In[0])
+				case (i == 0 && k.View || i < k.InPlace) && k.In[i] != nil && k.In[i].Const == nil:
+					l.root[v] = l.rootOf(k.In[i])
 					l.read(v)
 				case i == 0 && k.View: // of a constant
 				default:
 					l.define(v, Scratch)
 				}
+			}
+			for _, v := range k.Work {
+				l.define(v, Scratch)
 			}
 		}
 	}

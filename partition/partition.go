@@ -27,13 +27,14 @@ type Supporter interface {
 }
 
 // Kernel is one launch of a partition: the nodes it covers, and the values it
-// reads and makes. Values between the nodes of a fused kernel never exist.
+// reads and makes. Other values between the nodes of a fused kernel never exist.
 type Kernel struct {
 	Name    string
 	Nodes   []*graph.Node
 	In, Out []*graph.Value // nil: absent, not wanted
+	Work    []*graph.Value // values between its nodes that have memory while it runs
 	View    bool           // Out[0] is In[0] with another shape
-	InPlace bool           // Out[0] is written over In[0], a state
+	InPlace int            // Out[i] is written over In[i], a state, for i below this
 }
 
 // Target is a device that nodes can be placed on.

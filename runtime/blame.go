@@ -128,8 +128,10 @@ func (r *rerun) lifetimes() {
 			for _, n := range k.Nodes {
 				n.Reads(read)
 			}
-			if (k.View || k.InPlace) && k.In[0] != nil {
-				r.root[k.Out[0]] = r.rootOf(k.In[0])
+			for i, v := range k.Out {
+				if (i == 0 && k.View || i < k.InPlace) && k.In[i] != nil {
+					r.root[v] = r.rootOf(k.In[i])
+				}
 			}
 			for _, v := range k.Out {
 				if v != nil {

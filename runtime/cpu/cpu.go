@@ -48,7 +48,10 @@ func (b *Backend) Lower(_ partition.Profile, g *graph.Graph) ([]partition.Kernel
 func kernels(groups []host.Group) []partition.Kernel {
 	out := make([]partition.Kernel, len(groups))
 	for i, g := range groups {
-		out[i] = partition.Kernel{Name: g.Name, Nodes: g.Nodes, In: g.In, Out: g.Out, View: g.View, InPlace: g.InPlace}
+		out[i] = partition.Kernel{Name: g.Name, Nodes: g.Nodes, In: g.In, Out: g.Out, View: g.View}
+		if g.InPlace {
+			out[i].InPlace = 1
+		}
 	}
 	return out
 }

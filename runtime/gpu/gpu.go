@@ -28,8 +28,9 @@ type Group struct {
 	Name    string
 	Nodes   []*graph.Node
 	In, Out []*graph.Value // nil: absent, not wanted
+	Work    []*graph.Value // values between its nodes that have memory while it runs
 	View    bool           // Out[0] is In[0] with another shape: nothing runs
-	InPlace bool           // Out[0] is written over In[0], a state
+	InPlace int            // Out[i] is written over In[i], a state, for i below this
 	// Host marks inputs that the device does not read: they are known when a launch is
 	// recorded, or not needed at all.
 	Host []int
@@ -48,6 +49,8 @@ type lowering func(n *graph.Node, uses map[*graph.Value][]graph.Use) (g Group, o
 // lowerings lists all kernels, fused patterns before single nodes. The first that
 // accepts a node wins.
 var lowerings = []lowering{
+	lowerGated,
+	lowerJoined,
 	lowerProduct,
 	lowerMatMul,
 	lowerView,
@@ -99,14 +102,48 @@ func Groups(g *graph.Graph) ([]Group, error) {
 		if !ok {
 			return nil, fmt.Errorf("%w: %s: a GPU has no kernel for this form", partition.ErrPlacement, n.ID())
 		}
-		group.InPlace = group.InPlace && states[group.In[0]]
+		for i := range group.InPlace {
+			if !states[group.In[i]] {
+				group.InPlace = 0
+				break
+			}
+		}
 		for _, m := range group.Nodes {
 			covered[m] = true
 		}
 		groups = append(groups, group)
 	}
 	slices.Reverse(groups)
-	return groups, nil
+	return inOrder(groups), nil
+}
+
+// inOrder moves groups before those that read what they make, where a group's last node
+// stands behind readers of its first.
+func inOrder(groups []Group) []Group {
+	maker := map[*graph.Value]int{}
+	for i, g := range groups {
+		for _, v := range g.Out {
+			maker[v] = i
+		}
+	}
+	out, done := make([]Group, 0, len(groups)), make([]bool, len(groups))
+	var visit func(int)
+	visit = func(i int) {
+		if done[i] {
+			return
+		}
+		done[i] = true
+		for _, v := range groups[i].In {
+			if j, ok := maker[v]; ok && v != nil {
+				visit(j)
+			}
+		}
+		out = append(out, groups[i])
+	}
+	for i := range groups {
+		visit(i)
+	}
+	return out
 }
 
 func groupOf(n *graph.Node, uses map[*graph.Value][]graph.Use, covered map[*graph.Node]bool) (Group, bool) {
@@ -126,7 +163,7 @@ func Lower(g *graph.Graph) ([]partition.Kernel, error) {
 	}
 	out := make([]partition.Kernel, len(groups))
 	for i, g := range groups {
-		out[i] = partition.Kernel{Name: g.Name, Nodes: g.Nodes, In: g.In, Out: g.Out, View: g.View, InPlace: g.InPlace}
+		out[i] = partition.Kernel{Name: g.Name, Nodes: g.Nodes, In: g.In, Out: g.Out, Work: g.Work, View: g.View, InPlace: g.InPlace}
 	}
 	return out, nil
 }

@@ -22,7 +22,7 @@ const (
 // defines are the modules that are one source with types filled in.
 var defines = func() map[string][]string {
 	out := map[string][]string{}
-	for _, name := range []string{"elementwise", "matmul", "move", "norm", "quantized", "reduce", "rope"} {
+	for _, name := range []string{"elementwise", "matmul", "move", "norm", "quantized", "reduce", "rope", "topk"} {
 		out[name] = nil
 	}
 	floats := []graph.DType{graph.Float32, graph.Float16, graph.BFloat16}
@@ -34,6 +34,11 @@ var defines = func() map[string][]string {
 		weights := []string{typeName(a), q4, q8}
 		if a == graph.Float32 {
 			weights = append(weights, typeName(graph.Float16), typeName(graph.BFloat16))
+		}
+		if a != graph.Float32 {
+			for _, w := range weights {
+				out[fewModule(typeName(a), w)] = []string{"A_TYPE " + typeName(a), "W_TYPE " + w}
+			}
 		}
 		for _, w := range weights {
 			out[productModule(typeName(a), w)] = []string{"A_TYPE " + typeName(a), "W_TYPE " + w}
@@ -54,6 +59,8 @@ func typeName(d graph.DType) string {
 }
 
 func productModule(a, w string) string { return "product_" + strings.ToLower(a+"_"+w) }
+
+func fewModule(a, w string) string { return "few_" + strings.ToLower(a+"_"+w) }
 
 func attentionModule(d graph.DType) string { return "attention_" + strings.ToLower(typeName(d)) }
 

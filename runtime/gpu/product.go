@@ -50,11 +50,15 @@ func lowerProduct(n *graph.Node, uses map[*graph.Value][]graph.Use) (Group, bool
 	if !ok {
 		return Group{}, false
 	}
+	return p.group(), true
+}
+
+func (p *product) group() Group {
 	names := make([]string, len(p.nodes))
 	for i, m := range p.nodes {
 		names[i] = m.OpName()
 	}
-	return Group{Name: strings.Join(names, "+"), Nodes: p.nodes, In: p.in, Out: n.Outputs, Host: p.host, Layout: p.layout, Record: p.record}, true
+	return Group{Name: strings.Join(names, "+"), Nodes: p.nodes, In: p.in, Out: p.last().Outputs, Host: p.host, Layout: p.layout, Record: p.record}
 }
 
 // productOf returns the product that ends in n.
@@ -133,6 +137,12 @@ func (p *product) record(r *Recorder) error {
 	if p.residual > 0 {
 		if residual, t.Added = r.In[p.residual], 1; residual.Len() != y.Len() || residual.DType != y.DType {
 			return r.mismatch(a, residual, y)
+		}
+	}
+	if m <= few {
+		c := fewCall{a: a, sets: []fewSet{{w, bias, y}}, residual: residual, alpha: p.alpha, beta: p.beta}
+		if done, err := r.few(c); done || err != nil {
+			return err
 		}
 	}
 	args := append(append([]any{a}, w.args...), bias, residual, y, t)

@@ -226,16 +226,27 @@ func (f *frame) group(g *Group) error {
 		if err != nil {
 			return err
 		}
-		if i == 0 && (g.View || g.InPlace) {
-			x := r.In[0]
+		if i == 0 && g.View || i < g.InPlace {
+			x := r.In[i]
 			if x.size != t.size {
-				return fmt.Errorf("%w: value %q of shape %v and %q of shape %v are one memory", graph.ErrInvalid, v.Name, t.Shape, g.In[0].Name, x.Shape)
+				return fmt.Errorf("%w: value %q of shape %v and %q of shape %v are one memory", graph.ErrInvalid, v.Name, t.Shape, g.In[i].Name, x.Shape)
 			}
 			t.memory, t.offset, t.of = x.memory, x.offset, x.of
 		} else if err := f.place(v, t); err != nil {
 			return err
 		}
 		f.tensors[v], r.Out[i] = t, t
+	}
+	r.Work = make([]*Tensor, len(g.Work))
+	for i, v := range g.Work {
+		t, err := f.shaped(v)
+		if err == nil {
+			err = f.place(v, t)
+		}
+		if err != nil {
+			return err
+		}
+		r.Work[i] = t
 	}
 	if g.Record == nil {
 		return nil

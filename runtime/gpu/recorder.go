@@ -12,8 +12,8 @@ import (
 
 // Recorder turns one group into launches, at the shapes of its tensors.
 type Recorder struct {
-	In, Out []*Tensor // aligned with the group's; nil: absent, not wanted, or without elements to hold
-	Node    string    // for messages
+	In, Out, Work []*Tensor // aligned with the group's; nil: absent, not wanted, or without elements to hold
+	Node          string    // for messages
 
 	d        *Device
 	limits   Limits

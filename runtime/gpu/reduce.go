@@ -1,8 +1,6 @@
 package gpu
 
 import (
-	"slices"
-
 	"mnnconv/graph"
 )
 
@@ -107,42 +105,6 @@ func lowerArg(n *graph.Node, _ map[*graph.Value][]graph.Use) (Group, bool) {
 			return r.mismatch(x, y)
 		}
 		return r.Launch("reduce", "arg_best", [3]int{outer * inner, 1, 1}, narrow, x, y, typeOf(x), x.At(axis), inner, sign, last)
-	}
-	return g, ok
-}
-
-// lowerTopK covers TopK of floats.
-func lowerTopK(n *graph.Node, _ map[*graph.Value][]graph.Use) (Group, bool) {
-	if !n.Is("TopK") || !areFloats(n.In(0)) || n.Out(0) == nil && n.Out(1) == nil {
-		return Group{}, false
-	}
-	for _, v := range n.Outputs {
-		if v != nil && !isTensor(v) {
-			return Group{}, false
-		}
-	}
-	sign := float32(1)
-	if n.Int("largest", 1) == 0 {
-		sign = -1
-	}
-	axis, ok := axisOf(n.Int("axis", -1), len(n.Inputs[0].Type.Shape))
-	g := single(n)
-	g.Host = []int{1}
-	g.Record = func(r *Recorder) error {
-		x, out := r.In[0], r.Out[slices.IndexFunc(r.Out, func(t *Tensor) bool { return t != nil })]
-		var at *Tensor
-		if len(r.Out) > 1 {
-			at = r.Out[1]
-		}
-		outer, inner := around(x.Shape, axis)
-		k := out.At(axis)
-		if k > x.At(axis) {
-			return r.mismatch(x, out)
-		}
-		if out.Len() == 0 {
-			return nil
-		}
-		return r.Launch("reduce", "top_k", [3]int{outer * inner, 1, 1}, narrow, x, r.Out[0], at, typeOf(x), x.At(axis), inner, k, sign)
 	}
 	return g, ok
 }

@@ -31,7 +31,7 @@ func lowerTensorScatter(n *graph.Node, uses map[*graph.Value][]graph.Use) (Group
 		g.In = slices.Clone(g.In)
 		g.In[1] = before.Inputs[0]
 	}
-	g.InPlace = true
+	g.InPlace = 1
 	g.Record = func(r *Recorder) error {
 		cache, u, at, y := r.In[0], r.In[1], r.Optional(2), r.Out[0]
 		shape := u.Shape

@@ -64,7 +64,10 @@ func (b *Backend) Lower(_ partition.Profile, g *graph.Graph) ([]partition.Kernel
 	groups := host.Lower(g, b.Math)
 	out := make([]partition.Kernel, len(groups))
 	for i, g := range groups {
-		out[i] = partition.Kernel{Name: g.Name, Nodes: g.Nodes, In: g.In, Out: g.Out, View: g.View, InPlace: g.InPlace}
+		out[i] = partition.Kernel{Name: g.Name, Nodes: g.Nodes, In: g.In, Out: g.Out, View: g.View}
+		if g.InPlace {
+			out[i].InPlace = 1
+		}
 	}
 	return out, nil
 }

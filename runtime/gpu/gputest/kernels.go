@@ -58,7 +58,7 @@ func trials(t *testing.T, backend, host runtime.Backend, names ...string) {
 		name string
 		run  func(*lab)
 	}{
-		{"Products", testProducts}, {"Blocks", testBlocks}, {"MatMul", testMatMul}, {"Attention", testAttention}, {"RowsAlone", testRowsAlone},
+		{"Products", testProducts}, {"Joined", testJoined}, {"Blocks", testBlocks}, {"MatMul", testMatMul}, {"Attention", testAttention}, {"RowsAlone", testRowsAlone},
 		{"Rope", testRope}, {"Norms", testNorms}, {"Moves", testMoves}, {"Elements", testElements}, {"Tensor", testTensor},
 	} {
 		if len(names) > 0 && !slices.Contains(names, trial.name) {
@@ -408,7 +408,7 @@ func testAttention(l *lab) {
 func testRowsAlone(l *lab) {
 	for _, d := range floatTypes {
 		const k, n, heads, size, keys = 136, 70, 4, 34, 150
-		w, blocks, scales := l.random(d, k, n), l.bytes(graph.Uint8, n, 5, 16), l.random(d, n*5)
+		w, other, gain, blocks, scales := l.random(d, k, n), l.random(d, k, n), l.small(l.random(d, k), 0.1), l.bytes(graph.Uint8, n, 5, 16), l.random(d, n*5)
 		rows, cache, values := l.random(d, 16, k), l.random(d, 1, 2, keys, size), l.random(d, 1, 2, keys, size)
 		var whole []*graph.Tensor
 		for m := int64(16); m >= 1; m -= 5 {
@@ -418,11 +418,14 @@ func testRowsAlone(l *lab) {
 			a := l.node("MatMul", []*graph.Value{x, l.constant(w)})
 			b := l.nodes(op.Microsoft, "MatMulNBits", 1, []*graph.Value{x, l.constant(blocks), l.constant(scales)},
 				attr("bits", int64(4)), attr("block_size", int64(32)), attr("K", int64(k)), attr("N", int64(n)))[0]
+			normed := l.node("RMSNormalization", []*graph.Value{x, l.constant(gain)})
+			gate, value := l.node("MatMul", []*graph.Value{normed, l.constant(w)}), l.node("MatMul", []*graph.Value{normed, l.constant(other)})
+			y := l.node("Mul", []*graph.Value{l.node("Swish", []*graph.Value{gate}), value})
 			q := l.node("Reshape", []*graph.Value{x, l.constant(ints(1, m, heads, size))})
 			q = l.node("Transpose", []*graph.Value{q}, attr("perm", []int64{0, 2, 1, 3}))
 			c := l.node("Attention", []*graph.Value{q, l.input(cache), l.input(values), nil, nil, nil, l.input(ints(140))}, attr("is_causal", int64(1)))
 			c = l.node("Transpose", []*graph.Value{c}, attr("perm", []int64{0, 2, 1, 3}))
-			got := l.run(0, a, b, c)
+			got := l.run(0, a, b, c, y)
 			if whole == nil {
 				whole = got
 				continue
@@ -553,5 +556,11 @@ func testElements(l *lab) {
 		outs = append(l.nodes("", "TopK", 2, []*graph.Value{a, l.constant(ints(7))}, attr("axis", int64(1))),
 			l.node("ArgMax", []*graph.Value{a}, attr("axis", int64(1))), l.node("ArgMin", []*graph.Value{a}, attr("axis", int64(2)), attr("keepdims", int64(0))))
 		l.differ("orders of "+d.String(), 3, 0, outs...)
+		for _, n := range []int64{64, 2049, 70000} { // in one, two and three launches; of 16-bit types with many equal ones
+			l.begin()
+			best := l.nodes("", "TopK", 2, []*graph.Value{l.input(l.random(d, 2, n)), l.constant(ints(64))})
+			least := l.nodes("", "TopK", 2, []*graph.Value{l.input(l.random(d, n, 3)), l.constant(ints(5))}, attr("axis", int64(0)), attr("largest", int64(0)))
+			l.differ(fmt.Sprintf("best of %d of %s", n, d), 2, 0, best[0], best[1], least[0], least[1])
+		}
 	}
 }

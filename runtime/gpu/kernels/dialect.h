@@ -102,7 +102,8 @@ DEVICE u16 f32_f16(float f) { u16 h; asm("cvt.rn.f16.f32 %0, %1;" : "=h"(h) : "f
 #endif
 
 // What 32 neighbours of a group do together on NVIDIA's processors, from sm_80 on: a
-// product of tiles (PTX's m16n8k16), tiles of 8 by 8 read for it, and exchange. Copies
+// product of tiles (PTX's m16n8k16), tiles of 8 by 8 read for it, and exchange. SUB2 is
+// the difference of two pairs of 16-bit numbers. Copies
 // from global to local memory, of so many bytes of which the first have are there and the
 // others become 0, take effect when they have been waited for: all but the last n
 // that were committed.
@@ -114,6 +115,8 @@ DEVICE u16 f32_f16(float f) { u16 h; asm("cvt.rn.f16.f32 %0, %1;" : "=h"(h) : "f
 #define MMA_BF16(c, a, b) group_mma(1, c, a, b)
 #define PACK_F16(x, y) ((u32)group_to_f16(x) | (u32)group_to_f16(y) << 16)
 #define PACK_BF16(x, y) ((u32)group_to_bf16(x) | (u32)group_to_bf16(y) << 16)
+#define SUB2_F16(x, y) group_sub2(0, x, y)
+#define SUB2_BF16(x, y) group_sub2(1, x, y)
 #define COPY_ASYNC_16(to, from, have) group_copy_async(to, from, 16, have)
 #define COPY_ASYNC_8(to, from, have) group_copy_async(to, from, 8, have)
 #define COPY_COMMIT() group_copy_commit()
@@ -154,6 +157,18 @@ DEVICE u32 packed_bf16(float x, float y) {
   ASM("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(y), "f"(x));
   return r;
 }
+DEVICE u32 less_f16(u32 x, u32 y) {
+  u32 r;
+  ASM("sub.f16x2 %0, %1, %2;" : "=r"(r) : "r"(x), "r"(y));
+  return r;
+}
+DEVICE u32 less_bf16(u32 x, u32 y) {  // y·(-1) + x: sm_80 has no difference
+  u32 r;
+  ASM("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(r) : "r"(y), "r"(0xbf80bf80u), "r"(x));
+  return r;
+}
+#define SUB2_F16(x, y) less_f16(x, y)
+#define SUB2_BF16(x, y) less_bf16(x, y)
 #define PACK_F16(x, y) packed_f16(x, y)
 #define PACK_BF16(x, y) packed_bf16(x, y)
 #define COPY_ASYNC_16(to, from, have) \
@@ -203,6 +218,21 @@ DEVICE void float_to(GLOBAL void* p, int type, u32 i, float v) {
     case BF16: ((GLOBAL u16*)p)[i] = f32_bf16(v); return;
   }
   ((GLOBAL float*)p)[i] = v;
+}
+
+// rounded rounds v to a float type.
+DEVICE float rounded(int type, float v) {
+  if (type == BF16) return BF16_F32(f32_bf16(v));
+  if (type == F16) {
+    u32 a = AS_U32(v) & 0x7fffffffu;
+    if (a - 0x38800000u < 0x477ff000u - 0x38800000u) {
+      u32 u = AS_U32(v);
+      return AS_F32((u + 0xfffu + (u >> 13 & 1u)) & ~0x1fffu);
+    }
+    if (a >= 0x477ff000u) return a > 0x7f800000u ? v : v > 0.0f ? INFINITY : -INFINITY;
+    return rint(v * 16777216.0f) * (1.0f / 16777216.0f);  // multiples of 2^-24
+  }
+  return v;
 }
 
 // int_at returns element i of an integer type or of bools; of U64, its bits.

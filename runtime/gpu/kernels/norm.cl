@@ -15,21 +15,6 @@ DEVICE float total(LOCAL float* part, float v) {
   return part[0];
 }
 
-// rounded rounds v to a float type.
-DEVICE float rounded(int type, float v) {
-  if (type == BF16) return BF16_F32(f32_bf16(v));
-  if (type == F16) {
-    u32 a = AS_U32(v) & 0x7fffffffu;
-    if (a - 0x38800000u < 0x477ff000u - 0x38800000u) {
-      u32 u = AS_U32(v);
-      return AS_F32((u + 0xfffu + (u >> 13 & 1u)) & ~0x1fffu);
-    }
-    if (a >= 0x477ff000u) return a > 0x7f800000u ? v : v > 0.0f ? INFINITY : -INFINITY;
-    return rint(v * 16777216.0f) * (1.0f / 16777216.0f);  // multiples of 2^-24
-  }
-  return v;
-}
-
 // rms_norm is y = round(x / sqrt(mean(x²) + epsilon))·scale, rounded to the type of x.
 KERNEL void rms_norm(GLOBAL const void* x, int tx, GLOBAL const void* scale, int ts, GLOBAL void* y, int ty, int width, float epsilon) {
   LOCALS(float, part, SIZE);

@@ -74,17 +74,17 @@ KERNEL void softmax(GLOBAL const void* x, GLOBAL void* y, int type, int dim, int
   }
 }
 
-// best returns in found the place, and in part[0] the value, of the largest (sign 1)
-// or smallest (sign -1) element, of those behind the element (after, place) in that
-// order. Equal ones come by place, the last or the first first. nan tells that NaN comes
-// before all numbers, else behind them.
-DEVICE void best(LOCAL float* part, LOCAL int* found, GLOBAL const void* x, int type, u32 from, int dim, int inner, float sign, int nan, int last, int behind, float after, int place) {
+// arg_best is the place of the largest (sign 1) or smallest (sign -1) element of x [outer,
+// dim, inner] along dim: of equal ones the last or the first. NaN comes before all numbers.
+KERNEL void arg_best(GLOBAL const void* x, GLOBAL i64* y, int type, int dim, int inner, float sign, int last) {
+  LOCALS(float, part, SIZE);
+  LOCALS(int, found, SIZE);
+  u32 g = (u32)GROUP(0), from = g / (u32)inner * (u32)dim * (u32)inner + g % (u32)inner;
   float top = -INFINITY;
   int at = -1;
   for (int i = LID(); i < dim; i += SIZE) {
     float v = sign * float_at(x, type, from + (u32)i * (u32)inner);
-    if (v != v) v = nan ? INFINITY : -INFINITY;
-    if (behind && !(v < after || (v == after && (last ? i < place : i > place)))) continue;
+    if (v != v) v = INFINITY;
     if (at < 0 || v > top || (v == top && last)) { top = v; at = i; }
   }
   int t = LID();
@@ -100,34 +100,5 @@ DEVICE void best(LOCAL float* part, LOCAL int* found, GLOBAL const void* x, int 
     }
     BARRIER();
   }
-}
-
-// arg_best is the place of the largest or smallest element of x [outer, dim, inner]
-// along dim.
-KERNEL void arg_best(GLOBAL const void* x, GLOBAL i64* y, int type, int dim, int inner, float sign, int last) {
-  LOCALS(float, part, SIZE);
-  LOCALS(int, found, SIZE);
-  u32 g = (u32)GROUP(0), from = g / (u32)inner * (u32)dim * (u32)inner + g % (u32)inner;
-  best(part, found, x, type, from, dim, inner, sign, 1, last, 0, 0.0f, -1);
-  if (LID() == 0) y[g] = found[0];
-}
-
-// top_k finds the k best of x [outer, dim, inner] along dim, in order.
-KERNEL void top_k(GLOBAL const void* x, GLOBAL void* y, GLOBAL i64* at, int type, int dim, int inner, int k, float sign) {
-  LOCALS(float, part, SIZE);
-  LOCALS(int, found, SIZE);
-  u32 g = (u32)GROUP(0), o = g / (u32)inner, in = g % (u32)inner;
-  u32 from = o * (u32)dim * (u32)inner + in;
-  float after = 0.0f;
-  int place = -1;
-  for (int i = 0; i < k; i++) {
-    best(part, found, x, type, from, dim, inner, sign, sign > 0.0f, 0, i > 0, after, place);
-    after = part[0];
-    place = found[0];
-    if (LID() == 0) {
-      u32 to = (o * (u32)k + (u32)i) * (u32)inner + in;
-      if (at) at[to] = place;
-      if (y) float_to(y, type, to, float_at(x, type, from + (u32)place * (u32)inner));
-    }
-  }
+  if (t == 0) y[g] = found[0];
 }

@@ -65,6 +65,17 @@ static inline uint16_t group_to_bf16(float v) {
   return (u + 0x7fff + (u >> 16 & 1)) >> 16;
 }
 
+// group_sub2 is the difference of two pairs of bf16, or of half-precision numbers.
+static inline uint32_t group_sub2(int bf, uint32_t x, uint32_t y) {
+  uint32_t out = 0;
+  for (int i = 0; i < 32; i += 16) {
+    uint16_t a = x >> i, b = y >> i;
+    float d = bf ? group_f32((uint32_t)a << 16) - group_f32((uint32_t)b << 16) : group_f16(a) - group_f16(b);
+    out |= (uint32_t)(bf ? group_to_bf16(d) : group_to_f16(d)) << i;
+  }
+  return out;
+}
+
 // group_run runs a kernel over a grid and returns 0, or what went wrong: items of one
 // group waited at different places, say.
 typedef void (*kernel)(void **args);
