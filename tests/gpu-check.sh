@@ -48,6 +48,9 @@ part 'Speed: 3B shape in float16 on cuda:0' 40 mnnconv bench "$work/3b" --place 
 MNNCONV_CUBLASLT=off part 'Speed: 3B shape in float16 on cuda:0, without cuBLASLt' 40 mnnconv bench "$work/3b" --place cuda:0 -c 4096 -p 512,2048 -n 10 -r 3
 part 'Speed: 3B shape in float16 on opencl:0' 60 mnnconv bench "$work/3b" --place opencl:0 -c 4096 -p 512,2048 -n 50 -r 2
 part 'Speed: 3B shape in float16, vision on CUDA, language model on OpenCL' 60 mnnconv bench "$work/3b" --place vision=cuda:0,llm=opencl:0 -c 4096 -p 512 -n 50 -r 2
+part 'The 3B shape in 4 bits' 60 mnnconv convert "$work/3b" -o "$work/3b4.mnnc" --quantize llm=int4:32,head=int4:32,embed=int4:32
+part 'Speed: 4 bits on cuda:0, behind a context of 512' 40 mnnconv bench "$work/3b4.mnnc" --place cuda:0 -c 1024 -p 512 -d 512 -n 100 -r 3 --image-size 0x0
+part 'Speed: 4 bits on opencl:0, behind a context of 512' 40 mnnconv bench "$work/3b4.mnnc" --place opencl:0 -c 1024 -p 512 -d 512 -n 100 -r 2 --image-size 0x0
 part 'Decode at context 512 on cuda:0' 30 mnnconv run "$work/3b" --place cuda:0 -c 1024 -p "$(yes word | head -490 | tr '\n' ' ')" -n 100 --stats
 part 'Speed: kernels of CUDA' 40 cuda.test -test.run '^$' -test.bench Kernels -test.benchtime 3x
 if command -v compute-sanitizer >/dev/null; then
