@@ -83,9 +83,16 @@ bench-peers:
 	$(GO) build -o $(WORK)/mnnconv ./cmd/mnnconv
 	python3 bench/peers/bench.py --mnnconv $(WORK)/mnnconv --work $(WORK) --report docs/cpu-report.md --shapes $(SHAPES) --peers $(PEERS) --rows $(ROWS) --rounds $(ROUNDS) $(if $(MNN_SOURCE),--mnn-source $(MNN_SOURCE))
 
-# The README's command blocks, in a fresh copy.
+# The command blocks of the README and of pages below docs, in fresh copies; one of
+# them installs the package onnx from PyPI: needs Python 3 with venv.
 readme:
 	$(GO) test -tags readme -run '^TestReadme' -count 1 -v ./tests
+
+# govulncheck, with advisories that are kept here: no network, and no verdict that
+# changes without a commit. go run ./tests/vulndb -update DIR brings newer ones.
+.PHONY: vulncheck
+vulncheck:
+	$(GO) run ./tests/vulndb
 
 # The module that runs onnx-go's programs, which has dependencies of its own; its go.mod follows this one's.
 .PHONY: onnxgo

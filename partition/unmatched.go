@@ -62,6 +62,9 @@ func (r *Rule) hint(plans []*Plan, paths map[string]bool) string {
 		stage, _, _ := strings.Cut(path, ".")
 		stages[stage] = true
 	}
+	if len(stages) == 0 {
+		return "the graph's nodes have no paths; name them by a /regular expression/ over their names"
+	}
 	parts := fmt.Sprintf("the model's parts are %s (see `mnnconv inspect --nodes`)", strings.Join(sortedKeys(stages), ", "))
 	if near := nearest(r.pattern, sortedKeys(paths)); near != "" {
 		return fmt.Sprintf("did you mean %s? %s", near, parts)

@@ -8,52 +8,87 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
 
-// skipped are command blocks of the README that TestReadme does not run, by how
-// they start.
+// documents have command blocks that somebody may paste.
+var documents = []string{"README.md", "docs/tutorial.md", "docs/contracts.md", "docs/tracing.md"}
+
+// skipped are command blocks that TestReadme does not run, by how they start.
 var skipped = map[string]string{
 	"git clone ":    "it runs in a clone already",
 	"go test ./...": "whoever runs it runs that too",
 }
 
-// TestReadme runs the README's command blocks, those marked sh, one after the
-// other in a fresh copy of the repository. Where a block marked text follows one
-// at once, it is what the commands must print.
+// TestReadme runs the documents' command blocks, those marked sh, one after the
+// other in a fresh copy of the repository for each document. Where a block marked text follows
+// one at once, it is what the commands must print. A drawing that they make and the document
+// shows must be the one that is shown.
 func TestReadme(t *testing.T) {
-	readme, err := os.ReadFile("../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	blocks, err := commandBlocks(string(readme))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(blocks) == 0 {
-		t.Fatal("README.md has no block marked sh")
-	}
-	dir := freshCopy(t)
-	for _, b := range blocks {
-		t.Run(fmt.Sprintf("line %d", b.line), func(t *testing.T) {
-			for start, why := range skipped {
-				if strings.HasPrefix(b.commands, start) {
-					t.Logf("not run: %q: %s", strings.TrimSpace(b.commands), why)
-					return
-				}
+	for _, name := range documents {
+		t.Run(name, func(t *testing.T) {
+			text, err := os.ReadFile(filepath.Join("..", name))
+			if err != nil {
+				t.Fatal(err)
 			}
-			cmd := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", b.commands)
-			cmd.Dir = dir
-			var out, errs bytes.Buffer
-			cmd.Stdout, cmd.Stderr = &out, &errs
-			if err := cmd.Run(); err != nil {
-				t.Fatalf("README.md:%d: %v\n%s\n%s%s", b.line, err, b.commands, &out, &errs)
+			blocks, err := commandBlocks(string(text))
+			if err != nil {
+				t.Fatalf("%s:%v", name, err)
 			}
-			if got := strings.TrimSpace(out.String()); b.prints != "" && got != strings.TrimSpace(b.prints) {
-				t.Errorf("README.md:%d: %s\nprints\n%s\nwant\n%s", b.line, b.commands, got, b.prints)
+			if len(blocks) == 0 {
+				t.Fatalf("%s has no block marked sh", name)
 			}
+			dir := freshCopy(t)
+			if name != "README.md" {
+				follow(t, dir, block{commands: "go build -o mnnconv ./cmd/mnnconv\n"}, name)
+			}
+			for _, b := range blocks {
+				t.Run(fmt.Sprintf("line %d", b.line), func(t *testing.T) { follow(t, dir, b, name) })
+			}
+			shown(t, dir, name, string(text))
 		})
+	}
+}
+
+// follow runs one block.
+func follow(t *testing.T, dir string, b block, document string) {
+	t.Helper()
+	for start, why := range skipped {
+		if strings.HasPrefix(b.commands, start) {
+			t.Logf("not run: %q: %s", strings.TrimSpace(b.commands), why)
+			return
+		}
+	}
+	cmd := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", b.commands)
+	cmd.Dir = dir
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%s:%d: %v\n%s\n%s%s", document, b.line, err, b.commands, &out, &errs)
+	}
+	if got := strings.TrimSpace(out.String()); b.prints != "" && got != strings.TrimSpace(b.prints) {
+		t.Errorf("%s:%d: %s\nprints\n%s\nwant\n%s", document, b.line, b.commands, got, b.prints)
+	}
+}
+
+// shown compares the drawings that a document shows with those that its commands made
+// under the same name.
+func shown(t *testing.T, dir, document, text string) {
+	t.Helper()
+	for _, m := range regexp.MustCompile(`\]\((pictures/[a-z-]+\.svg)\)`).FindAllStringSubmatch(text, -1) {
+		committed, err := os.ReadFile(filepath.Join("..", filepath.Dir(document), m[1]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		made, err := os.ReadFile(filepath.Join(dir, filepath.Base(m[1])))
+		if err != nil {
+			t.Fatalf("%s shows %s: its commands do not make that: %v", document, m[1], err)
+		}
+		if !bytes.Equal(committed, made) {
+			t.Errorf("%s shows %s as it was; copy the one that its commands make", document, m[1])
+		}
 	}
 }
 
@@ -88,7 +123,7 @@ func commandBlocks(markdown string) ([]block, error) {
 		}
 	}
 	if open > 0 {
-		return nil, fmt.Errorf("README.md:%d: the block is not closed", open)
+		return nil, fmt.Errorf("%d: the block is not closed", open)
 	}
 	return out, nil
 }
