@@ -94,6 +94,14 @@ readme:
 vulncheck:
 	$(GO) run ./tests/vulndb
 
+# Archives for all systems with bills of materials, in dist; release-check builds twice
+# and wants the same bytes.
+.PHONY: release release-check
+release:
+	$(GO) run ./release -o dist
+release-check:
+	$(GO) run ./release -check
+
 # The module that runs onnx-go's programs, which has dependencies of its own; its go.mod follows this one's.
 .PHONY: onnxgo
 onnxgo:

@@ -44,6 +44,7 @@ var layers = []layer{
 	{"models/...", []string{"graph", "schemas/...", "passes/...", "partition", "runtime", "runtime/host", "runtime/trace", "models/..."}},
 	{".", []string{"graph", "schemas/...", "passes/...", "partition", "runtime", "runtime/host", "runtime/trace", "runtime/compare", "models/..."}},
 	{"cmd/...", []string{"..."}},
+	{"release", nil},
 	{"tests/conformance", []string{"graph", "schemas/...", "passes/...", "partition", "runtime"}},
 	{"tests/...", []string{"graph", "schemas/...", "models/..."}},
 }
