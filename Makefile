@@ -51,6 +51,11 @@ levels:
 	  MNNCONV_CPU=$$level $(GO) test -count 1 ./runtime/host; \
 	done
 
+# The operators' cases and the kernels' loops as arm64 runs them, in Debian's qemu-user-static.
+.PHONY: arm64
+arm64:
+	CGO_ENABLED=0 GOARCH=arm64 $(GO) test -count 1 -exec qemu-aarch64-static ./schemas/op ./runtime/host/internal/simd
+
 # The race detector over the packages where goroutines share memory. It needs a
 # C compiler, which the product does not. Package tests repeats for whole models, at
 # length, what these packages try for themselves; package simd starts nothing.

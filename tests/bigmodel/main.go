@@ -28,7 +28,7 @@ import (
 
 func main() {
 	out := flag.String("o", "", "the `folder` to write; it must not be there")
-	name := flag.String("shape", "3b", "`3b`, 0.5b or tiny")
+	name := flag.String("shape", "3b", "`3b`, 7b, 0.5b or tiny")
 	layers := flag.Int("layers", 0, "layers of the language model; 0: as the shape says")
 	sparse := flag.Bool("sparse", false, "weights are zeros that take no room on disk: to read, not to run")
 	tied := flag.Bool("tied", false, "the projection to logits has the numbers of the table of embeddings")

@@ -37,6 +37,14 @@ var shapes = map[string]shape{
 		MinPixels: 3136, MaxPixels: 12845056,
 		Tokens: tokens{Start: 151644, End: 151645, Text: 151643, Image: 151655, Video: 151656, VisionStart: 151652, VisionEnd: 151653},
 	},
+	// Qwen2.5-VL-7B-Instruct's config.json.
+	"7b": {
+		Hidden: 3584, Layers: 28, Heads: 28, KV: 4, Intermediate: 18944, Vocabulary: 152064, Positions: 128000,
+		Theta: 1e6, Section: []int{16, 24, 24},
+		Vision:    tower{Blocks: 32, Hidden: 1280, Heads: 16, Intermediate: 3420, Full: []int{7, 15, 23, 31}},
+		MinPixels: 3136, MaxPixels: 12845056,
+		Tokens: tokens{Start: 151644, End: 151645, Text: 151643, Image: 151655, Video: 151656, VisionStart: 151652, VisionEnd: 151653},
+	},
 	// Qwen2.5-0.5B-Instruct's config.json, with the bundled model's vision tower.
 	"0.5b": {
 		Hidden: 896, Layers: 24, Heads: 14, KV: 2, Intermediate: 4864, Vocabulary: 151936, Positions: 32768,
