@@ -40,7 +40,13 @@ func lock(path string, wait bool) (*os.File, error) {
 	return f, nil
 }
 
-func unlock(f *os.File) error { return f.Close() }
+// unlock gives a lock back; nil is none.
+func unlock(f *os.File) error {
+	if f == nil {
+		return nil
+	}
+	return f.Close()
+}
 
 // openOwn opens a temporary file that was left, if this user made it: in a folder
 // of many users, somebody else may have put something there under its name.
