@@ -45,15 +45,11 @@ func (p *program) write(dir string, when time.Time) error {
 
 // files are what an archive holds.
 func (p *program) files() ([]file, error) {
-	notices, err := p.notices()
-	if err != nil {
-		return nil, err
-	}
 	program := "mnnconv"
 	if strings.HasPrefix(p.target, "windows/") {
 		program += ".exe"
 	}
-	out := []file{{program, 0o755, p.data}, {"LICENSES.txt", 0o644, []byte(notices)}}
+	out := []file{{program, 0o755, p.data}, {"LICENSES.txt", 0o644, []byte(p.notices())}}
 	names, err := filepath.Glob(filepath.Join(p.source, "docs", "man", "*.1"))
 	if err != nil {
 		return nil, err

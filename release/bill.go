@@ -33,11 +33,7 @@ func (p *program) bill(when time.Time) ([]byte, error) {
 		Type: cdx.ComponentTypeLibrary, BOMRef: "pkg:golang/std@" + goes, Name: "std", Version: goes, PackageURL: "pkg:golang/std@" + goes,
 		Licenses: &cdx.Licenses{{License: &cdx.License{ID: "BSD-3-Clause"}}},
 	}}
-	all, err := p.licences()
-	if err != nil {
-		return nil, err
-	}
-	for _, l := range all {
+	for _, l := range p.terms {
 		m := l.module
 		ref := "pkg:golang/" + purl(m.Path) + "@" + url.PathEscape(m.Version)
 		c := cdx.Component{

@@ -102,6 +102,7 @@ type program struct {
 	target string
 	data   []byte
 	info   *buildinfo.BuildInfo
+	terms  []licence // of what is linked in
 }
 
 // build compiles the program of a source folder. The environment is set for all that
@@ -127,6 +128,9 @@ func build(ctx context.Context, source, target string, env []string) (*program, 
 	}
 	if p.info, err = buildinfo.ReadFile(file); err != nil {
 		return nil, fmt.Errorf("build for %s: %w", target, err)
+	}
+	if p.terms, err = licences(ctx, source, p.info.Deps); err != nil {
+		return nil, err
 	}
 	return p, nil
 }

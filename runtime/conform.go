@@ -19,18 +19,43 @@ type Conformance struct {
 	Failed    []error        // one for each case that gave something else
 }
 
-// Conform runs the cases of every operator that a target names on its device, and
-// compares the results with what is known. Inputs are brought to the device; where the
-// device takes some of them as constants only, those are. A form of an operator that the
-// target does not support is left out. host is the device of graph.Host.
-func Conform(ctx context.Context, table op.Table, target partition.Target, d, host Device, hostTarget partition.Target) (*Conformance, error) {
+// Conform opens the device that a profile of a backend names, runs the cases of every
+// operator that the profile names on it, and compares the results with what is known.
+// Inputs are brought to the device; where the device takes some of them as constants only,
+// those are. A form of an operator that the target does not support is left out. host is
+// the backend of graph.Host.
+func Conform(ctx context.Context, table op.Table, on Backend, p partition.Profile, host Backend) (_ *Conformance, err error) {
 	out := &Conformance{Operators: map[string]int{}}
-	rules, err := partition.ParseRules(target.Profile.Name)
+	rules, err := partition.ParseRules(p.Name)
 	if err != nil {
 		return nil, err
 	}
+	here, err := host.Profile(0)
+	if err != nil {
+		return nil, err
+	}
+	target, hostTarget := partition.Target{Profile: p, Lowerer: on}, partition.Target{Profile: here, Lowerer: host}
+	devices := map[string]Device{}
+	defer func() {
+		for _, d := range devices {
+			err = errors.Join(err, d.Close())
+		}
+	}()
+	for _, t := range []struct {
+		backend Backend
+		profile partition.Profile
+	}{{host, here}, {on, p}} {
+		if devices[t.profile.Name] != nil { // the host tries itself
+			continue
+		}
+		d, err := t.backend.Open(t.profile)
+		if err != nil {
+			return nil, err
+		}
+		devices[t.profile.Name] = d
+	}
 	c := conformance{table: table, rules: rules, targets: []partition.Target{hostTarget, target}, target: target,
-		devices: map[string]Device{string(graph.Host): host, target.Profile.Name: d}}
+		devices: devices}
 	for _, o := range table.Sorted() {
 		if o.Domain == op.Mnnconv && o.Name == "Copy" { // a step between spaces, no kernel
 			continue

@@ -78,15 +78,7 @@ func newCopies(b *testing.B, way [2]string, route partition.Route) *copies {
 	devices := map[string]runtime.Device{}
 	var targets []partition.Target
 	for _, backend := range []runtime.Backend{&cpu.Backend{Table: table}, &cuda.Backend{}, &opencl.Backend{}} {
-		p, err := backend.Profile(0)
-		if err != nil {
-			b.Fatal(err)
-		}
-		d, err := backend.Open(p)
-		if err != nil {
-			b.Fatal(err)
-		}
-		closes(b, d)
+		p, d := openDevice(b, backend)
 		if route == partition.Staged {
 			p.UUID = "" // of nobody's
 		}
@@ -127,6 +119,21 @@ func (c *copies) copied() (name string, took time.Duration, count int) {
 		}
 	}
 	return "", 0, 0
+}
+
+// openDevice opens device 0 of a backend until the end.
+func openDevice(b *testing.B, backend runtime.Backend) (partition.Profile, runtime.Device) {
+	b.Helper()
+	p, err := backend.Profile(0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	d, err := backend.Open(p)
+	if err != nil {
+		b.Fatal(err)
+	}
+	closes(b, d)
+	return p, d
 }
 
 // closes closes something at the end.
@@ -172,15 +179,7 @@ func BenchmarkGPUUpload(b *testing.B) {
 				name = backend.Name() + " mapped anew"
 			}
 			b.Run(name, func(b *testing.B) {
-				p, err := backend.Profile(0)
-				if err != nil {
-					b.Fatal(err)
-				}
-				d, err := backend.Open(p)
-				if err != nil {
-					b.Fatal(err)
-				}
-				closes(b, d)
+				_, d := openDevice(b, backend)
 				to, err := d.Alloc(size, runtime.DeviceMemory)
 				if err != nil {
 					b.Fatal(err)

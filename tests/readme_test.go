@@ -13,7 +13,8 @@ import (
 	"testing"
 )
 
-// documents have command blocks that somebody may paste.
+// documents have command blocks that somebody may paste, the README first: it builds the
+// program that the others use.
 var documents = []string{"README.md", "docs/tutorial.md", "docs/contracts.md", "docs/tracing.md"}
 
 // skipped are command blocks that TestReadme does not run, by how they start.
@@ -23,10 +24,11 @@ var skipped = map[string]string{
 }
 
 // TestReadme runs the documents' command blocks, those marked sh, one after the
-// other in a fresh copy of the repository for each document. Where a block marked text follows
+// other in a fresh copy of the repository. Where a block marked text follows
 // one at once, it is what the commands must print. A drawing that they make and the document
 // shows must be the one that is shown.
 func TestReadme(t *testing.T) {
+	dir := freshCopy(t)
 	for _, name := range documents {
 		t.Run(name, func(t *testing.T) {
 			text, err := os.ReadFile(filepath.Join("..", name))
@@ -39,10 +41,6 @@ func TestReadme(t *testing.T) {
 			}
 			if len(blocks) == 0 {
 				t.Fatalf("%s has no block marked sh", name)
-			}
-			dir := freshCopy(t)
-			if name != "README.md" {
-				follow(t, dir, block{commands: "go build -o mnnconv ./cmd/mnnconv\n"}, name)
 			}
 			for _, b := range blocks {
 				t.Run(fmt.Sprintf("line %d", b.line), func(t *testing.T) { follow(t, dir, b, name) })

@@ -109,24 +109,9 @@ func listDevices(backends []runtime.Backend) ([]device, []absent, error) {
 // checkDevices runs the operators' cases on every device, and counts those that differ.
 func checkDevices(ctx context.Context, list []device) (differ int, err error) {
 	table := op.All()
-	host, err := list[0].backend.Open(list[0].Profile)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, host.Close()) }()
-	hostTarget := partition.Target{Profile: list[0].Profile, Lowerer: list[0].backend}
 	for i := range list {
 		dev := &list[i]
-		d := host
-		if i > 0 {
-			if d, err = dev.backend.Open(dev.Profile); err != nil {
-				return 0, err
-			}
-		}
-		c, err := runtime.Conform(ctx, table, partition.Target{Profile: dev.Profile, Lowerer: dev.backend}, d, host, hostTarget)
-		if i > 0 {
-			err = errors.Join(err, d.Close())
-		}
+		c, err := runtime.Conform(ctx, table, dev.backend, dev.Profile, list[0].backend)
 		if err != nil {
 			return 0, err
 		}

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"mnnconv/partition"
 	"mnnconv/runtime"
 	"mnnconv/runtime/cpu"
 	"mnnconv/runtime/cuda"
@@ -53,25 +52,12 @@ func TestNoLibrary(t *testing.T) {
 func TestCases(t *testing.T) {
 	standin.Use(t, "")
 	table := op.All()
-	var targets []partition.Target
-	var devices []runtime.Device
-	for _, b := range []runtime.Backend{&cuda.Backend{}, &cpu.Backend{Table: table, Threads: 1}} {
-		p, err := b.Profile(0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		d, err := b.Open(p)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			if err := d.Close(); err != nil {
-				t.Error(err)
-			}
-		})
-		targets, devices = append(targets, partition.Target{Profile: p, Lowerer: b}), append(devices, d)
+	b := &cuda.Backend{}
+	p, err := b.Profile(0)
+	if err != nil {
+		t.Fatal(err)
 	}
-	c, err := runtime.Conform(t.Context(), table, targets[0], devices[0], devices[1], targets[1])
+	c, err := runtime.Conform(t.Context(), table, b, p, &cpu.Backend{Table: table, Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,9 +33,12 @@ func open(t testing.TB, b runtime.Backend) (partition.Target, runtime.Device) {
 // TestCases runs the operators' cases.
 func TestCases(t *testing.T) {
 	table := op.All()
-	target, d := open(t, &opencl.Backend{})
-	hostTarget, host := open(t, &cpu.Backend{Table: table, Threads: 1})
-	c, err := runtime.Conform(t.Context(), table, target, d, host, hostTarget)
+	b := &opencl.Backend{}
+	p, err := b.Profile(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := runtime.Conform(t.Context(), table, b, p, &cpu.Backend{Table: table, Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

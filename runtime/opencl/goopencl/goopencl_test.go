@@ -7,37 +7,20 @@ import (
 	"strings"
 	"testing"
 
-	"mnnconv/partition"
 	"mnnconv/runtime"
 	"mnnconv/runtime/cpu"
 	"mnnconv/runtime/gpu"
 	"mnnconv/schemas/op"
 )
 
-func open(t *testing.T, b runtime.Backend) (partition.Target, runtime.Device) {
-	t.Helper()
-	p, err := b.Profile(0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := b.Open(p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := d.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return partition.Target{Profile: p, Lowerer: b}, d
-}
-
 // TestCases runs the operators' cases.
 func TestCases(t *testing.T) {
 	table := op.All()
-	target, d := open(t, Backend{})
-	hostTarget, host := open(t, &cpu.Backend{Table: table, Threads: 1})
-	c, err := runtime.Conform(t.Context(), table, target, d, host, hostTarget)
+	p, err := Backend{}.Profile(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := runtime.Conform(t.Context(), table, Backend{}, p, &cpu.Backend{Table: table, Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 
-	"mnnconv/partition"
 	"mnnconv/runtime"
 	"mnnconv/runtime/cpu"
 	"mnnconv/runtime/cuda/gorgoniacu"
@@ -25,19 +24,9 @@ func main() {
 	}
 }
 
-func check(b runtime.Backend) (err error) {
+func check(b runtime.Backend) error {
 	fmt.Printf("unsupported by gorgonia.org/cu:\n  %s\n", strings.Join(gorgoniacu.Lacks, "\n  "))
 	table := op.All()
-	on := &cpu.Backend{Table: table}
-	here, err := on.Profile(0)
-	if err != nil {
-		return err
-	}
-	host, err := on.Open(here)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, host.Close()) }()
 	for i := 0; ; i++ {
 		p, err := b.Profile(i)
 		if i > 0 && errors.Is(err, runtime.ErrUnavailable) {
@@ -46,12 +35,8 @@ func check(b runtime.Backend) (err error) {
 		if err != nil {
 			return err
 		}
-		d, err := b.Open(p)
+		c, err := runtime.Conform(context.Background(), table, b, p, &cpu.Backend{Table: table})
 		if err != nil {
-			return err
-		}
-		c, err := runtime.Conform(context.Background(), table, partition.Target{Profile: p, Lowerer: b}, d, host, partition.Target{Profile: here, Lowerer: on})
-		if err := errors.Join(err, d.Close()); err != nil {
 			return err
 		}
 		wrong := slices.DeleteFunc(slices.Clone(c.Failed), func(err error) bool { return errors.Is(err, errors.ErrUnsupported) })

@@ -10,7 +10,6 @@ import (
 	"os"
 	"strings"
 
-	"mnnconv/partition"
 	"mnnconv/runtime"
 	"mnnconv/runtime/cpu"
 	"mnnconv/runtime/opencl/goopencl"
@@ -24,19 +23,9 @@ func main() {
 	}
 }
 
-func check(b runtime.Backend) (err error) {
+func check(b runtime.Backend) error {
 	fmt.Printf("unsupported by go-opencl:\n  %s\n", strings.Join(goopencl.Lacks, "\n  "))
 	table := op.All()
-	on := &cpu.Backend{Table: table}
-	here, err := on.Profile(0)
-	if err != nil {
-		return err
-	}
-	host, err := on.Open(here)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, host.Close()) }()
 	for i := 0; ; i++ {
 		p, err := b.Profile(i)
 		if i > 0 && errors.Is(err, runtime.ErrUnavailable) {
@@ -45,12 +34,8 @@ func check(b runtime.Backend) (err error) {
 		if err != nil {
 			return err
 		}
-		d, err := b.Open(p)
+		c, err := runtime.Conform(context.Background(), table, b, p, &cpu.Backend{Table: table})
 		if err != nil {
-			return err
-		}
-		c, err := runtime.Conform(context.Background(), table, partition.Target{Profile: p, Lowerer: b}, d, host, partition.Target{Profile: here, Lowerer: on})
-		if err := errors.Join(err, d.Close()); err != nil {
 			return err
 		}
 		fmt.Printf("%s (%s): %d cases of %d operators as known, %d not\n", p.Name, p.Vendor, c.Passed, len(c.Operators), len(c.Failed))
