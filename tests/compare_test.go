@@ -151,7 +151,8 @@ func TestCompareHonest(t *testing.T) {
 				t.Errorf("%s, %d calls, %d tensors: %s", r.Verdict, r.Calls, len(r.Tensors), r.Sentence)
 			}
 			for _, x := range r.Tensors {
-				if x.Cosine < 0.999 && x.DType != "int64" || x.Max > x.Tolerance || math.IsNaN(x.Mean) || x.NaN+x.Inf > 0 {
+				const ranking = "best_tokens" // places of floats that honest rounding may order otherwise
+				if x.Cosine < 0.999 && x.Name != ranking || x.Max > x.Tolerance || math.IsNaN(x.Mean) || x.NaN+x.Inf > 0 {
 					t.Errorf("%+v", x)
 				}
 			}
@@ -171,12 +172,13 @@ func TestCompareFaults(t *testing.T) {
 		phase string
 		node  string
 		part  string // of the call
+		most  int    // nodes of the case: with SwiGLU, those of both products, of the gate and of their Mul
 	}{
-		{"epsilon", "vision=sim:0,llm=sim:1", setting("RMSNormalization", "epsilon", float32(1e-5)), "extend", "llm.layers.0.norm1", "prefill"},
-		{"rope in pairs", "llm.layers.2-3=sim:1", setting("RotaryEmbedding", "interleaved", int64(1)), "extend", "llm.layers.2.attn.rope", "prefill"},
-		{"scale", "vision=sim:1", setting("SegmentedAttention", "scale", float32(0.2)), "encode", "vision.blocks.0.attn", ""},
-		{"swish", "vision.blocks.1=sim:1", setting("Swish", "alpha", float32(1.01)), "encode", "vision.blocks.1.mlp.swish", ""},
-		{"transfer", "vision=sim:0,llm=sim:1", fault{transfer: flip}, "extend", "image_rows@sim:1", "prefill"},
+		{"epsilon", "vision=sim:0,llm=sim:1", setting("RMSNormalization", "epsilon", float32(1e-5)), "extend", "llm.layers.0.norm1", "prefill", 2},
+		{"rope in pairs", "llm.layers.2-3=sim:1", setting("RotaryEmbedding", "interleaved", int64(1)), "extend", "llm.layers.2.attn.rope", "prefill", 2},
+		{"scale", "vision=sim:1", setting("SegmentedAttention", "scale", float32(0.2)), "encode", "vision.blocks.0.attn", "", 2},
+		{"swish", "vision.blocks.1=sim:1", setting("Swish", "alpha", float32(1.01)), "encode", "vision.blocks.1.mlp.swish", "", 4},
+		{"transfer", "vision=sim:0,llm=sim:1", fault{transfer: flip}, "extend", "image_rows@sim:1", "prefill", 2},
 	} {
 		t.Run(f.name, func(t *testing.T) {
 			o := broken(f.place, f.fault)
@@ -207,8 +209,7 @@ func TestCompareFaults(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			const kernel = 4 // nodes at most that one kernel of these covers: gate, value, Swish, Mul
-			if len(k.Graph.Nodes) > kernel || len(k.To) > 0 && k.To["tokens"] >= k.From["tokens"] && k.To["rows"] >= k.From["rows"] {
+			if len(k.Graph.Nodes) > f.most || len(k.To) > 0 && k.To["tokens"] >= k.From["tokens"] && k.To["rows"] >= k.From["rows"] {
 				t.Errorf("the case is not small: %d nodes, %v of %v", len(k.Graph.Nodes), k.To, k.From)
 			}
 			calls, err := mnnconv.Recorded(filepath.Join(saved, "inputs"))
