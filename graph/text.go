@@ -99,6 +99,8 @@ func (p *printer) graph(g *Graph, outer []*Value, indent int) {
 		p.line(indent, "output %s", ref(v))
 	}
 	for _, s := range g.States {
+		constant(s.In)
+		constant(s.Out)
 		p.line(indent, "state %s -> %s", ref(s.In), ref(s.Out))
 	}
 	p.w.WriteString(strings.Repeat("  ", indent-1) + "}")
