@@ -5,6 +5,8 @@ package tests
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,14 +21,17 @@ import (
 	"mnnconv/partition"
 )
 
+// busy is check.py's exit code for a trace that only covers too little time.
+const busy = 3
+
 // drawn is what check.py wants to find in a trace.
 type drawn struct {
 	Tracks   []string       `json:"tracks"`
 	Slices   map[string]int `json:"slices"` // at least, by track
 	Kernels  bool           `json:"kernels"`
-	Copies   [][4]any       `json:"copies"` // value, from, to, bytes: one for each hop
+	Copies   [][4]any       `json:"copies"` // value, from, to, bytes
 	Flows    int            `json:"flows"`
-	Unread   int            `json:"unread"` // hops whose result no other command reads
+	Unread   int            `json:"unread"` // copies whose result no other command reads
 	Counters []string       `json:"counters"`
 }
 
@@ -44,18 +49,14 @@ func TestAcceptPerfetto(t *testing.T) {
 		name, place string
 		flags       []string
 		kernels     bool
+		stays       string // the output that stays on its device: the highest logits are there beside it
 	}{
-		{"cpu", "cpu", nil, false},
-		{"three devices", "vision=sim:0,llm.layers.0-1=sim:1", []string{"--trace-nodes", "--check", "values"}, true},
-		{"between devices, overlapped", "vision=sim:0,llm.layers.2=sim:2,llm=sim:1", []string{"--schedule", "overlap"}, false},
+		{"cpu", "cpu", nil, false, "logits"},
+		{"three devices", "vision=sim:0,llm.layers.0-1=sim:1", []string{"--trace-nodes", "--check", "values"}, true, ""}, // all are looked at
+		{"between devices, overlapped", "vision=sim:0,llm.layers.2=sim:2,llm=sim:1", []string{"--schedule", "overlap"}, false, "logits"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			file := filepath.Join(t.TempDir(), "trace.json")
-			run := exec.CommandContext(t.Context(), command, append([]string{"run", src, "--image", image, "-p", question, "--place", c.place, "--trace", file}, c.flags...)...)
-			if out, err := run.CombinedOutput(); err != nil {
-				t.Fatalf("%v: %v\n%s", run.Args, err, out)
-			}
-			want := expectTrace(t, src, c.place, image, question)
+			want := expectTrace(t, src, c.place, image, question, c.stays)
 			want.Kernels = c.kernels
 			b, err := json.Marshal(want)
 			if err != nil {
@@ -65,10 +66,23 @@ func TestAcceptPerfetto(t *testing.T) {
 			if err := os.WriteFile(expected, b, 0o644); err != nil {
 				t.Fatal(err)
 			}
-			check := exec.CommandContext(t.Context(), python, "testdata/perfetto/check.py", file, expected)
-			check.Stderr = os.Stderr
-			out, err := check.Output()
-			t.Logf("%s", out)
+			// The share of the time that slices cover is less where other programs take the
+			// processor between two of them: one trace in three must do.
+			for attempt := range 3 {
+				file := filepath.Join(t.TempDir(), fmt.Sprintf("trace%d.json", attempt))
+				run := exec.CommandContext(t.Context(), command, append([]string{"run", src, "--image", image, "-p", question, "--place", c.place, "--trace", file}, c.flags...)...)
+				if out, err := run.CombinedOutput(); err != nil {
+					t.Fatalf("%v: %v\n%s", run.Args, err, out)
+				}
+				check := exec.CommandContext(t.Context(), python, "testdata/perfetto/check.py", file, expected)
+				check.Stderr = os.Stderr
+				var out []byte
+				out, err = check.Output()
+				t.Logf("%s", out)
+				if failed, ok := errors.AsType[*exec.ExitError](err); !ok || failed.ExitCode() != busy {
+					break
+				}
+			}
 			acceptRow(t, err == nil, "Perfetto's trace_processor, trace on "+c.place, "slices, arrows, counters, coverage ≥ 97 %, bytes of all copies the plan's", "%d copies and %d arrows as planned: %t", len(want.Copies), want.Flows, err == nil)
 		})
 	}
@@ -76,7 +90,7 @@ func TestAcceptPerfetto(t *testing.T) {
 
 // expectTrace asks the question in this process and derives from the plans what a
 // trace of it holds.
-func expectTrace(t *testing.T, src, place, image, question string) drawn {
+func expectTrace(t *testing.T, src, place, image, question, stays string) drawn {
 	t.Helper()
 	o := options(place)
 	s, err := mnnconv.Load(src, o)
@@ -109,10 +123,10 @@ func expectTrace(t *testing.T, src, place, image, question string) drawn {
 	for _, plan := range p.Plans {
 		switch plan.Phase {
 		case "encode":
-			d.add(t, plan, encodeSymbols(t, s.Model.(*qwen25vl.Model), rgb), 1)
+			d.add(t, plan, encodeSymbols(t, s.Model.(*qwen25vl.Model), rgb), 1, stays)
 		case "extend": // the answer ends with a token that is chosen and not shown
-			d.add(t, plan, graph.Env{"batch": 1, "tokens": int64(a.PromptTokens), "rows": rows}, 1)
-			d.add(t, plan, graph.Env{"batch": 1, "tokens": 1, "rows": 0}, len(a.Tokens))
+			d.add(t, plan, graph.Env{"batch": 1, "tokens": int64(a.PromptTokens), "rows": rows}, 1, stays)
+			d.add(t, plan, graph.Env{"batch": 1, "tokens": 1, "rows": 0}, len(a.Tokens), stays)
 		}
 		for _, part := range plan.Partitions() {
 			if slices.Contains(d.Tracks, part.Target) {
@@ -147,9 +161,9 @@ func encodeSymbols(t *testing.T, m *qwen25vl.Model, rgb *picture.RGB) graph.Env 
 		"cu_window_seqlens.length": int64(len(ix.CuWindow)), "axis_positions.length": max(g[1], g[2])}
 }
 
-// add expects the copies and arrows of some runs of a plan. Of an empty tensor
-// nothing is moved.
-func (d *drawn) add(t *testing.T, plan *partition.Plan, env graph.Env, runs int) {
+// add expects the copies and arrows of some runs of a plan. Of an empty tensor, and of
+// the output that stays, nothing is moved.
+func (d *drawn) add(t *testing.T, plan *partition.Plan, env graph.Env, runs int, stays string) {
 	t.Helper()
 	part := map[*graph.Node]*partition.Partition{}
 	for _, p := range plan.Partitions() {
@@ -167,14 +181,10 @@ func (d *drawn) add(t *testing.T, plan *partition.Plan, env graph.Env, runs int)
 	}
 	for _, n := range plan.Copies() {
 		v, bytes := n.Outputs[0], size(n)
-		if bytes == 0 {
+		if bytes == 0 || n.Inputs[0].Name == stays {
 			continue
 		}
 		from, to := string(n.Inputs[0].Type.Space), string(v.Type.Space)
-		hops := 1
-		if from != string(graph.Host) && to != string(graph.Host) {
-			hops = 2
-		}
 		readers := map[any]bool{}
 		for _, u := range uses[v] {
 			switch {
@@ -185,14 +195,14 @@ func (d *drawn) add(t *testing.T, plan *partition.Plan, env graph.Env, runs int)
 				readers[u.Node] = true
 			}
 		}
-		d.Flows += runs * (hops - 1 + len(readers))
+		d.Flows += runs * len(readers)
 		if n.Inputs[0].Def != nil && part[n.Inputs[0].Def] != nil {
 			d.Flows += runs
 		}
 		if len(readers) == 0 {
 			d.Unread += runs
 		}
-		for range runs * hops {
+		for range runs {
 			d.Copies = append(d.Copies, [4]any{n.Inputs[0].Name, from, to, bytes})
 		}
 	}

