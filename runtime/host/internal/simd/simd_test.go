@@ -15,14 +15,17 @@ import (
 const guard = 32
 
 // guarded returns n numbers with numbers around them that check finds changed.
-func guarded(n int) (v []float32, check func() error) {
-	all := make([]float32, n+2*guard)
+func guarded(n int) (v []float32, check func() error) { return between[float32](n, 1e30) }
+
+// between returns n elements between guards that check finds changed.
+func between[T comparable](n int, is T) (v []T, check func() error) {
+	all := make([]T, n+2*guard)
 	for i := range all {
-		all[i] = 1e30
+		all[i] = is
 	}
 	return all[guard : guard+n : guard+n], func() error {
 		for i, x := range all {
-			if x != 1e30 && (i < guard || i >= guard+n) {
+			if x != is && (i < guard || i >= guard+n) {
 				return fmt.Errorf("number %d beside %d was written", i-guard, n)
 			}
 		}
@@ -133,19 +136,24 @@ func TestRows(t *testing.T) {
 
 // A sum's bits depend on its factors alone: one row gives those of many, cut or not.
 func TestRowsAreIndependent(t *testing.T) {
-	each(t, 2000, func(l *Level, r *rand.Rand) error {
+	each(t, trials, func(l *Level, r *rand.Rand) error {
 		m, k, n := 1+r.IntN(26), 1+extent(r), extent(r)
 		a, w := panelOf(r, m, k), panelOf(r, k, n)
 		all := Panel[float32]{make([]float32, m*n), n}
 		l.Rows(all, a, w, m, k, n)
 		for i := range m {
-			one, cut := make([]float32, n), make([]float32, n)
+			one, check := guarded(n)
+			cut := make([]float32, n)
+			clear(one)
 			l.Row(one, a.Row(i, k), w, k, n)
 			at := 1 + r.IntN(k-1)
 			j := r.IntN(n)
 			l.Rows(Panel[float32]{cut, n}, a.From(i, 0), w, 1, at, n)
 			l.Rows(Panel[float32]{cut[:j], n}, a.From(i, at), w.From(at, 0), 1, k-at, j)
 			l.Row(cut[j:], a.Row(i, k)[at:], w.From(at, j), k-at, n-j)
+			if err := check(); err != nil {
+				return err
+			}
 			for j, x := range all.Row(i, n) {
 				if one[j] != x || cut[j] != x {
 					return fmt.Errorf("%d×%d×%d: row %d, column %d is %v among others, %v alone, %v cut at %d", m, k, n, i, j, x, one[j], cut[j], at)
@@ -210,9 +218,14 @@ func TestProductsOfHalves(t *testing.T) {
 		}
 		// The same as k rows of n: n and k change places.
 		x := numbers(r, n)
-		one, two := make([]float32, k), make([]float32, k)
+		one := make([]float32, k)
+		two, beside := guarded(k)
+		clear(two)
 		l.Row(one, x, w, n, k)
 		row(two, x, h, n, k)
+		if err := beside(); err != nil {
+			return err
+		}
 		for j := range one {
 			if one[j] != two[j] {
 				return fmt.Errorf("row: %d×%d: number %d is %v, want %v", n, k, j, two[j], one[j])
@@ -237,7 +250,9 @@ func TestRowsBF16(t *testing.T) {
 			return h
 		}
 		ha, hw := half(a), half(w)
-		pa, pw := Panel[float32]{make([]float32, m*pairs), pairs}, Panel[float32]{make([]float32, pairs*n), n}
+		pa, pw := Panel[float32]{make([]float32, m*pairs), pairs}, Panel[float32]{Stride: n}
+		at, beside := guarded(pairs * n)
+		pw.At = at
 		for i := range m {
 			for p := range k {
 				v := uint32(ha[i*a.Stride+p]) << (p % 2 * 16)
@@ -250,6 +265,9 @@ func TestRowsBF16(t *testing.T) {
 				high = hw[(2*p+1)*w.Stride:][:n]
 			}
 			l.Interleave(pw.Row(p, n), hw[2*p*w.Stride:], high)
+		}
+		if err := beside(); err != nil {
+			return err
 		}
 		c, before, check := sums(r, m, n)
 		want := product(before, a, func(p, j int) float32 { return w.At[p*w.Stride+j] }, m, k, n)
@@ -317,7 +335,13 @@ func TestBlocks(t *testing.T) {
 		a := panelOf(r, m, k)
 		c, before, check := sums(r, m, n)
 		want := product(before, a, func(p, j int) float32 { return numbers.At[j*k+p] }, m, k, n)
+		spread, beside := guarded(len(a.At))
+		copy(spread, a.At)
+		a.At = spread
 		l.Spread(a, w.Bits, m, blocks)
+		if err := beside(); err != nil {
+			return fmt.Errorf("spread: %w", err)
+		}
 		l.DotsBlocks(c, a, w, m, blocks, n)
 		if err := check(want, k); err != nil {
 			return fmt.Errorf("%d bits: %w", w.Bits, err)
@@ -358,8 +382,10 @@ func TestQuantised(t *testing.T) {
 			if !bytes.Equal(y.Row(i, tiles), want[:tiles]) {
 				return fmt.Errorf("%d bits: row %d of %d blocks: tiles get other records", width, i, blocks)
 			}
-			if x.At[i*x.Stride+dots] != 0xa5 || y.At[i*y.Stride+tiles] != 0xa5 {
-				return fmt.Errorf("records of %d blocks are longer than they say", blocks)
+			for j := range 64 {
+				if x.At[i*x.Stride+dots+j] != 0xa5 || y.At[i*y.Stride+tiles+j] != 0xa5 {
+					return fmt.Errorf("records of %d blocks are longer than they say", blocks)
+				}
 			}
 			dotSums, tileSums := make([]float32, blocks), make([]float32, blocks)
 			BlockSums(dotSums, x.Row(i, dots), width, false)
@@ -410,8 +436,11 @@ func TestQuantised(t *testing.T) {
 			}
 			return 0
 		}, m, k, cols)
-		packed := make([]uint8, l.PanelBytes(blocks))
+		packed, beside := between[uint8](l.PanelBytes(blocks), 0xa5)
 		l.Pack(packed, w, blocks, min(n, cols))
+		if err := beside(); err != nil {
+			return fmt.Errorf("pack: %w", err)
+		}
 		l.TileQuantised(tile, y, packed, m, blocks)
 		if err := check(padded, 4*k); err != nil {
 			return fmt.Errorf("tile with %d bits: %w", width, err)
@@ -505,10 +534,12 @@ func TestElementwise(t *testing.T) {
 				return err
 			}
 		}
-		rounded, want := append([]float32(nil), x...), append([]float32(nil), x...)
+		rounded, check := guarded(n)
+		copy(rounded, x)
+		want := append([]float32(nil), x...)
 		l.RoundF16(rounded)
 		portable.RoundF16(want)
-		if err := bits("RoundF16", rounded, want); err != nil {
+		if err := errors.Join(bits("RoundF16", rounded, want), check()); err != nil {
 			return err
 		}
 		finite := numbers(r, n)
@@ -518,7 +549,7 @@ func TestElementwise(t *testing.T) {
 }
 
 func TestConversions(t *testing.T) {
-	each(t, 2000, func(l *Level, r *rand.Rand) error {
+	each(t, trials, func(l *Level, r *rand.Rand) error {
 		n := r.IntN(100)
 		x := odd(r, n)
 		for _, f := range []struct {
@@ -531,23 +562,23 @@ func TestConversions(t *testing.T) {
 			{"float16", l.NarrowF16, l.WidenF16, graph.F32ToF16, graph.F16ToF32},
 			{"bfloat16", l.NarrowBF16, l.WidenBF16, graph.F32ToBF16, func(h uint16) float32 { return math.Float32frombits(uint32(h) << 16) }},
 		} {
-			h := make([]uint16, n+2)
-			f.narrow(h[1:n+1], x)
-			if h[0] != 0 || h[n+1] != 0 {
-				return fmt.Errorf("%s: writes beside %d numbers", f.name, n)
+			h, beside := between[uint16](n, 0xa5a5)
+			f.narrow(h, x)
+			if err := beside(); err != nil {
+				return fmt.Errorf("%s: %w", f.name, err)
 			}
 			for i, v := range x {
-				if h[i+1] != f.one(v) && v == v {
-					return fmt.Errorf("%s: %v becomes %#x, want %#x", f.name, v, h[i+1], f.one(v))
+				if h[i] != f.one(v) && v == v {
+					return fmt.Errorf("%s: %v becomes %#x, want %#x", f.name, v, h[i], f.one(v))
 				}
 			}
 			got, check := guarded(n)
 			want := make([]float32, n)
 			for i := range want {
-				h[i+1] ^= uint16(r.Uint32())
-				want[i] = f.back(h[i+1])
+				h[i] ^= uint16(r.Uint32())
+				want[i] = f.back(h[i])
 			}
-			f.widen(got, h[1:n+1])
+			f.widen(got, h)
 			if err := errors.Join(bits(f.name, got, want), check()); err != nil {
 				return err
 			}
