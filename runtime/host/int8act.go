@@ -17,7 +17,10 @@ func (p *product) quantisedDots(sums panel, scratch []float32, row, col, m, n in
 	most := max(1, dotsPanel/(4*k))
 	for j := 0; j < n; j += most {
 		some := min(most, n-j)
-		f := p.blocks.factors(scratch, col+j, 0, some, k)
+		f, ok := p.blocks.stored(col + j)
+		if !ok {
+			f = p.blocks.factors(scratch, col+j, 0, some, k)
+		}
 		vectors.DotsQuantised(sums.From(0, j), x, &f, m, k, some)
 		p.ownZeros(sums.From(0, j), x, &f, scratch[2*some*k:], false, m, k, some)
 	}

@@ -187,6 +187,18 @@ func (b *blocks) factors(buf []float32, row, col, rows, n int) simd.Blocks {
 	return w
 }
 
+// stored returns the blocks from a row on as they lie, where their scales are float16:
+// a pass that widens scales waits for memory while nothing else is read.
+func (b *blocks) stored(row int) (w simd.Blocks, ok bool) {
+	if b.size != simd.Block || b.scales.DType != graph.Float16 || b.zeros != nil {
+		return w, false
+	}
+	w = simd.Blocks{Bits: b.bits, Halves: simd.Panel[uint16]{At: graph.View[uint16](b.scales)[row*b.perRow:], Stride: b.perRow}}
+	w.Data.Stride = b.perRow * b.size * b.bits / 8
+	w.Data.At = b.data[row*w.Data.Stride:]
+	return w, true
+}
+
 // each stores a factor of every 32 numbers from (row, col) on, of t, which has one
 // for each block.
 func (b *blocks) each(dst panel, t *graph.Tensor, row, col, rows int) {

@@ -55,6 +55,7 @@ const (
 	byQuantisedTiles                   // byStrips, with activations quantised to 8 bits
 	fewRows          = 3               // of byRows
 	manyDots         = 16              // rows of byDots
+	rowWide          = 512             // numbers of a row that byRows reads at least, where all workers have some
 	panelDeep        = 256             // of byPanels and byStrips: a strip stays in the first cache
 	panelWideRows    = 64              // up to which memory limits byPanels: longer stretches of fewer rows of weights
 	dotsDeep         = 16 << 10        // of byDots: sums depend on where k is cut
@@ -156,7 +157,11 @@ func (p *product) cut(workers, each int) {
 	}
 	if p.way == byDots || p.way == byQuantisedDots || p.way == byRows {
 		p.rows, p.bands = p.m, 1
-		p.cols = min(4096, (ceil(max(1, each), max(1, p.m*p.k))+7)&^7, (p.n+7)&^7)
+		cols := ceil(max(1, each), max(1, p.m*p.k))
+		if p.way == byRows { // each row of a stripe is read in order, and some rows at once
+			cols = max(cols, min(rowWide, ceil(p.n, workers)))
+		}
+		p.cols = min(4096, (cols+7)&^7, (p.n+7)&^7)
 	} else {
 		most := 256
 		if p.way == byPanels && p.m <= panelWideRows {

@@ -5,42 +5,74 @@
 #include "textflag.h"
 
 // func axpyF32AVX2(c *float32, x *float32, w *float32, ldw int, n int, k int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·axpyF32AVX2(SB), NOSPLIT, $0-48
 	MOVQ x+8(FP), AX
 	MOVQ ldw+24(FP), CX
 	SHLQ $0x02, CX
 
 rows1:
-	CMPQ         k+40(FP), $0x04
+	CMPQ         k+40(FP), $0x08
 	JL           rows2
-	SUBQ         $0x04, k+40(FP)
+	SUBQ         $0x08, k+40(FP)
 	MOVQ         c+0(FP), DX
 	MOVQ         n+32(FP), BX
 	MOVQ         w+16(FP), SI
-	LEAQ         (SI)(CX*2), DI
-	ADDQ         CX, DI
+	MOVQ         SI, DI
+	LEAQ         (DI)(CX*2), R8
+	ADDQ         CX, R8
+	LEAQ         (R8)(CX*2), R9
+	ADDQ         CX, R9
+	LEAQ         (SI)(CX*8), SI
+	LEAQ         (SI)(CX*2), R10
+	ADDQ         CX, R10
+	LEAQ         (R10)(CX*2), R11
+	ADDQ         CX, R11
 	VBROADCASTSS (AX), Y0
 	VBROADCASTSS 4(AX), Y1
 	VBROADCASTSS 8(AX), Y2
 	VBROADCASTSS 12(AX), Y3
+	VBROADCASTSS 16(AX), Y4
+	VBROADCASTSS 20(AX), Y5
+	VBROADCASTSS 24(AX), Y6
+	VBROADCASTSS 28(AX), Y7
 	SUBQ         $0x08, BX
 	JL           along4
 
 along3:
-	VMOVUPS     (DX), Y4
-	VMOVUPS     (SI), Y5
-	VFMADD231PS Y5, Y0, Y4
-	VMOVUPS     (SI)(CX*1), Y5
-	VFMADD231PS Y5, Y1, Y4
-	VMOVUPS     (SI)(CX*2), Y5
-	VFMADD231PS Y5, Y2, Y4
-	VMOVUPS     (DI), Y5
-	VFMADD231PS Y5, Y3, Y4
-	VMOVUPS     Y4, (DX)
+	VMOVUPS     (DX), Y8
+	PREFETCHT0  (SI)
+	VMOVUPS     (DI), Y9
+	VFMADD231PS Y9, Y0, Y8
+	PREFETCHT0  (SI)(CX*1)
+	VMOVUPS     (DI)(CX*1), Y9
+	VFMADD231PS Y9, Y1, Y8
+	PREFETCHT0  (SI)(CX*2)
+	VMOVUPS     (DI)(CX*2), Y9
+	VFMADD231PS Y9, Y2, Y8
+	PREFETCHT0  (R10)
+	VMOVUPS     (R8), Y9
+	VFMADD231PS Y9, Y3, Y8
+	PREFETCHT0  (R10)(CX*1)
+	VMOVUPS     (R8)(CX*1), Y9
+	VFMADD231PS Y9, Y4, Y8
+	PREFETCHT0  (R10)(CX*2)
+	VMOVUPS     (R8)(CX*2), Y9
+	VFMADD231PS Y9, Y5, Y8
+	PREFETCHT0  (R11)
+	VMOVUPS     (R9), Y9
+	VFMADD231PS Y9, Y6, Y8
+	PREFETCHT0  (R11)(CX*1)
+	VMOVUPS     (R9)(CX*1), Y9
+	VFMADD231PS Y9, Y7, Y8
+	VMOVUPS     Y8, (DX)
 	ADDQ        $0x20, DX
-	ADDQ        $+32, SI
 	ADDQ        $+32, DI
+	ADDQ        $+32, R8
+	ADDQ        $+32, R9
+	ADDQ        $+32, SI
+	ADDQ        $+32, R10
+	ADDQ        $+32, R11
 	SUBQ        $0x08, BX
 	JGE         along3
 
@@ -50,24 +82,37 @@ along4:
 one6:
 	TESTQ       BX, BX
 	JZ          one7
-	VMOVSS      (DX), X4
-	VMOVSS      (SI), X5
-	VFMADD231SS X5, X0, X4
-	VMOVSS      (SI)(CX*1), X5
-	VFMADD231SS X5, X1, X4
-	VMOVSS      (SI)(CX*2), X5
-	VFMADD231SS X5, X2, X4
-	VMOVSS      (DI), X5
-	VFMADD231SS X5, X3, X4
-	VMOVSS      X4, (DX)
+	VMOVSS      (DX), X8
+	VMOVSS      (DI), X9
+	VFMADD231SS X9, X0, X8
+	VMOVSS      (DI)(CX*1), X9
+	VFMADD231SS X9, X1, X8
+	VMOVSS      (DI)(CX*2), X9
+	VFMADD231SS X9, X2, X8
+	VMOVSS      (R8), X9
+	VFMADD231SS X9, X3, X8
+	VMOVSS      (R8)(CX*1), X9
+	VFMADD231SS X9, X4, X8
+	VMOVSS      (R8)(CX*2), X9
+	VFMADD231SS X9, X5, X8
+	VMOVSS      (R9), X9
+	VFMADD231SS X9, X6, X8
+	VMOVSS      (R9)(CX*1), X9
+	VFMADD231SS X9, X7, X8
+	VMOVSS      X8, (DX)
 	ADDQ        $0x04, DX
-	ADDQ        $+4, SI
 	ADDQ        $+4, DI
+	ADDQ        $+4, R8
+	ADDQ        $+4, R9
 	DECQ        BX
 	JMP         one6
 
 one7:
-	ADDQ $0x10, AX
+	ADDQ $0x20, AX
+	ADDQ CX, w+16(FP)
+	ADDQ CX, w+16(FP)
+	ADDQ CX, w+16(FP)
+	ADDQ CX, w+16(FP)
 	ADDQ CX, w+16(FP)
 	ADDQ CX, w+16(FP)
 	ADDQ CX, w+16(FP)
@@ -121,42 +166,74 @@ rows9:
 	RET
 
 // func axpyF16AVX2(c *float32, x *float32, w *uint16, ldw int, n int, k int)
-// Requires: AVX, F16C, FMA3
+// Requires: AVX, F16C, FMA3, MMX+
 TEXT ·axpyF16AVX2(SB), NOSPLIT, $0-48
 	MOVQ x+8(FP), AX
 	MOVQ ldw+24(FP), CX
 	SHLQ $0x01, CX
 
 rows15:
-	CMPQ         k+40(FP), $0x04
+	CMPQ         k+40(FP), $0x08
 	JL           rows16
-	SUBQ         $0x04, k+40(FP)
+	SUBQ         $0x08, k+40(FP)
 	MOVQ         c+0(FP), DX
 	MOVQ         n+32(FP), BX
 	MOVQ         w+16(FP), SI
-	LEAQ         (SI)(CX*2), DI
-	ADDQ         CX, DI
+	MOVQ         SI, DI
+	LEAQ         (DI)(CX*2), R8
+	ADDQ         CX, R8
+	LEAQ         (R8)(CX*2), R9
+	ADDQ         CX, R9
+	LEAQ         (SI)(CX*8), SI
+	LEAQ         (SI)(CX*2), R10
+	ADDQ         CX, R10
+	LEAQ         (R10)(CX*2), R11
+	ADDQ         CX, R11
 	VBROADCASTSS (AX), Y0
 	VBROADCASTSS 4(AX), Y1
 	VBROADCASTSS 8(AX), Y2
 	VBROADCASTSS 12(AX), Y3
+	VBROADCASTSS 16(AX), Y4
+	VBROADCASTSS 20(AX), Y5
+	VBROADCASTSS 24(AX), Y6
+	VBROADCASTSS 28(AX), Y7
 	SUBQ         $0x08, BX
 	JL           along18
 
 along17:
-	VMOVUPS     (DX), Y4
-	VCVTPH2PS   (SI), Y5
-	VFMADD231PS Y5, Y0, Y4
-	VCVTPH2PS   (SI)(CX*1), Y5
-	VFMADD231PS Y5, Y1, Y4
-	VCVTPH2PS   (SI)(CX*2), Y5
-	VFMADD231PS Y5, Y2, Y4
-	VCVTPH2PS   (DI), Y5
-	VFMADD231PS Y5, Y3, Y4
-	VMOVUPS     Y4, (DX)
+	VMOVUPS     (DX), Y8
+	PREFETCHT0  (SI)
+	VCVTPH2PS   (DI), Y9
+	VFMADD231PS Y9, Y0, Y8
+	PREFETCHT0  (SI)(CX*1)
+	VCVTPH2PS   (DI)(CX*1), Y9
+	VFMADD231PS Y9, Y1, Y8
+	PREFETCHT0  (SI)(CX*2)
+	VCVTPH2PS   (DI)(CX*2), Y9
+	VFMADD231PS Y9, Y2, Y8
+	PREFETCHT0  (R10)
+	VCVTPH2PS   (R8), Y9
+	VFMADD231PS Y9, Y3, Y8
+	PREFETCHT0  (R10)(CX*1)
+	VCVTPH2PS   (R8)(CX*1), Y9
+	VFMADD231PS Y9, Y4, Y8
+	PREFETCHT0  (R10)(CX*2)
+	VCVTPH2PS   (R8)(CX*2), Y9
+	VFMADD231PS Y9, Y5, Y8
+	PREFETCHT0  (R11)
+	VCVTPH2PS   (R9), Y9
+	VFMADD231PS Y9, Y6, Y8
+	PREFETCHT0  (R11)(CX*1)
+	VCVTPH2PS   (R9)(CX*1), Y9
+	VFMADD231PS Y9, Y7, Y8
+	VMOVUPS     Y8, (DX)
 	ADDQ        $0x20, DX
-	ADDQ        $+16, SI
 	ADDQ        $+16, DI
+	ADDQ        $+16, R8
+	ADDQ        $+16, R9
+	ADDQ        $+16, SI
+	ADDQ        $+16, R10
+	ADDQ        $+16, R11
 	SUBQ        $0x08, BX
 	JGE         along17
 
@@ -166,32 +243,53 @@ along18:
 one20:
 	TESTQ       BX, BX
 	JZ          one21
-	VMOVSS      (DX), X4
-	MOVWLZX     (SI), R8
-	VMOVD       R8, X5
-	VCVTPH2PS   X5, X5
-	VFMADD231SS X5, X0, X4
-	MOVWLZX     (SI)(CX*1), R8
-	VMOVD       R8, X5
-	VCVTPH2PS   X5, X5
-	VFMADD231SS X5, X1, X4
-	MOVWLZX     (SI)(CX*2), R8
-	VMOVD       R8, X5
-	VCVTPH2PS   X5, X5
-	VFMADD231SS X5, X2, X4
-	MOVWLZX     (DI), R8
-	VMOVD       R8, X5
-	VCVTPH2PS   X5, X5
-	VFMADD231SS X5, X3, X4
-	VMOVSS      X4, (DX)
+	VMOVSS      (DX), X8
+	MOVWLZX     (DI), SI
+	VMOVD       SI, X9
+	VCVTPH2PS   X9, X9
+	VFMADD231SS X9, X0, X8
+	MOVWLZX     (DI)(CX*1), SI
+	VMOVD       SI, X9
+	VCVTPH2PS   X9, X9
+	VFMADD231SS X9, X1, X8
+	MOVWLZX     (DI)(CX*2), SI
+	VMOVD       SI, X9
+	VCVTPH2PS   X9, X9
+	VFMADD231SS X9, X2, X8
+	MOVWLZX     (R8), SI
+	VMOVD       SI, X9
+	VCVTPH2PS   X9, X9
+	VFMADD231SS X9, X3, X8
+	MOVWLZX     (R8)(CX*1), SI
+	VMOVD       SI, X9
+	VCVTPH2PS   X9, X9
+	VFMADD231SS X9, X4, X8
+	MOVWLZX     (R8)(CX*2), SI
+	VMOVD       SI, X9
+	VCVTPH2PS   X9, X9
+	VFMADD231SS X9, X5, X8
+	MOVWLZX     (R9), SI
+	VMOVD       SI, X9
+	VCVTPH2PS   X9, X9
+	VFMADD231SS X9, X6, X8
+	MOVWLZX     (R9)(CX*1), SI
+	VMOVD       SI, X9
+	VCVTPH2PS   X9, X9
+	VFMADD231SS X9, X7, X8
+	VMOVSS      X8, (DX)
 	ADDQ        $0x04, DX
-	ADDQ        $+2, SI
 	ADDQ        $+2, DI
+	ADDQ        $+2, R8
+	ADDQ        $+2, R9
 	DECQ        BX
 	JMP         one20
 
 one21:
-	ADDQ $0x10, AX
+	ADDQ $0x20, AX
+	ADDQ CX, w+16(FP)
+	ADDQ CX, w+16(FP)
+	ADDQ CX, w+16(FP)
+	ADDQ CX, w+16(FP)
 	ADDQ CX, w+16(FP)
 	ADDQ CX, w+16(FP)
 	ADDQ CX, w+16(FP)
@@ -247,46 +345,82 @@ rows23:
 	RET
 
 // func axpyBF16AVX2(c *float32, x *float32, w *uint16, ldw int, n int, k int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·axpyBF16AVX2(SB), NOSPLIT, $0-48
 	MOVQ x+8(FP), AX
 	MOVQ ldw+24(FP), CX
 	SHLQ $0x01, CX
 
 rows29:
-	CMPQ         k+40(FP), $0x04
+	CMPQ         k+40(FP), $0x08
 	JL           rows30
-	SUBQ         $0x04, k+40(FP)
+	SUBQ         $0x08, k+40(FP)
 	MOVQ         c+0(FP), DX
 	MOVQ         n+32(FP), BX
 	MOVQ         w+16(FP), SI
-	LEAQ         (SI)(CX*2), DI
-	ADDQ         CX, DI
+	MOVQ         SI, DI
+	LEAQ         (DI)(CX*2), R8
+	ADDQ         CX, R8
+	LEAQ         (R8)(CX*2), R9
+	ADDQ         CX, R9
+	LEAQ         (SI)(CX*8), SI
+	LEAQ         (SI)(CX*2), R10
+	ADDQ         CX, R10
+	LEAQ         (R10)(CX*2), R11
+	ADDQ         CX, R11
 	VBROADCASTSS (AX), Y0
 	VBROADCASTSS 4(AX), Y1
 	VBROADCASTSS 8(AX), Y2
 	VBROADCASTSS 12(AX), Y3
+	VBROADCASTSS 16(AX), Y4
+	VBROADCASTSS 20(AX), Y5
+	VBROADCASTSS 24(AX), Y6
+	VBROADCASTSS 28(AX), Y7
 	SUBQ         $0x08, BX
 	JL           along32
 
 along31:
-	VMOVUPS     (DX), Y4
-	VPMOVZXWD   (SI), Y5
-	VPSLLD      $0x10, Y5, Y5
-	VFMADD231PS Y5, Y0, Y4
-	VPMOVZXWD   (SI)(CX*1), Y5
-	VPSLLD      $0x10, Y5, Y5
-	VFMADD231PS Y5, Y1, Y4
-	VPMOVZXWD   (SI)(CX*2), Y5
-	VPSLLD      $0x10, Y5, Y5
-	VFMADD231PS Y5, Y2, Y4
-	VPMOVZXWD   (DI), Y5
-	VPSLLD      $0x10, Y5, Y5
-	VFMADD231PS Y5, Y3, Y4
-	VMOVUPS     Y4, (DX)
+	VMOVUPS     (DX), Y8
+	PREFETCHT0  (SI)
+	VPMOVZXWD   (DI), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS Y9, Y0, Y8
+	PREFETCHT0  (SI)(CX*1)
+	VPMOVZXWD   (DI)(CX*1), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS Y9, Y1, Y8
+	PREFETCHT0  (SI)(CX*2)
+	VPMOVZXWD   (DI)(CX*2), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS Y9, Y2, Y8
+	PREFETCHT0  (R10)
+	VPMOVZXWD   (R8), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS Y9, Y3, Y8
+	PREFETCHT0  (R10)(CX*1)
+	VPMOVZXWD   (R8)(CX*1), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS Y9, Y4, Y8
+	PREFETCHT0  (R10)(CX*2)
+	VPMOVZXWD   (R8)(CX*2), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS Y9, Y5, Y8
+	PREFETCHT0  (R11)
+	VPMOVZXWD   (R9), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS Y9, Y6, Y8
+	PREFETCHT0  (R11)(CX*1)
+	VPMOVZXWD   (R9)(CX*1), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS Y9, Y7, Y8
+	VMOVUPS     Y8, (DX)
 	ADDQ        $0x20, DX
-	ADDQ        $+16, SI
 	ADDQ        $+16, DI
+	ADDQ        $+16, R8
+	ADDQ        $+16, R9
+	ADDQ        $+16, SI
+	ADDQ        $+16, R10
+	ADDQ        $+16, R11
 	SUBQ        $0x08, BX
 	JGE         along31
 
@@ -296,32 +430,53 @@ along32:
 one34:
 	TESTQ       BX, BX
 	JZ          one35
-	VMOVSS      (DX), X4
-	MOVWLZX     (SI), R8
-	SHLL        $0x10, R8
-	VMOVD       R8, X5
-	VFMADD231SS X5, X0, X4
-	MOVWLZX     (SI)(CX*1), R8
-	SHLL        $0x10, R8
-	VMOVD       R8, X5
-	VFMADD231SS X5, X1, X4
-	MOVWLZX     (SI)(CX*2), R8
-	SHLL        $0x10, R8
-	VMOVD       R8, X5
-	VFMADD231SS X5, X2, X4
-	MOVWLZX     (DI), R8
-	SHLL        $0x10, R8
-	VMOVD       R8, X5
-	VFMADD231SS X5, X3, X4
-	VMOVSS      X4, (DX)
+	VMOVSS      (DX), X8
+	MOVWLZX     (DI), SI
+	SHLL        $0x10, SI
+	VMOVD       SI, X9
+	VFMADD231SS X9, X0, X8
+	MOVWLZX     (DI)(CX*1), SI
+	SHLL        $0x10, SI
+	VMOVD       SI, X9
+	VFMADD231SS X9, X1, X8
+	MOVWLZX     (DI)(CX*2), SI
+	SHLL        $0x10, SI
+	VMOVD       SI, X9
+	VFMADD231SS X9, X2, X8
+	MOVWLZX     (R8), SI
+	SHLL        $0x10, SI
+	VMOVD       SI, X9
+	VFMADD231SS X9, X3, X8
+	MOVWLZX     (R8)(CX*1), SI
+	SHLL        $0x10, SI
+	VMOVD       SI, X9
+	VFMADD231SS X9, X4, X8
+	MOVWLZX     (R8)(CX*2), SI
+	SHLL        $0x10, SI
+	VMOVD       SI, X9
+	VFMADD231SS X9, X5, X8
+	MOVWLZX     (R9), SI
+	SHLL        $0x10, SI
+	VMOVD       SI, X9
+	VFMADD231SS X9, X6, X8
+	MOVWLZX     (R9)(CX*1), SI
+	SHLL        $0x10, SI
+	VMOVD       SI, X9
+	VFMADD231SS X9, X7, X8
+	VMOVSS      X8, (DX)
 	ADDQ        $0x04, DX
-	ADDQ        $+2, SI
 	ADDQ        $+2, DI
+	ADDQ        $+2, R8
+	ADDQ        $+2, R9
 	DECQ        BX
 	JMP         one34
 
 one35:
-	ADDQ $0x10, AX
+	ADDQ $0x20, AX
+	ADDQ CX, w+16(FP)
+	ADDQ CX, w+16(FP)
+	ADDQ CX, w+16(FP)
+	ADDQ CX, w+16(FP)
 	ADDQ CX, w+16(FP)
 	ADDQ CX, w+16(FP)
 	ADDQ CX, w+16(FP)

@@ -5,67 +5,123 @@
 #include "textflag.h"
 
 // func axpyF32AVX512(c *float32, x *float32, w *float32, ldw int, n int, k int)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·axpyF32AVX512(SB), NOSPLIT, $0-48
 	MOVQ x+8(FP), AX
 	MOVQ ldw+24(FP), CX
 	SHLQ $0x02, CX
 
 rows1:
-	CMPQ         k+40(FP), $0x04
+	CMPQ         k+40(FP), $0x08
 	JL           rows2
-	SUBQ         $0x04, k+40(FP)
+	SUBQ         $0x08, k+40(FP)
 	MOVQ         c+0(FP), DX
 	MOVQ         n+32(FP), BX
 	MOVQ         w+16(FP), SI
-	LEAQ         (SI)(CX*2), DI
-	ADDQ         CX, DI
+	MOVQ         SI, DI
+	LEAQ         (DI)(CX*2), R8
+	ADDQ         CX, R8
+	LEAQ         (R8)(CX*2), R9
+	ADDQ         CX, R9
+	LEAQ         (SI)(CX*8), SI
+	LEAQ         (SI)(CX*2), R10
+	ADDQ         CX, R10
+	LEAQ         (R10)(CX*2), R11
+	ADDQ         CX, R11
 	VBROADCASTSS (AX), Z0
 	VBROADCASTSS 4(AX), Z1
 	VBROADCASTSS 8(AX), Z2
 	VBROADCASTSS 12(AX), Z3
+	VBROADCASTSS 16(AX), Z4
+	VBROADCASTSS 20(AX), Z5
+	VBROADCASTSS 24(AX), Z6
+	VBROADCASTSS 28(AX), Z7
 	SUBQ         $0x10, BX
 	JL           along4
 
 along3:
-	VMOVUPS     (DX), Z4
-	VMOVUPS     (SI), Z5
-	VFMADD231PS Z5, Z0, Z4
-	VMOVUPS     (SI)(CX*1), Z5
-	VFMADD231PS Z5, Z1, Z4
-	VMOVUPS     (SI)(CX*2), Z5
-	VFMADD231PS Z5, Z2, Z4
-	VMOVUPS     (DI), Z5
-	VFMADD231PS Z5, Z3, Z4
-	VMOVUPS     Z4, (DX)
+	VMOVUPS     (DX), Z8
+	PREFETCHT0  (SI)
+	VMOVUPS     (DI), Z9
+	VFMADD231PS Z9, Z0, Z8
+	PREFETCHT0  (SI)(CX*1)
+	VMOVUPS     (DI)(CX*1), Z9
+	VFMADD231PS Z9, Z1, Z8
+	PREFETCHT0  (SI)(CX*2)
+	VMOVUPS     (DI)(CX*2), Z9
+	VFMADD231PS Z9, Z2, Z8
+	PREFETCHT0  (R10)
+	VMOVUPS     (R8), Z9
+	VFMADD231PS Z9, Z3, Z8
+	PREFETCHT0  (R10)(CX*1)
+	VMOVUPS     (R8)(CX*1), Z9
+	VFMADD231PS Z9, Z4, Z8
+	PREFETCHT0  (R10)(CX*2)
+	VMOVUPS     (R8)(CX*2), Z9
+	VFMADD231PS Z9, Z5, Z8
+	PREFETCHT0  (R11)
+	VMOVUPS     (R9), Z9
+	VFMADD231PS Z9, Z6, Z8
+	PREFETCHT0  (R11)(CX*1)
+	VMOVUPS     (R9)(CX*1), Z9
+	VFMADD231PS Z9, Z7, Z8
+	VMOVUPS     Z8, (DX)
 	ADDQ        $0x40, DX
-	ADDQ        $+64, SI
 	ADDQ        $+64, DI
+	ADDQ        $+64, R8
+	ADDQ        $+64, R9
+	ADDQ        $+64, SI
+	ADDQ        $+64, R10
+	ADDQ        $+64, R11
 	SUBQ        $0x10, BX
 	JGE         along3
 
 along4:
 	ADDQ        $0x10, BX
 	JZ          along5
-	MOVQ        $-1, R8
-	BZHIQ       BX, R8, BX
+	MOVQ        $-1, R12
+	BZHIQ       BX, R12, BX
 	KMOVW       BX, K1
-	VMOVUPS.Z   (DX), K1, Z4
-	VMOVUPS.Z   (SI), K1, Z5
-	VFMADD231PS Z5, Z0, Z4
-	VMOVUPS.Z   (SI)(CX*1), K1, Z0
-	VFMADD231PS Z0, Z1, Z4
-	VMOVUPS.Z   (SI)(CX*2), K1, Z0
-	VFMADD231PS Z0, Z2, Z4
-	VMOVUPS.Z   (DI), K1, Z0
-	VFMADD231PS Z0, Z3, Z4
-	VMOVUPS     Z4, K1, (DX)
+	VMOVUPS.Z   (DX), K1, Z8
+	PREFETCHT0  (SI)
+	VMOVUPS.Z   (DI), K1, Z9
+	VFMADD231PS Z9, Z0, Z8
+	PREFETCHT0  (SI)(CX*1)
+	VMOVUPS.Z   (DI)(CX*1), K1, Z0
+	VFMADD231PS Z0, Z1, Z8
+	PREFETCHT0  (SI)(CX*2)
+	VMOVUPS.Z   (DI)(CX*2), K1, Z0
+	VFMADD231PS Z0, Z2, Z8
+	PREFETCHT0  (R10)
+	VMOVUPS.Z   (R8), K1, Z0
+	VFMADD231PS Z0, Z3, Z8
+	PREFETCHT0  (R10)(CX*1)
+	VMOVUPS.Z   (R8)(CX*1), K1, Z0
+	VFMADD231PS Z0, Z4, Z8
+	PREFETCHT0  (R10)(CX*2)
+	VMOVUPS.Z   (R8)(CX*2), K1, Z0
+	VFMADD231PS Z0, Z5, Z8
+	PREFETCHT0  (R11)
+	VMOVUPS.Z   (R9), K1, Z0
+	VFMADD231PS Z0, Z6, Z8
+	PREFETCHT0  (R11)(CX*1)
+	VMOVUPS.Z   (R9)(CX*1), K1, Z0
+	VFMADD231PS Z0, Z7, Z8
+	VMOVUPS     Z8, K1, (DX)
 	ADDQ        $0x40, DX
-	ADDQ        $+64, SI
 	ADDQ        $+64, DI
+	ADDQ        $+64, R8
+	ADDQ        $+64, R9
+	ADDQ        $+64, SI
+	ADDQ        $+64, R10
+	ADDQ        $+64, R11
 
 along5:
-	ADDQ $0x10, AX
+	ADDQ $0x20, AX
+	ADDQ CX, w+16(FP)
+	ADDQ CX, w+16(FP)
+	ADDQ CX, w+16(FP)
+	ADDQ CX, w+16(FP)
 	ADDQ CX, w+16(FP)
 	ADDQ CX, w+16(FP)
 	ADDQ CX, w+16(FP)
@@ -117,67 +173,123 @@ rows7:
 	RET
 
 // func axpyF16AVX512(c *float32, x *float32, w *uint16, ldw int, n int, k int)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·axpyF16AVX512(SB), NOSPLIT, $0-48
 	MOVQ x+8(FP), AX
 	MOVQ ldw+24(FP), CX
 	SHLQ $0x01, CX
 
 rows11:
-	CMPQ         k+40(FP), $0x04
+	CMPQ         k+40(FP), $0x08
 	JL           rows12
-	SUBQ         $0x04, k+40(FP)
+	SUBQ         $0x08, k+40(FP)
 	MOVQ         c+0(FP), DX
 	MOVQ         n+32(FP), BX
 	MOVQ         w+16(FP), SI
-	LEAQ         (SI)(CX*2), DI
-	ADDQ         CX, DI
+	MOVQ         SI, DI
+	LEAQ         (DI)(CX*2), R8
+	ADDQ         CX, R8
+	LEAQ         (R8)(CX*2), R9
+	ADDQ         CX, R9
+	LEAQ         (SI)(CX*8), SI
+	LEAQ         (SI)(CX*2), R10
+	ADDQ         CX, R10
+	LEAQ         (R10)(CX*2), R11
+	ADDQ         CX, R11
 	VBROADCASTSS (AX), Z0
 	VBROADCASTSS 4(AX), Z1
 	VBROADCASTSS 8(AX), Z2
 	VBROADCASTSS 12(AX), Z3
+	VBROADCASTSS 16(AX), Z4
+	VBROADCASTSS 20(AX), Z5
+	VBROADCASTSS 24(AX), Z6
+	VBROADCASTSS 28(AX), Z7
 	SUBQ         $0x10, BX
 	JL           along14
 
 along13:
-	VMOVUPS     (DX), Z4
-	VCVTPH2PS   (SI), Z5
-	VFMADD231PS Z5, Z0, Z4
-	VCVTPH2PS   (SI)(CX*1), Z5
-	VFMADD231PS Z5, Z1, Z4
-	VCVTPH2PS   (SI)(CX*2), Z5
-	VFMADD231PS Z5, Z2, Z4
-	VCVTPH2PS   (DI), Z5
-	VFMADD231PS Z5, Z3, Z4
-	VMOVUPS     Z4, (DX)
+	VMOVUPS     (DX), Z8
+	PREFETCHT0  (SI)
+	VCVTPH2PS   (DI), Z9
+	VFMADD231PS Z9, Z0, Z8
+	PREFETCHT0  (SI)(CX*1)
+	VCVTPH2PS   (DI)(CX*1), Z9
+	VFMADD231PS Z9, Z1, Z8
+	PREFETCHT0  (SI)(CX*2)
+	VCVTPH2PS   (DI)(CX*2), Z9
+	VFMADD231PS Z9, Z2, Z8
+	PREFETCHT0  (R10)
+	VCVTPH2PS   (R8), Z9
+	VFMADD231PS Z9, Z3, Z8
+	PREFETCHT0  (R10)(CX*1)
+	VCVTPH2PS   (R8)(CX*1), Z9
+	VFMADD231PS Z9, Z4, Z8
+	PREFETCHT0  (R10)(CX*2)
+	VCVTPH2PS   (R8)(CX*2), Z9
+	VFMADD231PS Z9, Z5, Z8
+	PREFETCHT0  (R11)
+	VCVTPH2PS   (R9), Z9
+	VFMADD231PS Z9, Z6, Z8
+	PREFETCHT0  (R11)(CX*1)
+	VCVTPH2PS   (R9)(CX*1), Z9
+	VFMADD231PS Z9, Z7, Z8
+	VMOVUPS     Z8, (DX)
 	ADDQ        $0x40, DX
-	ADDQ        $+32, SI
 	ADDQ        $+32, DI
+	ADDQ        $+32, R8
+	ADDQ        $+32, R9
+	ADDQ        $+32, SI
+	ADDQ        $+32, R10
+	ADDQ        $+32, R11
 	SUBQ        $0x10, BX
 	JGE         along13
 
 along14:
 	ADDQ        $0x10, BX
 	JZ          along15
-	MOVQ        $-1, R8
-	BZHIQ       BX, R8, BX
+	MOVQ        $-1, R12
+	BZHIQ       BX, R12, BX
 	KMOVW       BX, K1
-	VMOVUPS.Z   (DX), K1, Z4
-	VCVTPH2PS.Z (SI), K1, Z5
-	VFMADD231PS Z5, Z0, Z4
-	VCVTPH2PS.Z (SI)(CX*1), K1, Z0
-	VFMADD231PS Z0, Z1, Z4
-	VCVTPH2PS.Z (SI)(CX*2), K1, Z0
-	VFMADD231PS Z0, Z2, Z4
-	VCVTPH2PS.Z (DI), K1, Z0
-	VFMADD231PS Z0, Z3, Z4
-	VMOVUPS     Z4, K1, (DX)
+	VMOVUPS.Z   (DX), K1, Z8
+	PREFETCHT0  (SI)
+	VCVTPH2PS.Z (DI), K1, Z9
+	VFMADD231PS Z9, Z0, Z8
+	PREFETCHT0  (SI)(CX*1)
+	VCVTPH2PS.Z (DI)(CX*1), K1, Z0
+	VFMADD231PS Z0, Z1, Z8
+	PREFETCHT0  (SI)(CX*2)
+	VCVTPH2PS.Z (DI)(CX*2), K1, Z0
+	VFMADD231PS Z0, Z2, Z8
+	PREFETCHT0  (R10)
+	VCVTPH2PS.Z (R8), K1, Z0
+	VFMADD231PS Z0, Z3, Z8
+	PREFETCHT0  (R10)(CX*1)
+	VCVTPH2PS.Z (R8)(CX*1), K1, Z0
+	VFMADD231PS Z0, Z4, Z8
+	PREFETCHT0  (R10)(CX*2)
+	VCVTPH2PS.Z (R8)(CX*2), K1, Z0
+	VFMADD231PS Z0, Z5, Z8
+	PREFETCHT0  (R11)
+	VCVTPH2PS.Z (R9), K1, Z0
+	VFMADD231PS Z0, Z6, Z8
+	PREFETCHT0  (R11)(CX*1)
+	VCVTPH2PS.Z (R9)(CX*1), K1, Z0
+	VFMADD231PS Z0, Z7, Z8
+	VMOVUPS     Z8, K1, (DX)
 	ADDQ        $0x40, DX
-	ADDQ        $+32, SI
 	ADDQ        $+32, DI
+	ADDQ        $+32, R8
+	ADDQ        $+32, R9
+	ADDQ        $+32, SI
+	ADDQ        $+32, R10
+	ADDQ        $+32, R11
 
 along15:
-	ADDQ $0x10, AX
+	ADDQ $0x20, AX
+	ADDQ CX, w+16(FP)
+	ADDQ CX, w+16(FP)
+	ADDQ CX, w+16(FP)
+	ADDQ CX, w+16(FP)
 	ADDQ CX, w+16(FP)
 	ADDQ CX, w+16(FP)
 	ADDQ CX, w+16(FP)
@@ -229,75 +341,139 @@ rows17:
 	RET
 
 // func axpyBF16AVX512(c *float32, x *float32, w *uint16, ldw int, n int, k int)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·axpyBF16AVX512(SB), NOSPLIT, $0-48
 	MOVQ x+8(FP), AX
 	MOVQ ldw+24(FP), CX
 	SHLQ $0x01, CX
 
 rows21:
-	CMPQ         k+40(FP), $0x04
+	CMPQ         k+40(FP), $0x08
 	JL           rows22
-	SUBQ         $0x04, k+40(FP)
+	SUBQ         $0x08, k+40(FP)
 	MOVQ         c+0(FP), DX
 	MOVQ         n+32(FP), BX
 	MOVQ         w+16(FP), SI
-	LEAQ         (SI)(CX*2), DI
-	ADDQ         CX, DI
+	MOVQ         SI, DI
+	LEAQ         (DI)(CX*2), R8
+	ADDQ         CX, R8
+	LEAQ         (R8)(CX*2), R9
+	ADDQ         CX, R9
+	LEAQ         (SI)(CX*8), SI
+	LEAQ         (SI)(CX*2), R10
+	ADDQ         CX, R10
+	LEAQ         (R10)(CX*2), R11
+	ADDQ         CX, R11
 	VBROADCASTSS (AX), Z0
 	VBROADCASTSS 4(AX), Z1
 	VBROADCASTSS 8(AX), Z2
 	VBROADCASTSS 12(AX), Z3
+	VBROADCASTSS 16(AX), Z4
+	VBROADCASTSS 20(AX), Z5
+	VBROADCASTSS 24(AX), Z6
+	VBROADCASTSS 28(AX), Z7
 	SUBQ         $0x10, BX
 	JL           along24
 
 along23:
-	VMOVUPS     (DX), Z4
-	VPMOVZXWD   (SI), Z5
-	VPSLLD      $0x10, Z5, Z5
-	VFMADD231PS Z5, Z0, Z4
-	VPMOVZXWD   (SI)(CX*1), Z5
-	VPSLLD      $0x10, Z5, Z5
-	VFMADD231PS Z5, Z1, Z4
-	VPMOVZXWD   (SI)(CX*2), Z5
-	VPSLLD      $0x10, Z5, Z5
-	VFMADD231PS Z5, Z2, Z4
-	VPMOVZXWD   (DI), Z5
-	VPSLLD      $0x10, Z5, Z5
-	VFMADD231PS Z5, Z3, Z4
-	VMOVUPS     Z4, (DX)
+	VMOVUPS     (DX), Z8
+	PREFETCHT0  (SI)
+	VPMOVZXWD   (DI), Z9
+	VPSLLD      $0x10, Z9, Z9
+	VFMADD231PS Z9, Z0, Z8
+	PREFETCHT0  (SI)(CX*1)
+	VPMOVZXWD   (DI)(CX*1), Z9
+	VPSLLD      $0x10, Z9, Z9
+	VFMADD231PS Z9, Z1, Z8
+	PREFETCHT0  (SI)(CX*2)
+	VPMOVZXWD   (DI)(CX*2), Z9
+	VPSLLD      $0x10, Z9, Z9
+	VFMADD231PS Z9, Z2, Z8
+	PREFETCHT0  (R10)
+	VPMOVZXWD   (R8), Z9
+	VPSLLD      $0x10, Z9, Z9
+	VFMADD231PS Z9, Z3, Z8
+	PREFETCHT0  (R10)(CX*1)
+	VPMOVZXWD   (R8)(CX*1), Z9
+	VPSLLD      $0x10, Z9, Z9
+	VFMADD231PS Z9, Z4, Z8
+	PREFETCHT0  (R10)(CX*2)
+	VPMOVZXWD   (R8)(CX*2), Z9
+	VPSLLD      $0x10, Z9, Z9
+	VFMADD231PS Z9, Z5, Z8
+	PREFETCHT0  (R11)
+	VPMOVZXWD   (R9), Z9
+	VPSLLD      $0x10, Z9, Z9
+	VFMADD231PS Z9, Z6, Z8
+	PREFETCHT0  (R11)(CX*1)
+	VPMOVZXWD   (R9)(CX*1), Z9
+	VPSLLD      $0x10, Z9, Z9
+	VFMADD231PS Z9, Z7, Z8
+	VMOVUPS     Z8, (DX)
 	ADDQ        $0x40, DX
-	ADDQ        $+32, SI
 	ADDQ        $+32, DI
+	ADDQ        $+32, R8
+	ADDQ        $+32, R9
+	ADDQ        $+32, SI
+	ADDQ        $+32, R10
+	ADDQ        $+32, R11
 	SUBQ        $0x10, BX
 	JGE         along23
 
 along24:
 	ADDQ        $0x10, BX
 	JZ          along25
-	MOVQ        $-1, R8
-	BZHIQ       BX, R8, BX
+	MOVQ        $-1, R12
+	BZHIQ       BX, R12, BX
 	KMOVW       BX, K1
-	VMOVUPS.Z   (DX), K1, Z4
-	VPMOVZXWD.Z (SI), K1, Z5
-	VPSLLD      $0x10, Z5, Z5
-	VFMADD231PS Z5, Z0, Z4
-	VPMOVZXWD.Z (SI)(CX*1), K1, Z0
+	VMOVUPS.Z   (DX), K1, Z8
+	PREFETCHT0  (SI)
+	VPMOVZXWD.Z (DI), K1, Z9
+	VPSLLD      $0x10, Z9, Z9
+	VFMADD231PS Z9, Z0, Z8
+	PREFETCHT0  (SI)(CX*1)
+	VPMOVZXWD.Z (DI)(CX*1), K1, Z0
 	VPSLLD      $0x10, Z0, Z0
-	VFMADD231PS Z0, Z1, Z4
-	VPMOVZXWD.Z (SI)(CX*2), K1, Z0
+	VFMADD231PS Z0, Z1, Z8
+	PREFETCHT0  (SI)(CX*2)
+	VPMOVZXWD.Z (DI)(CX*2), K1, Z0
 	VPSLLD      $0x10, Z0, Z0
-	VFMADD231PS Z0, Z2, Z4
-	VPMOVZXWD.Z (DI), K1, Z0
+	VFMADD231PS Z0, Z2, Z8
+	PREFETCHT0  (R10)
+	VPMOVZXWD.Z (R8), K1, Z0
 	VPSLLD      $0x10, Z0, Z0
-	VFMADD231PS Z0, Z3, Z4
-	VMOVUPS     Z4, K1, (DX)
+	VFMADD231PS Z0, Z3, Z8
+	PREFETCHT0  (R10)(CX*1)
+	VPMOVZXWD.Z (R8)(CX*1), K1, Z0
+	VPSLLD      $0x10, Z0, Z0
+	VFMADD231PS Z0, Z4, Z8
+	PREFETCHT0  (R10)(CX*2)
+	VPMOVZXWD.Z (R8)(CX*2), K1, Z0
+	VPSLLD      $0x10, Z0, Z0
+	VFMADD231PS Z0, Z5, Z8
+	PREFETCHT0  (R11)
+	VPMOVZXWD.Z (R9), K1, Z0
+	VPSLLD      $0x10, Z0, Z0
+	VFMADD231PS Z0, Z6, Z8
+	PREFETCHT0  (R11)(CX*1)
+	VPMOVZXWD.Z (R9)(CX*1), K1, Z0
+	VPSLLD      $0x10, Z0, Z0
+	VFMADD231PS Z0, Z7, Z8
+	VMOVUPS     Z8, K1, (DX)
 	ADDQ        $0x40, DX
-	ADDQ        $+32, SI
 	ADDQ        $+32, DI
+	ADDQ        $+32, R8
+	ADDQ        $+32, R9
+	ADDQ        $+32, SI
+	ADDQ        $+32, R10
+	ADDQ        $+32, R11
 
 along25:
-	ADDQ $0x10, AX
+	ADDQ $0x20, AX
+	ADDQ CX, w+16(FP)
+	ADDQ CX, w+16(FP)
+	ADDQ CX, w+16(FP)
+	ADDQ CX, w+16(FP)
 	ADDQ CX, w+16(FP)
 	ADDQ CX, w+16(FP)
 	ADDQ CX, w+16(FP)

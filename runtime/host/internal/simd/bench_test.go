@@ -157,6 +157,27 @@ func BenchmarkDotsQuantised(b *testing.B) {
 	})
 }
 
+// A matrix of the decoders' shapes that no cache holds, with scales of float16, read once.
+func BenchmarkDotsQuantisedFromMemory(b *testing.B) {
+	levels(b, func(b *testing.B, l *Level) {
+		for _, blocks := range []int{28, 152, 344} {
+			b.Run(fmt.Sprint(blocks*Block), func(b *testing.B) {
+				const size = 256 << 20
+				w := &Blocks{Bits: 4}
+				n := size / (16 * blocks)
+				w.Data = Panel[uint8]{filled[uint8](n * 16 * blocks), 16 * blocks}
+				w.Halves = Panel[uint16]{filled[uint16](n * blocks), blocks}
+				a, x, c := filled[float32](blocks*Block), make([]uint8, DotRecords(4, blocks)), make([]float32, n)
+				l.QuantiseDots(x, a, 4, blocks)
+				for b.Loop() {
+					l.DotsQuantised(Panel[float32]{c, n}, Panel[uint8]{x, len(x)}, w, 1, blocks, n)
+				}
+				rate(b, 0, len(w.Data.At)+2*len(w.Halves.At))
+			})
+		}
+	})
+}
+
 func BenchmarkTileQuantised(b *testing.B) {
 	levels(b, func(b *testing.B, l *Level) {
 		const blocks, m = 64, 120

@@ -10,15 +10,28 @@ type Blocks struct {
 	Bits   int
 	Data   Panel[uint8]   // strides in bytes
 	Scales Panel[float32] // one for each block
+	Halves Panel[uint16]  // the same as float16, for DotsQuantised; there are no Scales then
 	Zeros  Panel[float32] // likewise; nothing: the middle of the range
 }
 
 // bytes of a block.
 func (w *Blocks) bytes() int { return Block * w.Bits / 8 }
 
+// scale returns that of block b of row j.
+func (w *Blocks) scale(j, b int) float32 {
+	if w.Halves.At != nil {
+		return halves()[w.Halves.At[j*w.Halves.Stride+b]]
+	}
+	return w.Scales.At[j*w.Scales.Stride+b]
+}
+
 func (w *Blocks) holds(rows, blocks int) {
 	w.Data.holds(rows, blocks*w.bytes())
-	w.Scales.holds(rows, blocks)
+	if w.Halves.At != nil {
+		w.Halves.holds(rows, blocks)
+	} else {
+		w.Scales.holds(rows, blocks)
+	}
 	if w.Zeros.At != nil {
 		w.Zeros.holds(rows, blocks)
 	}

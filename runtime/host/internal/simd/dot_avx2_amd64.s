@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func dotF32AVX2(c *float32, ldc int, a *float32, lda int, w *float32, ldw int, m int, n int, k int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·dotF32AVX2(SB), NOSPLIT, $0-72
 	MOVQ m+48(FP), AX
 	CMPQ AX, $0x04
@@ -40,11 +40,17 @@ columns1:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
+	LEAQ   4096(DX), R11
 	SUBQ   $0x08, SI
 	JL     along4
 
 along3:
 	VMOVUPS     (DI), Y8
+	PREFETCHT0  (R11)
+	PREFETCHT0  64(R11)
+	PREFETCHT0  128(R11)
+	PREFETCHT0  192(R11)
+	ADDQ        $+256, R11
 	VMOVUPS     (R8), Y9
 	VFMADD231PS Y9, Y8, Y0
 	VMOVUPS     (R8)(BX*1), Y9
@@ -186,11 +192,14 @@ columns8:
 	MOVQ   a+16(FP), DI
 	MOVQ   DX, R8
 	VXORPS Y0, Y0, Y0
+	LEAQ   4096(DX), R9
 	SUBQ   $0x08, SI
 	JL     along11
 
 along10:
 	VMOVUPS     (DI), Y1
+	PREFETCHT0  (R9)
+	ADDQ        $+32, R9
 	VMOVUPS     (R8), Y2
 	VFMADD231PS Y2, Y1, Y0
 	ADDQ        $+32, DI
@@ -264,12 +273,16 @@ columns15:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
+	LEAQ   4096(BX), R11
 	SUBQ   $0x08, DI
 	JL     along18
 
 along17:
 	VMOVUPS     (R8), Y8
 	VMOVUPS     (R8)(DX*1), Y9
+	PREFETCHT0  (R11)
+	PREFETCHT0  64(R11)
+	ADDQ        $+128, R11
 	VMOVUPS     (R9), Y10
 	VFMADD231PS Y10, Y8, Y0
 	VFMADD231PS Y10, Y9, Y4
@@ -395,12 +408,15 @@ columns22:
 	MOVQ   BX, R9
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
+	LEAQ   4096(BX), R10
 	SUBQ   $0x08, DI
 	JL     along25
 
 along24:
 	VMOVUPS     (R8), Y2
 	VMOVUPS     (R8)(DX*1), Y3
+	PREFETCHT0  (R10)
+	ADDQ        $+32, R10
 	VMOVUPS     (R9), Y4
 	VFMADD231PS Y4, Y2, Y0
 	VFMADD231PS Y4, Y3, Y1
@@ -491,6 +507,7 @@ columns29:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
+	LEAQ   4096(BX), R11
 	SUBQ   $0x08, DI
 	JL     along32
 
@@ -499,6 +516,8 @@ along31:
 	VMOVUPS     (R8)(DX*1), Y9
 	VMOVUPS     (R8)(DX*2), Y10
 	VMOVUPS     (R9), Y11
+	PREFETCHT0  (R11)
+	ADDQ        $+64, R11
 	VMOVUPS     (R10), Y12
 	VFMADD231PS Y12, Y8, Y0
 	VFMADD231PS Y12, Y9, Y2
@@ -640,6 +659,7 @@ columns36:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
+	LEAQ   4096(BX), R11
 	SUBQ   $0x08, DI
 	JL     along39
 
@@ -648,6 +668,8 @@ along38:
 	VMOVUPS     (R8)(DX*1), Y5
 	VMOVUPS     (R8)(DX*2), Y6
 	VMOVUPS     (R9), Y7
+	PREFETCHT0  (R11)
+	ADDQ        $+32, R11
 	VMOVUPS     (R10), Y8
 	VFMADD231PS Y8, Y4, Y0
 	VFMADD231PS Y8, Y5, Y1
@@ -748,7 +770,7 @@ columns37:
 	RET
 
 // func dotF16AVX2(c *float32, ldc int, a *float32, lda int, w *uint16, ldw int, m int, n int, k int)
-// Requires: AVX, F16C, FMA3
+// Requires: AVX, F16C, FMA3, MMX+
 TEXT ·dotF16AVX2(SB), NOSPLIT, $0-72
 	MOVQ m+48(FP), AX
 	CMPQ AX, $0x04
@@ -783,11 +805,15 @@ columns43:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
+	LEAQ   4096(DX), R11
 	SUBQ   $0x08, SI
 	JL     along46
 
 along45:
 	VMOVUPS     (DI), Y8
+	PREFETCHT0  (R11)
+	PREFETCHT0  64(R11)
+	ADDQ        $+128, R11
 	VCVTPH2PS   (R8), Y9
 	VFMADD231PS Y9, Y8, Y0
 	VCVTPH2PS   (R8)(BX*1), Y9
@@ -945,11 +971,14 @@ columns50:
 	MOVQ   a+16(FP), DI
 	MOVQ   DX, R8
 	VXORPS Y0, Y0, Y0
+	LEAQ   4096(DX), R9
 	SUBQ   $0x08, SI
 	JL     along53
 
 along52:
 	VMOVUPS     (DI), Y1
+	PREFETCHT0  (R9)
+	ADDQ        $+16, R9
 	VCVTPH2PS   (R8), Y2
 	VFMADD231PS Y2, Y1, Y0
 	ADDQ        $+32, DI
@@ -1025,12 +1054,15 @@ columns57:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
+	LEAQ   4096(BX), R11
 	SUBQ   $0x08, DI
 	JL     along60
 
 along59:
 	VMOVUPS     (R8), Y8
 	VMOVUPS     (R8)(DX*1), Y9
+	PREFETCHT0  (R11)
+	ADDQ        $+64, R11
 	VCVTPH2PS   (R9), Y10
 	VFMADD231PS Y10, Y8, Y0
 	VFMADD231PS Y10, Y9, Y4
@@ -1164,12 +1196,15 @@ columns64:
 	MOVQ   BX, R9
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
+	LEAQ   4096(BX), R10
 	SUBQ   $0x08, DI
 	JL     along67
 
 along66:
 	VMOVUPS     (R8), Y2
 	VMOVUPS     (R8)(DX*1), Y3
+	PREFETCHT0  (R10)
+	ADDQ        $+16, R10
 	VCVTPH2PS   (R9), Y4
 	VFMADD231PS Y4, Y2, Y0
 	VFMADD231PS Y4, Y3, Y1
@@ -1262,6 +1297,7 @@ columns71:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
+	LEAQ   4096(BX), R11
 	SUBQ   $0x08, DI
 	JL     along74
 
@@ -1270,6 +1306,8 @@ along73:
 	VMOVUPS     (R8)(DX*1), Y9
 	VMOVUPS     (R8)(DX*2), Y10
 	VMOVUPS     (R9), Y11
+	PREFETCHT0  (R11)
+	ADDQ        $+32, R11
 	VCVTPH2PS   (R10), Y12
 	VFMADD231PS Y12, Y8, Y0
 	VFMADD231PS Y12, Y9, Y2
@@ -1415,6 +1453,7 @@ columns78:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
+	LEAQ   4096(BX), R11
 	SUBQ   $0x08, DI
 	JL     along81
 
@@ -1423,6 +1462,8 @@ along80:
 	VMOVUPS     (R8)(DX*1), Y5
 	VMOVUPS     (R8)(DX*2), Y6
 	VMOVUPS     (R9), Y7
+	PREFETCHT0  (R11)
+	ADDQ        $+16, R11
 	VCVTPH2PS   (R10), Y8
 	VFMADD231PS Y8, Y4, Y0
 	VFMADD231PS Y8, Y5, Y1
@@ -1525,7 +1566,7 @@ columns79:
 	RET
 
 // func dotBF16AVX2(c *float32, ldc int, a *float32, lda int, w *uint16, ldw int, m int, n int, k int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·dotBF16AVX2(SB), NOSPLIT, $0-72
 	MOVQ m+48(FP), AX
 	CMPQ AX, $0x04
@@ -1560,11 +1601,15 @@ columns85:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
+	LEAQ   4096(DX), R11
 	SUBQ   $0x08, SI
 	JL     along88
 
 along87:
 	VMOVUPS     (DI), Y8
+	PREFETCHT0  (R11)
+	PREFETCHT0  64(R11)
+	ADDQ        $+128, R11
 	VPMOVZXWD   (R8), Y9
 	VPSLLD      $0x10, Y9, Y9
 	VFMADD231PS Y9, Y8, Y0
@@ -1730,11 +1775,14 @@ columns92:
 	MOVQ   a+16(FP), DI
 	MOVQ   DX, R8
 	VXORPS Y0, Y0, Y0
+	LEAQ   4096(DX), R9
 	SUBQ   $0x08, SI
 	JL     along95
 
 along94:
 	VMOVUPS     (DI), Y1
+	PREFETCHT0  (R9)
+	ADDQ        $+16, R9
 	VPMOVZXWD   (R8), Y2
 	VPSLLD      $0x10, Y2, Y2
 	VFMADD231PS Y2, Y1, Y0
@@ -1811,12 +1859,15 @@ columns99:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
+	LEAQ   4096(BX), R11
 	SUBQ   $0x08, DI
 	JL     along102
 
 along101:
 	VMOVUPS     (R8), Y8
 	VMOVUPS     (R8)(DX*1), Y9
+	PREFETCHT0  (R11)
+	ADDQ        $+64, R11
 	VPMOVZXWD   (R9), Y10
 	VPSLLD      $0x10, Y10, Y10
 	VFMADD231PS Y10, Y8, Y0
@@ -1954,12 +2005,15 @@ columns106:
 	MOVQ   BX, R9
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
+	LEAQ   4096(BX), R10
 	SUBQ   $0x08, DI
 	JL     along109
 
 along108:
 	VMOVUPS     (R8), Y2
 	VMOVUPS     (R8)(DX*1), Y3
+	PREFETCHT0  (R10)
+	ADDQ        $+16, R10
 	VPMOVZXWD   (R9), Y4
 	VPSLLD      $0x10, Y4, Y4
 	VFMADD231PS Y4, Y2, Y0
@@ -2053,6 +2107,7 @@ columns113:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
+	LEAQ   4096(BX), R11
 	SUBQ   $0x08, DI
 	JL     along116
 
@@ -2061,6 +2116,8 @@ along115:
 	VMOVUPS     (R8)(DX*1), Y9
 	VMOVUPS     (R8)(DX*2), Y10
 	VMOVUPS     (R9), Y11
+	PREFETCHT0  (R11)
+	ADDQ        $+32, R11
 	VPMOVZXWD   (R10), Y12
 	VPSLLD      $0x10, Y12, Y12
 	VFMADD231PS Y12, Y8, Y0
@@ -2208,6 +2265,7 @@ columns120:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
+	LEAQ   4096(BX), R11
 	SUBQ   $0x08, DI
 	JL     along123
 
@@ -2216,6 +2274,8 @@ along122:
 	VMOVUPS     (R8)(DX*1), Y5
 	VMOVUPS     (R8)(DX*2), Y6
 	VMOVUPS     (R9), Y7
+	PREFETCHT0  (R11)
+	ADDQ        $+16, R11
 	VPMOVZXWD   (R10), Y8
 	VPSLLD      $0x10, Y8, Y8
 	VFMADD231PS Y8, Y4, Y0

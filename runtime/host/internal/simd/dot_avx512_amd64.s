@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func dotF32AVX512(c *float32, ldc int, a *float32, lda int, w *float32, ldw int, m int, n int, k int)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·dotF32AVX512(SB), NOSPLIT, $0-72
 	MOVQ m+48(FP), AX
 	CMPQ AX, $0x04
@@ -40,11 +40,21 @@ columns1:
 	VXORPS Z5, Z5, Z5
 	VXORPS Z6, Z6, Z6
 	VXORPS Z7, Z7, Z7
+	LEAQ   4096(DX), R11
 	SUBQ   $0x10, SI
 	JL     along4
 
 along3:
 	VMOVUPS     (DI), Z8
+	PREFETCHT0  (R11)
+	PREFETCHT0  64(R11)
+	PREFETCHT0  128(R11)
+	PREFETCHT0  192(R11)
+	PREFETCHT0  256(R11)
+	PREFETCHT0  320(R11)
+	PREFETCHT0  384(R11)
+	PREFETCHT0  448(R11)
+	ADDQ        $+512, R11
 	VMOVUPS     (R8), Z9
 	VFMADD231PS Z9, Z8, Z0
 	VMOVUPS     (R8)(BX*1), Z9
@@ -71,10 +81,19 @@ along3:
 along4:
 	ADDQ        $0x10, SI
 	JZ          along5
-	MOVQ        $-1, R11
-	BZHIQ       SI, R11, SI
+	MOVQ        $-1, R12
+	BZHIQ       SI, R12, SI
 	KMOVW       SI, K1
 	VMOVUPS.Z   (DI), K1, Z8
+	PREFETCHT0  (R11)
+	PREFETCHT0  64(R11)
+	PREFETCHT0  128(R11)
+	PREFETCHT0  192(R11)
+	PREFETCHT0  256(R11)
+	PREFETCHT0  320(R11)
+	PREFETCHT0  384(R11)
+	PREFETCHT0  448(R11)
+	ADDQ        $+512, R11
 	VMOVUPS.Z   (R8), K1, Z9
 	VFMADD231PS Z9, Z8, Z0
 	VMOVUPS.Z   (R8)(BX*1), K1, Z9
@@ -161,11 +180,14 @@ columns6:
 	MOVQ   a+16(FP), DI
 	MOVQ   DX, R8
 	VXORPS Z0, Z0, Z0
+	LEAQ   4096(DX), R9
 	SUBQ   $0x10, SI
 	JL     along9
 
 along8:
 	VMOVUPS     (DI), Z1
+	PREFETCHT0  (R9)
+	ADDQ        $+64, R9
 	VMOVUPS     (R8), Z2
 	VFMADD231PS Z2, Z1, Z0
 	ADDQ        $+64, DI
@@ -176,10 +198,12 @@ along8:
 along9:
 	ADDQ        $0x10, SI
 	JZ          along10
-	MOVQ        $-1, R9
-	BZHIQ       SI, R9, SI
+	MOVQ        $-1, R10
+	BZHIQ       SI, R10, SI
 	KMOVW       SI, K1
 	VMOVUPS.Z   (DI), K1, Z1
+	PREFETCHT0  (R9)
+	ADDQ        $+64, R9
 	VMOVUPS.Z   (R8), K1, Z2
 	VFMADD231PS Z2, Z1, Z0
 	ADDQ        $+64, DI
@@ -235,12 +259,18 @@ columns11:
 	VXORPS Z5, Z5, Z5
 	VXORPS Z6, Z6, Z6
 	VXORPS Z7, Z7, Z7
+	LEAQ   4096(BX), R11
 	SUBQ   $0x10, DI
 	JL     along14
 
 along13:
 	VMOVUPS     (R8), Z8
 	VMOVUPS     (R8)(DX*1), Z9
+	PREFETCHT0  (R11)
+	PREFETCHT0  64(R11)
+	PREFETCHT0  128(R11)
+	PREFETCHT0  192(R11)
+	ADDQ        $+256, R11
 	VMOVUPS     (R9), Z10
 	VFMADD231PS Z10, Z8, Z0
 	VFMADD231PS Z10, Z9, Z4
@@ -262,11 +292,16 @@ along13:
 along14:
 	ADDQ        $0x10, DI
 	JZ          along15
-	MOVQ        $-1, R11
-	BZHIQ       DI, R11, DI
+	MOVQ        $-1, R12
+	BZHIQ       DI, R12, DI
 	KMOVW       DI, K1
 	VMOVUPS.Z   (R8), K1, Z8
 	VMOVUPS.Z   (R8)(DX*1), K1, Z9
+	PREFETCHT0  (R11)
+	PREFETCHT0  64(R11)
+	PREFETCHT0  128(R11)
+	PREFETCHT0  192(R11)
+	ADDQ        $+256, R11
 	VMOVUPS.Z   (R9), K1, Z10
 	VFMADD231PS Z10, Z8, Z0
 	VFMADD231PS Z10, Z9, Z4
@@ -346,12 +381,15 @@ columns16:
 	MOVQ   BX, R9
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
+	LEAQ   4096(BX), R10
 	SUBQ   $0x10, DI
 	JL     along19
 
 along18:
 	VMOVUPS     (R8), Z2
 	VMOVUPS     (R8)(DX*1), Z3
+	PREFETCHT0  (R10)
+	ADDQ        $+64, R10
 	VMOVUPS     (R9), Z4
 	VFMADD231PS Z4, Z2, Z0
 	VFMADD231PS Z4, Z3, Z1
@@ -363,11 +401,13 @@ along18:
 along19:
 	ADDQ        $0x10, DI
 	JZ          along20
-	MOVQ        $-1, R10
-	BZHIQ       DI, R10, DI
+	MOVQ        $-1, R11
+	BZHIQ       DI, R11, DI
 	KMOVW       DI, K1
 	VMOVUPS.Z   (R8), K1, Z2
 	VMOVUPS.Z   (R8)(DX*1), K1, Z3
+	PREFETCHT0  (R10)
+	ADDQ        $+64, R10
 	VMOVUPS.Z   (R9), K1, Z4
 	VFMADD231PS Z4, Z2, Z0
 	VFMADD231PS Z4, Z3, Z1
@@ -447,6 +487,7 @@ columns21:
 	VXORPS Z13, Z13, Z13
 	VXORPS Z14, Z14, Z14
 	VXORPS Z15, Z15, Z15
+	LEAQ   4096(BX), R12
 	SUBQ   $0x10, DI
 	JL     along24
 
@@ -455,6 +496,11 @@ along23:
 	VMOVUPS     (R8)(DX*1), Z17
 	VMOVUPS     (R8)(DX*2), Z18
 	VMOVUPS     (R9), Z19
+	PREFETCHT0  (R12)
+	PREFETCHT0  64(R12)
+	PREFETCHT0  128(R12)
+	PREFETCHT0  192(R12)
+	ADDQ        $+256, R12
 	VMOVUPS     (R10), Z20
 	VFMADD231PS Z20, Z16, Z0
 	VFMADD231PS Z20, Z17, Z4
@@ -485,13 +531,18 @@ along23:
 along24:
 	ADDQ        $0x10, DI
 	JZ          along25
-	MOVQ        $-1, R12
-	BZHIQ       DI, R12, DI
+	MOVQ        $-1, R13
+	BZHIQ       DI, R13, DI
 	KMOVW       DI, K1
 	VMOVUPS.Z   (R8), K1, Z16
 	VMOVUPS.Z   (R8)(DX*1), K1, Z17
 	VMOVUPS.Z   (R8)(DX*2), K1, Z18
 	VMOVUPS.Z   (R9), K1, Z19
+	PREFETCHT0  (R12)
+	PREFETCHT0  64(R12)
+	PREFETCHT0  128(R12)
+	PREFETCHT0  192(R12)
+	ADDQ        $+256, R12
 	VMOVUPS.Z   (R10), K1, Z20
 	VFMADD231PS Z20, Z16, Z0
 	VFMADD231PS Z20, Z17, Z4
@@ -628,6 +679,7 @@ columns26:
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
+	LEAQ   4096(BX), R11
 	SUBQ   $0x10, DI
 	JL     along29
 
@@ -636,6 +688,8 @@ along28:
 	VMOVUPS     (R8)(DX*1), Z5
 	VMOVUPS     (R8)(DX*2), Z6
 	VMOVUPS     (R9), Z7
+	PREFETCHT0  (R11)
+	ADDQ        $+64, R11
 	VMOVUPS     (R10), Z8
 	VFMADD231PS Z8, Z4, Z0
 	VFMADD231PS Z8, Z5, Z1
@@ -650,13 +704,15 @@ along28:
 along29:
 	ADDQ        $0x10, DI
 	JZ          along30
-	MOVQ        $-1, R11
-	BZHIQ       DI, R11, DI
+	MOVQ        $-1, R12
+	BZHIQ       DI, R12, DI
 	KMOVW       DI, K1
 	VMOVUPS.Z   (R8), K1, Z4
 	VMOVUPS.Z   (R8)(DX*1), K1, Z5
 	VMOVUPS.Z   (R8)(DX*2), K1, Z6
 	VMOVUPS.Z   (R9), K1, Z7
+	PREFETCHT0  (R11)
+	ADDQ        $+64, R11
 	VMOVUPS.Z   (R10), K1, Z8
 	VFMADD231PS Z8, Z4, Z0
 	VFMADD231PS Z8, Z5, Z1
@@ -729,7 +785,7 @@ columns27:
 	RET
 
 // func dotF16AVX512(c *float32, ldc int, a *float32, lda int, w *uint16, ldw int, m int, n int, k int)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·dotF16AVX512(SB), NOSPLIT, $0-72
 	MOVQ m+48(FP), AX
 	CMPQ AX, $0x04
@@ -764,11 +820,17 @@ columns31:
 	VXORPS Z5, Z5, Z5
 	VXORPS Z6, Z6, Z6
 	VXORPS Z7, Z7, Z7
+	LEAQ   4096(DX), R11
 	SUBQ   $0x10, SI
 	JL     along34
 
 along33:
 	VMOVUPS     (DI), Z8
+	PREFETCHT0  (R11)
+	PREFETCHT0  64(R11)
+	PREFETCHT0  128(R11)
+	PREFETCHT0  192(R11)
+	ADDQ        $+256, R11
 	VCVTPH2PS   (R8), Z9
 	VFMADD231PS Z9, Z8, Z0
 	VCVTPH2PS   (R8)(BX*1), Z9
@@ -795,10 +857,15 @@ along33:
 along34:
 	ADDQ        $0x10, SI
 	JZ          along35
-	MOVQ        $-1, R11
-	BZHIQ       SI, R11, SI
+	MOVQ        $-1, R12
+	BZHIQ       SI, R12, SI
 	KMOVW       SI, K1
 	VMOVUPS.Z   (DI), K1, Z8
+	PREFETCHT0  (R11)
+	PREFETCHT0  64(R11)
+	PREFETCHT0  128(R11)
+	PREFETCHT0  192(R11)
+	ADDQ        $+256, R11
 	VCVTPH2PS.Z (R8), K1, Z9
 	VFMADD231PS Z9, Z8, Z0
 	VCVTPH2PS.Z (R8)(BX*1), K1, Z9
@@ -885,11 +952,14 @@ columns36:
 	MOVQ   a+16(FP), DI
 	MOVQ   DX, R8
 	VXORPS Z0, Z0, Z0
+	LEAQ   4096(DX), R9
 	SUBQ   $0x10, SI
 	JL     along39
 
 along38:
 	VMOVUPS     (DI), Z1
+	PREFETCHT0  (R9)
+	ADDQ        $+32, R9
 	VCVTPH2PS   (R8), Z2
 	VFMADD231PS Z2, Z1, Z0
 	ADDQ        $+64, DI
@@ -900,10 +970,12 @@ along38:
 along39:
 	ADDQ        $0x10, SI
 	JZ          along40
-	MOVQ        $-1, R9
-	BZHIQ       SI, R9, SI
+	MOVQ        $-1, R10
+	BZHIQ       SI, R10, SI
 	KMOVW       SI, K1
 	VMOVUPS.Z   (DI), K1, Z1
+	PREFETCHT0  (R9)
+	ADDQ        $+32, R9
 	VCVTPH2PS.Z (R8), K1, Z2
 	VFMADD231PS Z2, Z1, Z0
 	ADDQ        $+64, DI
@@ -959,12 +1031,16 @@ columns41:
 	VXORPS Z5, Z5, Z5
 	VXORPS Z6, Z6, Z6
 	VXORPS Z7, Z7, Z7
+	LEAQ   4096(BX), R11
 	SUBQ   $0x10, DI
 	JL     along44
 
 along43:
 	VMOVUPS     (R8), Z8
 	VMOVUPS     (R8)(DX*1), Z9
+	PREFETCHT0  (R11)
+	PREFETCHT0  64(R11)
+	ADDQ        $+128, R11
 	VCVTPH2PS   (R9), Z10
 	VFMADD231PS Z10, Z8, Z0
 	VFMADD231PS Z10, Z9, Z4
@@ -986,11 +1062,14 @@ along43:
 along44:
 	ADDQ        $0x10, DI
 	JZ          along45
-	MOVQ        $-1, R11
-	BZHIQ       DI, R11, DI
+	MOVQ        $-1, R12
+	BZHIQ       DI, R12, DI
 	KMOVW       DI, K1
 	VMOVUPS.Z   (R8), K1, Z8
 	VMOVUPS.Z   (R8)(DX*1), K1, Z9
+	PREFETCHT0  (R11)
+	PREFETCHT0  64(R11)
+	ADDQ        $+128, R11
 	VCVTPH2PS.Z (R9), K1, Z10
 	VFMADD231PS Z10, Z8, Z0
 	VFMADD231PS Z10, Z9, Z4
@@ -1070,12 +1149,15 @@ columns46:
 	MOVQ   BX, R9
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
+	LEAQ   4096(BX), R10
 	SUBQ   $0x10, DI
 	JL     along49
 
 along48:
 	VMOVUPS     (R8), Z2
 	VMOVUPS     (R8)(DX*1), Z3
+	PREFETCHT0  (R10)
+	ADDQ        $+32, R10
 	VCVTPH2PS   (R9), Z4
 	VFMADD231PS Z4, Z2, Z0
 	VFMADD231PS Z4, Z3, Z1
@@ -1087,11 +1169,13 @@ along48:
 along49:
 	ADDQ        $0x10, DI
 	JZ          along50
-	MOVQ        $-1, R10
-	BZHIQ       DI, R10, DI
+	MOVQ        $-1, R11
+	BZHIQ       DI, R11, DI
 	KMOVW       DI, K1
 	VMOVUPS.Z   (R8), K1, Z2
 	VMOVUPS.Z   (R8)(DX*1), K1, Z3
+	PREFETCHT0  (R10)
+	ADDQ        $+32, R10
 	VCVTPH2PS.Z (R9), K1, Z4
 	VFMADD231PS Z4, Z2, Z0
 	VFMADD231PS Z4, Z3, Z1
@@ -1171,6 +1255,7 @@ columns51:
 	VXORPS Z13, Z13, Z13
 	VXORPS Z14, Z14, Z14
 	VXORPS Z15, Z15, Z15
+	LEAQ   4096(BX), R12
 	SUBQ   $0x10, DI
 	JL     along54
 
@@ -1179,6 +1264,9 @@ along53:
 	VMOVUPS     (R8)(DX*1), Z17
 	VMOVUPS     (R8)(DX*2), Z18
 	VMOVUPS     (R9), Z19
+	PREFETCHT0  (R12)
+	PREFETCHT0  64(R12)
+	ADDQ        $+128, R12
 	VCVTPH2PS   (R10), Z20
 	VFMADD231PS Z20, Z16, Z0
 	VFMADD231PS Z20, Z17, Z4
@@ -1209,13 +1297,16 @@ along53:
 along54:
 	ADDQ        $0x10, DI
 	JZ          along55
-	MOVQ        $-1, R12
-	BZHIQ       DI, R12, DI
+	MOVQ        $-1, R13
+	BZHIQ       DI, R13, DI
 	KMOVW       DI, K1
 	VMOVUPS.Z   (R8), K1, Z16
 	VMOVUPS.Z   (R8)(DX*1), K1, Z17
 	VMOVUPS.Z   (R8)(DX*2), K1, Z18
 	VMOVUPS.Z   (R9), K1, Z19
+	PREFETCHT0  (R12)
+	PREFETCHT0  64(R12)
+	ADDQ        $+128, R12
 	VCVTPH2PS.Z (R10), K1, Z20
 	VFMADD231PS Z20, Z16, Z0
 	VFMADD231PS Z20, Z17, Z4
@@ -1352,6 +1443,7 @@ columns56:
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
+	LEAQ   4096(BX), R11
 	SUBQ   $0x10, DI
 	JL     along59
 
@@ -1360,6 +1452,8 @@ along58:
 	VMOVUPS     (R8)(DX*1), Z5
 	VMOVUPS     (R8)(DX*2), Z6
 	VMOVUPS     (R9), Z7
+	PREFETCHT0  (R11)
+	ADDQ        $+32, R11
 	VCVTPH2PS   (R10), Z8
 	VFMADD231PS Z8, Z4, Z0
 	VFMADD231PS Z8, Z5, Z1
@@ -1374,13 +1468,15 @@ along58:
 along59:
 	ADDQ        $0x10, DI
 	JZ          along60
-	MOVQ        $-1, R11
-	BZHIQ       DI, R11, DI
+	MOVQ        $-1, R12
+	BZHIQ       DI, R12, DI
 	KMOVW       DI, K1
 	VMOVUPS.Z   (R8), K1, Z4
 	VMOVUPS.Z   (R8)(DX*1), K1, Z5
 	VMOVUPS.Z   (R8)(DX*2), K1, Z6
 	VMOVUPS.Z   (R9), K1, Z7
+	PREFETCHT0  (R11)
+	ADDQ        $+32, R11
 	VCVTPH2PS.Z (R10), K1, Z8
 	VFMADD231PS Z8, Z4, Z0
 	VFMADD231PS Z8, Z5, Z1
@@ -1453,7 +1549,7 @@ columns57:
 	RET
 
 // func dotBF16AVX512(c *float32, ldc int, a *float32, lda int, w *uint16, ldw int, m int, n int, k int)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·dotBF16AVX512(SB), NOSPLIT, $0-72
 	MOVQ m+48(FP), AX
 	CMPQ AX, $0x04
@@ -1488,11 +1584,17 @@ columns61:
 	VXORPS Z5, Z5, Z5
 	VXORPS Z6, Z6, Z6
 	VXORPS Z7, Z7, Z7
+	LEAQ   4096(DX), R11
 	SUBQ   $0x10, SI
 	JL     along64
 
 along63:
 	VMOVUPS     (DI), Z8
+	PREFETCHT0  (R11)
+	PREFETCHT0  64(R11)
+	PREFETCHT0  128(R11)
+	PREFETCHT0  192(R11)
+	ADDQ        $+256, R11
 	VPMOVZXWD   (R8), Z9
 	VPSLLD      $0x10, Z9, Z9
 	VFMADD231PS Z9, Z8, Z0
@@ -1527,10 +1629,15 @@ along63:
 along64:
 	ADDQ        $0x10, SI
 	JZ          along65
-	MOVQ        $-1, R11
-	BZHIQ       SI, R11, SI
+	MOVQ        $-1, R12
+	BZHIQ       SI, R12, SI
 	KMOVW       SI, K1
 	VMOVUPS.Z   (DI), K1, Z8
+	PREFETCHT0  (R11)
+	PREFETCHT0  64(R11)
+	PREFETCHT0  128(R11)
+	PREFETCHT0  192(R11)
+	ADDQ        $+256, R11
 	VPMOVZXWD.Z (R8), K1, Z9
 	VPSLLD      $0x10, Z9, Z9
 	VFMADD231PS Z9, Z8, Z0
@@ -1625,11 +1732,14 @@ columns66:
 	MOVQ   a+16(FP), DI
 	MOVQ   DX, R8
 	VXORPS Z0, Z0, Z0
+	LEAQ   4096(DX), R9
 	SUBQ   $0x10, SI
 	JL     along69
 
 along68:
 	VMOVUPS     (DI), Z1
+	PREFETCHT0  (R9)
+	ADDQ        $+32, R9
 	VPMOVZXWD   (R8), Z2
 	VPSLLD      $0x10, Z2, Z2
 	VFMADD231PS Z2, Z1, Z0
@@ -1641,10 +1751,12 @@ along68:
 along69:
 	ADDQ        $0x10, SI
 	JZ          along70
-	MOVQ        $-1, R9
-	BZHIQ       SI, R9, SI
+	MOVQ        $-1, R10
+	BZHIQ       SI, R10, SI
 	KMOVW       SI, K1
 	VMOVUPS.Z   (DI), K1, Z1
+	PREFETCHT0  (R9)
+	ADDQ        $+32, R9
 	VPMOVZXWD.Z (R8), K1, Z2
 	VPSLLD      $0x10, Z2, Z2
 	VFMADD231PS Z2, Z1, Z0
@@ -1701,12 +1813,16 @@ columns71:
 	VXORPS Z5, Z5, Z5
 	VXORPS Z6, Z6, Z6
 	VXORPS Z7, Z7, Z7
+	LEAQ   4096(BX), R11
 	SUBQ   $0x10, DI
 	JL     along74
 
 along73:
 	VMOVUPS     (R8), Z8
 	VMOVUPS     (R8)(DX*1), Z9
+	PREFETCHT0  (R11)
+	PREFETCHT0  64(R11)
+	ADDQ        $+128, R11
 	VPMOVZXWD   (R9), Z10
 	VPSLLD      $0x10, Z10, Z10
 	VFMADD231PS Z10, Z8, Z0
@@ -1732,11 +1848,14 @@ along73:
 along74:
 	ADDQ        $0x10, DI
 	JZ          along75
-	MOVQ        $-1, R11
-	BZHIQ       DI, R11, DI
+	MOVQ        $-1, R12
+	BZHIQ       DI, R12, DI
 	KMOVW       DI, K1
 	VMOVUPS.Z   (R8), K1, Z8
 	VMOVUPS.Z   (R8)(DX*1), K1, Z9
+	PREFETCHT0  (R11)
+	PREFETCHT0  64(R11)
+	ADDQ        $+128, R11
 	VPMOVZXWD.Z (R9), K1, Z10
 	VPSLLD      $0x10, Z10, Z10
 	VFMADD231PS Z10, Z8, Z0
@@ -1820,12 +1939,15 @@ columns76:
 	MOVQ   BX, R9
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
+	LEAQ   4096(BX), R10
 	SUBQ   $0x10, DI
 	JL     along79
 
 along78:
 	VMOVUPS     (R8), Z2
 	VMOVUPS     (R8)(DX*1), Z3
+	PREFETCHT0  (R10)
+	ADDQ        $+32, R10
 	VPMOVZXWD   (R9), Z4
 	VPSLLD      $0x10, Z4, Z4
 	VFMADD231PS Z4, Z2, Z0
@@ -1838,11 +1960,13 @@ along78:
 along79:
 	ADDQ        $0x10, DI
 	JZ          along80
-	MOVQ        $-1, R10
-	BZHIQ       DI, R10, DI
+	MOVQ        $-1, R11
+	BZHIQ       DI, R11, DI
 	KMOVW       DI, K1
 	VMOVUPS.Z   (R8), K1, Z2
 	VMOVUPS.Z   (R8)(DX*1), K1, Z3
+	PREFETCHT0  (R10)
+	ADDQ        $+32, R10
 	VPMOVZXWD.Z (R9), K1, Z4
 	VPSLLD      $0x10, Z4, Z4
 	VFMADD231PS Z4, Z2, Z0
@@ -1923,6 +2047,7 @@ columns81:
 	VXORPS Z13, Z13, Z13
 	VXORPS Z14, Z14, Z14
 	VXORPS Z15, Z15, Z15
+	LEAQ   4096(BX), R12
 	SUBQ   $0x10, DI
 	JL     along84
 
@@ -1931,6 +2056,9 @@ along83:
 	VMOVUPS     (R8)(DX*1), Z17
 	VMOVUPS     (R8)(DX*2), Z18
 	VMOVUPS     (R9), Z19
+	PREFETCHT0  (R12)
+	PREFETCHT0  64(R12)
+	ADDQ        $+128, R12
 	VPMOVZXWD   (R10), Z20
 	VPSLLD      $0x10, Z20, Z20
 	VFMADD231PS Z20, Z16, Z0
@@ -1965,13 +2093,16 @@ along83:
 along84:
 	ADDQ        $0x10, DI
 	JZ          along85
-	MOVQ        $-1, R12
-	BZHIQ       DI, R12, DI
+	MOVQ        $-1, R13
+	BZHIQ       DI, R13, DI
 	KMOVW       DI, K1
 	VMOVUPS.Z   (R8), K1, Z16
 	VMOVUPS.Z   (R8)(DX*1), K1, Z17
 	VMOVUPS.Z   (R8)(DX*2), K1, Z18
 	VMOVUPS.Z   (R9), K1, Z19
+	PREFETCHT0  (R12)
+	PREFETCHT0  64(R12)
+	ADDQ        $+128, R12
 	VPMOVZXWD.Z (R10), K1, Z20
 	VPSLLD      $0x10, Z20, Z20
 	VFMADD231PS Z20, Z16, Z0
@@ -2112,6 +2243,7 @@ columns86:
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
+	LEAQ   4096(BX), R11
 	SUBQ   $0x10, DI
 	JL     along89
 
@@ -2120,6 +2252,8 @@ along88:
 	VMOVUPS     (R8)(DX*1), Z5
 	VMOVUPS     (R8)(DX*2), Z6
 	VMOVUPS     (R9), Z7
+	PREFETCHT0  (R11)
+	ADDQ        $+32, R11
 	VPMOVZXWD   (R10), Z8
 	VPSLLD      $0x10, Z8, Z8
 	VFMADD231PS Z8, Z4, Z0
@@ -2135,13 +2269,15 @@ along88:
 along89:
 	ADDQ        $0x10, DI
 	JZ          along90
-	MOVQ        $-1, R11
-	BZHIQ       DI, R11, DI
+	MOVQ        $-1, R12
+	BZHIQ       DI, R12, DI
 	KMOVW       DI, K1
 	VMOVUPS.Z   (R8), K1, Z4
 	VMOVUPS.Z   (R8)(DX*1), K1, Z5
 	VMOVUPS.Z   (R8)(DX*2), K1, Z6
 	VMOVUPS.Z   (R9), K1, Z7
+	PREFETCHT0  (R11)
+	ADDQ        $+32, R11
 	VPMOVZXWD.Z (R10), K1, Z8
 	VPSLLD      $0x10, Z8, Z8
 	VFMADD231PS Z8, Z4, Z0

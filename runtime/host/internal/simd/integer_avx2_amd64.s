@@ -238,7 +238,7 @@ block6:
 	RET
 
 // func dotQuantised4AVX2(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *float32, lds int, m int, n int, blocks int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·dotQuantised4AVX2(SB), NOSPLIT, $0-88
 	MOVQ         m+64(FP), AX
 	CMPQ         AX, $0x04
@@ -267,10 +267,14 @@ columns8:
 	MOVQ   s+48(FP), DI
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
+	LEAQ   4096(SI), R8
+	LEAQ   512(DI), R9
 
 blocks12:
 	SUBQ        $0x02, DX
 	JL          rest11
+	PREFETCHT0  (R8)
+	PREFETCHT0  (R9)
 	VMOVUPS     (SI), Y5
 	VMOVSD      (DI), X7
 	VPERMPS     Y7, Y1, Y7
@@ -301,8 +305,12 @@ blocks12:
 	VFMADD231PS Y6, Y5, Y4
 	ADDQ        $+32, SI
 	ADDQ        $+8, DI
+	ADDQ        $+64, R8
+	ADDQ        $+16, R9
 	SUBQ        $0x02, DX
 	JL          rest11
+	PREFETCHT0  (R8)
+	PREFETCHT0  (R9)
 	VMOVUPS     (SI), Y5
 	VMOVSD      (DI), X9
 	VPERMPS     Y9, Y1, Y9
@@ -333,6 +341,8 @@ blocks12:
 	VFMADD231PS Y6, Y5, Y4
 	ADDQ        $+32, SI
 	ADDQ        $+8, DI
+	ADDQ        $+64, R8
+	ADDQ        $+16, R9
 	ADDQ        $+256, BX
 	JMP         blocks12
 
@@ -373,10 +383,14 @@ columns13:
 	MOVQ   w+32(FP), SI
 	MOVQ   s+48(FP), DI
 	VXORPS Y3, Y3, Y3
+	LEAQ   4096(SI), R8
+	LEAQ   512(DI), R9
 
 blocks17:
 	SUBQ        $0x02, DX
 	JL          rest16
+	PREFETCHT0  (R8)
+	PREFETCHT0  (R9)
 	VMOVUPS     (SI), Y4
 	VMOVSD      (DI), X11
 	VPERMPS     Y11, Y1, Y11
@@ -393,8 +407,12 @@ blocks17:
 	VFMADD231PS Y5, Y4, Y3
 	ADDQ        $+32, SI
 	ADDQ        $+8, DI
+	ADDQ        $+32, R8
+	ADDQ        $+8, R9
 	SUBQ        $0x02, DX
 	JL          rest16
+	PREFETCHT0  (R8)
+	PREFETCHT0  (R9)
 	VMOVUPS     (SI), Y4
 	VMOVSD      (DI), X12
 	VPERMPS     Y12, Y1, Y12
@@ -411,6 +429,8 @@ blocks17:
 	VFMADD231PS Y5, Y4, Y3
 	ADDQ        $+32, SI
 	ADDQ        $+8, DI
+	ADDQ        $+32, R8
+	ADDQ        $+8, R9
 	ADDQ        $+256, BX
 	JMP         blocks17
 
@@ -467,10 +487,14 @@ columns18:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
+	LEAQ   4096(DI), R9
+	LEAQ   512(R8), R10
 
 blocks22:
 	SUBQ        $0x02, BX
 	JL          rest21
+	PREFETCHT0  (R9)
+	PREFETCHT0  (R10)
 	VMOVUPS     (DI), Y7
 	VMOVSD      (R8), X9
 	VPERMPS     Y9, Y1, Y9
@@ -517,8 +541,12 @@ blocks22:
 	VFMADD231PS Y8, Y7, Y6
 	ADDQ        $+32, DI
 	ADDQ        $+8, R8
+	ADDQ        $+64, R9
+	ADDQ        $+16, R10
 	SUBQ        $0x02, BX
 	JL          rest21
+	PREFETCHT0  (R9)
+	PREFETCHT0  (R10)
 	VMOVUPS     (DI), Y7
 	VMOVSD      (R8), X13
 	VPERMPS     Y13, Y1, Y13
@@ -565,6 +593,8 @@ blocks22:
 	VFMADD231PS Y8, Y7, Y6
 	ADDQ        $+32, DI
 	ADDQ        $+8, R8
+	ADDQ        $+64, R9
+	ADDQ        $+16, R10
 	ADDQ        $+256, SI
 	JMP         blocks22
 
@@ -618,10 +648,14 @@ columns23:
 	MOVQ   s+48(FP), R8
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
+	LEAQ   4096(DI), R9
+	LEAQ   512(R8), R10
 
 blocks27:
 	SUBQ        $0x02, BX
 	JL          rest26
+	PREFETCHT0  (R9)
+	PREFETCHT0  (R10)
 	VMOVUPS     (DI), Y5
 	VMOVSD      (R8), X15
 	VPERMPS     Y15, Y1, Y15
@@ -646,8 +680,12 @@ blocks27:
 	VFMADD231PS Y6, Y5, Y4
 	ADDQ        $+32, DI
 	ADDQ        $+8, R8
+	ADDQ        $+32, R9
+	ADDQ        $+8, R10
 	SUBQ        $0x02, BX
 	JL          rest26
+	PREFETCHT0  (R9)
+	PREFETCHT0  (R10)
 	VMOVUPS     (DI), Y5
 	VMOVSD      (R8), X16
 	VPERMPS     Y16, Y1, Y16
@@ -672,6 +710,8 @@ blocks27:
 	VFMADD231PS Y6, Y5, Y4
 	ADDQ        $+32, DI
 	ADDQ        $+8, R8
+	ADDQ        $+32, R9
+	ADDQ        $+8, R10
 	ADDQ        $+256, SI
 	JMP         blocks27
 
@@ -741,10 +781,14 @@ columns28:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
+	LEAQ   4096(R8), R10
+	LEAQ   512(R9), R11
 
 blocks32:
 	SUBQ        $0x02, BX
 	JL          rest31
+	PREFETCHT0  (R10)
+	PREFETCHT0  (R11)
 	VMOVUPS     (R8), Y7
 	VMOVSD      (R9), X9
 	VPERMPS     Y9, Y1, Y9
@@ -785,8 +829,12 @@ blocks32:
 	VFMADD231PS Y8, Y7, Y6
 	ADDQ        $+32, R8
 	ADDQ        $+8, R9
+	ADDQ        $+32, R10
+	ADDQ        $+8, R11
 	SUBQ        $0x02, BX
 	JL          rest31
+	PREFETCHT0  (R10)
+	PREFETCHT0  (R11)
 	VMOVUPS     (R8), Y7
 	VMOVSD      (R9), X12
 	VPERMPS     Y12, Y1, Y12
@@ -827,6 +875,8 @@ blocks32:
 	VFMADD231PS Y8, Y7, Y6
 	ADDQ        $+32, R8
 	ADDQ        $+8, R9
+	ADDQ        $+32, R10
+	ADDQ        $+8, R11
 	ADDQ        $+256, SI
 	ADDQ        $+256, DI
 	JMP         blocks32
@@ -903,10 +953,14 @@ columns33:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
+	LEAQ   4096(R8), R10
+	LEAQ   512(R9), R11
 
 blocks37:
 	SUBQ        $0x02, BX
 	JL          rest36
+	PREFETCHT0  (R10)
+	PREFETCHT0  (R11)
 	VMOVUPS     (R8), Y7
 	VMOVSD      (R9), X13
 	VPERMPS     Y13, Y1, Y13
@@ -947,8 +1001,12 @@ blocks37:
 	VFMADD231PS Y8, Y7, Y6
 	ADDQ        $+32, R8
 	ADDQ        $+8, R9
+	ADDQ        $+32, R10
+	ADDQ        $+8, R11
 	SUBQ        $0x02, BX
 	JL          rest36
+	PREFETCHT0  (R10)
+	PREFETCHT0  (R11)
 	VMOVUPS     (R8), Y7
 	VMOVSD      (R9), X14
 	VPERMPS     Y14, Y1, Y14
@@ -989,6 +1047,8 @@ blocks37:
 	VFMADD231PS Y8, Y7, Y6
 	ADDQ        $+32, R8
 	ADDQ        $+8, R9
+	ADDQ        $+32, R10
+	ADDQ        $+8, R11
 	ADDQ        $+256, SI
 	ADDQ        $+256, DI
 	JMP         blocks37
@@ -1064,6 +1124,899 @@ DATA lanes2<>+24(SB)/4, $0x00000001
 DATA lanes2<>+28(SB)/4, $0x00000001
 GLOBL lanes2<>(SB), RODATA|NOPTR, $32
 
+// func dotQuantised4F16AVX2(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *uint16, lds int, m int, n int, blocks int)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·dotQuantised4F16AVX2(SB), NOSPLIT, $0-88
+	MOVQ         m+64(FP), AX
+	CMPQ         AX, $0x04
+	JE           rows4
+	CMPQ         AX, $0x02
+	JE           rows2
+	MOVQ         ldx+24(FP), AX
+	MOVQ         ldw+40(FP), AX
+	MOVQ         lds+56(FP), CX
+	SHLQ         $0x01, CX
+	MOVL         $0x0f0f0f0f, DX
+	VMOVD        DX, X0
+	VPBROADCASTD X0, Y0
+	VMOVUPS      lanes2<>+0(SB), Y1
+	MOVL         $0x00010001, DX
+	VMOVD        DX, X2
+	VPBROADCASTD X2, Y2
+
+columns38:
+	CMPQ   n+72(FP), $0x02
+	JL     columns39
+	SUBQ   $0x02, n+72(FP)
+	MOVQ   blocks+80(FP), DX
+	MOVQ   x+16(FP), BX
+	MOVQ   w+32(FP), SI
+	MOVQ   s+48(FP), DI
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	LEAQ   4096(SI), R8
+	LEAQ   512(DI), R9
+
+blocks42:
+	SUBQ        $0x02, DX
+	JL          rest41
+	PREFETCHT0  (R8)
+	PREFETCHT0  (R9)
+	VMOVUPS     (SI), Y5
+	VMOVD       (DI), X7
+	VCVTPH2PS   X7, X7
+	VPERMPS     Y7, Y1, Y7
+	VPSRLW      $0x04, Y5, Y6
+	VPAND       Y0, Y5, Y5
+	VPAND       Y0, Y6, Y6
+	VPMADDUBSW  (BX), Y5, Y5
+	VPMADDUBSW  64(BX), Y6, Y6
+	VPADDW      Y6, Y5, Y5
+	VPMADDWD    Y2, Y5, Y5
+	VPADDD      192(BX), Y5, Y5
+	VCVTDQ2PS   Y5, Y5
+	VMULPS      128(BX), Y7, Y6
+	VFMADD231PS Y6, Y5, Y3
+	VMOVUPS     (SI)(AX*1), Y5
+	VMOVD       (DI)(CX*1), X8
+	VCVTPH2PS   X8, X8
+	VPERMPS     Y8, Y1, Y8
+	VPSRLW      $0x04, Y5, Y6
+	VPAND       Y0, Y5, Y5
+	VPAND       Y0, Y6, Y6
+	VPMADDUBSW  (BX), Y5, Y5
+	VPMADDUBSW  64(BX), Y6, Y6
+	VPADDW      Y6, Y5, Y5
+	VPMADDWD    Y2, Y5, Y5
+	VPADDD      192(BX), Y5, Y5
+	VCVTDQ2PS   Y5, Y5
+	VMULPS      128(BX), Y8, Y6
+	VFMADD231PS Y6, Y5, Y4
+	ADDQ        $+32, SI
+	ADDQ        $+4, DI
+	ADDQ        $+64, R8
+	ADDQ        $+8, R9
+	SUBQ        $0x02, DX
+	JL          rest41
+	PREFETCHT0  (R8)
+	PREFETCHT0  (R9)
+	VMOVUPS     (SI), Y5
+	VMOVD       (DI), X9
+	VCVTPH2PS   X9, X9
+	VPERMPS     Y9, Y1, Y9
+	VPSRLW      $0x04, Y5, Y6
+	VPAND       Y0, Y5, Y5
+	VPAND       Y0, Y6, Y6
+	VPMADDUBSW  32(BX), Y5, Y5
+	VPMADDUBSW  96(BX), Y6, Y6
+	VPADDW      Y6, Y5, Y5
+	VPMADDWD    Y2, Y5, Y5
+	VPADDD      224(BX), Y5, Y5
+	VCVTDQ2PS   Y5, Y5
+	VMULPS      160(BX), Y9, Y6
+	VFMADD231PS Y6, Y5, Y3
+	VMOVUPS     (SI)(AX*1), Y5
+	VMOVD       (DI)(CX*1), X10
+	VCVTPH2PS   X10, X10
+	VPERMPS     Y10, Y1, Y10
+	VPSRLW      $0x04, Y5, Y6
+	VPAND       Y0, Y5, Y5
+	VPAND       Y0, Y6, Y6
+	VPMADDUBSW  32(BX), Y5, Y5
+	VPMADDUBSW  96(BX), Y6, Y6
+	VPADDW      Y6, Y5, Y5
+	VPMADDWD    Y2, Y5, Y5
+	VPADDD      224(BX), Y5, Y5
+	VCVTDQ2PS   Y5, Y5
+	VMULPS      160(BX), Y10, Y6
+	VFMADD231PS Y6, Y5, Y4
+	ADDQ        $+32, SI
+	ADDQ        $+4, DI
+	ADDQ        $+64, R8
+	ADDQ        $+8, R9
+	ADDQ        $+256, BX
+	JMP         blocks42
+
+rest41:
+	ADDQ $0x02, DX
+	JZ   columns40
+
+columns40:
+	MOVQ         c+0(FP), DX
+	MOVQ         ldc+8(FP), BX
+	SHLQ         $0x02, BX
+	VUNPCKLPS    Y4, Y3, Y5
+	VUNPCKHPS    Y4, Y3, Y3
+	VADDPS       Y3, Y5, Y5
+	VUNPCKLPD    Y5, Y5, Y3
+	VUNPCKHPD    Y5, Y5, Y4
+	VADDPS       Y4, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VADDPS       X4, X3, X4
+	VMOVSD       (DX), X3
+	VADDPS       X4, X3, X3
+	VMOVSD       X3, (DX)
+	ADDQ         BX, DX
+	ADDQ         $0x08, c+0(FP)
+	ADDQ         AX, w+32(FP)
+	ADDQ         CX, s+48(FP)
+	ADDQ         AX, w+32(FP)
+	ADDQ         CX, s+48(FP)
+	JMP          columns38
+
+columns39:
+columns43:
+	CMPQ   n+72(FP), $0x01
+	JL     columns44
+	SUBQ   $0x01, n+72(FP)
+	MOVQ   blocks+80(FP), DX
+	MOVQ   x+16(FP), BX
+	MOVQ   w+32(FP), SI
+	MOVQ   s+48(FP), DI
+	VXORPS Y3, Y3, Y3
+	LEAQ   4096(SI), R8
+	LEAQ   512(DI), R9
+
+blocks47:
+	SUBQ        $0x02, DX
+	JL          rest46
+	PREFETCHT0  (R8)
+	PREFETCHT0  (R9)
+	VMOVUPS     (SI), Y4
+	VMOVD       (DI), X11
+	VCVTPH2PS   X11, X11
+	VPERMPS     Y11, Y1, Y11
+	VPSRLW      $0x04, Y4, Y5
+	VPAND       Y0, Y4, Y4
+	VPAND       Y0, Y5, Y5
+	VPMADDUBSW  (BX), Y4, Y4
+	VPMADDUBSW  64(BX), Y5, Y5
+	VPADDW      Y5, Y4, Y4
+	VPMADDWD    Y2, Y4, Y4
+	VPADDD      192(BX), Y4, Y4
+	VCVTDQ2PS   Y4, Y4
+	VMULPS      128(BX), Y11, Y5
+	VFMADD231PS Y5, Y4, Y3
+	ADDQ        $+32, SI
+	ADDQ        $+4, DI
+	ADDQ        $+32, R8
+	ADDQ        $+4, R9
+	SUBQ        $0x02, DX
+	JL          rest46
+	PREFETCHT0  (R8)
+	PREFETCHT0  (R9)
+	VMOVUPS     (SI), Y4
+	VMOVD       (DI), X12
+	VCVTPH2PS   X12, X12
+	VPERMPS     Y12, Y1, Y12
+	VPSRLW      $0x04, Y4, Y5
+	VPAND       Y0, Y4, Y4
+	VPAND       Y0, Y5, Y5
+	VPMADDUBSW  32(BX), Y4, Y4
+	VPMADDUBSW  96(BX), Y5, Y5
+	VPADDW      Y5, Y4, Y4
+	VPMADDWD    Y2, Y4, Y4
+	VPADDD      224(BX), Y4, Y4
+	VCVTDQ2PS   Y4, Y4
+	VMULPS      160(BX), Y12, Y5
+	VFMADD231PS Y5, Y4, Y3
+	ADDQ        $+32, SI
+	ADDQ        $+4, DI
+	ADDQ        $+32, R8
+	ADDQ        $+4, R9
+	ADDQ        $+256, BX
+	JMP         blocks47
+
+rest46:
+	ADDQ $0x02, DX
+	JZ   columns45
+
+columns45:
+	MOVQ         c+0(FP), DX
+	MOVQ         ldc+8(FP), BX
+	SHLQ         $0x02, BX
+	VUNPCKLPS    Y3, Y3, Y4
+	VUNPCKHPS    Y3, Y3, Y3
+	VADDPS       Y3, Y4, Y4
+	VUNPCKLPD    Y4, Y4, Y3
+	VUNPCKHPD    Y4, Y4, Y4
+	VADDPS       Y4, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VADDPS       X4, X3, X4
+	VADDSS       (DX), X4, X3
+	VMOVSS       X3, (DX)
+	ADDQ         BX, DX
+	ADDQ         $0x04, c+0(FP)
+	ADDQ         AX, w+32(FP)
+	ADDQ         CX, s+48(FP)
+	JMP          columns43
+
+columns44:
+	VZEROUPPER
+	RET
+
+rows2:
+	MOVQ         ldx+24(FP), AX
+	MOVQ         ldw+40(FP), CX
+	MOVQ         lds+56(FP), DX
+	SHLQ         $0x01, DX
+	MOVL         $0x0f0f0f0f, BX
+	VMOVD        BX, X0
+	VPBROADCASTD X0, Y0
+	VMOVUPS      lanes2<>+0(SB), Y1
+	MOVL         $0x00010001, BX
+	VMOVD        BX, X2
+	VPBROADCASTD X2, Y2
+
+columns48:
+	CMPQ   n+72(FP), $0x02
+	JL     columns49
+	SUBQ   $0x02, n+72(FP)
+	MOVQ   blocks+80(FP), BX
+	MOVQ   x+16(FP), SI
+	MOVQ   w+32(FP), DI
+	MOVQ   s+48(FP), R8
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	LEAQ   4096(DI), R9
+	LEAQ   512(R8), R10
+
+blocks52:
+	SUBQ        $0x02, BX
+	JL          rest51
+	PREFETCHT0  (R9)
+	PREFETCHT0  (R10)
+	VMOVUPS     (DI), Y7
+	VMOVD       (R8), X9
+	VCVTPH2PS   X9, X9
+	VPERMPS     Y9, Y1, Y9
+	VPSRLW      $0x04, Y7, Y8
+	VPAND       Y0, Y7, Y7
+	VPAND       Y0, Y8, Y8
+	VPMADDUBSW  (SI), Y7, Y10
+	VPMADDUBSW  64(SI), Y8, Y11
+	VPADDW      Y11, Y10, Y10
+	VPMADDWD    Y2, Y10, Y10
+	VPADDD      192(SI), Y10, Y10
+	VCVTDQ2PS   Y10, Y10
+	VMULPS      128(SI), Y9, Y11
+	VFMADD231PS Y11, Y10, Y3
+	VPMADDUBSW  (SI)(AX*1), Y7, Y7
+	VPMADDUBSW  64(SI)(AX*1), Y8, Y8
+	VPADDW      Y8, Y7, Y7
+	VPMADDWD    Y2, Y7, Y7
+	VPADDD      192(SI)(AX*1), Y7, Y7
+	VCVTDQ2PS   Y7, Y7
+	VMULPS      128(SI)(AX*1), Y9, Y8
+	VFMADD231PS Y8, Y7, Y5
+	VMOVUPS     (DI)(CX*1), Y7
+	VMOVD       (R8)(DX*1), X12
+	VCVTPH2PS   X12, X12
+	VPERMPS     Y12, Y1, Y12
+	VPSRLW      $0x04, Y7, Y8
+	VPAND       Y0, Y7, Y7
+	VPAND       Y0, Y8, Y8
+	VPMADDUBSW  (SI), Y7, Y10
+	VPMADDUBSW  64(SI), Y8, Y11
+	VPADDW      Y11, Y10, Y10
+	VPMADDWD    Y2, Y10, Y10
+	VPADDD      192(SI), Y10, Y10
+	VCVTDQ2PS   Y10, Y10
+	VMULPS      128(SI), Y12, Y11
+	VFMADD231PS Y11, Y10, Y4
+	VPMADDUBSW  (SI)(AX*1), Y7, Y7
+	VPMADDUBSW  64(SI)(AX*1), Y8, Y8
+	VPADDW      Y8, Y7, Y7
+	VPMADDWD    Y2, Y7, Y7
+	VPADDD      192(SI)(AX*1), Y7, Y7
+	VCVTDQ2PS   Y7, Y7
+	VMULPS      128(SI)(AX*1), Y12, Y8
+	VFMADD231PS Y8, Y7, Y6
+	ADDQ        $+32, DI
+	ADDQ        $+4, R8
+	ADDQ        $+64, R9
+	ADDQ        $+8, R10
+	SUBQ        $0x02, BX
+	JL          rest51
+	PREFETCHT0  (R9)
+	PREFETCHT0  (R10)
+	VMOVUPS     (DI), Y7
+	VMOVD       (R8), X13
+	VCVTPH2PS   X13, X13
+	VPERMPS     Y13, Y1, Y13
+	VPSRLW      $0x04, Y7, Y8
+	VPAND       Y0, Y7, Y7
+	VPAND       Y0, Y8, Y8
+	VPMADDUBSW  32(SI), Y7, Y10
+	VPMADDUBSW  96(SI), Y8, Y11
+	VPADDW      Y11, Y10, Y10
+	VPMADDWD    Y2, Y10, Y10
+	VPADDD      224(SI), Y10, Y10
+	VCVTDQ2PS   Y10, Y10
+	VMULPS      160(SI), Y13, Y11
+	VFMADD231PS Y11, Y10, Y3
+	VPMADDUBSW  32(SI)(AX*1), Y7, Y7
+	VPMADDUBSW  96(SI)(AX*1), Y8, Y8
+	VPADDW      Y8, Y7, Y7
+	VPMADDWD    Y2, Y7, Y7
+	VPADDD      224(SI)(AX*1), Y7, Y7
+	VCVTDQ2PS   Y7, Y7
+	VMULPS      160(SI)(AX*1), Y13, Y8
+	VFMADD231PS Y8, Y7, Y5
+	VMOVUPS     (DI)(CX*1), Y7
+	VMOVD       (R8)(DX*1), X14
+	VCVTPH2PS   X14, X14
+	VPERMPS     Y14, Y1, Y14
+	VPSRLW      $0x04, Y7, Y8
+	VPAND       Y0, Y7, Y7
+	VPAND       Y0, Y8, Y8
+	VPMADDUBSW  32(SI), Y7, Y10
+	VPMADDUBSW  96(SI), Y8, Y11
+	VPADDW      Y11, Y10, Y10
+	VPMADDWD    Y2, Y10, Y10
+	VPADDD      224(SI), Y10, Y10
+	VCVTDQ2PS   Y10, Y10
+	VMULPS      160(SI), Y14, Y11
+	VFMADD231PS Y11, Y10, Y4
+	VPMADDUBSW  32(SI)(AX*1), Y7, Y7
+	VPMADDUBSW  96(SI)(AX*1), Y8, Y8
+	VPADDW      Y8, Y7, Y7
+	VPMADDWD    Y2, Y7, Y7
+	VPADDD      224(SI)(AX*1), Y7, Y7
+	VCVTDQ2PS   Y7, Y7
+	VMULPS      160(SI)(AX*1), Y14, Y8
+	VFMADD231PS Y8, Y7, Y6
+	ADDQ        $+32, DI
+	ADDQ        $+4, R8
+	ADDQ        $+64, R9
+	ADDQ        $+8, R10
+	ADDQ        $+256, SI
+	JMP         blocks52
+
+rest51:
+	ADDQ $0x02, BX
+	JZ   columns50
+
+columns50:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), SI
+	SHLQ         $0x02, SI
+	VUNPCKLPS    Y4, Y3, Y7
+	VUNPCKHPS    Y4, Y3, Y3
+	VADDPS       Y3, Y7, Y7
+	VUNPCKLPD    Y7, Y7, Y3
+	VUNPCKHPD    Y7, Y7, Y4
+	VADDPS       Y4, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VADDPS       X4, X3, X4
+	VMOVSD       (BX), X3
+	VADDPS       X4, X3, X3
+	VMOVSD       X3, (BX)
+	ADDQ         SI, BX
+	VUNPCKLPS    Y6, Y5, Y3
+	VUNPCKHPS    Y6, Y5, Y4
+	VADDPS       Y4, Y3, Y3
+	VUNPCKLPD    Y3, Y3, Y4
+	VUNPCKHPD    Y3, Y3, Y3
+	VADDPS       Y3, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X3
+	VADDPS       X3, X4, X3
+	VMOVSD       (BX), X4
+	VADDPS       X3, X4, X4
+	VMOVSD       X4, (BX)
+	ADDQ         SI, BX
+	ADDQ         $0x08, c+0(FP)
+	ADDQ         CX, w+32(FP)
+	ADDQ         DX, s+48(FP)
+	ADDQ         CX, w+32(FP)
+	ADDQ         DX, s+48(FP)
+	JMP          columns48
+
+columns49:
+columns53:
+	CMPQ   n+72(FP), $0x01
+	JL     columns54
+	SUBQ   $0x01, n+72(FP)
+	MOVQ   blocks+80(FP), BX
+	MOVQ   x+16(FP), SI
+	MOVQ   w+32(FP), DI
+	MOVQ   s+48(FP), R8
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	LEAQ   4096(DI), R9
+	LEAQ   512(R8), R10
+
+blocks57:
+	SUBQ        $0x02, BX
+	JL          rest56
+	PREFETCHT0  (R9)
+	PREFETCHT0  (R10)
+	VMOVUPS     (DI), Y5
+	VMOVD       (R8), X15
+	VCVTPH2PS   X15, X15
+	VPERMPS     Y15, Y1, Y15
+	VPSRLW      $0x04, Y5, Y6
+	VPAND       Y0, Y5, Y5
+	VPAND       Y0, Y6, Y6
+	VPMADDUBSW  (SI), Y5, Y7
+	VPMADDUBSW  64(SI), Y6, Y8
+	VPADDW      Y8, Y7, Y7
+	VPMADDWD    Y2, Y7, Y7
+	VPADDD      192(SI), Y7, Y7
+	VCVTDQ2PS   Y7, Y7
+	VMULPS      128(SI), Y15, Y8
+	VFMADD231PS Y8, Y7, Y3
+	VPMADDUBSW  (SI)(AX*1), Y5, Y5
+	VPMADDUBSW  64(SI)(AX*1), Y6, Y6
+	VPADDW      Y6, Y5, Y5
+	VPMADDWD    Y2, Y5, Y5
+	VPADDD      192(SI)(AX*1), Y5, Y5
+	VCVTDQ2PS   Y5, Y5
+	VMULPS      128(SI)(AX*1), Y15, Y6
+	VFMADD231PS Y6, Y5, Y4
+	ADDQ        $+32, DI
+	ADDQ        $+4, R8
+	ADDQ        $+32, R9
+	ADDQ        $+4, R10
+	SUBQ        $0x02, BX
+	JL          rest56
+	PREFETCHT0  (R9)
+	PREFETCHT0  (R10)
+	VMOVUPS     (DI), Y5
+	VMOVD       (R8), X16
+	VCVTPH2PS   X16, X16
+	VPERMPS     Y16, Y1, Y16
+	VPSRLW      $0x04, Y5, Y6
+	VPAND       Y0, Y5, Y5
+	VPAND       Y0, Y6, Y6
+	VPMADDUBSW  32(SI), Y5, Y7
+	VPMADDUBSW  96(SI), Y6, Y8
+	VPADDW      Y8, Y7, Y7
+	VPMADDWD    Y2, Y7, Y7
+	VPADDD      224(SI), Y7, Y7
+	VCVTDQ2PS   Y7, Y7
+	VMULPS      160(SI), Y16, Y8
+	VFMADD231PS Y8, Y7, Y3
+	VPMADDUBSW  32(SI)(AX*1), Y5, Y5
+	VPMADDUBSW  96(SI)(AX*1), Y6, Y6
+	VPADDW      Y6, Y5, Y5
+	VPMADDWD    Y2, Y5, Y5
+	VPADDD      224(SI)(AX*1), Y5, Y5
+	VCVTDQ2PS   Y5, Y5
+	VMULPS      160(SI)(AX*1), Y16, Y6
+	VFMADD231PS Y6, Y5, Y4
+	ADDQ        $+32, DI
+	ADDQ        $+4, R8
+	ADDQ        $+32, R9
+	ADDQ        $+4, R10
+	ADDQ        $+256, SI
+	JMP         blocks57
+
+rest56:
+	ADDQ $0x02, BX
+	JZ   columns55
+
+columns55:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), SI
+	SHLQ         $0x02, SI
+	VUNPCKLPS    Y3, Y3, Y5
+	VUNPCKHPS    Y3, Y3, Y3
+	VADDPS       Y3, Y5, Y5
+	VUNPCKLPD    Y5, Y5, Y3
+	VUNPCKHPD    Y5, Y5, Y5
+	VADDPS       Y5, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X5
+	VADDPS       X5, X3, X5
+	VADDSS       (BX), X5, X3
+	VMOVSS       X3, (BX)
+	ADDQ         SI, BX
+	VUNPCKLPS    Y4, Y4, Y3
+	VUNPCKHPS    Y4, Y4, Y4
+	VADDPS       Y4, Y3, Y3
+	VUNPCKLPD    Y3, Y3, Y4
+	VUNPCKHPD    Y3, Y3, Y3
+	VADDPS       Y3, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X3
+	VADDPS       X3, X4, X3
+	VADDSS       (BX), X3, X3
+	VMOVSS       X3, (BX)
+	ADDQ         SI, BX
+	ADDQ         $0x04, c+0(FP)
+	ADDQ         CX, w+32(FP)
+	ADDQ         DX, s+48(FP)
+	JMP          columns53
+
+columns54:
+	VZEROUPPER
+	RET
+
+rows4:
+	MOVQ         ldx+24(FP), AX
+	MOVQ         ldw+40(FP), CX
+	MOVQ         lds+56(FP), DX
+	SHLQ         $0x01, DX
+	MOVL         $0x0f0f0f0f, BX
+	VMOVD        BX, X0
+	VPBROADCASTD X0, Y0
+	VMOVUPS      lanes2<>+0(SB), Y1
+	MOVL         $0x00010001, BX
+	VMOVD        BX, X2
+	VPBROADCASTD X2, Y2
+
+columns58:
+	CMPQ   n+72(FP), $0x01
+	JL     columns59
+	SUBQ   $0x01, n+72(FP)
+	MOVQ   blocks+80(FP), BX
+	MOVQ   x+16(FP), SI
+	LEAQ   (SI)(AX*2), DI
+	ADDQ   AX, DI
+	MOVQ   w+32(FP), R8
+	MOVQ   s+48(FP), R9
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	LEAQ   4096(R8), R10
+	LEAQ   512(R9), R11
+
+blocks62:
+	SUBQ        $0x02, BX
+	JL          rest61
+	PREFETCHT0  (R10)
+	PREFETCHT0  (R11)
+	VMOVUPS     (R8), Y7
+	VMOVD       (R9), X9
+	VCVTPH2PS   X9, X9
+	VPERMPS     Y9, Y1, Y9
+	VPSRLW      $0x04, Y7, Y8
+	VPAND       Y0, Y7, Y7
+	VPAND       Y0, Y8, Y8
+	VPMADDUBSW  (SI), Y7, Y10
+	VPMADDUBSW  64(SI), Y8, Y11
+	VPADDW      Y11, Y10, Y10
+	VPMADDWD    Y2, Y10, Y10
+	VPADDD      192(SI), Y10, Y10
+	VCVTDQ2PS   Y10, Y10
+	VMULPS      128(SI), Y9, Y11
+	VFMADD231PS Y11, Y10, Y3
+	VPMADDUBSW  (SI)(AX*1), Y7, Y10
+	VPMADDUBSW  64(SI)(AX*1), Y8, Y11
+	VPADDW      Y11, Y10, Y10
+	VPMADDWD    Y2, Y10, Y10
+	VPADDD      192(SI)(AX*1), Y10, Y10
+	VCVTDQ2PS   Y10, Y10
+	VMULPS      128(SI)(AX*1), Y9, Y11
+	VFMADD231PS Y11, Y10, Y4
+	VPMADDUBSW  (SI)(AX*2), Y7, Y10
+	VPMADDUBSW  64(SI)(AX*2), Y8, Y11
+	VPADDW      Y11, Y10, Y10
+	VPMADDWD    Y2, Y10, Y10
+	VPADDD      192(SI)(AX*2), Y10, Y10
+	VCVTDQ2PS   Y10, Y10
+	VMULPS      128(SI)(AX*2), Y9, Y11
+	VFMADD231PS Y11, Y10, Y5
+	VPMADDUBSW  (DI), Y7, Y7
+	VPMADDUBSW  64(DI), Y8, Y8
+	VPADDW      Y8, Y7, Y7
+	VPMADDWD    Y2, Y7, Y7
+	VPADDD      192(DI), Y7, Y7
+	VCVTDQ2PS   Y7, Y7
+	VMULPS      128(DI), Y9, Y8
+	VFMADD231PS Y8, Y7, Y6
+	ADDQ        $+32, R8
+	ADDQ        $+4, R9
+	ADDQ        $+32, R10
+	ADDQ        $+4, R11
+	SUBQ        $0x02, BX
+	JL          rest61
+	PREFETCHT0  (R10)
+	PREFETCHT0  (R11)
+	VMOVUPS     (R8), Y7
+	VMOVD       (R9), X12
+	VCVTPH2PS   X12, X12
+	VPERMPS     Y12, Y1, Y12
+	VPSRLW      $0x04, Y7, Y8
+	VPAND       Y0, Y7, Y7
+	VPAND       Y0, Y8, Y8
+	VPMADDUBSW  32(SI), Y7, Y10
+	VPMADDUBSW  96(SI), Y8, Y11
+	VPADDW      Y11, Y10, Y10
+	VPMADDWD    Y2, Y10, Y10
+	VPADDD      224(SI), Y10, Y10
+	VCVTDQ2PS   Y10, Y10
+	VMULPS      160(SI), Y12, Y11
+	VFMADD231PS Y11, Y10, Y3
+	VPMADDUBSW  32(SI)(AX*1), Y7, Y10
+	VPMADDUBSW  96(SI)(AX*1), Y8, Y11
+	VPADDW      Y11, Y10, Y10
+	VPMADDWD    Y2, Y10, Y10
+	VPADDD      224(SI)(AX*1), Y10, Y10
+	VCVTDQ2PS   Y10, Y10
+	VMULPS      160(SI)(AX*1), Y12, Y11
+	VFMADD231PS Y11, Y10, Y4
+	VPMADDUBSW  32(SI)(AX*2), Y7, Y10
+	VPMADDUBSW  96(SI)(AX*2), Y8, Y11
+	VPADDW      Y11, Y10, Y10
+	VPMADDWD    Y2, Y10, Y10
+	VPADDD      224(SI)(AX*2), Y10, Y10
+	VCVTDQ2PS   Y10, Y10
+	VMULPS      160(SI)(AX*2), Y12, Y11
+	VFMADD231PS Y11, Y10, Y5
+	VPMADDUBSW  32(DI), Y7, Y7
+	VPMADDUBSW  96(DI), Y8, Y8
+	VPADDW      Y8, Y7, Y7
+	VPMADDWD    Y2, Y7, Y7
+	VPADDD      224(DI), Y7, Y7
+	VCVTDQ2PS   Y7, Y7
+	VMULPS      160(DI), Y12, Y8
+	VFMADD231PS Y8, Y7, Y6
+	ADDQ        $+32, R8
+	ADDQ        $+4, R9
+	ADDQ        $+32, R10
+	ADDQ        $+4, R11
+	ADDQ        $+256, SI
+	ADDQ        $+256, DI
+	JMP         blocks62
+
+rest61:
+	ADDQ $0x02, BX
+	JZ   columns60
+
+columns60:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), SI
+	SHLQ         $0x02, SI
+	VUNPCKLPS    Y3, Y3, Y7
+	VUNPCKHPS    Y3, Y3, Y3
+	VADDPS       Y3, Y7, Y7
+	VUNPCKLPD    Y7, Y7, Y3
+	VUNPCKHPD    Y7, Y7, Y7
+	VADDPS       Y7, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X7
+	VADDPS       X7, X3, X7
+	VADDSS       (BX), X7, X3
+	VMOVSS       X3, (BX)
+	ADDQ         SI, BX
+	VUNPCKLPS    Y4, Y4, Y3
+	VUNPCKHPS    Y4, Y4, Y4
+	VADDPS       Y4, Y3, Y3
+	VUNPCKLPD    Y3, Y3, Y4
+	VUNPCKHPD    Y3, Y3, Y3
+	VADDPS       Y3, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X3
+	VADDPS       X3, X4, X3
+	VADDSS       (BX), X3, X3
+	VMOVSS       X3, (BX)
+	ADDQ         SI, BX
+	VUNPCKLPS    Y5, Y5, Y3
+	VUNPCKHPS    Y5, Y5, Y4
+	VADDPS       Y4, Y3, Y3
+	VUNPCKLPD    Y3, Y3, Y4
+	VUNPCKHPD    Y3, Y3, Y3
+	VADDPS       Y3, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X3
+	VADDPS       X3, X4, X3
+	VADDSS       (BX), X3, X3
+	VMOVSS       X3, (BX)
+	ADDQ         SI, BX
+	VUNPCKLPS    Y6, Y6, Y3
+	VUNPCKHPS    Y6, Y6, Y4
+	VADDPS       Y4, Y3, Y3
+	VUNPCKLPD    Y3, Y3, Y4
+	VUNPCKHPD    Y3, Y3, Y3
+	VADDPS       Y3, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X3
+	VADDPS       X3, X4, X3
+	VADDSS       (BX), X3, X3
+	VMOVSS       X3, (BX)
+	ADDQ         SI, BX
+	ADDQ         $0x04, c+0(FP)
+	ADDQ         CX, w+32(FP)
+	ADDQ         DX, s+48(FP)
+	JMP          columns58
+
+columns59:
+columns63:
+	CMPQ   n+72(FP), $0x01
+	JL     columns64
+	SUBQ   $0x01, n+72(FP)
+	MOVQ   blocks+80(FP), BX
+	MOVQ   x+16(FP), SI
+	LEAQ   (SI)(AX*2), DI
+	ADDQ   AX, DI
+	MOVQ   w+32(FP), R8
+	MOVQ   s+48(FP), R9
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	LEAQ   4096(R8), R10
+	LEAQ   512(R9), R11
+
+blocks67:
+	SUBQ        $0x02, BX
+	JL          rest66
+	PREFETCHT0  (R10)
+	PREFETCHT0  (R11)
+	VMOVUPS     (R8), Y7
+	VMOVD       (R9), X13
+	VCVTPH2PS   X13, X13
+	VPERMPS     Y13, Y1, Y13
+	VPSRLW      $0x04, Y7, Y8
+	VPAND       Y0, Y7, Y7
+	VPAND       Y0, Y8, Y8
+	VPMADDUBSW  (SI), Y7, Y9
+	VPMADDUBSW  64(SI), Y8, Y10
+	VPADDW      Y10, Y9, Y9
+	VPMADDWD    Y2, Y9, Y9
+	VPADDD      192(SI), Y9, Y9
+	VCVTDQ2PS   Y9, Y9
+	VMULPS      128(SI), Y13, Y10
+	VFMADD231PS Y10, Y9, Y3
+	VPMADDUBSW  (SI)(AX*1), Y7, Y9
+	VPMADDUBSW  64(SI)(AX*1), Y8, Y10
+	VPADDW      Y10, Y9, Y9
+	VPMADDWD    Y2, Y9, Y9
+	VPADDD      192(SI)(AX*1), Y9, Y9
+	VCVTDQ2PS   Y9, Y9
+	VMULPS      128(SI)(AX*1), Y13, Y10
+	VFMADD231PS Y10, Y9, Y4
+	VPMADDUBSW  (SI)(AX*2), Y7, Y9
+	VPMADDUBSW  64(SI)(AX*2), Y8, Y10
+	VPADDW      Y10, Y9, Y9
+	VPMADDWD    Y2, Y9, Y9
+	VPADDD      192(SI)(AX*2), Y9, Y9
+	VCVTDQ2PS   Y9, Y9
+	VMULPS      128(SI)(AX*2), Y13, Y10
+	VFMADD231PS Y10, Y9, Y5
+	VPMADDUBSW  (DI), Y7, Y7
+	VPMADDUBSW  64(DI), Y8, Y8
+	VPADDW      Y8, Y7, Y7
+	VPMADDWD    Y2, Y7, Y7
+	VPADDD      192(DI), Y7, Y7
+	VCVTDQ2PS   Y7, Y7
+	VMULPS      128(DI), Y13, Y8
+	VFMADD231PS Y8, Y7, Y6
+	ADDQ        $+32, R8
+	ADDQ        $+4, R9
+	ADDQ        $+32, R10
+	ADDQ        $+4, R11
+	SUBQ        $0x02, BX
+	JL          rest66
+	PREFETCHT0  (R10)
+	PREFETCHT0  (R11)
+	VMOVUPS     (R8), Y7
+	VMOVD       (R9), X14
+	VCVTPH2PS   X14, X14
+	VPERMPS     Y14, Y1, Y14
+	VPSRLW      $0x04, Y7, Y8
+	VPAND       Y0, Y7, Y7
+	VPAND       Y0, Y8, Y8
+	VPMADDUBSW  32(SI), Y7, Y9
+	VPMADDUBSW  96(SI), Y8, Y10
+	VPADDW      Y10, Y9, Y9
+	VPMADDWD    Y2, Y9, Y9
+	VPADDD      224(SI), Y9, Y9
+	VCVTDQ2PS   Y9, Y9
+	VMULPS      160(SI), Y14, Y10
+	VFMADD231PS Y10, Y9, Y3
+	VPMADDUBSW  32(SI)(AX*1), Y7, Y9
+	VPMADDUBSW  96(SI)(AX*1), Y8, Y10
+	VPADDW      Y10, Y9, Y9
+	VPMADDWD    Y2, Y9, Y9
+	VPADDD      224(SI)(AX*1), Y9, Y9
+	VCVTDQ2PS   Y9, Y9
+	VMULPS      160(SI)(AX*1), Y14, Y10
+	VFMADD231PS Y10, Y9, Y4
+	VPMADDUBSW  32(SI)(AX*2), Y7, Y9
+	VPMADDUBSW  96(SI)(AX*2), Y8, Y10
+	VPADDW      Y10, Y9, Y9
+	VPMADDWD    Y2, Y9, Y9
+	VPADDD      224(SI)(AX*2), Y9, Y9
+	VCVTDQ2PS   Y9, Y9
+	VMULPS      160(SI)(AX*2), Y14, Y10
+	VFMADD231PS Y10, Y9, Y5
+	VPMADDUBSW  32(DI), Y7, Y7
+	VPMADDUBSW  96(DI), Y8, Y8
+	VPADDW      Y8, Y7, Y7
+	VPMADDWD    Y2, Y7, Y7
+	VPADDD      224(DI), Y7, Y7
+	VCVTDQ2PS   Y7, Y7
+	VMULPS      160(DI), Y14, Y8
+	VFMADD231PS Y8, Y7, Y6
+	ADDQ        $+32, R8
+	ADDQ        $+4, R9
+	ADDQ        $+32, R10
+	ADDQ        $+4, R11
+	ADDQ        $+256, SI
+	ADDQ        $+256, DI
+	JMP         blocks67
+
+rest66:
+	ADDQ $0x02, BX
+	JZ   columns65
+
+columns65:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), SI
+	SHLQ         $0x02, SI
+	VUNPCKLPS    Y3, Y3, Y7
+	VUNPCKHPS    Y3, Y3, Y3
+	VADDPS       Y3, Y7, Y7
+	VUNPCKLPD    Y7, Y7, Y3
+	VUNPCKHPD    Y7, Y7, Y7
+	VADDPS       Y7, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X7
+	VADDPS       X7, X3, X7
+	VADDSS       (BX), X7, X3
+	VMOVSS       X3, (BX)
+	ADDQ         SI, BX
+	VUNPCKLPS    Y4, Y4, Y3
+	VUNPCKHPS    Y4, Y4, Y4
+	VADDPS       Y4, Y3, Y3
+	VUNPCKLPD    Y3, Y3, Y4
+	VUNPCKHPD    Y3, Y3, Y3
+	VADDPS       Y3, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X3
+	VADDPS       X3, X4, X3
+	VADDSS       (BX), X3, X3
+	VMOVSS       X3, (BX)
+	ADDQ         SI, BX
+	VUNPCKLPS    Y5, Y5, Y3
+	VUNPCKHPS    Y5, Y5, Y4
+	VADDPS       Y4, Y3, Y3
+	VUNPCKLPD    Y3, Y3, Y4
+	VUNPCKHPD    Y3, Y3, Y3
+	VADDPS       Y3, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X3
+	VADDPS       X3, X4, X3
+	VADDSS       (BX), X3, X3
+	VMOVSS       X3, (BX)
+	ADDQ         SI, BX
+	VUNPCKLPS    Y6, Y6, Y3
+	VUNPCKHPS    Y6, Y6, Y4
+	VADDPS       Y4, Y3, Y3
+	VUNPCKLPD    Y3, Y3, Y4
+	VUNPCKHPD    Y3, Y3, Y3
+	VADDPS       Y3, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X3
+	VADDPS       X3, X4, X3
+	VADDSS       (BX), X3, X3
+	VMOVSS       X3, (BX)
+	ADDQ         SI, BX
+	ADDQ         $0x04, c+0(FP)
+	ADDQ         CX, w+32(FP)
+	ADDQ         DX, s+48(FP)
+	JMP          columns63
+
+columns64:
+	VZEROUPPER
+	RET
+
 // func pack4AVX2(dst *uint8, w *uint8, ldw int, s *float32, lds int, blocks int)
 // Requires: AVX, AVX2
 TEXT ·pack4AVX2(SB), NOSPLIT, $0-48
@@ -1078,9 +2031,9 @@ TEXT ·pack4AVX2(SB), NOSPLIT, $0-48
 	VMOVD        R8, X0
 	VPBROADCASTD X0, Y0
 
-block38:
+block68:
 	DECQ        DI
-	JL          block39
+	JL          block69
 	MOVQ        CX, R8
 	VMOVDQU     (R8), X1
 	ADDQ        DX, R8
@@ -1153,9 +2106,9 @@ block38:
 	ADDQ        $+288, AX
 	ADDQ        $0x10, CX
 	ADDQ        $0x04, BX
-	JMP         block38
+	JMP         block68
 
-block39:
+block69:
 	VZEROUPPER
 	RET
 
@@ -1183,9 +2136,9 @@ TEXT ·quantiseDot8AVX2(SB), NOSPLIT, $0-24
 	VMOVD        DI, X4
 	VPBROADCASTD X4, Y4
 
-block40:
+block70:
 	DECQ         DX
-	JL           block41
+	JL           block71
 	VMOVAPS      Y1, Y9
 	XORQ         DI, DI
 	VMOVUPS      (CX), Y5
@@ -1239,10 +2192,10 @@ block40:
 	VPADDD       X9, X6, X6
 	VPMULLD      X4, X6, X6
 	TESTQ        DI, DI
-	JZ           number42
+	JZ           number72
 	VMOVAPS      X3, X10
 
-number42:
+number72:
 	VMOVDQU      Y5, (AX)
 	VXORPS       X5, X5, X5
 	VMOVSS       X6, X5, X6
@@ -1253,16 +2206,16 @@ number42:
 	ADDQ         $0x20, AX
 	ADDQ         $0x20, BX
 	DECQ         SI
-	JNZ          group43
+	JNZ          group73
 	MOVQ         $+2, SI
 	ADDQ         $+128, AX
 	ADDQ         $+128, BX
 
-group43:
+group73:
 	ADDQ $+128, CX
-	JMP  block40
+	JMP  block70
 
-block41:
+block71:
 	VZEROUPPER
 	RET
 
@@ -1290,9 +2243,9 @@ TEXT ·quantiseTile8AVX2(SB), NOSPLIT, $0-24
 	VMOVD        BX, X4
 	VPBROADCASTD X4, Y4
 
-block44:
+block74:
 	DECQ         DX
-	JL           block45
+	JL           block75
 	VMOVAPS      Y1, Y9
 	XORQ         BX, BX
 	VMOVUPS      (CX), Y5
@@ -1346,23 +2299,23 @@ block44:
 	VPADDD       X9, X6, X6
 	VPMULLD      X4, X6, X6
 	TESTQ        BX, BX
-	JZ           number46
+	JZ           number76
 	VMOVAPS      X3, X10
 
-number46:
+number76:
 	VMOVDQU Y5, (AX)
 	VMOVSS  X10, 32(AX)
 	VMOVD   X6, 36(AX)
 	ADDQ    $0x28, AX
 	ADDQ    $+128, CX
-	JMP     block44
+	JMP     block74
 
-block45:
+block75:
 	VZEROUPPER
 	RET
 
 // func dotQuantised8AVX2(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *float32, lds int, m int, n int, blocks int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·dotQuantised8AVX2(SB), NOSPLIT, $0-88
 	MOVQ         m+64(FP), AX
 	CMPQ         AX, $0x04
@@ -1377,9 +2330,9 @@ TEXT ·dotQuantised8AVX2(SB), NOSPLIT, $0-88
 	VMOVD        DX, X0
 	VPBROADCASTD X0, Y0
 
-columns47:
+columns77:
 	CMPQ   n+72(FP), $0x02
-	JL     columns48
+	JL     columns78
 	SUBQ   $0x02, n+72(FP)
 	MOVQ   blocks+80(FP), DX
 	MOVQ   x+16(FP), BX
@@ -1387,10 +2340,14 @@ columns47:
 	MOVQ   s+48(FP), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
+	LEAQ   4096(SI), R8
+	LEAQ   512(DI), R9
 
-blocks51:
+blocks81:
 	SUBQ         $0x01, DX
-	JL           rest50
+	JL           rest80
+	PREFETCHT0   (R8)
+	PREFETCHT0   (R9)
 	VMOVUPS      (SI), Y2
 	VBROADCASTSS (DI), Y2
 	VPMOVZXBW    (SI), Y3
@@ -1419,8 +2376,12 @@ blocks51:
 	VFMADD231PS  Y2, Y3, Y1
 	ADDQ         $+32, SI
 	ADDQ         $+4, DI
+	ADDQ         $+64, R8
+	ADDQ         $+8, R9
 	SUBQ         $0x01, DX
-	JL           rest50
+	JL           rest80
+	PREFETCHT0   (R8)
+	PREFETCHT0   (R9)
 	VMOVUPS      (SI), Y2
 	VBROADCASTSS (DI), Y2
 	VPMOVZXBW    (SI), Y3
@@ -1449,14 +2410,16 @@ blocks51:
 	VFMADD231PS  Y2, Y3, Y1
 	ADDQ         $+32, SI
 	ADDQ         $+4, DI
+	ADDQ         $+64, R8
+	ADDQ         $+8, R9
 	ADDQ         $+192, BX
-	JMP          blocks51
+	JMP          blocks81
 
-rest50:
+rest80:
 	ADDQ $0x01, DX
-	JZ   columns49
+	JZ   columns79
 
-columns49:
+columns79:
 	MOVQ         c+0(FP), DX
 	MOVQ         ldc+8(FP), BX
 	SHLQ         $0x02, BX
@@ -1477,22 +2440,26 @@ columns49:
 	ADDQ         CX, s+48(FP)
 	ADDQ         AX, w+32(FP)
 	ADDQ         CX, s+48(FP)
-	JMP          columns47
+	JMP          columns77
 
-columns48:
-columns52:
+columns78:
+columns82:
 	CMPQ   n+72(FP), $0x01
-	JL     columns53
+	JL     columns83
 	SUBQ   $0x01, n+72(FP)
 	MOVQ   blocks+80(FP), DX
 	MOVQ   x+16(FP), BX
 	MOVQ   w+32(FP), SI
 	MOVQ   s+48(FP), DI
 	VXORPS Y0, Y0, Y0
+	LEAQ   4096(SI), R8
+	LEAQ   512(DI), R9
 
-blocks56:
+blocks86:
 	SUBQ         $0x01, DX
-	JL           rest55
+	JL           rest85
+	PREFETCHT0   (R8)
+	PREFETCHT0   (R9)
 	VMOVUPS      (SI), Y1
 	VBROADCASTSS (DI), Y1
 	VPMOVZXBW    (SI), Y2
@@ -1508,8 +2475,12 @@ blocks56:
 	VFMADD231PS  Y1, Y2, Y0
 	ADDQ         $+32, SI
 	ADDQ         $+4, DI
+	ADDQ         $+32, R8
+	ADDQ         $+4, R9
 	SUBQ         $0x01, DX
-	JL           rest55
+	JL           rest85
+	PREFETCHT0   (R8)
+	PREFETCHT0   (R9)
 	VMOVUPS      (SI), Y1
 	VBROADCASTSS (DI), Y1
 	VPMOVZXBW    (SI), Y2
@@ -1525,14 +2496,16 @@ blocks56:
 	VFMADD231PS  Y1, Y2, Y0
 	ADDQ         $+32, SI
 	ADDQ         $+4, DI
+	ADDQ         $+32, R8
+	ADDQ         $+4, R9
 	ADDQ         $+192, BX
-	JMP          blocks56
+	JMP          blocks86
 
-rest55:
+rest85:
 	ADDQ $0x01, DX
-	JZ   columns54
+	JZ   columns84
 
-columns54:
+columns84:
 	MOVQ         c+0(FP), DX
 	MOVQ         ldc+8(FP), BX
 	SHLQ         $0x02, BX
@@ -1550,9 +2523,9 @@ columns54:
 	ADDQ         $0x04, c+0(FP)
 	ADDQ         AX, w+32(FP)
 	ADDQ         CX, s+48(FP)
-	JMP          columns52
+	JMP          columns82
 
-columns53:
+columns83:
 	VZEROUPPER
 	RET
 
@@ -1565,9 +2538,9 @@ rows2:
 	VMOVD        BX, X0
 	VPBROADCASTD X0, Y0
 
-columns57:
+columns87:
 	CMPQ   n+72(FP), $0x02
-	JL     columns58
+	JL     columns88
 	SUBQ   $0x02, n+72(FP)
 	MOVQ   blocks+80(FP), BX
 	MOVQ   x+16(FP), SI
@@ -1577,10 +2550,14 @@ columns57:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
+	LEAQ   4096(DI), R9
+	LEAQ   512(R8), R10
 
-blocks61:
+blocks91:
 	SUBQ         $0x01, BX
-	JL           rest60
+	JL           rest90
+	PREFETCHT0   (R9)
+	PREFETCHT0   (R10)
 	VMOVUPS      (DI), Y4
 	VBROADCASTSS (R8), Y4
 	VPMOVZXBW    (DI), Y5
@@ -1631,8 +2608,12 @@ blocks61:
 	VFMADD231PS  Y4, Y5, Y3
 	ADDQ         $+32, DI
 	ADDQ         $+4, R8
+	ADDQ         $+64, R9
+	ADDQ         $+8, R10
 	SUBQ         $0x01, BX
-	JL           rest60
+	JL           rest90
+	PREFETCHT0   (R9)
+	PREFETCHT0   (R10)
 	VMOVUPS      (DI), Y4
 	VBROADCASTSS (R8), Y4
 	VPMOVZXBW    (DI), Y5
@@ -1683,14 +2664,16 @@ blocks61:
 	VFMADD231PS  Y4, Y5, Y3
 	ADDQ         $+32, DI
 	ADDQ         $+4, R8
+	ADDQ         $+64, R9
+	ADDQ         $+8, R10
 	ADDQ         $+192, SI
-	JMP          blocks61
+	JMP          blocks91
 
-rest60:
+rest90:
 	ADDQ $0x01, BX
-	JZ   columns59
+	JZ   columns89
 
-columns59:
+columns89:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
@@ -1723,12 +2706,12 @@ columns59:
 	ADDQ         DX, s+48(FP)
 	ADDQ         CX, w+32(FP)
 	ADDQ         DX, s+48(FP)
-	JMP          columns57
+	JMP          columns87
 
-columns58:
-columns62:
+columns88:
+columns92:
 	CMPQ   n+72(FP), $0x01
-	JL     columns63
+	JL     columns93
 	SUBQ   $0x01, n+72(FP)
 	MOVQ   blocks+80(FP), BX
 	MOVQ   x+16(FP), SI
@@ -1736,10 +2719,14 @@ columns62:
 	MOVQ   s+48(FP), R8
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
+	LEAQ   4096(DI), R9
+	LEAQ   512(R8), R10
 
-blocks66:
+blocks96:
 	SUBQ         $0x01, BX
-	JL           rest65
+	JL           rest95
+	PREFETCHT0   (R9)
+	PREFETCHT0   (R10)
 	VMOVUPS      (DI), Y2
 	VBROADCASTSS (R8), Y2
 	VPMOVZXBW    (DI), Y3
@@ -1766,8 +2753,12 @@ blocks66:
 	VFMADD231PS  Y2, Y3, Y1
 	ADDQ         $+32, DI
 	ADDQ         $+4, R8
+	ADDQ         $+32, R9
+	ADDQ         $+4, R10
 	SUBQ         $0x01, BX
-	JL           rest65
+	JL           rest95
+	PREFETCHT0   (R9)
+	PREFETCHT0   (R10)
 	VMOVUPS      (DI), Y2
 	VBROADCASTSS (R8), Y2
 	VPMOVZXBW    (DI), Y3
@@ -1794,14 +2785,16 @@ blocks66:
 	VFMADD231PS  Y2, Y3, Y1
 	ADDQ         $+32, DI
 	ADDQ         $+4, R8
+	ADDQ         $+32, R9
+	ADDQ         $+4, R10
 	ADDQ         $+192, SI
-	JMP          blocks66
+	JMP          blocks96
 
-rest65:
+rest95:
 	ADDQ $0x01, BX
-	JZ   columns64
+	JZ   columns94
 
-columns64:
+columns94:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
@@ -1830,9 +2823,9 @@ columns64:
 	ADDQ         $0x04, c+0(FP)
 	ADDQ         CX, w+32(FP)
 	ADDQ         DX, s+48(FP)
-	JMP          columns62
+	JMP          columns92
 
-columns63:
+columns93:
 	VZEROUPPER
 	RET
 
@@ -1845,9 +2838,9 @@ rows4:
 	VMOVD        BX, X0
 	VPBROADCASTD X0, Y0
 
-columns67:
+columns97:
 	CMPQ   n+72(FP), $0x01
-	JL     columns68
+	JL     columns98
 	SUBQ   $0x01, n+72(FP)
 	MOVQ   blocks+80(FP), BX
 	MOVQ   x+16(FP), SI
@@ -1859,10 +2852,14 @@ columns67:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
+	LEAQ   4096(R8), R10
+	LEAQ   512(R9), R11
 
-blocks71:
+blocks101:
 	SUBQ         $0x01, BX
-	JL           rest70
+	JL           rest100
+	PREFETCHT0   (R10)
+	PREFETCHT0   (R11)
 	VMOVUPS      (R8), Y4
 	VBROADCASTSS (R9), Y4
 	VPMOVZXBW    (R8), Y5
@@ -1911,8 +2908,12 @@ blocks71:
 	VFMADD231PS  Y4, Y5, Y3
 	ADDQ         $+32, R8
 	ADDQ         $+4, R9
+	ADDQ         $+32, R10
+	ADDQ         $+4, R11
 	SUBQ         $0x01, BX
-	JL           rest70
+	JL           rest100
+	PREFETCHT0   (R10)
+	PREFETCHT0   (R11)
 	VMOVUPS      (R8), Y4
 	VBROADCASTSS (R9), Y4
 	VPMOVZXBW    (R8), Y5
@@ -1961,15 +2962,17 @@ blocks71:
 	VFMADD231PS  Y4, Y5, Y3
 	ADDQ         $+32, R8
 	ADDQ         $+4, R9
+	ADDQ         $+32, R10
+	ADDQ         $+4, R11
 	ADDQ         $+192, SI
 	ADDQ         $+192, DI
-	JMP          blocks71
+	JMP          blocks101
 
-rest70:
+rest100:
 	ADDQ $0x01, BX
-	JZ   columns69
+	JZ   columns99
 
-columns69:
+columns99:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
@@ -2020,12 +3023,12 @@ columns69:
 	ADDQ         $0x04, c+0(FP)
 	ADDQ         CX, w+32(FP)
 	ADDQ         DX, s+48(FP)
-	JMP          columns67
+	JMP          columns97
 
-columns68:
-columns72:
+columns98:
+columns102:
 	CMPQ   n+72(FP), $0x01
-	JL     columns73
+	JL     columns103
 	SUBQ   $0x01, n+72(FP)
 	MOVQ   blocks+80(FP), BX
 	MOVQ   x+16(FP), SI
@@ -2037,10 +3040,14 @@ columns72:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
+	LEAQ   4096(R8), R10
+	LEAQ   512(R9), R11
 
-blocks76:
+blocks106:
 	SUBQ         $0x01, BX
-	JL           rest75
+	JL           rest105
+	PREFETCHT0   (R10)
+	PREFETCHT0   (R11)
 	VMOVUPS      (R8), Y4
 	VBROADCASTSS (R9), Y4
 	VPMOVZXBW    (R8), Y5
@@ -2089,8 +3096,12 @@ blocks76:
 	VFMADD231PS  Y4, Y5, Y3
 	ADDQ         $+32, R8
 	ADDQ         $+4, R9
+	ADDQ         $+32, R10
+	ADDQ         $+4, R11
 	SUBQ         $0x01, BX
-	JL           rest75
+	JL           rest105
+	PREFETCHT0   (R10)
+	PREFETCHT0   (R11)
 	VMOVUPS      (R8), Y4
 	VBROADCASTSS (R9), Y4
 	VPMOVZXBW    (R8), Y5
@@ -2139,15 +3150,17 @@ blocks76:
 	VFMADD231PS  Y4, Y5, Y3
 	ADDQ         $+32, R8
 	ADDQ         $+4, R9
+	ADDQ         $+32, R10
+	ADDQ         $+4, R11
 	ADDQ         $+192, SI
 	ADDQ         $+192, DI
-	JMP          blocks76
+	JMP          blocks106
 
-rest75:
+rest105:
 	ADDQ $0x01, BX
-	JZ   columns74
+	JZ   columns104
 
-columns74:
+columns104:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
@@ -2198,9 +3211,928 @@ columns74:
 	ADDQ         $0x04, c+0(FP)
 	ADDQ         CX, w+32(FP)
 	ADDQ         DX, s+48(FP)
-	JMP          columns72
+	JMP          columns102
 
-columns73:
+columns103:
+	VZEROUPPER
+	RET
+
+// func dotQuantised8F16AVX2(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *uint16, lds int, m int, n int, blocks int)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·dotQuantised8F16AVX2(SB), NOSPLIT, $0-88
+	MOVQ         m+64(FP), AX
+	CMPQ         AX, $0x04
+	JE           rows4
+	CMPQ         AX, $0x02
+	JE           rows2
+	MOVQ         ldx+24(FP), AX
+	MOVQ         ldw+40(FP), AX
+	MOVQ         lds+56(FP), CX
+	SHLQ         $0x01, CX
+	MOVL         $0x00010001, DX
+	VMOVD        DX, X0
+	VPBROADCASTD X0, Y0
+
+columns107:
+	CMPQ   n+72(FP), $0x02
+	JL     columns108
+	SUBQ   $0x02, n+72(FP)
+	MOVQ   blocks+80(FP), DX
+	MOVQ   x+16(FP), BX
+	MOVQ   w+32(FP), SI
+	MOVQ   s+48(FP), DI
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	LEAQ   4096(SI), R8
+	LEAQ   512(DI), R9
+
+blocks111:
+	SUBQ         $0x01, DX
+	JL           rest110
+	PREFETCHT0   (R8)
+	PREFETCHT0   (R9)
+	VMOVUPS      (SI), Y2
+	VPBROADCASTW (DI), X2
+	VCVTPH2PS    X2, Y2
+	VPMOVZXBW    (SI), Y3
+	VPMOVSXBW    (BX), Y4
+	VPMADDWD     Y4, Y3, Y3
+	VPMOVZXBW    16(SI), Y4
+	VPMOVSXBW    16(BX), Y5
+	VPMADDWD     Y5, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPADDD       128(BX), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       64(BX), Y2, Y2
+	VFMADD231PS  Y2, Y3, Y0
+	VMOVUPS      (SI)(AX*1), Y2
+	VPBROADCASTW (DI)(CX*1), X2
+	VCVTPH2PS    X2, Y2
+	VPMOVZXBW    (SI)(AX*1), Y3
+	VPMOVSXBW    (BX), Y4
+	VPMADDWD     Y4, Y3, Y3
+	VPMOVZXBW    16(SI)(AX*1), Y4
+	VPMOVSXBW    16(BX), Y5
+	VPMADDWD     Y5, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPADDD       128(BX), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       64(BX), Y2, Y2
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         $+32, SI
+	ADDQ         $+2, DI
+	ADDQ         $+64, R8
+	ADDQ         $+4, R9
+	SUBQ         $0x01, DX
+	JL           rest110
+	PREFETCHT0   (R8)
+	PREFETCHT0   (R9)
+	VMOVUPS      (SI), Y2
+	VPBROADCASTW (DI), X2
+	VCVTPH2PS    X2, Y2
+	VPMOVZXBW    (SI), Y3
+	VPMOVSXBW    32(BX), Y4
+	VPMADDWD     Y4, Y3, Y3
+	VPMOVZXBW    16(SI), Y4
+	VPMOVSXBW    48(BX), Y5
+	VPMADDWD     Y5, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPADDD       160(BX), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       96(BX), Y2, Y2
+	VFMADD231PS  Y2, Y3, Y0
+	VMOVUPS      (SI)(AX*1), Y2
+	VPBROADCASTW (DI)(CX*1), X2
+	VCVTPH2PS    X2, Y2
+	VPMOVZXBW    (SI)(AX*1), Y3
+	VPMOVSXBW    32(BX), Y4
+	VPMADDWD     Y4, Y3, Y3
+	VPMOVZXBW    16(SI)(AX*1), Y4
+	VPMOVSXBW    48(BX), Y5
+	VPMADDWD     Y5, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPADDD       160(BX), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       96(BX), Y2, Y2
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         $+32, SI
+	ADDQ         $+2, DI
+	ADDQ         $+64, R8
+	ADDQ         $+4, R9
+	ADDQ         $+192, BX
+	JMP          blocks111
+
+rest110:
+	ADDQ $0x01, DX
+	JZ   columns109
+
+columns109:
+	MOVQ         c+0(FP), DX
+	MOVQ         ldc+8(FP), BX
+	SHLQ         $0x02, BX
+	VUNPCKLPS    Y1, Y0, Y2
+	VUNPCKHPS    Y1, Y0, Y0
+	VADDPS       Y0, Y2, Y2
+	VUNPCKLPD    Y2, Y2, Y0
+	VUNPCKHPD    Y2, Y2, Y1
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VMOVSD       (DX), X0
+	VADDPS       X1, X0, X0
+	VMOVSD       X0, (DX)
+	ADDQ         BX, DX
+	ADDQ         $0x08, c+0(FP)
+	ADDQ         AX, w+32(FP)
+	ADDQ         CX, s+48(FP)
+	ADDQ         AX, w+32(FP)
+	ADDQ         CX, s+48(FP)
+	JMP          columns107
+
+columns108:
+columns112:
+	CMPQ   n+72(FP), $0x01
+	JL     columns113
+	SUBQ   $0x01, n+72(FP)
+	MOVQ   blocks+80(FP), DX
+	MOVQ   x+16(FP), BX
+	MOVQ   w+32(FP), SI
+	MOVQ   s+48(FP), DI
+	VXORPS Y0, Y0, Y0
+	LEAQ   4096(SI), R8
+	LEAQ   512(DI), R9
+
+blocks116:
+	SUBQ         $0x01, DX
+	JL           rest115
+	PREFETCHT0   (R8)
+	PREFETCHT0   (R9)
+	VMOVUPS      (SI), Y1
+	VPBROADCASTW (DI), X1
+	VCVTPH2PS    X1, Y1
+	VPMOVZXBW    (SI), Y2
+	VPMOVSXBW    (BX), Y3
+	VPMADDWD     Y3, Y2, Y2
+	VPMOVZXBW    16(SI), Y3
+	VPMOVSXBW    16(BX), Y4
+	VPMADDWD     Y4, Y3, Y3
+	VPADDD       Y3, Y2, Y2
+	VPADDD       128(BX), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       64(BX), Y1, Y1
+	VFMADD231PS  Y1, Y2, Y0
+	ADDQ         $+32, SI
+	ADDQ         $+2, DI
+	ADDQ         $+32, R8
+	ADDQ         $+2, R9
+	SUBQ         $0x01, DX
+	JL           rest115
+	PREFETCHT0   (R8)
+	PREFETCHT0   (R9)
+	VMOVUPS      (SI), Y1
+	VPBROADCASTW (DI), X1
+	VCVTPH2PS    X1, Y1
+	VPMOVZXBW    (SI), Y2
+	VPMOVSXBW    32(BX), Y3
+	VPMADDWD     Y3, Y2, Y2
+	VPMOVZXBW    16(SI), Y3
+	VPMOVSXBW    48(BX), Y4
+	VPMADDWD     Y4, Y3, Y3
+	VPADDD       Y3, Y2, Y2
+	VPADDD       160(BX), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       96(BX), Y1, Y1
+	VFMADD231PS  Y1, Y2, Y0
+	ADDQ         $+32, SI
+	ADDQ         $+2, DI
+	ADDQ         $+32, R8
+	ADDQ         $+2, R9
+	ADDQ         $+192, BX
+	JMP          blocks116
+
+rest115:
+	ADDQ $0x01, DX
+	JZ   columns114
+
+columns114:
+	MOVQ         c+0(FP), DX
+	MOVQ         ldc+8(FP), BX
+	SHLQ         $0x02, BX
+	VUNPCKLPS    Y0, Y0, Y1
+	VUNPCKHPS    Y0, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VUNPCKLPD    Y1, Y1, Y0
+	VUNPCKHPD    Y1, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VADDSS       (DX), X1, X0
+	VMOVSS       X0, (DX)
+	ADDQ         BX, DX
+	ADDQ         $0x04, c+0(FP)
+	ADDQ         AX, w+32(FP)
+	ADDQ         CX, s+48(FP)
+	JMP          columns112
+
+columns113:
+	VZEROUPPER
+	RET
+
+rows2:
+	MOVQ         ldx+24(FP), AX
+	MOVQ         ldw+40(FP), CX
+	MOVQ         lds+56(FP), DX
+	SHLQ         $0x01, DX
+	MOVL         $0x00010001, BX
+	VMOVD        BX, X0
+	VPBROADCASTD X0, Y0
+
+columns117:
+	CMPQ   n+72(FP), $0x02
+	JL     columns118
+	SUBQ   $0x02, n+72(FP)
+	MOVQ   blocks+80(FP), BX
+	MOVQ   x+16(FP), SI
+	MOVQ   w+32(FP), DI
+	MOVQ   s+48(FP), R8
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	LEAQ   4096(DI), R9
+	LEAQ   512(R8), R10
+
+blocks121:
+	SUBQ         $0x01, BX
+	JL           rest120
+	PREFETCHT0   (R9)
+	PREFETCHT0   (R10)
+	VMOVUPS      (DI), Y4
+	VPBROADCASTW (R8), X4
+	VCVTPH2PS    X4, Y4
+	VPMOVZXBW    (DI), Y5
+	VPMOVSXBW    (SI), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(DI), Y6
+	VPMOVSXBW    16(SI), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       128(SI), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(SI), Y4, Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VPMOVZXBW    (DI), Y5
+	VPMOVSXBW    (SI)(AX*1), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(DI), Y6
+	VPMOVSXBW    16(SI)(AX*1), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       128(SI)(AX*1), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(SI)(AX*1), Y4, Y4
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVUPS      (DI)(CX*1), Y4
+	VPBROADCASTW (R8)(DX*1), X4
+	VCVTPH2PS    X4, Y4
+	VPMOVZXBW    (DI)(CX*1), Y5
+	VPMOVSXBW    (SI), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(DI)(CX*1), Y6
+	VPMOVSXBW    16(SI), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       128(SI), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(SI), Y4, Y6
+	VFMADD231PS  Y6, Y5, Y1
+	VPMOVZXBW    (DI)(CX*1), Y5
+	VPMOVSXBW    (SI)(AX*1), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(DI)(CX*1), Y6
+	VPMOVSXBW    16(SI)(AX*1), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       128(SI)(AX*1), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(SI)(AX*1), Y4, Y4
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $+32, DI
+	ADDQ         $+2, R8
+	ADDQ         $+64, R9
+	ADDQ         $+4, R10
+	SUBQ         $0x01, BX
+	JL           rest120
+	PREFETCHT0   (R9)
+	PREFETCHT0   (R10)
+	VMOVUPS      (DI), Y4
+	VPBROADCASTW (R8), X4
+	VCVTPH2PS    X4, Y4
+	VPMOVZXBW    (DI), Y5
+	VPMOVSXBW    32(SI), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(DI), Y6
+	VPMOVSXBW    48(SI), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       160(SI), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(SI), Y4, Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VPMOVZXBW    (DI), Y5
+	VPMOVSXBW    32(SI)(AX*1), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(DI), Y6
+	VPMOVSXBW    48(SI)(AX*1), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       160(SI)(AX*1), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(SI)(AX*1), Y4, Y4
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVUPS      (DI)(CX*1), Y4
+	VPBROADCASTW (R8)(DX*1), X4
+	VCVTPH2PS    X4, Y4
+	VPMOVZXBW    (DI)(CX*1), Y5
+	VPMOVSXBW    32(SI), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(DI)(CX*1), Y6
+	VPMOVSXBW    48(SI), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       160(SI), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(SI), Y4, Y6
+	VFMADD231PS  Y6, Y5, Y1
+	VPMOVZXBW    (DI)(CX*1), Y5
+	VPMOVSXBW    32(SI)(AX*1), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(DI)(CX*1), Y6
+	VPMOVSXBW    48(SI)(AX*1), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       160(SI)(AX*1), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(SI)(AX*1), Y4, Y4
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $+32, DI
+	ADDQ         $+2, R8
+	ADDQ         $+64, R9
+	ADDQ         $+4, R10
+	ADDQ         $+192, SI
+	JMP          blocks121
+
+rest120:
+	ADDQ $0x01, BX
+	JZ   columns119
+
+columns119:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), SI
+	SHLQ         $0x02, SI
+	VUNPCKLPS    Y1, Y0, Y4
+	VUNPCKHPS    Y1, Y0, Y0
+	VADDPS       Y0, Y4, Y4
+	VUNPCKLPD    Y4, Y4, Y0
+	VUNPCKHPD    Y4, Y4, Y1
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VMOVSD       (BX), X0
+	VADDPS       X1, X0, X0
+	VMOVSD       X0, (BX)
+	ADDQ         SI, BX
+	VUNPCKLPS    Y3, Y2, Y0
+	VUNPCKHPS    Y3, Y2, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VMOVSD       (BX), X1
+	VADDPS       X0, X1, X1
+	VMOVSD       X1, (BX)
+	ADDQ         SI, BX
+	ADDQ         $0x08, c+0(FP)
+	ADDQ         CX, w+32(FP)
+	ADDQ         DX, s+48(FP)
+	ADDQ         CX, w+32(FP)
+	ADDQ         DX, s+48(FP)
+	JMP          columns117
+
+columns118:
+columns122:
+	CMPQ   n+72(FP), $0x01
+	JL     columns123
+	SUBQ   $0x01, n+72(FP)
+	MOVQ   blocks+80(FP), BX
+	MOVQ   x+16(FP), SI
+	MOVQ   w+32(FP), DI
+	MOVQ   s+48(FP), R8
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	LEAQ   4096(DI), R9
+	LEAQ   512(R8), R10
+
+blocks126:
+	SUBQ         $0x01, BX
+	JL           rest125
+	PREFETCHT0   (R9)
+	PREFETCHT0   (R10)
+	VMOVUPS      (DI), Y2
+	VPBROADCASTW (R8), X2
+	VCVTPH2PS    X2, Y2
+	VPMOVZXBW    (DI), Y3
+	VPMOVSXBW    (SI), Y4
+	VPMADDWD     Y4, Y3, Y3
+	VPMOVZXBW    16(DI), Y4
+	VPMOVSXBW    16(SI), Y5
+	VPMADDWD     Y5, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPADDD       128(SI), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       64(SI), Y2, Y4
+	VFMADD231PS  Y4, Y3, Y0
+	VPMOVZXBW    (DI), Y3
+	VPMOVSXBW    (SI)(AX*1), Y4
+	VPMADDWD     Y4, Y3, Y3
+	VPMOVZXBW    16(DI), Y4
+	VPMOVSXBW    16(SI)(AX*1), Y5
+	VPMADDWD     Y5, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPADDD       128(SI)(AX*1), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       64(SI)(AX*1), Y2, Y2
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         $+32, DI
+	ADDQ         $+2, R8
+	ADDQ         $+32, R9
+	ADDQ         $+2, R10
+	SUBQ         $0x01, BX
+	JL           rest125
+	PREFETCHT0   (R9)
+	PREFETCHT0   (R10)
+	VMOVUPS      (DI), Y2
+	VPBROADCASTW (R8), X2
+	VCVTPH2PS    X2, Y2
+	VPMOVZXBW    (DI), Y3
+	VPMOVSXBW    32(SI), Y4
+	VPMADDWD     Y4, Y3, Y3
+	VPMOVZXBW    16(DI), Y4
+	VPMOVSXBW    48(SI), Y5
+	VPMADDWD     Y5, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPADDD       160(SI), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       96(SI), Y2, Y4
+	VFMADD231PS  Y4, Y3, Y0
+	VPMOVZXBW    (DI), Y3
+	VPMOVSXBW    32(SI)(AX*1), Y4
+	VPMADDWD     Y4, Y3, Y3
+	VPMOVZXBW    16(DI), Y4
+	VPMOVSXBW    48(SI)(AX*1), Y5
+	VPMADDWD     Y5, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPADDD       160(SI)(AX*1), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       96(SI)(AX*1), Y2, Y2
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         $+32, DI
+	ADDQ         $+2, R8
+	ADDQ         $+32, R9
+	ADDQ         $+2, R10
+	ADDQ         $+192, SI
+	JMP          blocks126
+
+rest125:
+	ADDQ $0x01, BX
+	JZ   columns124
+
+columns124:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), SI
+	SHLQ         $0x02, SI
+	VUNPCKLPS    Y0, Y0, Y2
+	VUNPCKHPS    Y0, Y0, Y0
+	VADDPS       Y0, Y2, Y2
+	VUNPCKLPD    Y2, Y2, Y0
+	VUNPCKHPD    Y2, Y2, Y2
+	VADDPS       Y2, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X2
+	VADDPS       X2, X0, X2
+	VADDSS       (BX), X2, X0
+	VMOVSS       X0, (BX)
+	ADDQ         SI, BX
+	VUNPCKLPS    Y1, Y1, Y0
+	VUNPCKHPS    Y1, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VADDSS       (BX), X0, X0
+	VMOVSS       X0, (BX)
+	ADDQ         SI, BX
+	ADDQ         $0x04, c+0(FP)
+	ADDQ         CX, w+32(FP)
+	ADDQ         DX, s+48(FP)
+	JMP          columns122
+
+columns123:
+	VZEROUPPER
+	RET
+
+rows4:
+	MOVQ         ldx+24(FP), AX
+	MOVQ         ldw+40(FP), CX
+	MOVQ         lds+56(FP), DX
+	SHLQ         $0x01, DX
+	MOVL         $0x00010001, BX
+	VMOVD        BX, X0
+	VPBROADCASTD X0, Y0
+
+columns127:
+	CMPQ   n+72(FP), $0x01
+	JL     columns128
+	SUBQ   $0x01, n+72(FP)
+	MOVQ   blocks+80(FP), BX
+	MOVQ   x+16(FP), SI
+	LEAQ   (SI)(AX*2), DI
+	ADDQ   AX, DI
+	MOVQ   w+32(FP), R8
+	MOVQ   s+48(FP), R9
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	LEAQ   4096(R8), R10
+	LEAQ   512(R9), R11
+
+blocks131:
+	SUBQ         $0x01, BX
+	JL           rest130
+	PREFETCHT0   (R10)
+	PREFETCHT0   (R11)
+	VMOVUPS      (R8), Y4
+	VPBROADCASTW (R9), X4
+	VCVTPH2PS    X4, Y4
+	VPMOVZXBW    (R8), Y5
+	VPMOVSXBW    (SI), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R8), Y6
+	VPMOVSXBW    16(SI), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       128(SI), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(SI), Y4, Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VPMOVZXBW    (R8), Y5
+	VPMOVSXBW    (SI)(AX*1), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R8), Y6
+	VPMOVSXBW    16(SI)(AX*1), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       128(SI)(AX*1), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(SI)(AX*1), Y4, Y6
+	VFMADD231PS  Y6, Y5, Y1
+	VPMOVZXBW    (R8), Y5
+	VPMOVSXBW    (SI)(AX*2), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R8), Y6
+	VPMOVSXBW    16(SI)(AX*2), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       128(SI)(AX*2), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(SI)(AX*2), Y4, Y6
+	VFMADD231PS  Y6, Y5, Y2
+	VPMOVZXBW    (R8), Y5
+	VPMOVSXBW    (DI), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R8), Y6
+	VPMOVSXBW    16(DI), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       128(DI), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(DI), Y4, Y4
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $+32, R8
+	ADDQ         $+2, R9
+	ADDQ         $+32, R10
+	ADDQ         $+2, R11
+	SUBQ         $0x01, BX
+	JL           rest130
+	PREFETCHT0   (R10)
+	PREFETCHT0   (R11)
+	VMOVUPS      (R8), Y4
+	VPBROADCASTW (R9), X4
+	VCVTPH2PS    X4, Y4
+	VPMOVZXBW    (R8), Y5
+	VPMOVSXBW    32(SI), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R8), Y6
+	VPMOVSXBW    48(SI), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       160(SI), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(SI), Y4, Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VPMOVZXBW    (R8), Y5
+	VPMOVSXBW    32(SI)(AX*1), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R8), Y6
+	VPMOVSXBW    48(SI)(AX*1), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       160(SI)(AX*1), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(SI)(AX*1), Y4, Y6
+	VFMADD231PS  Y6, Y5, Y1
+	VPMOVZXBW    (R8), Y5
+	VPMOVSXBW    32(SI)(AX*2), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R8), Y6
+	VPMOVSXBW    48(SI)(AX*2), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       160(SI)(AX*2), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(SI)(AX*2), Y4, Y6
+	VFMADD231PS  Y6, Y5, Y2
+	VPMOVZXBW    (R8), Y5
+	VPMOVSXBW    32(DI), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R8), Y6
+	VPMOVSXBW    48(DI), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       160(DI), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(DI), Y4, Y4
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $+32, R8
+	ADDQ         $+2, R9
+	ADDQ         $+32, R10
+	ADDQ         $+2, R11
+	ADDQ         $+192, SI
+	ADDQ         $+192, DI
+	JMP          blocks131
+
+rest130:
+	ADDQ $0x01, BX
+	JZ   columns129
+
+columns129:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), SI
+	SHLQ         $0x02, SI
+	VUNPCKLPS    Y0, Y0, Y4
+	VUNPCKHPS    Y0, Y0, Y0
+	VADDPS       Y0, Y4, Y4
+	VUNPCKLPD    Y4, Y4, Y0
+	VUNPCKHPD    Y4, Y4, Y4
+	VADDPS       Y4, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X4
+	VADDPS       X4, X0, X4
+	VADDSS       (BX), X4, X0
+	VMOVSS       X0, (BX)
+	ADDQ         SI, BX
+	VUNPCKLPS    Y1, Y1, Y0
+	VUNPCKHPS    Y1, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VADDSS       (BX), X0, X0
+	VMOVSS       X0, (BX)
+	ADDQ         SI, BX
+	VUNPCKLPS    Y2, Y2, Y0
+	VUNPCKHPS    Y2, Y2, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VADDSS       (BX), X0, X0
+	VMOVSS       X0, (BX)
+	ADDQ         SI, BX
+	VUNPCKLPS    Y3, Y3, Y0
+	VUNPCKHPS    Y3, Y3, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VADDSS       (BX), X0, X0
+	VMOVSS       X0, (BX)
+	ADDQ         SI, BX
+	ADDQ         $0x04, c+0(FP)
+	ADDQ         CX, w+32(FP)
+	ADDQ         DX, s+48(FP)
+	JMP          columns127
+
+columns128:
+columns132:
+	CMPQ   n+72(FP), $0x01
+	JL     columns133
+	SUBQ   $0x01, n+72(FP)
+	MOVQ   blocks+80(FP), BX
+	MOVQ   x+16(FP), SI
+	LEAQ   (SI)(AX*2), DI
+	ADDQ   AX, DI
+	MOVQ   w+32(FP), R8
+	MOVQ   s+48(FP), R9
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	LEAQ   4096(R8), R10
+	LEAQ   512(R9), R11
+
+blocks136:
+	SUBQ         $0x01, BX
+	JL           rest135
+	PREFETCHT0   (R10)
+	PREFETCHT0   (R11)
+	VMOVUPS      (R8), Y4
+	VPBROADCASTW (R9), X4
+	VCVTPH2PS    X4, Y4
+	VPMOVZXBW    (R8), Y5
+	VPMOVSXBW    (SI), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R8), Y6
+	VPMOVSXBW    16(SI), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       128(SI), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(SI), Y4, Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VPMOVZXBW    (R8), Y5
+	VPMOVSXBW    (SI)(AX*1), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R8), Y6
+	VPMOVSXBW    16(SI)(AX*1), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       128(SI)(AX*1), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(SI)(AX*1), Y4, Y6
+	VFMADD231PS  Y6, Y5, Y1
+	VPMOVZXBW    (R8), Y5
+	VPMOVSXBW    (SI)(AX*2), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R8), Y6
+	VPMOVSXBW    16(SI)(AX*2), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       128(SI)(AX*2), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(SI)(AX*2), Y4, Y6
+	VFMADD231PS  Y6, Y5, Y2
+	VPMOVZXBW    (R8), Y5
+	VPMOVSXBW    (DI), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R8), Y6
+	VPMOVSXBW    16(DI), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       128(DI), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(DI), Y4, Y4
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $+32, R8
+	ADDQ         $+2, R9
+	ADDQ         $+32, R10
+	ADDQ         $+2, R11
+	SUBQ         $0x01, BX
+	JL           rest135
+	PREFETCHT0   (R10)
+	PREFETCHT0   (R11)
+	VMOVUPS      (R8), Y4
+	VPBROADCASTW (R9), X4
+	VCVTPH2PS    X4, Y4
+	VPMOVZXBW    (R8), Y5
+	VPMOVSXBW    32(SI), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R8), Y6
+	VPMOVSXBW    48(SI), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       160(SI), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(SI), Y4, Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VPMOVZXBW    (R8), Y5
+	VPMOVSXBW    32(SI)(AX*1), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R8), Y6
+	VPMOVSXBW    48(SI)(AX*1), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       160(SI)(AX*1), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(SI)(AX*1), Y4, Y6
+	VFMADD231PS  Y6, Y5, Y1
+	VPMOVZXBW    (R8), Y5
+	VPMOVSXBW    32(SI)(AX*2), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R8), Y6
+	VPMOVSXBW    48(SI)(AX*2), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       160(SI)(AX*2), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(SI)(AX*2), Y4, Y6
+	VFMADD231PS  Y6, Y5, Y2
+	VPMOVZXBW    (R8), Y5
+	VPMOVSXBW    32(DI), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R8), Y6
+	VPMOVSXBW    48(DI), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       160(DI), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(DI), Y4, Y4
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $+32, R8
+	ADDQ         $+2, R9
+	ADDQ         $+32, R10
+	ADDQ         $+2, R11
+	ADDQ         $+192, SI
+	ADDQ         $+192, DI
+	JMP          blocks136
+
+rest135:
+	ADDQ $0x01, BX
+	JZ   columns134
+
+columns134:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), SI
+	SHLQ         $0x02, SI
+	VUNPCKLPS    Y0, Y0, Y4
+	VUNPCKHPS    Y0, Y0, Y0
+	VADDPS       Y0, Y4, Y4
+	VUNPCKLPD    Y4, Y4, Y0
+	VUNPCKHPD    Y4, Y4, Y4
+	VADDPS       Y4, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X4
+	VADDPS       X4, X0, X4
+	VADDSS       (BX), X4, X0
+	VMOVSS       X0, (BX)
+	ADDQ         SI, BX
+	VUNPCKLPS    Y1, Y1, Y0
+	VUNPCKHPS    Y1, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VADDSS       (BX), X0, X0
+	VMOVSS       X0, (BX)
+	ADDQ         SI, BX
+	VUNPCKLPS    Y2, Y2, Y0
+	VUNPCKHPS    Y2, Y2, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VADDSS       (BX), X0, X0
+	VMOVSS       X0, (BX)
+	ADDQ         SI, BX
+	VUNPCKLPS    Y3, Y3, Y0
+	VUNPCKHPS    Y3, Y3, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VADDSS       (BX), X0, X0
+	VMOVSS       X0, (BX)
+	ADDQ         SI, BX
+	ADDQ         $0x04, c+0(FP)
+	ADDQ         CX, w+32(FP)
+	ADDQ         DX, s+48(FP)
+	JMP          columns132
+
+columns133:
 	VZEROUPPER
 	RET
 
@@ -2215,9 +4147,9 @@ TEXT ·pack8AVX2(SB), NOSPLIT, $0-48
 	SHLQ $0x02, SI
 	MOVQ blocks+40(FP), DI
 
-block77:
+block137:
 	DECQ        DI
-	JL          block78
+	JL          block138
 	MOVQ        CX, R8
 	VMOVDQU     (R8), X0
 	ADDQ        DX, R8
@@ -2303,9 +4235,9 @@ block77:
 	ADDQ        $+288, AX
 	ADDQ        $0x20, CX
 	ADDQ        $0x04, BX
-	JMP         block77
+	JMP         block137
 
-block78:
+block138:
 	VZEROUPPER
 	RET
 
@@ -2338,9 +4270,9 @@ rows1:
 	VMOVUPS      (DI), Y1
 	ADDQ         CX, DI
 
-blocks79:
+blocks139:
 	DECQ         SI
-	JL           blocks80
+	JL           blocks140
 	VMOVUPS      (BX), Y2
 	VPBROADCASTD (DX), Y3
 	VPMADDUBSW   Y3, Y2, Y2
@@ -2382,9 +4314,9 @@ blocks79:
 	VFMADD231PS  Y4, Y2, Y1
 	ADDQ         $+40, DX
 	ADDQ         $+288, BX
-	JMP          blocks79
+	JMP          blocks139
 
-blocks80:
+blocks140:
 	VMOVUPS Y1, (AX)
 	ADDQ    CX, AX
 	VZEROUPPER
@@ -2407,9 +4339,9 @@ rows2:
 	VMOVUPS      (R8), Y2
 	ADDQ         CX, R8
 
-blocks81:
+blocks141:
 	DECQ         DI
-	JL           blocks82
+	JL           blocks142
 	VMOVUPS      (SI), Y4
 	VPBROADCASTD (DX), Y3
 	VPMADDUBSW   Y3, Y4, Y3
@@ -2481,9 +4413,9 @@ blocks81:
 	VFMADD231PS  Y3, Y4, Y2
 	ADDQ         $+40, DX
 	ADDQ         $+288, SI
-	JMP          blocks81
+	JMP          blocks141
 
-blocks82:
+blocks142:
 	VMOVUPS Y1, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Y2, (AX)
@@ -2510,9 +4442,9 @@ rows3:
 	VMOVUPS      (R8), Y3
 	ADDQ         CX, R8
 
-blocks83:
+blocks143:
 	DECQ         DI
-	JL           blocks84
+	JL           blocks144
 	VMOVUPS      (SI), Y6
 	VPBROADCASTD (DX), Y4
 	VPMADDUBSW   Y4, Y6, Y4
@@ -2614,9 +4546,9 @@ blocks83:
 	VFMADD231PS  Y4, Y6, Y3
 	ADDQ         $+40, DX
 	ADDQ         $+288, SI
-	JMP          blocks83
+	JMP          blocks143
 
-blocks84:
+blocks144:
 	VMOVUPS Y1, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Y2, (AX)
@@ -2649,9 +4581,9 @@ rows4:
 	VMOVUPS      (R9), Y4
 	ADDQ         CX, R9
 
-blocks85:
+blocks145:
 	DECQ         R8
-	JL           blocks86
+	JL           blocks146
 	VMOVUPS      (DI), Y8
 	VPBROADCASTD (DX), Y5
 	VPMADDUBSW   Y5, Y8, Y5
@@ -2784,9 +4716,9 @@ blocks85:
 	ADDQ         $+40, DX
 	ADDQ         $+40, SI
 	ADDQ         $+288, DI
-	JMP          blocks85
+	JMP          blocks145
 
-blocks86:
+blocks146:
 	VMOVUPS Y1, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Y2, (AX)

@@ -20,6 +20,12 @@ func quantiseTile4AVX512(dst *uint8, x *float32, blocks int)
 //go:noescape
 func dotQuantised4AVX512(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *float32, lds int, m int, n int, blocks int)
 
+// dotQuantised4F16AVX512 adds the products of m rows of records x and n rows of blocks w, with scales s, to c.
+// Strides are in numbers, those of x and w in bytes. m is 1, 2 or 4.
+//
+//go:noescape
+func dotQuantised4F16AVX512(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *uint16, lds int, m int, n int, blocks int)
+
 // pack4AVX512 turns blocks of as many rows as a vector has lanes into a panel.
 //
 //go:noescape
@@ -40,6 +46,12 @@ func quantiseTile8AVX512(dst *uint8, x *float32, blocks int)
 //
 //go:noescape
 func dotQuantised8AVX512(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *float32, lds int, m int, n int, blocks int)
+
+// dotQuantised8F16AVX512 adds the products of m rows of records x and n rows of blocks w, with scales s, to c.
+// Strides are in numbers, those of x and w in bytes. m is 1, 2 or 4.
+//
+//go:noescape
+func dotQuantised8F16AVX512(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *uint16, lds int, m int, n int, blocks int)
 
 // pack8AVX512 turns blocks of as many rows as a vector has lanes into a panel.
 //

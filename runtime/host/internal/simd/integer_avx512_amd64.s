@@ -178,7 +178,7 @@ block6:
 	RET
 
 // func dotQuantised4AVX512(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *float32, lds int, m int, n int, blocks int)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, BMI2
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, BMI2, MMX+
 TEXT ·dotQuantised4AVX512(SB), NOSPLIT, $0-88
 	MOVQ         m+64(FP), AX
 	CMPQ         AX, $0x04
@@ -209,10 +209,17 @@ columns8:
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
 	VXORPS Z5, Z5, Z5
+	LEAQ   4096(SI), R10
+	LEAQ   512(R8), R11
 
 blocks12:
 	SUBQ        $0x04, DX
 	JL          rest11
+	PREFETCHT0  (R10)
+	PREFETCHT0  64(R10)
+	PREFETCHT0  128(R10)
+	PREFETCHT0  192(R10)
+	PREFETCHT0  (R11)
 	VMOVUPS     (SI), Z6
 	VMOVUPS     (R8), X8
 	VPERMPS     Z8, Z1, Z8
@@ -265,19 +272,26 @@ blocks12:
 	ADDQ        $+64, DI
 	ADDQ        $+16, R8
 	ADDQ        $+16, R9
+	ADDQ        $+256, R10
+	ADDQ        $+64, R11
 	ADDQ        $+256, BX
 	JMP         blocks12
 
 rest11:
 	ADDQ        $0x04, DX
 	JZ          columns10
-	MOVQ        $-1, R10
-	BZHIQ       DX, R10, R10
-	KMOVW       R10, K2
-	MOVQ        $-1, R10
+	MOVQ        $-1, R12
+	BZHIQ       DX, R12, R12
+	KMOVW       R12, K2
+	MOVQ        $-1, R12
 	SHLQ        $0x04, DX
-	BZHIQ       DX, R10, DX
+	BZHIQ       DX, R12, DX
 	KMOVQ       DX, K1
+	PREFETCHT0  (R10)
+	PREFETCHT0  64(R10)
+	PREFETCHT0  128(R10)
+	PREFETCHT0  192(R10)
+	PREFETCHT0  (R11)
 	VMOVDQU8.Z  (SI), K1, Z6
 	VMOVUPS.Z   (R8), K2, Z9
 	VPERMPS     Z9, Z1, Z9
@@ -374,10 +388,14 @@ columns13:
 	MOVQ   w+32(FP), SI
 	MOVQ   s+48(FP), DI
 	VXORPS Z2, Z2, Z2
+	LEAQ   4096(SI), R8
+	LEAQ   512(DI), R9
 
 blocks17:
 	SUBQ        $0x04, DX
 	JL          rest16
+	PREFETCHT0  (R8)
+	PREFETCHT0  (R9)
 	VMOVUPS     (SI), Z3
 	VMOVUPS     (DI), X13
 	VPERMPS     Z13, Z1, Z13
@@ -392,19 +410,23 @@ blocks17:
 	VFMADD231PS Z3, Z5, Z2
 	ADDQ        $+64, SI
 	ADDQ        $+16, DI
+	ADDQ        $+64, R8
+	ADDQ        $+16, R9
 	ADDQ        $+256, BX
 	JMP         blocks17
 
 rest16:
 	ADDQ        $0x04, DX
 	JZ          columns15
-	MOVQ        $-1, R8
-	BZHIQ       DX, R8, R8
-	KMOVW       R8, K2
-	MOVQ        $-1, R8
+	MOVQ        $-1, R10
+	BZHIQ       DX, R10, R10
+	KMOVW       R10, K2
+	MOVQ        $-1, R10
 	SHLQ        $0x04, DX
-	BZHIQ       DX, R8, DX
+	BZHIQ       DX, R10, DX
 	KMOVQ       DX, K1
+	PREFETCHT0  (R8)
+	PREFETCHT0  (R9)
 	VMOVDQU8.Z  (SI), K1, Z3
 	VMOVUPS.Z   (DI), K2, Z5
 	VPERMPS     Z5, Z1, Z5
@@ -473,10 +495,17 @@ columns18:
 	VXORPS Z7, Z7, Z7
 	VXORPS Z8, Z8, Z8
 	VXORPS Z9, Z9, Z9
+	LEAQ   4096(DI), R11
+	LEAQ   512(R9), R12
 
 blocks22:
 	SUBQ        $0x04, BX
 	JL          rest21
+	PREFETCHT0  (R11)
+	PREFETCHT0  64(R11)
+	PREFETCHT0  128(R11)
+	PREFETCHT0  192(R11)
+	PREFETCHT0  (R12)
 	VMOVUPS     (DI), Z10
 	VMOVUPS     (R9), X12
 	VPERMPS     Z12, Z1, Z12
@@ -553,19 +582,26 @@ blocks22:
 	ADDQ        $+64, R8
 	ADDQ        $+16, R9
 	ADDQ        $+16, R10
+	ADDQ        $+256, R11
+	ADDQ        $+64, R12
 	ADDQ        $+256, SI
 	JMP         blocks22
 
 rest21:
 	ADDQ        $0x04, BX
 	JZ          columns20
-	MOVQ        $-1, R11
-	BZHIQ       BX, R11, R11
-	KMOVW       R11, K2
-	MOVQ        $-1, R11
+	MOVQ        $-1, R13
+	BZHIQ       BX, R13, R13
+	KMOVW       R13, K2
+	MOVQ        $-1, R13
 	SHLQ        $0x04, BX
-	BZHIQ       BX, R11, BX
+	BZHIQ       BX, R13, BX
 	KMOVQ       BX, K1
+	PREFETCHT0  (R11)
+	PREFETCHT0  64(R11)
+	PREFETCHT0  128(R11)
+	PREFETCHT0  192(R11)
+	PREFETCHT0  (R12)
 	VMOVDQU8.Z  (DI), K1, Z10
 	VMOVUPS.Z   (R9), K2, Z13
 	VPERMPS     Z13, Z1, Z13
@@ -709,10 +745,14 @@ columns23:
 	MOVQ   s+48(FP), R8
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
+	LEAQ   4096(DI), R9
+	LEAQ   512(R8), R10
 
 blocks27:
 	SUBQ        $0x04, BX
 	JL          rest26
+	PREFETCHT0  (R9)
+	PREFETCHT0  (R10)
 	VMOVUPS     (DI), Z4
 	VMOVUPS     (R8), X18
 	VPERMPS     Z18, Z1, Z18
@@ -733,19 +773,23 @@ blocks27:
 	VFMADD231PS Z4, Z6, Z3
 	ADDQ        $+64, DI
 	ADDQ        $+16, R8
+	ADDQ        $+64, R9
+	ADDQ        $+16, R10
 	ADDQ        $+256, SI
 	JMP         blocks27
 
 rest26:
 	ADDQ        $0x04, BX
 	JZ          columns25
-	MOVQ        $-1, R9
-	BZHIQ       BX, R9, R9
-	KMOVW       R9, K2
-	MOVQ        $-1, R9
+	MOVQ        $-1, R11
+	BZHIQ       BX, R11, R11
+	KMOVW       R11, K2
+	MOVQ        $-1, R11
 	SHLQ        $0x04, BX
-	BZHIQ       BX, R9, BX
+	BZHIQ       BX, R11, BX
 	KMOVQ       BX, K1
+	PREFETCHT0  (R9)
+	PREFETCHT0  (R10)
 	VMOVDQU8.Z  (DI), K1, Z4
 	VMOVUPS.Z   (R8), K2, Z6
 	VPERMPS     Z6, Z1, Z6
@@ -831,10 +875,15 @@ columns28:
 	VXORPS Z7, Z7, Z7
 	VXORPS Z8, Z8, Z8
 	VXORPS Z9, Z9, Z9
+	LEAQ   4096(R8), R10
+	LEAQ   512(R9), R11
 
 blocks32:
 	SUBQ        $0x04, BX
 	JL          rest31
+	PREFETCHT0  (R10)
+	PREFETCHT0  64(R10)
+	PREFETCHT0  (R11)
 	VMOVUPS     (R8), Z10
 	VMOVUPS     (R9), X12
 	VPERMPS     Z12, Z1, Z12
@@ -897,6 +946,8 @@ blocks32:
 	VFMADD231PS Z10, Z13, Z9
 	ADDQ        $+64, R8
 	ADDQ        $+16, R9
+	ADDQ        $+128, R10
+	ADDQ        $+32, R11
 	ADDQ        $+256, SI
 	ADDQ        $+256, DI
 	JMP         blocks32
@@ -904,13 +955,16 @@ blocks32:
 rest31:
 	ADDQ        $0x04, BX
 	JZ          columns30
-	MOVQ        $-1, R10
-	BZHIQ       BX, R10, R10
-	KMOVW       R10, K2
-	MOVQ        $-1, R10
+	MOVQ        $-1, R12
+	BZHIQ       BX, R12, R12
+	KMOVW       R12, K2
+	MOVQ        $-1, R12
 	SHLQ        $0x04, BX
-	BZHIQ       BX, R10, BX
+	BZHIQ       BX, R12, BX
 	KMOVQ       BX, K1
+	PREFETCHT0  (R10)
+	PREFETCHT0  64(R10)
+	PREFETCHT0  (R11)
 	VMOVDQU8.Z  (R8), K1, Z10
 	VMOVUPS.Z   (R9), K2, Z13
 	VPERMPS     Z13, Z1, Z13
@@ -1062,10 +1116,14 @@ columns33:
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
 	VXORPS Z5, Z5, Z5
+	LEAQ   4096(R8), R10
+	LEAQ   512(R9), R11
 
 blocks37:
 	SUBQ        $0x04, BX
 	JL          rest36
+	PREFETCHT0  (R10)
+	PREFETCHT0  (R11)
 	VMOVUPS     (R8), Z6
 	VMOVUPS     (R9), X16
 	VPERMPS     Z16, Z1, Z16
@@ -1098,6 +1156,8 @@ blocks37:
 	VFMADD231PS Z6, Z8, Z5
 	ADDQ        $+64, R8
 	ADDQ        $+16, R9
+	ADDQ        $+64, R10
+	ADDQ        $+16, R11
 	ADDQ        $+256, SI
 	ADDQ        $+256, DI
 	JMP         blocks37
@@ -1105,13 +1165,15 @@ blocks37:
 rest36:
 	ADDQ        $0x04, BX
 	JZ          columns35
-	MOVQ        $-1, R10
-	BZHIQ       BX, R10, R10
-	KMOVW       R10, K2
-	MOVQ        $-1, R10
+	MOVQ        $-1, R12
+	BZHIQ       BX, R12, R12
+	KMOVW       R12, K2
+	MOVQ        $-1, R12
 	SHLQ        $0x04, BX
-	BZHIQ       BX, R10, BX
+	BZHIQ       BX, R12, BX
 	KMOVQ       BX, K1
+	PREFETCHT0  (R10)
+	PREFETCHT0  (R11)
 	VMOVDQU8.Z  (R8), K1, Z6
 	VMOVUPS.Z   (R9), K2, Z8
 	VPERMPS     Z8, Z1, Z8
@@ -1226,6 +1288,1099 @@ DATA lanes4<>+56(SB)/4, $0x00000003
 DATA lanes4<>+60(SB)/4, $0x00000003
 GLOBL lanes4<>(SB), RODATA|NOPTR, $64
 
+// func dotQuantised4F16AVX512(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *uint16, lds int, m int, n int, blocks int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, BMI2, F16C, MMX+
+TEXT ·dotQuantised4F16AVX512(SB), NOSPLIT, $0-88
+	MOVQ         m+64(FP), AX
+	CMPQ         AX, $0x04
+	JE           rows4
+	CMPQ         AX, $0x02
+	JE           rows2
+	MOVQ         ldx+24(FP), AX
+	MOVQ         ldw+40(FP), AX
+	MOVQ         lds+56(FP), CX
+	SHLQ         $0x01, CX
+	MOVL         $0x0f0f0f0f, DX
+	VPBROADCASTD DX, Z0
+	VMOVUPS      lanes4<>+0(SB), Z1
+
+columns38:
+	CMPQ   n+72(FP), $0x04
+	JL     columns39
+	SUBQ   $0x04, n+72(FP)
+	MOVQ   blocks+80(FP), DX
+	MOVQ   x+16(FP), BX
+	MOVQ   w+32(FP), SI
+	LEAQ   (SI)(AX*2), DI
+	ADDQ   AX, DI
+	MOVQ   s+48(FP), R8
+	LEAQ   (R8)(CX*2), R9
+	ADDQ   CX, R9
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	LEAQ   4096(SI), R10
+	LEAQ   512(R8), R11
+
+blocks42:
+	SUBQ        $0x04, DX
+	JL          rest41
+	PREFETCHT0  (R10)
+	PREFETCHT0  64(R10)
+	PREFETCHT0  128(R10)
+	PREFETCHT0  192(R10)
+	PREFETCHT0  (R11)
+	VMOVUPS     (SI), Z6
+	VCVTPH2PS   (R8), X8
+	VPERMPS     Z8, Z1, Z8
+	VPSRLW      $0x04, Z6, Z7
+	VPANDD      Z0, Z6, Z6
+	VPANDD      Z0, Z7, Z7
+	VMOVUPS     192(BX), Z9
+	VPDPBUSD    (BX), Z6, Z9
+	VPDPBUSD    64(BX), Z7, Z9
+	VCVTDQ2PS   Z9, Z9
+	VMULPS      128(BX), Z8, Z6
+	VFMADD231PS Z6, Z9, Z2
+	VMOVUPS     (SI)(AX*1), Z6
+	VCVTPH2PS   (R8)(CX*1), X10
+	VPERMPS     Z10, Z1, Z10
+	VPSRLW      $0x04, Z6, Z7
+	VPANDD      Z0, Z6, Z6
+	VPANDD      Z0, Z7, Z7
+	VMOVUPS     192(BX), Z9
+	VPDPBUSD    (BX), Z6, Z9
+	VPDPBUSD    64(BX), Z7, Z9
+	VCVTDQ2PS   Z9, Z9
+	VMULPS      128(BX), Z10, Z6
+	VFMADD231PS Z6, Z9, Z3
+	VMOVUPS     (SI)(AX*2), Z6
+	VCVTPH2PS   (R8)(CX*2), X11
+	VPERMPS     Z11, Z1, Z11
+	VPSRLW      $0x04, Z6, Z7
+	VPANDD      Z0, Z6, Z6
+	VPANDD      Z0, Z7, Z7
+	VMOVUPS     192(BX), Z9
+	VPDPBUSD    (BX), Z6, Z9
+	VPDPBUSD    64(BX), Z7, Z9
+	VCVTDQ2PS   Z9, Z9
+	VMULPS      128(BX), Z11, Z6
+	VFMADD231PS Z6, Z9, Z4
+	VMOVUPS     (DI), Z6
+	VCVTPH2PS   (R9), X12
+	VPERMPS     Z12, Z1, Z12
+	VPSRLW      $0x04, Z6, Z7
+	VPANDD      Z0, Z6, Z6
+	VPANDD      Z0, Z7, Z7
+	VMOVUPS     192(BX), Z9
+	VPDPBUSD    (BX), Z6, Z9
+	VPDPBUSD    64(BX), Z7, Z9
+	VCVTDQ2PS   Z9, Z9
+	VMULPS      128(BX), Z12, Z6
+	VFMADD231PS Z6, Z9, Z5
+	ADDQ        $+64, SI
+	ADDQ        $+64, DI
+	ADDQ        $+8, R8
+	ADDQ        $+8, R9
+	ADDQ        $+256, R10
+	ADDQ        $+32, R11
+	ADDQ        $+256, BX
+	JMP         blocks42
+
+rest41:
+	ADDQ        $0x04, DX
+	JZ          columns40
+	MOVQ        $-1, R12
+	BZHIQ       DX, R12, R12
+	KMOVW       R12, K2
+	MOVQ        $-1, R12
+	SHLQ        $0x04, DX
+	BZHIQ       DX, R12, DX
+	KMOVQ       DX, K1
+	PREFETCHT0  (R10)
+	PREFETCHT0  64(R10)
+	PREFETCHT0  128(R10)
+	PREFETCHT0  192(R10)
+	PREFETCHT0  (R11)
+	VMOVDQU8.Z  (SI), K1, Z6
+	VCVTPH2PS.Z (R8), K2, Z9
+	VPERMPS     Z9, Z1, Z9
+	VPSRLW      $0x04, Z6, Z7
+	VPANDD      Z0, Z6, Z6
+	VPANDD      Z0, Z7, Z7
+	VMOVUPS     192(BX), Z14
+	VPDPBUSD    (BX), Z6, Z14
+	VPDPBUSD    64(BX), Z7, Z14
+	VCVTDQ2PS   Z14, Z14
+	VMULPS      128(BX), Z9, Z6
+	VFMADD231PS Z6, Z14, Z2
+	VMOVDQU8.Z  (SI)(AX*1), K1, Z6
+	VCVTPH2PS.Z (R8)(CX*1), K2, Z9
+	VPERMPS     Z9, Z1, Z9
+	VPSRLW      $0x04, Z6, Z7
+	VPANDD      Z0, Z6, Z6
+	VPANDD      Z0, Z7, Z7
+	VMOVUPS     192(BX), Z14
+	VPDPBUSD    (BX), Z6, Z14
+	VPDPBUSD    64(BX), Z7, Z14
+	VCVTDQ2PS   Z14, Z14
+	VMULPS      128(BX), Z9, Z6
+	VFMADD231PS Z6, Z14, Z3
+	VMOVDQU8.Z  (SI)(AX*2), K1, Z6
+	VCVTPH2PS.Z (R8)(CX*2), K2, Z9
+	VPERMPS     Z9, Z1, Z9
+	VPSRLW      $0x04, Z6, Z7
+	VPANDD      Z0, Z6, Z6
+	VPANDD      Z0, Z7, Z7
+	VMOVUPS     192(BX), Z14
+	VPDPBUSD    (BX), Z6, Z14
+	VPDPBUSD    64(BX), Z7, Z14
+	VCVTDQ2PS   Z14, Z14
+	VMULPS      128(BX), Z9, Z6
+	VFMADD231PS Z6, Z14, Z4
+	VMOVDQU8.Z  (DI), K1, Z6
+	VCVTPH2PS.Z (R9), K2, Z9
+	VPERMPS     Z9, Z1, Z9
+	VPSRLW      $0x04, Z6, Z7
+	VPANDD      Z0, Z6, Z6
+	VPANDD      Z0, Z7, Z7
+	VMOVUPS     192(BX), Z14
+	VPDPBUSD    (BX), Z6, Z14
+	VPDPBUSD    64(BX), Z7, Z14
+	VCVTDQ2PS   Z14, Z14
+	VMULPS      128(BX), Z9, Z6
+	VFMADD231PS Z6, Z14, Z5
+
+columns40:
+	MOVQ          c+0(FP), DX
+	MOVQ          ldc+8(FP), BX
+	SHLQ          $0x02, BX
+	VEXTRACTF64X4 $0x01, Z2, Y6
+	VADDPS        Y6, Y2, Y6
+	VEXTRACTF64X4 $0x01, Z3, Y2
+	VADDPS        Y2, Y3, Y2
+	VEXTRACTF64X4 $0x01, Z4, Y3
+	VADDPS        Y3, Y4, Y3
+	VEXTRACTF64X4 $0x01, Z5, Y4
+	VADDPS        Y4, Y5, Y4
+	VUNPCKLPS     Y2, Y6, Y5
+	VUNPCKHPS     Y2, Y6, Y2
+	VADDPS        Y2, Y5, Y5
+	VUNPCKLPS     Y4, Y3, Y2
+	VUNPCKHPS     Y4, Y3, Y3
+	VADDPS        Y3, Y2, Y2
+	VUNPCKLPD     Y2, Y5, Y3
+	VUNPCKHPD     Y2, Y5, Y2
+	VADDPS        Y2, Y3, Y3
+	VEXTRACTF32X4 $0x01, Y3, X2
+	VADDPS        X2, X3, X2
+	VADDPS        (DX), X2, X2
+	VMOVUPS       X2, (DX)
+	ADDQ          BX, DX
+	ADDQ          $0x10, c+0(FP)
+	ADDQ          AX, w+32(FP)
+	ADDQ          CX, s+48(FP)
+	ADDQ          AX, w+32(FP)
+	ADDQ          CX, s+48(FP)
+	ADDQ          AX, w+32(FP)
+	ADDQ          CX, s+48(FP)
+	ADDQ          AX, w+32(FP)
+	ADDQ          CX, s+48(FP)
+	JMP           columns38
+
+columns39:
+columns43:
+	CMPQ   n+72(FP), $0x01
+	JL     columns44
+	SUBQ   $0x01, n+72(FP)
+	MOVQ   blocks+80(FP), DX
+	MOVQ   x+16(FP), BX
+	MOVQ   w+32(FP), SI
+	MOVQ   s+48(FP), DI
+	VXORPS Z2, Z2, Z2
+	LEAQ   4096(SI), R8
+	LEAQ   512(DI), R9
+
+blocks47:
+	SUBQ        $0x04, DX
+	JL          rest46
+	PREFETCHT0  (R8)
+	PREFETCHT0  (R9)
+	VMOVUPS     (SI), Z3
+	VCVTPH2PS   (DI), X13
+	VPERMPS     Z13, Z1, Z13
+	VPSRLW      $0x04, Z3, Z4
+	VPANDD      Z0, Z3, Z3
+	VPANDD      Z0, Z4, Z4
+	VMOVUPS     192(BX), Z5
+	VPDPBUSD    (BX), Z3, Z5
+	VPDPBUSD    64(BX), Z4, Z5
+	VCVTDQ2PS   Z5, Z5
+	VMULPS      128(BX), Z13, Z3
+	VFMADD231PS Z3, Z5, Z2
+	ADDQ        $+64, SI
+	ADDQ        $+8, DI
+	ADDQ        $+64, R8
+	ADDQ        $+8, R9
+	ADDQ        $+256, BX
+	JMP         blocks47
+
+rest46:
+	ADDQ        $0x04, DX
+	JZ          columns45
+	MOVQ        $-1, R10
+	BZHIQ       DX, R10, R10
+	KMOVW       R10, K2
+	MOVQ        $-1, R10
+	SHLQ        $0x04, DX
+	BZHIQ       DX, R10, DX
+	KMOVQ       DX, K1
+	PREFETCHT0  (R8)
+	PREFETCHT0  (R9)
+	VMOVDQU8.Z  (SI), K1, Z3
+	VCVTPH2PS.Z (DI), K2, Z5
+	VPERMPS     Z5, Z1, Z5
+	VPSRLW      $0x04, Z3, Z4
+	VPANDD      Z0, Z3, Z3
+	VPANDD      Z0, Z4, Z4
+	VMOVUPS     192(BX), Z6
+	VPDPBUSD    (BX), Z3, Z6
+	VPDPBUSD    64(BX), Z4, Z6
+	VCVTDQ2PS   Z6, Z6
+	VMULPS      128(BX), Z5, Z3
+	VFMADD231PS Z3, Z6, Z2
+
+columns45:
+	MOVQ          c+0(FP), DX
+	MOVQ          ldc+8(FP), BX
+	SHLQ          $0x02, BX
+	VEXTRACTF64X4 $0x01, Z2, Y3
+	VADDPS        Y3, Y2, Y3
+	VUNPCKLPS     Y3, Y3, Y2
+	VUNPCKHPS     Y3, Y3, Y3
+	VADDPS        Y3, Y2, Y2
+	VUNPCKLPD     Y2, Y2, Y3
+	VUNPCKHPD     Y2, Y2, Y2
+	VADDPS        Y2, Y3, Y3
+	VEXTRACTF32X4 $0x01, Y3, X2
+	VADDPS        X2, X3, X2
+	VADDSS        (DX), X2, X2
+	VMOVSS        X2, (DX)
+	ADDQ          BX, DX
+	ADDQ          $0x04, c+0(FP)
+	ADDQ          AX, w+32(FP)
+	ADDQ          CX, s+48(FP)
+	JMP           columns43
+
+columns44:
+	VZEROUPPER
+	RET
+
+rows2:
+	MOVQ         ldx+24(FP), AX
+	MOVQ         ldw+40(FP), CX
+	MOVQ         lds+56(FP), DX
+	SHLQ         $0x01, DX
+	MOVL         $0x0f0f0f0f, BX
+	VPBROADCASTD BX, Z0
+	VMOVUPS      lanes4<>+0(SB), Z1
+
+columns48:
+	CMPQ   n+72(FP), $0x04
+	JL     columns49
+	SUBQ   $0x04, n+72(FP)
+	MOVQ   blocks+80(FP), BX
+	MOVQ   x+16(FP), SI
+	MOVQ   w+32(FP), DI
+	LEAQ   (DI)(CX*2), R8
+	ADDQ   CX, R8
+	MOVQ   s+48(FP), R9
+	LEAQ   (R9)(DX*2), R10
+	ADDQ   DX, R10
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	LEAQ   4096(DI), R11
+	LEAQ   512(R9), R12
+
+blocks52:
+	SUBQ        $0x04, BX
+	JL          rest51
+	PREFETCHT0  (R11)
+	PREFETCHT0  64(R11)
+	PREFETCHT0  128(R11)
+	PREFETCHT0  192(R11)
+	PREFETCHT0  (R12)
+	VMOVUPS     (DI), Z10
+	VCVTPH2PS   (R9), X12
+	VPERMPS     Z12, Z1, Z12
+	VPSRLW      $0x04, Z10, Z11
+	VPANDD      Z0, Z10, Z10
+	VPANDD      Z0, Z11, Z11
+	VMOVUPS     192(SI), Z13
+	VPDPBUSD    (SI), Z10, Z13
+	VPDPBUSD    64(SI), Z11, Z13
+	VCVTDQ2PS   Z13, Z13
+	VMULPS      128(SI), Z12, Z14
+	VFMADD231PS Z14, Z13, Z2
+	VMOVUPS     192(SI)(AX*1), Z13
+	VPDPBUSD    (SI)(AX*1), Z10, Z13
+	VPDPBUSD    64(SI)(AX*1), Z11, Z13
+	VCVTDQ2PS   Z13, Z13
+	VMULPS      128(SI)(AX*1), Z12, Z10
+	VFMADD231PS Z10, Z13, Z6
+	VMOVUPS     (DI)(CX*1), Z10
+	VCVTPH2PS   (R9)(DX*1), X15
+	VPERMPS     Z15, Z1, Z15
+	VPSRLW      $0x04, Z10, Z11
+	VPANDD      Z0, Z10, Z10
+	VPANDD      Z0, Z11, Z11
+	VMOVUPS     192(SI), Z13
+	VPDPBUSD    (SI), Z10, Z13
+	VPDPBUSD    64(SI), Z11, Z13
+	VCVTDQ2PS   Z13, Z13
+	VMULPS      128(SI), Z15, Z14
+	VFMADD231PS Z14, Z13, Z3
+	VMOVUPS     192(SI)(AX*1), Z13
+	VPDPBUSD    (SI)(AX*1), Z10, Z13
+	VPDPBUSD    64(SI)(AX*1), Z11, Z13
+	VCVTDQ2PS   Z13, Z13
+	VMULPS      128(SI)(AX*1), Z15, Z10
+	VFMADD231PS Z10, Z13, Z7
+	VMOVUPS     (DI)(CX*2), Z10
+	VCVTPH2PS   (R9)(DX*2), X16
+	VPERMPS     Z16, Z1, Z16
+	VPSRLW      $0x04, Z10, Z11
+	VPANDD      Z0, Z10, Z10
+	VPANDD      Z0, Z11, Z11
+	VMOVUPS     192(SI), Z13
+	VPDPBUSD    (SI), Z10, Z13
+	VPDPBUSD    64(SI), Z11, Z13
+	VCVTDQ2PS   Z13, Z13
+	VMULPS      128(SI), Z16, Z14
+	VFMADD231PS Z14, Z13, Z4
+	VMOVUPS     192(SI)(AX*1), Z13
+	VPDPBUSD    (SI)(AX*1), Z10, Z13
+	VPDPBUSD    64(SI)(AX*1), Z11, Z13
+	VCVTDQ2PS   Z13, Z13
+	VMULPS      128(SI)(AX*1), Z16, Z10
+	VFMADD231PS Z10, Z13, Z8
+	VMOVUPS     (R8), Z10
+	VCVTPH2PS   (R10), X17
+	VPERMPS     Z17, Z1, Z17
+	VPSRLW      $0x04, Z10, Z11
+	VPANDD      Z0, Z10, Z10
+	VPANDD      Z0, Z11, Z11
+	VMOVUPS     192(SI), Z13
+	VPDPBUSD    (SI), Z10, Z13
+	VPDPBUSD    64(SI), Z11, Z13
+	VCVTDQ2PS   Z13, Z13
+	VMULPS      128(SI), Z17, Z14
+	VFMADD231PS Z14, Z13, Z5
+	VMOVUPS     192(SI)(AX*1), Z13
+	VPDPBUSD    (SI)(AX*1), Z10, Z13
+	VPDPBUSD    64(SI)(AX*1), Z11, Z13
+	VCVTDQ2PS   Z13, Z13
+	VMULPS      128(SI)(AX*1), Z17, Z10
+	VFMADD231PS Z10, Z13, Z9
+	ADDQ        $+64, DI
+	ADDQ        $+64, R8
+	ADDQ        $+8, R9
+	ADDQ        $+8, R10
+	ADDQ        $+256, R11
+	ADDQ        $+32, R12
+	ADDQ        $+256, SI
+	JMP         blocks52
+
+rest51:
+	ADDQ        $0x04, BX
+	JZ          columns50
+	MOVQ        $-1, R13
+	BZHIQ       BX, R13, R13
+	KMOVW       R13, K2
+	MOVQ        $-1, R13
+	SHLQ        $0x04, BX
+	BZHIQ       BX, R13, BX
+	KMOVQ       BX, K1
+	PREFETCHT0  (R11)
+	PREFETCHT0  64(R11)
+	PREFETCHT0  128(R11)
+	PREFETCHT0  192(R11)
+	PREFETCHT0  (R12)
+	VMOVDQU8.Z  (DI), K1, Z10
+	VCVTPH2PS.Z (R9), K2, Z13
+	VPERMPS     Z13, Z1, Z13
+	VPSRLW      $0x04, Z10, Z11
+	VPANDD      Z0, Z10, Z10
+	VPANDD      Z0, Z11, Z11
+	VMOVUPS     192(SI), Z14
+	VPDPBUSD    (SI), Z10, Z14
+	VPDPBUSD    64(SI), Z11, Z14
+	VCVTDQ2PS   Z14, Z14
+	VMULPS      128(SI), Z13, Z19
+	VFMADD231PS Z19, Z14, Z2
+	VMOVUPS     192(SI)(AX*1), Z14
+	VPDPBUSD    (SI)(AX*1), Z10, Z14
+	VPDPBUSD    64(SI)(AX*1), Z11, Z14
+	VCVTDQ2PS   Z14, Z14
+	VMULPS      128(SI)(AX*1), Z13, Z10
+	VFMADD231PS Z10, Z14, Z6
+	VMOVDQU8.Z  (DI)(CX*1), K1, Z10
+	VCVTPH2PS.Z (R9)(DX*1), K2, Z13
+	VPERMPS     Z13, Z1, Z13
+	VPSRLW      $0x04, Z10, Z11
+	VPANDD      Z0, Z10, Z10
+	VPANDD      Z0, Z11, Z11
+	VMOVUPS     192(SI), Z14
+	VPDPBUSD    (SI), Z10, Z14
+	VPDPBUSD    64(SI), Z11, Z14
+	VCVTDQ2PS   Z14, Z14
+	VMULPS      128(SI), Z13, Z19
+	VFMADD231PS Z19, Z14, Z3
+	VMOVUPS     192(SI)(AX*1), Z14
+	VPDPBUSD    (SI)(AX*1), Z10, Z14
+	VPDPBUSD    64(SI)(AX*1), Z11, Z14
+	VCVTDQ2PS   Z14, Z14
+	VMULPS      128(SI)(AX*1), Z13, Z10
+	VFMADD231PS Z10, Z14, Z7
+	VMOVDQU8.Z  (DI)(CX*2), K1, Z10
+	VCVTPH2PS.Z (R9)(DX*2), K2, Z13
+	VPERMPS     Z13, Z1, Z13
+	VPSRLW      $0x04, Z10, Z11
+	VPANDD      Z0, Z10, Z10
+	VPANDD      Z0, Z11, Z11
+	VMOVUPS     192(SI), Z14
+	VPDPBUSD    (SI), Z10, Z14
+	VPDPBUSD    64(SI), Z11, Z14
+	VCVTDQ2PS   Z14, Z14
+	VMULPS      128(SI), Z13, Z19
+	VFMADD231PS Z19, Z14, Z4
+	VMOVUPS     192(SI)(AX*1), Z14
+	VPDPBUSD    (SI)(AX*1), Z10, Z14
+	VPDPBUSD    64(SI)(AX*1), Z11, Z14
+	VCVTDQ2PS   Z14, Z14
+	VMULPS      128(SI)(AX*1), Z13, Z10
+	VFMADD231PS Z10, Z14, Z8
+	VMOVDQU8.Z  (R8), K1, Z10
+	VCVTPH2PS.Z (R10), K2, Z13
+	VPERMPS     Z13, Z1, Z13
+	VPSRLW      $0x04, Z10, Z11
+	VPANDD      Z0, Z10, Z10
+	VPANDD      Z0, Z11, Z11
+	VMOVUPS     192(SI), Z14
+	VPDPBUSD    (SI), Z10, Z14
+	VPDPBUSD    64(SI), Z11, Z14
+	VCVTDQ2PS   Z14, Z14
+	VMULPS      128(SI), Z13, Z19
+	VFMADD231PS Z19, Z14, Z5
+	VMOVUPS     192(SI)(AX*1), Z14
+	VPDPBUSD    (SI)(AX*1), Z10, Z14
+	VPDPBUSD    64(SI)(AX*1), Z11, Z14
+	VCVTDQ2PS   Z14, Z14
+	VMULPS      128(SI)(AX*1), Z13, Z10
+	VFMADD231PS Z10, Z14, Z9
+
+columns50:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), SI
+	SHLQ          $0x02, SI
+	VEXTRACTF64X4 $0x01, Z2, Y10
+	VADDPS        Y10, Y2, Y10
+	VEXTRACTF64X4 $0x01, Z3, Y2
+	VADDPS        Y2, Y3, Y2
+	VEXTRACTF64X4 $0x01, Z4, Y3
+	VADDPS        Y3, Y4, Y3
+	VEXTRACTF64X4 $0x01, Z5, Y4
+	VADDPS        Y4, Y5, Y4
+	VUNPCKLPS     Y2, Y10, Y5
+	VUNPCKHPS     Y2, Y10, Y2
+	VADDPS        Y2, Y5, Y5
+	VUNPCKLPS     Y4, Y3, Y2
+	VUNPCKHPS     Y4, Y3, Y3
+	VADDPS        Y3, Y2, Y2
+	VUNPCKLPD     Y2, Y5, Y3
+	VUNPCKHPD     Y2, Y5, Y2
+	VADDPS        Y2, Y3, Y3
+	VEXTRACTF32X4 $0x01, Y3, X2
+	VADDPS        X2, X3, X2
+	VADDPS        (BX), X2, X2
+	VMOVUPS       X2, (BX)
+	ADDQ          SI, BX
+	VEXTRACTF64X4 $0x01, Z6, Y2
+	VADDPS        Y2, Y6, Y2
+	VEXTRACTF64X4 $0x01, Z7, Y3
+	VADDPS        Y3, Y7, Y3
+	VEXTRACTF64X4 $0x01, Z8, Y4
+	VADDPS        Y4, Y8, Y4
+	VEXTRACTF64X4 $0x01, Z9, Y5
+	VADDPS        Y5, Y9, Y5
+	VUNPCKLPS     Y3, Y2, Y6
+	VUNPCKHPS     Y3, Y2, Y2
+	VADDPS        Y2, Y6, Y6
+	VUNPCKLPS     Y5, Y4, Y2
+	VUNPCKHPS     Y5, Y4, Y3
+	VADDPS        Y3, Y2, Y2
+	VUNPCKLPD     Y2, Y6, Y3
+	VUNPCKHPD     Y2, Y6, Y2
+	VADDPS        Y2, Y3, Y3
+	VEXTRACTF32X4 $0x01, Y3, X2
+	VADDPS        X2, X3, X2
+	VADDPS        (BX), X2, X2
+	VMOVUPS       X2, (BX)
+	ADDQ          SI, BX
+	ADDQ          $0x10, c+0(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          DX, s+48(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          DX, s+48(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          DX, s+48(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          DX, s+48(FP)
+	JMP           columns48
+
+columns49:
+columns53:
+	CMPQ   n+72(FP), $0x01
+	JL     columns54
+	SUBQ   $0x01, n+72(FP)
+	MOVQ   blocks+80(FP), BX
+	MOVQ   x+16(FP), SI
+	MOVQ   w+32(FP), DI
+	MOVQ   s+48(FP), R8
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	LEAQ   4096(DI), R9
+	LEAQ   512(R8), R10
+
+blocks57:
+	SUBQ        $0x04, BX
+	JL          rest56
+	PREFETCHT0  (R9)
+	PREFETCHT0  (R10)
+	VMOVUPS     (DI), Z4
+	VCVTPH2PS   (R8), X18
+	VPERMPS     Z18, Z1, Z18
+	VPSRLW      $0x04, Z4, Z5
+	VPANDD      Z0, Z4, Z4
+	VPANDD      Z0, Z5, Z5
+	VMOVUPS     192(SI), Z6
+	VPDPBUSD    (SI), Z4, Z6
+	VPDPBUSD    64(SI), Z5, Z6
+	VCVTDQ2PS   Z6, Z6
+	VMULPS      128(SI), Z18, Z7
+	VFMADD231PS Z7, Z6, Z2
+	VMOVUPS     192(SI)(AX*1), Z6
+	VPDPBUSD    (SI)(AX*1), Z4, Z6
+	VPDPBUSD    64(SI)(AX*1), Z5, Z6
+	VCVTDQ2PS   Z6, Z6
+	VMULPS      128(SI)(AX*1), Z18, Z4
+	VFMADD231PS Z4, Z6, Z3
+	ADDQ        $+64, DI
+	ADDQ        $+8, R8
+	ADDQ        $+64, R9
+	ADDQ        $+8, R10
+	ADDQ        $+256, SI
+	JMP         blocks57
+
+rest56:
+	ADDQ        $0x04, BX
+	JZ          columns55
+	MOVQ        $-1, R11
+	BZHIQ       BX, R11, R11
+	KMOVW       R11, K2
+	MOVQ        $-1, R11
+	SHLQ        $0x04, BX
+	BZHIQ       BX, R11, BX
+	KMOVQ       BX, K1
+	PREFETCHT0  (R9)
+	PREFETCHT0  (R10)
+	VMOVDQU8.Z  (DI), K1, Z4
+	VCVTPH2PS.Z (R8), K2, Z6
+	VPERMPS     Z6, Z1, Z6
+	VPSRLW      $0x04, Z4, Z5
+	VPANDD      Z0, Z4, Z4
+	VPANDD      Z0, Z5, Z5
+	VMOVUPS     192(SI), Z7
+	VPDPBUSD    (SI), Z4, Z7
+	VPDPBUSD    64(SI), Z5, Z7
+	VCVTDQ2PS   Z7, Z7
+	VMULPS      128(SI), Z6, Z8
+	VFMADD231PS Z8, Z7, Z2
+	VMOVUPS     192(SI)(AX*1), Z7
+	VPDPBUSD    (SI)(AX*1), Z4, Z7
+	VPDPBUSD    64(SI)(AX*1), Z5, Z7
+	VCVTDQ2PS   Z7, Z7
+	VMULPS      128(SI)(AX*1), Z6, Z4
+	VFMADD231PS Z4, Z7, Z3
+
+columns55:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), SI
+	SHLQ          $0x02, SI
+	VEXTRACTF64X4 $0x01, Z2, Y4
+	VADDPS        Y4, Y2, Y4
+	VUNPCKLPS     Y4, Y4, Y2
+	VUNPCKHPS     Y4, Y4, Y4
+	VADDPS        Y4, Y2, Y2
+	VUNPCKLPD     Y2, Y2, Y4
+	VUNPCKHPD     Y2, Y2, Y2
+	VADDPS        Y2, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X2
+	VADDPS        X2, X4, X2
+	VADDSS        (BX), X2, X2
+	VMOVSS        X2, (BX)
+	ADDQ          SI, BX
+	VEXTRACTF64X4 $0x01, Z3, Y2
+	VADDPS        Y2, Y3, Y2
+	VUNPCKLPS     Y2, Y2, Y3
+	VUNPCKHPS     Y2, Y2, Y2
+	VADDPS        Y2, Y3, Y3
+	VUNPCKLPD     Y3, Y3, Y2
+	VUNPCKHPD     Y3, Y3, Y3
+	VADDPS        Y3, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X3
+	VADDPS        X3, X2, X3
+	VADDSS        (BX), X3, X2
+	VMOVSS        X2, (BX)
+	ADDQ          SI, BX
+	ADDQ          $0x04, c+0(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          DX, s+48(FP)
+	JMP           columns53
+
+columns54:
+	VZEROUPPER
+	RET
+
+rows4:
+	MOVQ         ldx+24(FP), AX
+	MOVQ         ldw+40(FP), CX
+	MOVQ         lds+56(FP), DX
+	SHLQ         $0x01, DX
+	MOVL         $0x0f0f0f0f, BX
+	VPBROADCASTD BX, Z0
+	VMOVUPS      lanes4<>+0(SB), Z1
+
+columns58:
+	CMPQ   n+72(FP), $0x02
+	JL     columns59
+	SUBQ   $0x02, n+72(FP)
+	MOVQ   blocks+80(FP), BX
+	MOVQ   x+16(FP), SI
+	LEAQ   (SI)(AX*2), DI
+	ADDQ   AX, DI
+	MOVQ   w+32(FP), R8
+	MOVQ   s+48(FP), R9
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	LEAQ   4096(R8), R10
+	LEAQ   512(R9), R11
+
+blocks62:
+	SUBQ        $0x04, BX
+	JL          rest61
+	PREFETCHT0  (R10)
+	PREFETCHT0  64(R10)
+	PREFETCHT0  (R11)
+	VMOVUPS     (R8), Z10
+	VCVTPH2PS   (R9), X12
+	VPERMPS     Z12, Z1, Z12
+	VPSRLW      $0x04, Z10, Z11
+	VPANDD      Z0, Z10, Z10
+	VPANDD      Z0, Z11, Z11
+	VMOVUPS     192(SI), Z13
+	VPDPBUSD    (SI), Z10, Z13
+	VPDPBUSD    64(SI), Z11, Z13
+	VCVTDQ2PS   Z13, Z13
+	VMULPS      128(SI), Z12, Z14
+	VFMADD231PS Z14, Z13, Z2
+	VMOVUPS     192(SI)(AX*1), Z13
+	VPDPBUSD    (SI)(AX*1), Z10, Z13
+	VPDPBUSD    64(SI)(AX*1), Z11, Z13
+	VCVTDQ2PS   Z13, Z13
+	VMULPS      128(SI)(AX*1), Z12, Z14
+	VFMADD231PS Z14, Z13, Z4
+	VMOVUPS     192(SI)(AX*2), Z13
+	VPDPBUSD    (SI)(AX*2), Z10, Z13
+	VPDPBUSD    64(SI)(AX*2), Z11, Z13
+	VCVTDQ2PS   Z13, Z13
+	VMULPS      128(SI)(AX*2), Z12, Z14
+	VFMADD231PS Z14, Z13, Z6
+	VMOVUPS     192(DI), Z13
+	VPDPBUSD    (DI), Z10, Z13
+	VPDPBUSD    64(DI), Z11, Z13
+	VCVTDQ2PS   Z13, Z13
+	VMULPS      128(DI), Z12, Z10
+	VFMADD231PS Z10, Z13, Z8
+	VMOVUPS     (R8)(CX*1), Z10
+	VCVTPH2PS   (R9)(DX*1), X15
+	VPERMPS     Z15, Z1, Z15
+	VPSRLW      $0x04, Z10, Z11
+	VPANDD      Z0, Z10, Z10
+	VPANDD      Z0, Z11, Z11
+	VMOVUPS     192(SI), Z13
+	VPDPBUSD    (SI), Z10, Z13
+	VPDPBUSD    64(SI), Z11, Z13
+	VCVTDQ2PS   Z13, Z13
+	VMULPS      128(SI), Z15, Z14
+	VFMADD231PS Z14, Z13, Z3
+	VMOVUPS     192(SI)(AX*1), Z13
+	VPDPBUSD    (SI)(AX*1), Z10, Z13
+	VPDPBUSD    64(SI)(AX*1), Z11, Z13
+	VCVTDQ2PS   Z13, Z13
+	VMULPS      128(SI)(AX*1), Z15, Z14
+	VFMADD231PS Z14, Z13, Z5
+	VMOVUPS     192(SI)(AX*2), Z13
+	VPDPBUSD    (SI)(AX*2), Z10, Z13
+	VPDPBUSD    64(SI)(AX*2), Z11, Z13
+	VCVTDQ2PS   Z13, Z13
+	VMULPS      128(SI)(AX*2), Z15, Z14
+	VFMADD231PS Z14, Z13, Z7
+	VMOVUPS     192(DI), Z13
+	VPDPBUSD    (DI), Z10, Z13
+	VPDPBUSD    64(DI), Z11, Z13
+	VCVTDQ2PS   Z13, Z13
+	VMULPS      128(DI), Z15, Z10
+	VFMADD231PS Z10, Z13, Z9
+	ADDQ        $+64, R8
+	ADDQ        $+8, R9
+	ADDQ        $+128, R10
+	ADDQ        $+16, R11
+	ADDQ        $+256, SI
+	ADDQ        $+256, DI
+	JMP         blocks62
+
+rest61:
+	ADDQ        $0x04, BX
+	JZ          columns60
+	MOVQ        $-1, R12
+	BZHIQ       BX, R12, R12
+	KMOVW       R12, K2
+	MOVQ        $-1, R12
+	SHLQ        $0x04, BX
+	BZHIQ       BX, R12, BX
+	KMOVQ       BX, K1
+	PREFETCHT0  (R10)
+	PREFETCHT0  64(R10)
+	PREFETCHT0  (R11)
+	VMOVDQU8.Z  (R8), K1, Z10
+	VCVTPH2PS.Z (R9), K2, Z13
+	VPERMPS     Z13, Z1, Z13
+	VPSRLW      $0x04, Z10, Z11
+	VPANDD      Z0, Z10, Z10
+	VPANDD      Z0, Z11, Z11
+	VMOVUPS     192(SI), Z14
+	VPDPBUSD    (SI), Z10, Z14
+	VPDPBUSD    64(SI), Z11, Z14
+	VCVTDQ2PS   Z14, Z14
+	VMULPS      128(SI), Z13, Z17
+	VFMADD231PS Z17, Z14, Z2
+	VMOVUPS     192(SI)(AX*1), Z14
+	VPDPBUSD    (SI)(AX*1), Z10, Z14
+	VPDPBUSD    64(SI)(AX*1), Z11, Z14
+	VCVTDQ2PS   Z14, Z14
+	VMULPS      128(SI)(AX*1), Z13, Z17
+	VFMADD231PS Z17, Z14, Z4
+	VMOVUPS     192(SI)(AX*2), Z14
+	VPDPBUSD    (SI)(AX*2), Z10, Z14
+	VPDPBUSD    64(SI)(AX*2), Z11, Z14
+	VCVTDQ2PS   Z14, Z14
+	VMULPS      128(SI)(AX*2), Z13, Z17
+	VFMADD231PS Z17, Z14, Z6
+	VMOVUPS     192(DI), Z14
+	VPDPBUSD    (DI), Z10, Z14
+	VPDPBUSD    64(DI), Z11, Z14
+	VCVTDQ2PS   Z14, Z14
+	VMULPS      128(DI), Z13, Z10
+	VFMADD231PS Z10, Z14, Z8
+	VMOVDQU8.Z  (R8)(CX*1), K1, Z10
+	VCVTPH2PS.Z (R9)(DX*1), K2, Z13
+	VPERMPS     Z13, Z1, Z13
+	VPSRLW      $0x04, Z10, Z11
+	VPANDD      Z0, Z10, Z10
+	VPANDD      Z0, Z11, Z11
+	VMOVUPS     192(SI), Z14
+	VPDPBUSD    (SI), Z10, Z14
+	VPDPBUSD    64(SI), Z11, Z14
+	VCVTDQ2PS   Z14, Z14
+	VMULPS      128(SI), Z13, Z17
+	VFMADD231PS Z17, Z14, Z3
+	VMOVUPS     192(SI)(AX*1), Z14
+	VPDPBUSD    (SI)(AX*1), Z10, Z14
+	VPDPBUSD    64(SI)(AX*1), Z11, Z14
+	VCVTDQ2PS   Z14, Z14
+	VMULPS      128(SI)(AX*1), Z13, Z17
+	VFMADD231PS Z17, Z14, Z5
+	VMOVUPS     192(SI)(AX*2), Z14
+	VPDPBUSD    (SI)(AX*2), Z10, Z14
+	VPDPBUSD    64(SI)(AX*2), Z11, Z14
+	VCVTDQ2PS   Z14, Z14
+	VMULPS      128(SI)(AX*2), Z13, Z17
+	VFMADD231PS Z17, Z14, Z7
+	VMOVUPS     192(DI), Z14
+	VPDPBUSD    (DI), Z10, Z14
+	VPDPBUSD    64(DI), Z11, Z14
+	VCVTDQ2PS   Z14, Z14
+	VMULPS      128(DI), Z13, Z10
+	VFMADD231PS Z10, Z14, Z9
+
+columns60:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), SI
+	SHLQ          $0x02, SI
+	VEXTRACTF64X4 $0x01, Z2, Y10
+	VADDPS        Y10, Y2, Y10
+	VEXTRACTF64X4 $0x01, Z3, Y2
+	VADDPS        Y2, Y3, Y2
+	VUNPCKLPS     Y2, Y10, Y3
+	VUNPCKHPS     Y2, Y10, Y2
+	VADDPS        Y2, Y3, Y3
+	VUNPCKLPD     Y3, Y3, Y2
+	VUNPCKHPD     Y3, Y3, Y3
+	VADDPS        Y3, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X3
+	VADDPS        X3, X2, X3
+	VMOVSD        (BX), X2
+	VADDPS        X3, X2, X2
+	VMOVSD        X2, (BX)
+	ADDQ          SI, BX
+	VEXTRACTF64X4 $0x01, Z4, Y2
+	VADDPS        Y2, Y4, Y2
+	VEXTRACTF64X4 $0x01, Z5, Y3
+	VADDPS        Y3, Y5, Y3
+	VUNPCKLPS     Y3, Y2, Y4
+	VUNPCKHPS     Y3, Y2, Y2
+	VADDPS        Y2, Y4, Y4
+	VUNPCKLPD     Y4, Y4, Y2
+	VUNPCKHPD     Y4, Y4, Y3
+	VADDPS        Y3, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X3
+	VADDPS        X3, X2, X3
+	VMOVSD        (BX), X2
+	VADDPS        X3, X2, X2
+	VMOVSD        X2, (BX)
+	ADDQ          SI, BX
+	VEXTRACTF64X4 $0x01, Z6, Y2
+	VADDPS        Y2, Y6, Y2
+	VEXTRACTF64X4 $0x01, Z7, Y3
+	VADDPS        Y3, Y7, Y3
+	VUNPCKLPS     Y3, Y2, Y4
+	VUNPCKHPS     Y3, Y2, Y2
+	VADDPS        Y2, Y4, Y4
+	VUNPCKLPD     Y4, Y4, Y2
+	VUNPCKHPD     Y4, Y4, Y3
+	VADDPS        Y3, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X3
+	VADDPS        X3, X2, X3
+	VMOVSD        (BX), X2
+	VADDPS        X3, X2, X2
+	VMOVSD        X2, (BX)
+	ADDQ          SI, BX
+	VEXTRACTF64X4 $0x01, Z8, Y2
+	VADDPS        Y2, Y8, Y2
+	VEXTRACTF64X4 $0x01, Z9, Y3
+	VADDPS        Y3, Y9, Y3
+	VUNPCKLPS     Y3, Y2, Y4
+	VUNPCKHPS     Y3, Y2, Y2
+	VADDPS        Y2, Y4, Y4
+	VUNPCKLPD     Y4, Y4, Y2
+	VUNPCKHPD     Y4, Y4, Y3
+	VADDPS        Y3, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X3
+	VADDPS        X3, X2, X3
+	VMOVSD        (BX), X2
+	VADDPS        X3, X2, X2
+	VMOVSD        X2, (BX)
+	ADDQ          SI, BX
+	ADDQ          $0x08, c+0(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          DX, s+48(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          DX, s+48(FP)
+	JMP           columns58
+
+columns59:
+columns63:
+	CMPQ   n+72(FP), $0x01
+	JL     columns64
+	SUBQ   $0x01, n+72(FP)
+	MOVQ   blocks+80(FP), BX
+	MOVQ   x+16(FP), SI
+	LEAQ   (SI)(AX*2), DI
+	ADDQ   AX, DI
+	MOVQ   w+32(FP), R8
+	MOVQ   s+48(FP), R9
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	LEAQ   4096(R8), R10
+	LEAQ   512(R9), R11
+
+blocks67:
+	SUBQ        $0x04, BX
+	JL          rest66
+	PREFETCHT0  (R10)
+	PREFETCHT0  (R11)
+	VMOVUPS     (R8), Z6
+	VCVTPH2PS   (R9), X16
+	VPERMPS     Z16, Z1, Z16
+	VPSRLW      $0x04, Z6, Z7
+	VPANDD      Z0, Z6, Z6
+	VPANDD      Z0, Z7, Z7
+	VMOVUPS     192(SI), Z8
+	VPDPBUSD    (SI), Z6, Z8
+	VPDPBUSD    64(SI), Z7, Z8
+	VCVTDQ2PS   Z8, Z8
+	VMULPS      128(SI), Z16, Z9
+	VFMADD231PS Z9, Z8, Z2
+	VMOVUPS     192(SI)(AX*1), Z8
+	VPDPBUSD    (SI)(AX*1), Z6, Z8
+	VPDPBUSD    64(SI)(AX*1), Z7, Z8
+	VCVTDQ2PS   Z8, Z8
+	VMULPS      128(SI)(AX*1), Z16, Z9
+	VFMADD231PS Z9, Z8, Z3
+	VMOVUPS     192(SI)(AX*2), Z8
+	VPDPBUSD    (SI)(AX*2), Z6, Z8
+	VPDPBUSD    64(SI)(AX*2), Z7, Z8
+	VCVTDQ2PS   Z8, Z8
+	VMULPS      128(SI)(AX*2), Z16, Z9
+	VFMADD231PS Z9, Z8, Z4
+	VMOVUPS     192(DI), Z8
+	VPDPBUSD    (DI), Z6, Z8
+	VPDPBUSD    64(DI), Z7, Z8
+	VCVTDQ2PS   Z8, Z8
+	VMULPS      128(DI), Z16, Z6
+	VFMADD231PS Z6, Z8, Z5
+	ADDQ        $+64, R8
+	ADDQ        $+8, R9
+	ADDQ        $+64, R10
+	ADDQ        $+8, R11
+	ADDQ        $+256, SI
+	ADDQ        $+256, DI
+	JMP         blocks67
+
+rest66:
+	ADDQ        $0x04, BX
+	JZ          columns65
+	MOVQ        $-1, R12
+	BZHIQ       BX, R12, R12
+	KMOVW       R12, K2
+	MOVQ        $-1, R12
+	SHLQ        $0x04, BX
+	BZHIQ       BX, R12, BX
+	KMOVQ       BX, K1
+	PREFETCHT0  (R10)
+	PREFETCHT0  (R11)
+	VMOVDQU8.Z  (R8), K1, Z6
+	VCVTPH2PS.Z (R9), K2, Z8
+	VPERMPS     Z8, Z1, Z8
+	VPSRLW      $0x04, Z6, Z7
+	VPANDD      Z0, Z6, Z6
+	VPANDD      Z0, Z7, Z7
+	VMOVUPS     192(SI), Z9
+	VPDPBUSD    (SI), Z6, Z9
+	VPDPBUSD    64(SI), Z7, Z9
+	VCVTDQ2PS   Z9, Z9
+	VMULPS      128(SI), Z8, Z10
+	VFMADD231PS Z10, Z9, Z2
+	VMOVUPS     192(SI)(AX*1), Z9
+	VPDPBUSD    (SI)(AX*1), Z6, Z9
+	VPDPBUSD    64(SI)(AX*1), Z7, Z9
+	VCVTDQ2PS   Z9, Z9
+	VMULPS      128(SI)(AX*1), Z8, Z10
+	VFMADD231PS Z10, Z9, Z3
+	VMOVUPS     192(SI)(AX*2), Z9
+	VPDPBUSD    (SI)(AX*2), Z6, Z9
+	VPDPBUSD    64(SI)(AX*2), Z7, Z9
+	VCVTDQ2PS   Z9, Z9
+	VMULPS      128(SI)(AX*2), Z8, Z10
+	VFMADD231PS Z10, Z9, Z4
+	VMOVUPS     192(DI), Z9
+	VPDPBUSD    (DI), Z6, Z9
+	VPDPBUSD    64(DI), Z7, Z9
+	VCVTDQ2PS   Z9, Z9
+	VMULPS      128(DI), Z8, Z6
+	VFMADD231PS Z6, Z9, Z5
+
+columns65:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), SI
+	SHLQ          $0x02, SI
+	VEXTRACTF64X4 $0x01, Z2, Y6
+	VADDPS        Y6, Y2, Y6
+	VUNPCKLPS     Y6, Y6, Y2
+	VUNPCKHPS     Y6, Y6, Y6
+	VADDPS        Y6, Y2, Y2
+	VUNPCKLPD     Y2, Y2, Y6
+	VUNPCKHPD     Y2, Y2, Y2
+	VADDPS        Y2, Y6, Y6
+	VEXTRACTF32X4 $0x01, Y6, X2
+	VADDPS        X2, X6, X2
+	VADDSS        (BX), X2, X2
+	VMOVSS        X2, (BX)
+	ADDQ          SI, BX
+	VEXTRACTF64X4 $0x01, Z3, Y2
+	VADDPS        Y2, Y3, Y2
+	VUNPCKLPS     Y2, Y2, Y3
+	VUNPCKHPS     Y2, Y2, Y2
+	VADDPS        Y2, Y3, Y3
+	VUNPCKLPD     Y3, Y3, Y2
+	VUNPCKHPD     Y3, Y3, Y3
+	VADDPS        Y3, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X3
+	VADDPS        X3, X2, X3
+	VADDSS        (BX), X3, X2
+	VMOVSS        X2, (BX)
+	ADDQ          SI, BX
+	VEXTRACTF64X4 $0x01, Z4, Y2
+	VADDPS        Y2, Y4, Y2
+	VUNPCKLPS     Y2, Y2, Y3
+	VUNPCKHPS     Y2, Y2, Y2
+	VADDPS        Y2, Y3, Y3
+	VUNPCKLPD     Y3, Y3, Y2
+	VUNPCKHPD     Y3, Y3, Y3
+	VADDPS        Y3, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X3
+	VADDPS        X3, X2, X3
+	VADDSS        (BX), X3, X2
+	VMOVSS        X2, (BX)
+	ADDQ          SI, BX
+	VEXTRACTF64X4 $0x01, Z5, Y2
+	VADDPS        Y2, Y5, Y2
+	VUNPCKLPS     Y2, Y2, Y3
+	VUNPCKHPS     Y2, Y2, Y2
+	VADDPS        Y2, Y3, Y3
+	VUNPCKLPD     Y3, Y3, Y2
+	VUNPCKHPD     Y3, Y3, Y3
+	VADDPS        Y3, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X3
+	VADDPS        X3, X2, X3
+	VADDSS        (BX), X3, X2
+	VMOVSS        X2, (BX)
+	ADDQ          SI, BX
+	ADDQ          $0x04, c+0(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          DX, s+48(FP)
+	JMP           columns63
+
+columns64:
+	VZEROUPPER
+	RET
+
 // func pack4AVX512(dst *uint8, w *uint8, ldw int, s *float32, lds int, blocks int)
 // Requires: AVX, AVX512BW, AVX512F
 TEXT ·pack4AVX512(SB), NOSPLIT, $0-48
@@ -1239,9 +2394,9 @@ TEXT ·pack4AVX512(SB), NOSPLIT, $0-48
 	MOVL         $0x0f0f0f0f, R8
 	VPBROADCASTD R8, Z0
 
-block38:
+block68:
 	DECQ         DI
-	JL           block39
+	JL           block69
 	MOVQ         CX, R8
 	VMOVDQU      (R8), X1
 	ADDQ         DX, R8
@@ -1354,9 +2509,9 @@ block38:
 	ADDQ         $+576, AX
 	ADDQ         $0x10, CX
 	ADDQ         $0x04, BX
-	JMP          block38
+	JMP          block68
 
-block39:
+block69:
 	VZEROUPPER
 	RET
 
@@ -1379,9 +2534,9 @@ TEXT ·quantiseDot8AVX512(SB), NOSPLIT, $0-24
 	MOVL         $0xffffff80, DI
 	VPBROADCASTD DI, Z4
 
-block40:
+block70:
 	DECQ          DX
-	JL            block41
+	JL            block71
 	VMOVAPS       Z1, Z7
 	XORQ          DI, DI
 	VMOVUPS       (CX), Z5
@@ -1422,10 +2577,10 @@ block40:
 	VPADDD        X8, X9, X9
 	VPMULLD       X4, X9, X9
 	TESTQ         DI, DI
-	JZ            number42
+	JZ            number72
 	VMOVAPS       X3, X7
 
-number42:
+number72:
 	VMOVDQU32    Y5, (AX)
 	VXORPS       X5, X5, X5
 	VMOVSS       X9, X5, X6
@@ -1436,16 +2591,16 @@ number42:
 	ADDQ         $0x20, AX
 	ADDQ         $0x20, BX
 	DECQ         SI
-	JNZ          group43
+	JNZ          group73
 	MOVQ         $+2, SI
 	ADDQ         $+128, AX
 	ADDQ         $+128, BX
 
-group43:
+group73:
 	ADDQ $+128, CX
-	JMP  block40
+	JMP  block70
 
-block41:
+block71:
 	VZEROUPPER
 	RET
 
@@ -1468,9 +2623,9 @@ TEXT ·quantiseTile8AVX512(SB), NOSPLIT, $0-24
 	MOVL         $0xffffff80, BX
 	VPBROADCASTD BX, Z4
 
-block44:
+block74:
 	DECQ          DX
-	JL            block45
+	JL            block75
 	VMOVAPS       Z1, Z7
 	XORQ          BX, BX
 	VMOVUPS       (CX), Z5
@@ -1511,23 +2666,23 @@ block44:
 	VPADDD        X8, X9, X9
 	VPMULLD       X4, X9, X9
 	TESTQ         BX, BX
-	JZ            number46
+	JZ            number76
 	VMOVAPS       X3, X7
 
-number46:
+number76:
 	VMOVDQU32 Y5, (AX)
 	VMOVSS    X7, 32(AX)
 	VMOVD     X9, 36(AX)
 	ADDQ      $0x28, AX
 	ADDQ      $+128, CX
-	JMP       block44
+	JMP       block74
 
-block45:
+block75:
 	VZEROUPPER
 	RET
 
 // func dotQuantised8AVX512(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *float32, lds int, m int, n int, blocks int)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, BMI2
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, BMI2, MMX+
 TEXT ·dotQuantised8AVX512(SB), NOSPLIT, $0-88
 	MOVQ    m+64(FP), AX
 	CMPQ    AX, $0x04
@@ -1540,9 +2695,9 @@ TEXT ·dotQuantised8AVX512(SB), NOSPLIT, $0-88
 	SHLQ    $0x02, CX
 	VMOVUPS lanes2<>+0(SB), Z0
 
-columns47:
+columns77:
 	CMPQ   n+72(FP), $0x04
-	JL     columns48
+	JL     columns78
 	SUBQ   $0x04, n+72(FP)
 	MOVQ   blocks+80(FP), DX
 	MOVQ   x+16(FP), BX
@@ -1556,10 +2711,17 @@ columns47:
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
+	LEAQ   4096(SI), R10
+	LEAQ   512(R8), R11
 
-blocks51:
+blocks81:
 	SUBQ        $0x02, DX
-	JL          rest50
+	JL          rest80
+	PREFETCHT0  (R10)
+	PREFETCHT0  64(R10)
+	PREFETCHT0  128(R10)
+	PREFETCHT0  192(R10)
+	PREFETCHT0  (R11)
 	VMOVUPS     (SI), Z5
 	VMOVSD      (R8), X6
 	VPERMPS     Z6, Z0, Z6
@@ -1596,19 +2758,26 @@ blocks51:
 	ADDQ        $+64, DI
 	ADDQ        $+8, R8
 	ADDQ        $+8, R9
+	ADDQ        $+256, R10
+	ADDQ        $+32, R11
 	ADDQ        $+192, BX
-	JMP         blocks51
+	JMP         blocks81
 
-rest50:
+rest80:
 	ADDQ        $0x02, DX
-	JZ          columns49
-	MOVQ        $-1, R10
-	BZHIQ       DX, R10, R10
-	KMOVW       R10, K2
-	MOVQ        $-1, R10
+	JZ          columns79
+	MOVQ        $-1, R12
+	BZHIQ       DX, R12, R12
+	KMOVW       R12, K2
+	MOVQ        $-1, R12
 	SHLQ        $0x05, DX
-	BZHIQ       DX, R10, DX
+	BZHIQ       DX, R12, DX
 	KMOVQ       DX, K1
+	PREFETCHT0  (R10)
+	PREFETCHT0  64(R10)
+	PREFETCHT0  128(R10)
+	PREFETCHT0  192(R10)
+	PREFETCHT0  (R11)
 	VMOVDQU8.Z  (SI), K1, Z5
 	VMOVUPS.Z   (R8), K2, Z7
 	VPERMPS     Z7, Z0, Z7
@@ -1642,7 +2811,7 @@ rest50:
 	VMULPS      64(BX), Z7, Z5
 	VFMADD231PS Z5, Z12, Z4
 
-columns49:
+columns79:
 	MOVQ          c+0(FP), DX
 	MOVQ          ldc+8(FP), BX
 	SHLQ          $0x02, BX
@@ -1677,22 +2846,26 @@ columns49:
 	ADDQ          CX, s+48(FP)
 	ADDQ          AX, w+32(FP)
 	ADDQ          CX, s+48(FP)
-	JMP           columns47
+	JMP           columns77
 
-columns48:
-columns52:
+columns78:
+columns82:
 	CMPQ   n+72(FP), $0x01
-	JL     columns53
+	JL     columns83
 	SUBQ   $0x01, n+72(FP)
 	MOVQ   blocks+80(FP), DX
 	MOVQ   x+16(FP), BX
 	MOVQ   w+32(FP), SI
 	MOVQ   s+48(FP), DI
 	VXORPS Z1, Z1, Z1
+	LEAQ   4096(SI), R8
+	LEAQ   512(DI), R9
 
-blocks56:
+blocks86:
 	SUBQ        $0x02, DX
-	JL          rest55
+	JL          rest85
+	PREFETCHT0  (R8)
+	PREFETCHT0  (R9)
 	VMOVUPS     (SI), Z2
 	VMOVSD      (DI), X11
 	VPERMPS     Z11, Z0, Z11
@@ -1703,19 +2876,23 @@ blocks56:
 	VFMADD231PS Z2, Z3, Z1
 	ADDQ        $+64, SI
 	ADDQ        $+8, DI
+	ADDQ        $+64, R8
+	ADDQ        $+8, R9
 	ADDQ        $+192, BX
-	JMP         blocks56
+	JMP         blocks86
 
-rest55:
+rest85:
 	ADDQ        $0x02, DX
-	JZ          columns54
-	MOVQ        $-1, R8
-	BZHIQ       DX, R8, R8
-	KMOVW       R8, K2
-	MOVQ        $-1, R8
+	JZ          columns84
+	MOVQ        $-1, R10
+	BZHIQ       DX, R10, R10
+	KMOVW       R10, K2
+	MOVQ        $-1, R10
 	SHLQ        $0x05, DX
-	BZHIQ       DX, R8, DX
+	BZHIQ       DX, R10, DX
 	KMOVQ       DX, K1
+	PREFETCHT0  (R8)
+	PREFETCHT0  (R9)
 	VMOVDQU8.Z  (SI), K1, Z2
 	VMOVUPS.Z   (DI), K2, Z3
 	VPERMPS     Z3, Z0, Z3
@@ -1725,7 +2902,7 @@ rest55:
 	VMULPS      64(BX), Z3, Z2
 	VFMADD231PS Z2, Z4, Z1
 
-columns54:
+columns84:
 	MOVQ          c+0(FP), DX
 	MOVQ          ldc+8(FP), BX
 	SHLQ          $0x02, BX
@@ -1745,9 +2922,9 @@ columns54:
 	ADDQ          $0x04, c+0(FP)
 	ADDQ          AX, w+32(FP)
 	ADDQ          CX, s+48(FP)
-	JMP           columns52
+	JMP           columns82
 
-columns53:
+columns83:
 	VZEROUPPER
 	RET
 
@@ -1758,9 +2935,9 @@ rows2:
 	SHLQ    $0x02, DX
 	VMOVUPS lanes2<>+0(SB), Z0
 
-columns57:
+columns87:
 	CMPQ   n+72(FP), $0x04
-	JL     columns58
+	JL     columns88
 	SUBQ   $0x04, n+72(FP)
 	MOVQ   blocks+80(FP), BX
 	MOVQ   x+16(FP), SI
@@ -1778,10 +2955,17 @@ columns57:
 	VXORPS Z6, Z6, Z6
 	VXORPS Z7, Z7, Z7
 	VXORPS Z8, Z8, Z8
+	LEAQ   4096(DI), R11
+	LEAQ   512(R9), R12
 
-blocks61:
+blocks91:
 	SUBQ        $0x02, BX
-	JL          rest60
+	JL          rest90
+	PREFETCHT0  (R11)
+	PREFETCHT0  64(R11)
+	PREFETCHT0  128(R11)
+	PREFETCHT0  192(R11)
+	PREFETCHT0  (R12)
 	VMOVUPS     (DI), Z9
 	VMOVSD      (R9), X10
 	VPERMPS     Z10, Z0, Z10
@@ -1838,19 +3022,26 @@ blocks61:
 	ADDQ        $+64, R8
 	ADDQ        $+8, R9
 	ADDQ        $+8, R10
+	ADDQ        $+256, R11
+	ADDQ        $+32, R12
 	ADDQ        $+192, SI
-	JMP         blocks61
+	JMP         blocks91
 
-rest60:
+rest90:
 	ADDQ        $0x02, BX
-	JZ          columns59
-	MOVQ        $-1, R11
-	BZHIQ       BX, R11, R11
-	KMOVW       R11, K2
-	MOVQ        $-1, R11
+	JZ          columns89
+	MOVQ        $-1, R13
+	BZHIQ       BX, R13, R13
+	KMOVW       R13, K2
+	MOVQ        $-1, R13
 	SHLQ        $0x05, BX
-	BZHIQ       BX, R11, BX
+	BZHIQ       BX, R13, BX
 	KMOVQ       BX, K1
+	PREFETCHT0  (R11)
+	PREFETCHT0  64(R11)
+	PREFETCHT0  128(R11)
+	PREFETCHT0  192(R11)
+	PREFETCHT0  (R12)
 	VMOVDQU8.Z  (DI), K1, Z9
 	VMOVUPS.Z   (R9), K2, Z11
 	VPERMPS     Z11, Z0, Z11
@@ -1904,7 +3095,7 @@ rest60:
 	VMULPS      64(SI)(AX*1), Z11, Z9
 	VFMADD231PS Z9, Z12, Z8
 
-columns59:
+columns89:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), SI
 	SHLQ          $0x02, SI
@@ -1961,12 +3152,12 @@ columns59:
 	ADDQ          DX, s+48(FP)
 	ADDQ          CX, w+32(FP)
 	ADDQ          DX, s+48(FP)
-	JMP           columns57
+	JMP           columns87
 
-columns58:
-columns62:
+columns88:
+columns92:
 	CMPQ   n+72(FP), $0x01
-	JL     columns63
+	JL     columns93
 	SUBQ   $0x01, n+72(FP)
 	MOVQ   blocks+80(FP), BX
 	MOVQ   x+16(FP), SI
@@ -1974,10 +3165,14 @@ columns62:
 	MOVQ   s+48(FP), R8
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
+	LEAQ   4096(DI), R9
+	LEAQ   512(R8), R10
 
-blocks66:
+blocks96:
 	SUBQ        $0x02, BX
-	JL          rest65
+	JL          rest95
+	PREFETCHT0  (R9)
+	PREFETCHT0  (R10)
 	VMOVUPS     (DI), Z3
 	VMOVSD      (R8), X16
 	VPERMPS     Z16, Z0, Z16
@@ -1993,19 +3188,23 @@ blocks66:
 	VFMADD231PS Z3, Z4, Z2
 	ADDQ        $+64, DI
 	ADDQ        $+8, R8
+	ADDQ        $+64, R9
+	ADDQ        $+8, R10
 	ADDQ        $+192, SI
-	JMP         blocks66
+	JMP         blocks96
 
-rest65:
+rest95:
 	ADDQ        $0x02, BX
-	JZ          columns64
-	MOVQ        $-1, R9
-	BZHIQ       BX, R9, R9
-	KMOVW       R9, K2
-	MOVQ        $-1, R9
+	JZ          columns94
+	MOVQ        $-1, R11
+	BZHIQ       BX, R11, R11
+	KMOVW       R11, K2
+	MOVQ        $-1, R11
 	SHLQ        $0x05, BX
-	BZHIQ       BX, R9, BX
+	BZHIQ       BX, R11, BX
 	KMOVQ       BX, K1
+	PREFETCHT0  (R9)
+	PREFETCHT0  (R10)
 	VMOVDQU8.Z  (DI), K1, Z3
 	VMOVUPS.Z   (R8), K2, Z4
 	VPERMPS     Z4, Z0, Z4
@@ -2020,7 +3219,7 @@ rest65:
 	VMULPS      64(SI)(AX*1), Z4, Z3
 	VFMADD231PS Z3, Z5, Z2
 
-columns64:
+columns94:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), SI
 	SHLQ          $0x02, SI
@@ -2053,9 +3252,9 @@ columns64:
 	ADDQ          $0x04, c+0(FP)
 	ADDQ          CX, w+32(FP)
 	ADDQ          DX, s+48(FP)
-	JMP           columns62
+	JMP           columns92
 
-columns63:
+columns93:
 	VZEROUPPER
 	RET
 
@@ -2066,9 +3265,9 @@ rows4:
 	SHLQ    $0x02, DX
 	VMOVUPS lanes2<>+0(SB), Z0
 
-columns67:
+columns97:
 	CMPQ   n+72(FP), $0x02
-	JL     columns68
+	JL     columns98
 	SUBQ   $0x02, n+72(FP)
 	MOVQ   blocks+80(FP), BX
 	MOVQ   x+16(FP), SI
@@ -2084,10 +3283,15 @@ columns67:
 	VXORPS Z6, Z6, Z6
 	VXORPS Z7, Z7, Z7
 	VXORPS Z8, Z8, Z8
+	LEAQ   4096(R8), R10
+	LEAQ   512(R9), R11
 
-blocks71:
+blocks101:
 	SUBQ        $0x02, BX
-	JL          rest70
+	JL          rest100
+	PREFETCHT0  (R10)
+	PREFETCHT0  64(R10)
+	PREFETCHT0  (R11)
 	VMOVUPS     (R8), Z9
 	VMOVSD      (R9), X10
 	VPERMPS     Z10, Z0, Z10
@@ -2136,20 +3340,25 @@ blocks71:
 	VFMADD231PS Z9, Z11, Z8
 	ADDQ        $+64, R8
 	ADDQ        $+8, R9
+	ADDQ        $+128, R10
+	ADDQ        $+16, R11
 	ADDQ        $+192, SI
 	ADDQ        $+192, DI
-	JMP         blocks71
+	JMP         blocks101
 
-rest70:
+rest100:
 	ADDQ        $0x02, BX
-	JZ          columns69
-	MOVQ        $-1, R10
-	BZHIQ       BX, R10, R10
-	KMOVW       R10, K2
-	MOVQ        $-1, R10
+	JZ          columns99
+	MOVQ        $-1, R12
+	BZHIQ       BX, R12, R12
+	KMOVW       R12, K2
+	MOVQ        $-1, R12
 	SHLQ        $0x05, BX
-	BZHIQ       BX, R10, BX
+	BZHIQ       BX, R12, BX
 	KMOVQ       BX, K1
+	PREFETCHT0  (R10)
+	PREFETCHT0  64(R10)
+	PREFETCHT0  (R11)
 	VMOVDQU8.Z  (R8), K1, Z9
 	VMOVUPS.Z   (R9), K2, Z11
 	VPERMPS     Z11, Z0, Z11
@@ -2197,7 +3406,7 @@ rest70:
 	VMULPS      64(DI), Z11, Z9
 	VFMADD231PS Z9, Z12, Z8
 
-columns69:
+columns99:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), SI
 	SHLQ          $0x02, SI
@@ -2270,12 +3479,12 @@ columns69:
 	ADDQ          DX, s+48(FP)
 	ADDQ          CX, w+32(FP)
 	ADDQ          DX, s+48(FP)
-	JMP           columns67
+	JMP           columns97
 
-columns68:
-columns72:
+columns98:
+columns102:
 	CMPQ   n+72(FP), $0x01
-	JL     columns73
+	JL     columns103
 	SUBQ   $0x01, n+72(FP)
 	MOVQ   blocks+80(FP), BX
 	MOVQ   x+16(FP), SI
@@ -2287,10 +3496,14 @@ columns72:
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
+	LEAQ   4096(R8), R10
+	LEAQ   512(R9), R11
 
-blocks76:
+blocks106:
 	SUBQ        $0x02, BX
-	JL          rest75
+	JL          rest105
+	PREFETCHT0  (R10)
+	PREFETCHT0  (R11)
 	VMOVUPS     (R8), Z5
 	VMOVSD      (R9), X14
 	VPERMPS     Z14, Z0, Z14
@@ -2316,20 +3529,24 @@ blocks76:
 	VFMADD231PS Z5, Z6, Z4
 	ADDQ        $+64, R8
 	ADDQ        $+8, R9
+	ADDQ        $+64, R10
+	ADDQ        $+8, R11
 	ADDQ        $+192, SI
 	ADDQ        $+192, DI
-	JMP         blocks76
+	JMP         blocks106
 
-rest75:
+rest105:
 	ADDQ        $0x02, BX
-	JZ          columns74
-	MOVQ        $-1, R10
-	BZHIQ       BX, R10, R10
-	KMOVW       R10, K2
-	MOVQ        $-1, R10
+	JZ          columns104
+	MOVQ        $-1, R12
+	BZHIQ       BX, R12, R12
+	KMOVW       R12, K2
+	MOVQ        $-1, R12
 	SHLQ        $0x05, BX
-	BZHIQ       BX, R10, BX
+	BZHIQ       BX, R12, BX
 	KMOVQ       BX, K1
+	PREFETCHT0  (R10)
+	PREFETCHT0  (R11)
 	VMOVDQU8.Z  (R8), K1, Z5
 	VMOVUPS.Z   (R9), K2, Z6
 	VPERMPS     Z6, Z0, Z6
@@ -2354,7 +3571,7 @@ rest75:
 	VMULPS      64(DI), Z6, Z5
 	VFMADD231PS Z5, Z7, Z4
 
-columns74:
+columns104:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), SI
 	SHLQ          $0x02, SI
@@ -2413,9 +3630,9 @@ columns74:
 	ADDQ          $0x04, c+0(FP)
 	ADDQ          CX, w+32(FP)
 	ADDQ          DX, s+48(FP)
-	JMP           columns72
+	JMP           columns102
 
-columns73:
+columns103:
 	VZEROUPPER
 	RET
 
@@ -2437,6 +3654,974 @@ DATA lanes2<>+56(SB)/4, $0x00000001
 DATA lanes2<>+60(SB)/4, $0x00000001
 GLOBL lanes2<>(SB), RODATA|NOPTR, $64
 
+// func dotQuantised8F16AVX512(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *uint16, lds int, m int, n int, blocks int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, BMI2, F16C, MMX+
+TEXT ·dotQuantised8F16AVX512(SB), NOSPLIT, $0-88
+	MOVQ    m+64(FP), AX
+	CMPQ    AX, $0x04
+	JE      rows4
+	CMPQ    AX, $0x02
+	JE      rows2
+	MOVQ    ldx+24(FP), AX
+	MOVQ    ldw+40(FP), AX
+	MOVQ    lds+56(FP), CX
+	SHLQ    $0x01, CX
+	VMOVUPS lanes2<>+0(SB), Z0
+
+columns107:
+	CMPQ   n+72(FP), $0x04
+	JL     columns108
+	SUBQ   $0x04, n+72(FP)
+	MOVQ   blocks+80(FP), DX
+	MOVQ   x+16(FP), BX
+	MOVQ   w+32(FP), SI
+	LEAQ   (SI)(AX*2), DI
+	ADDQ   AX, DI
+	MOVQ   s+48(FP), R8
+	LEAQ   (R8)(CX*2), R9
+	ADDQ   CX, R9
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	LEAQ   4096(SI), R10
+	LEAQ   512(R8), R11
+
+blocks111:
+	SUBQ        $0x02, DX
+	JL          rest110
+	PREFETCHT0  (R10)
+	PREFETCHT0  64(R10)
+	PREFETCHT0  128(R10)
+	PREFETCHT0  192(R10)
+	PREFETCHT0  (R11)
+	VMOVUPS     (SI), Z5
+	VMOVD       (R8), X6
+	VCVTPH2PS   X6, X6
+	VPERMPS     Z6, Z0, Z6
+	VMOVUPS     128(BX), Z7
+	VPDPBUSD    (BX), Z5, Z7
+	VCVTDQ2PS   Z7, Z7
+	VMULPS      64(BX), Z6, Z5
+	VFMADD231PS Z5, Z7, Z1
+	VMOVUPS     (SI)(AX*1), Z5
+	VMOVD       (R8)(CX*1), X8
+	VCVTPH2PS   X8, X8
+	VPERMPS     Z8, Z0, Z8
+	VMOVUPS     128(BX), Z7
+	VPDPBUSD    (BX), Z5, Z7
+	VCVTDQ2PS   Z7, Z7
+	VMULPS      64(BX), Z8, Z5
+	VFMADD231PS Z5, Z7, Z2
+	VMOVUPS     (SI)(AX*2), Z5
+	VMOVD       (R8)(CX*2), X9
+	VCVTPH2PS   X9, X9
+	VPERMPS     Z9, Z0, Z9
+	VMOVUPS     128(BX), Z7
+	VPDPBUSD    (BX), Z5, Z7
+	VCVTDQ2PS   Z7, Z7
+	VMULPS      64(BX), Z9, Z5
+	VFMADD231PS Z5, Z7, Z3
+	VMOVUPS     (DI), Z5
+	VMOVD       (R9), X10
+	VCVTPH2PS   X10, X10
+	VPERMPS     Z10, Z0, Z10
+	VMOVUPS     128(BX), Z7
+	VPDPBUSD    (BX), Z5, Z7
+	VCVTDQ2PS   Z7, Z7
+	VMULPS      64(BX), Z10, Z5
+	VFMADD231PS Z5, Z7, Z4
+	ADDQ        $+64, SI
+	ADDQ        $+64, DI
+	ADDQ        $+4, R8
+	ADDQ        $+4, R9
+	ADDQ        $+256, R10
+	ADDQ        $+16, R11
+	ADDQ        $+192, BX
+	JMP         blocks111
+
+rest110:
+	ADDQ        $0x02, DX
+	JZ          columns109
+	MOVQ        $-1, R12
+	BZHIQ       DX, R12, R12
+	KMOVW       R12, K2
+	MOVQ        $-1, R12
+	SHLQ        $0x05, DX
+	BZHIQ       DX, R12, DX
+	KMOVQ       DX, K1
+	PREFETCHT0  (R10)
+	PREFETCHT0  64(R10)
+	PREFETCHT0  128(R10)
+	PREFETCHT0  192(R10)
+	PREFETCHT0  (R11)
+	VMOVDQU8.Z  (SI), K1, Z5
+	VCVTPH2PS.Z (R8), K2, Z7
+	VPERMPS     Z7, Z0, Z7
+	VMOVUPS     128(BX), Z12
+	VPDPBUSD    (BX), Z5, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(BX), Z7, Z5
+	VFMADD231PS Z5, Z12, Z1
+	VMOVDQU8.Z  (SI)(AX*1), K1, Z5
+	VCVTPH2PS.Z (R8)(CX*1), K2, Z7
+	VPERMPS     Z7, Z0, Z7
+	VMOVUPS     128(BX), Z12
+	VPDPBUSD    (BX), Z5, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(BX), Z7, Z5
+	VFMADD231PS Z5, Z12, Z2
+	VMOVDQU8.Z  (SI)(AX*2), K1, Z5
+	VCVTPH2PS.Z (R8)(CX*2), K2, Z7
+	VPERMPS     Z7, Z0, Z7
+	VMOVUPS     128(BX), Z12
+	VPDPBUSD    (BX), Z5, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(BX), Z7, Z5
+	VFMADD231PS Z5, Z12, Z3
+	VMOVDQU8.Z  (DI), K1, Z5
+	VCVTPH2PS.Z (R9), K2, Z7
+	VPERMPS     Z7, Z0, Z7
+	VMOVUPS     128(BX), Z12
+	VPDPBUSD    (BX), Z5, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(BX), Z7, Z5
+	VFMADD231PS Z5, Z12, Z4
+
+columns109:
+	MOVQ          c+0(FP), DX
+	MOVQ          ldc+8(FP), BX
+	SHLQ          $0x02, BX
+	VEXTRACTF64X4 $0x01, Z1, Y5
+	VADDPS        Y5, Y1, Y5
+	VEXTRACTF64X4 $0x01, Z2, Y1
+	VADDPS        Y1, Y2, Y1
+	VEXTRACTF64X4 $0x01, Z3, Y2
+	VADDPS        Y2, Y3, Y2
+	VEXTRACTF64X4 $0x01, Z4, Y3
+	VADDPS        Y3, Y4, Y3
+	VUNPCKLPS     Y1, Y5, Y4
+	VUNPCKHPS     Y1, Y5, Y1
+	VADDPS        Y1, Y4, Y4
+	VUNPCKLPS     Y3, Y2, Y1
+	VUNPCKHPS     Y3, Y2, Y2
+	VADDPS        Y2, Y1, Y1
+	VUNPCKLPD     Y1, Y4, Y2
+	VUNPCKHPD     Y1, Y4, Y1
+	VADDPS        Y1, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X1
+	VADDPS        X1, X2, X1
+	VADDPS        (DX), X1, X1
+	VMOVUPS       X1, (DX)
+	ADDQ          BX, DX
+	ADDQ          $0x10, c+0(FP)
+	ADDQ          AX, w+32(FP)
+	ADDQ          CX, s+48(FP)
+	ADDQ          AX, w+32(FP)
+	ADDQ          CX, s+48(FP)
+	ADDQ          AX, w+32(FP)
+	ADDQ          CX, s+48(FP)
+	ADDQ          AX, w+32(FP)
+	ADDQ          CX, s+48(FP)
+	JMP           columns107
+
+columns108:
+columns112:
+	CMPQ   n+72(FP), $0x01
+	JL     columns113
+	SUBQ   $0x01, n+72(FP)
+	MOVQ   blocks+80(FP), DX
+	MOVQ   x+16(FP), BX
+	MOVQ   w+32(FP), SI
+	MOVQ   s+48(FP), DI
+	VXORPS Z1, Z1, Z1
+	LEAQ   4096(SI), R8
+	LEAQ   512(DI), R9
+
+blocks116:
+	SUBQ        $0x02, DX
+	JL          rest115
+	PREFETCHT0  (R8)
+	PREFETCHT0  (R9)
+	VMOVUPS     (SI), Z2
+	VMOVD       (DI), X11
+	VCVTPH2PS   X11, X11
+	VPERMPS     Z11, Z0, Z11
+	VMOVUPS     128(BX), Z3
+	VPDPBUSD    (BX), Z2, Z3
+	VCVTDQ2PS   Z3, Z3
+	VMULPS      64(BX), Z11, Z2
+	VFMADD231PS Z2, Z3, Z1
+	ADDQ        $+64, SI
+	ADDQ        $+4, DI
+	ADDQ        $+64, R8
+	ADDQ        $+4, R9
+	ADDQ        $+192, BX
+	JMP         blocks116
+
+rest115:
+	ADDQ        $0x02, DX
+	JZ          columns114
+	MOVQ        $-1, R10
+	BZHIQ       DX, R10, R10
+	KMOVW       R10, K2
+	MOVQ        $-1, R10
+	SHLQ        $0x05, DX
+	BZHIQ       DX, R10, DX
+	KMOVQ       DX, K1
+	PREFETCHT0  (R8)
+	PREFETCHT0  (R9)
+	VMOVDQU8.Z  (SI), K1, Z2
+	VCVTPH2PS.Z (DI), K2, Z3
+	VPERMPS     Z3, Z0, Z3
+	VMOVUPS     128(BX), Z4
+	VPDPBUSD    (BX), Z2, Z4
+	VCVTDQ2PS   Z4, Z4
+	VMULPS      64(BX), Z3, Z2
+	VFMADD231PS Z2, Z4, Z1
+
+columns114:
+	MOVQ          c+0(FP), DX
+	MOVQ          ldc+8(FP), BX
+	SHLQ          $0x02, BX
+	VEXTRACTF64X4 $0x01, Z1, Y2
+	VADDPS        Y2, Y1, Y2
+	VUNPCKLPS     Y2, Y2, Y1
+	VUNPCKHPS     Y2, Y2, Y2
+	VADDPS        Y2, Y1, Y1
+	VUNPCKLPD     Y1, Y1, Y2
+	VUNPCKHPD     Y1, Y1, Y1
+	VADDPS        Y1, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X1
+	VADDPS        X1, X2, X1
+	VADDSS        (DX), X1, X1
+	VMOVSS        X1, (DX)
+	ADDQ          BX, DX
+	ADDQ          $0x04, c+0(FP)
+	ADDQ          AX, w+32(FP)
+	ADDQ          CX, s+48(FP)
+	JMP           columns112
+
+columns113:
+	VZEROUPPER
+	RET
+
+rows2:
+	MOVQ    ldx+24(FP), AX
+	MOVQ    ldw+40(FP), CX
+	MOVQ    lds+56(FP), DX
+	SHLQ    $0x01, DX
+	VMOVUPS lanes2<>+0(SB), Z0
+
+columns117:
+	CMPQ   n+72(FP), $0x04
+	JL     columns118
+	SUBQ   $0x04, n+72(FP)
+	MOVQ   blocks+80(FP), BX
+	MOVQ   x+16(FP), SI
+	MOVQ   w+32(FP), DI
+	LEAQ   (DI)(CX*2), R8
+	ADDQ   CX, R8
+	MOVQ   s+48(FP), R9
+	LEAQ   (R9)(DX*2), R10
+	ADDQ   DX, R10
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	LEAQ   4096(DI), R11
+	LEAQ   512(R9), R12
+
+blocks121:
+	SUBQ        $0x02, BX
+	JL          rest120
+	PREFETCHT0  (R11)
+	PREFETCHT0  64(R11)
+	PREFETCHT0  128(R11)
+	PREFETCHT0  192(R11)
+	PREFETCHT0  (R12)
+	VMOVUPS     (DI), Z9
+	VMOVD       (R9), X10
+	VCVTPH2PS   X10, X10
+	VPERMPS     Z10, Z0, Z10
+	VMOVUPS     128(SI), Z11
+	VPDPBUSD    (SI), Z9, Z11
+	VCVTDQ2PS   Z11, Z11
+	VMULPS      64(SI), Z10, Z12
+	VFMADD231PS Z12, Z11, Z1
+	VMOVUPS     128(SI)(AX*1), Z11
+	VPDPBUSD    (SI)(AX*1), Z9, Z11
+	VCVTDQ2PS   Z11, Z11
+	VMULPS      64(SI)(AX*1), Z10, Z9
+	VFMADD231PS Z9, Z11, Z5
+	VMOVUPS     (DI)(CX*1), Z9
+	VMOVD       (R9)(DX*1), X13
+	VCVTPH2PS   X13, X13
+	VPERMPS     Z13, Z0, Z13
+	VMOVUPS     128(SI), Z11
+	VPDPBUSD    (SI), Z9, Z11
+	VCVTDQ2PS   Z11, Z11
+	VMULPS      64(SI), Z13, Z12
+	VFMADD231PS Z12, Z11, Z2
+	VMOVUPS     128(SI)(AX*1), Z11
+	VPDPBUSD    (SI)(AX*1), Z9, Z11
+	VCVTDQ2PS   Z11, Z11
+	VMULPS      64(SI)(AX*1), Z13, Z9
+	VFMADD231PS Z9, Z11, Z6
+	VMOVUPS     (DI)(CX*2), Z9
+	VMOVD       (R9)(DX*2), X14
+	VCVTPH2PS   X14, X14
+	VPERMPS     Z14, Z0, Z14
+	VMOVUPS     128(SI), Z11
+	VPDPBUSD    (SI), Z9, Z11
+	VCVTDQ2PS   Z11, Z11
+	VMULPS      64(SI), Z14, Z12
+	VFMADD231PS Z12, Z11, Z3
+	VMOVUPS     128(SI)(AX*1), Z11
+	VPDPBUSD    (SI)(AX*1), Z9, Z11
+	VCVTDQ2PS   Z11, Z11
+	VMULPS      64(SI)(AX*1), Z14, Z9
+	VFMADD231PS Z9, Z11, Z7
+	VMOVUPS     (R8), Z9
+	VMOVD       (R10), X15
+	VCVTPH2PS   X15, X15
+	VPERMPS     Z15, Z0, Z15
+	VMOVUPS     128(SI), Z11
+	VPDPBUSD    (SI), Z9, Z11
+	VCVTDQ2PS   Z11, Z11
+	VMULPS      64(SI), Z15, Z12
+	VFMADD231PS Z12, Z11, Z4
+	VMOVUPS     128(SI)(AX*1), Z11
+	VPDPBUSD    (SI)(AX*1), Z9, Z11
+	VCVTDQ2PS   Z11, Z11
+	VMULPS      64(SI)(AX*1), Z15, Z9
+	VFMADD231PS Z9, Z11, Z8
+	ADDQ        $+64, DI
+	ADDQ        $+64, R8
+	ADDQ        $+4, R9
+	ADDQ        $+4, R10
+	ADDQ        $+256, R11
+	ADDQ        $+16, R12
+	ADDQ        $+192, SI
+	JMP         blocks121
+
+rest120:
+	ADDQ        $0x02, BX
+	JZ          columns119
+	MOVQ        $-1, R13
+	BZHIQ       BX, R13, R13
+	KMOVW       R13, K2
+	MOVQ        $-1, R13
+	SHLQ        $0x05, BX
+	BZHIQ       BX, R13, BX
+	KMOVQ       BX, K1
+	PREFETCHT0  (R11)
+	PREFETCHT0  64(R11)
+	PREFETCHT0  128(R11)
+	PREFETCHT0  192(R11)
+	PREFETCHT0  (R12)
+	VMOVDQU8.Z  (DI), K1, Z9
+	VCVTPH2PS.Z (R9), K2, Z11
+	VPERMPS     Z11, Z0, Z11
+	VMOVUPS     128(SI), Z12
+	VPDPBUSD    (SI), Z9, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(SI), Z11, Z17
+	VFMADD231PS Z17, Z12, Z1
+	VMOVUPS     128(SI)(AX*1), Z12
+	VPDPBUSD    (SI)(AX*1), Z9, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(SI)(AX*1), Z11, Z9
+	VFMADD231PS Z9, Z12, Z5
+	VMOVDQU8.Z  (DI)(CX*1), K1, Z9
+	VCVTPH2PS.Z (R9)(DX*1), K2, Z11
+	VPERMPS     Z11, Z0, Z11
+	VMOVUPS     128(SI), Z12
+	VPDPBUSD    (SI), Z9, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(SI), Z11, Z17
+	VFMADD231PS Z17, Z12, Z2
+	VMOVUPS     128(SI)(AX*1), Z12
+	VPDPBUSD    (SI)(AX*1), Z9, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(SI)(AX*1), Z11, Z9
+	VFMADD231PS Z9, Z12, Z6
+	VMOVDQU8.Z  (DI)(CX*2), K1, Z9
+	VCVTPH2PS.Z (R9)(DX*2), K2, Z11
+	VPERMPS     Z11, Z0, Z11
+	VMOVUPS     128(SI), Z12
+	VPDPBUSD    (SI), Z9, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(SI), Z11, Z17
+	VFMADD231PS Z17, Z12, Z3
+	VMOVUPS     128(SI)(AX*1), Z12
+	VPDPBUSD    (SI)(AX*1), Z9, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(SI)(AX*1), Z11, Z9
+	VFMADD231PS Z9, Z12, Z7
+	VMOVDQU8.Z  (R8), K1, Z9
+	VCVTPH2PS.Z (R10), K2, Z11
+	VPERMPS     Z11, Z0, Z11
+	VMOVUPS     128(SI), Z12
+	VPDPBUSD    (SI), Z9, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(SI), Z11, Z17
+	VFMADD231PS Z17, Z12, Z4
+	VMOVUPS     128(SI)(AX*1), Z12
+	VPDPBUSD    (SI)(AX*1), Z9, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(SI)(AX*1), Z11, Z9
+	VFMADD231PS Z9, Z12, Z8
+
+columns119:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), SI
+	SHLQ          $0x02, SI
+	VEXTRACTF64X4 $0x01, Z1, Y9
+	VADDPS        Y9, Y1, Y9
+	VEXTRACTF64X4 $0x01, Z2, Y1
+	VADDPS        Y1, Y2, Y1
+	VEXTRACTF64X4 $0x01, Z3, Y2
+	VADDPS        Y2, Y3, Y2
+	VEXTRACTF64X4 $0x01, Z4, Y3
+	VADDPS        Y3, Y4, Y3
+	VUNPCKLPS     Y1, Y9, Y4
+	VUNPCKHPS     Y1, Y9, Y1
+	VADDPS        Y1, Y4, Y4
+	VUNPCKLPS     Y3, Y2, Y1
+	VUNPCKHPS     Y3, Y2, Y2
+	VADDPS        Y2, Y1, Y1
+	VUNPCKLPD     Y1, Y4, Y2
+	VUNPCKHPD     Y1, Y4, Y1
+	VADDPS        Y1, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X1
+	VADDPS        X1, X2, X1
+	VADDPS        (BX), X1, X1
+	VMOVUPS       X1, (BX)
+	ADDQ          SI, BX
+	VEXTRACTF64X4 $0x01, Z5, Y1
+	VADDPS        Y1, Y5, Y1
+	VEXTRACTF64X4 $0x01, Z6, Y2
+	VADDPS        Y2, Y6, Y2
+	VEXTRACTF64X4 $0x01, Z7, Y3
+	VADDPS        Y3, Y7, Y3
+	VEXTRACTF64X4 $0x01, Z8, Y4
+	VADDPS        Y4, Y8, Y4
+	VUNPCKLPS     Y2, Y1, Y5
+	VUNPCKHPS     Y2, Y1, Y1
+	VADDPS        Y1, Y5, Y5
+	VUNPCKLPS     Y4, Y3, Y1
+	VUNPCKHPS     Y4, Y3, Y2
+	VADDPS        Y2, Y1, Y1
+	VUNPCKLPD     Y1, Y5, Y2
+	VUNPCKHPD     Y1, Y5, Y1
+	VADDPS        Y1, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X1
+	VADDPS        X1, X2, X1
+	VADDPS        (BX), X1, X1
+	VMOVUPS       X1, (BX)
+	ADDQ          SI, BX
+	ADDQ          $0x10, c+0(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          DX, s+48(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          DX, s+48(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          DX, s+48(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          DX, s+48(FP)
+	JMP           columns117
+
+columns118:
+columns122:
+	CMPQ   n+72(FP), $0x01
+	JL     columns123
+	SUBQ   $0x01, n+72(FP)
+	MOVQ   blocks+80(FP), BX
+	MOVQ   x+16(FP), SI
+	MOVQ   w+32(FP), DI
+	MOVQ   s+48(FP), R8
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	LEAQ   4096(DI), R9
+	LEAQ   512(R8), R10
+
+blocks126:
+	SUBQ        $0x02, BX
+	JL          rest125
+	PREFETCHT0  (R9)
+	PREFETCHT0  (R10)
+	VMOVUPS     (DI), Z3
+	VMOVD       (R8), X16
+	VCVTPH2PS   X16, X16
+	VPERMPS     Z16, Z0, Z16
+	VMOVUPS     128(SI), Z4
+	VPDPBUSD    (SI), Z3, Z4
+	VCVTDQ2PS   Z4, Z4
+	VMULPS      64(SI), Z16, Z5
+	VFMADD231PS Z5, Z4, Z1
+	VMOVUPS     128(SI)(AX*1), Z4
+	VPDPBUSD    (SI)(AX*1), Z3, Z4
+	VCVTDQ2PS   Z4, Z4
+	VMULPS      64(SI)(AX*1), Z16, Z3
+	VFMADD231PS Z3, Z4, Z2
+	ADDQ        $+64, DI
+	ADDQ        $+4, R8
+	ADDQ        $+64, R9
+	ADDQ        $+4, R10
+	ADDQ        $+192, SI
+	JMP         blocks126
+
+rest125:
+	ADDQ        $0x02, BX
+	JZ          columns124
+	MOVQ        $-1, R11
+	BZHIQ       BX, R11, R11
+	KMOVW       R11, K2
+	MOVQ        $-1, R11
+	SHLQ        $0x05, BX
+	BZHIQ       BX, R11, BX
+	KMOVQ       BX, K1
+	PREFETCHT0  (R9)
+	PREFETCHT0  (R10)
+	VMOVDQU8.Z  (DI), K1, Z3
+	VCVTPH2PS.Z (R8), K2, Z4
+	VPERMPS     Z4, Z0, Z4
+	VMOVUPS     128(SI), Z5
+	VPDPBUSD    (SI), Z3, Z5
+	VCVTDQ2PS   Z5, Z5
+	VMULPS      64(SI), Z4, Z6
+	VFMADD231PS Z6, Z5, Z1
+	VMOVUPS     128(SI)(AX*1), Z5
+	VPDPBUSD    (SI)(AX*1), Z3, Z5
+	VCVTDQ2PS   Z5, Z5
+	VMULPS      64(SI)(AX*1), Z4, Z3
+	VFMADD231PS Z3, Z5, Z2
+
+columns124:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), SI
+	SHLQ          $0x02, SI
+	VEXTRACTF64X4 $0x01, Z1, Y3
+	VADDPS        Y3, Y1, Y3
+	VUNPCKLPS     Y3, Y3, Y1
+	VUNPCKHPS     Y3, Y3, Y3
+	VADDPS        Y3, Y1, Y1
+	VUNPCKLPD     Y1, Y1, Y3
+	VUNPCKHPD     Y1, Y1, Y1
+	VADDPS        Y1, Y3, Y3
+	VEXTRACTF32X4 $0x01, Y3, X1
+	VADDPS        X1, X3, X1
+	VADDSS        (BX), X1, X1
+	VMOVSS        X1, (BX)
+	ADDQ          SI, BX
+	VEXTRACTF64X4 $0x01, Z2, Y1
+	VADDPS        Y1, Y2, Y1
+	VUNPCKLPS     Y1, Y1, Y2
+	VUNPCKHPS     Y1, Y1, Y1
+	VADDPS        Y1, Y2, Y2
+	VUNPCKLPD     Y2, Y2, Y1
+	VUNPCKHPD     Y2, Y2, Y2
+	VADDPS        Y2, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X2
+	VADDPS        X2, X1, X2
+	VADDSS        (BX), X2, X1
+	VMOVSS        X1, (BX)
+	ADDQ          SI, BX
+	ADDQ          $0x04, c+0(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          DX, s+48(FP)
+	JMP           columns122
+
+columns123:
+	VZEROUPPER
+	RET
+
+rows4:
+	MOVQ    ldx+24(FP), AX
+	MOVQ    ldw+40(FP), CX
+	MOVQ    lds+56(FP), DX
+	SHLQ    $0x01, DX
+	VMOVUPS lanes2<>+0(SB), Z0
+
+columns127:
+	CMPQ   n+72(FP), $0x02
+	JL     columns128
+	SUBQ   $0x02, n+72(FP)
+	MOVQ   blocks+80(FP), BX
+	MOVQ   x+16(FP), SI
+	LEAQ   (SI)(AX*2), DI
+	ADDQ   AX, DI
+	MOVQ   w+32(FP), R8
+	MOVQ   s+48(FP), R9
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	LEAQ   4096(R8), R10
+	LEAQ   512(R9), R11
+
+blocks131:
+	SUBQ        $0x02, BX
+	JL          rest130
+	PREFETCHT0  (R10)
+	PREFETCHT0  64(R10)
+	PREFETCHT0  (R11)
+	VMOVUPS     (R8), Z9
+	VMOVD       (R9), X10
+	VCVTPH2PS   X10, X10
+	VPERMPS     Z10, Z0, Z10
+	VMOVUPS     128(SI), Z11
+	VPDPBUSD    (SI), Z9, Z11
+	VCVTDQ2PS   Z11, Z11
+	VMULPS      64(SI), Z10, Z12
+	VFMADD231PS Z12, Z11, Z1
+	VMOVUPS     128(SI)(AX*1), Z11
+	VPDPBUSD    (SI)(AX*1), Z9, Z11
+	VCVTDQ2PS   Z11, Z11
+	VMULPS      64(SI)(AX*1), Z10, Z12
+	VFMADD231PS Z12, Z11, Z3
+	VMOVUPS     128(SI)(AX*2), Z11
+	VPDPBUSD    (SI)(AX*2), Z9, Z11
+	VCVTDQ2PS   Z11, Z11
+	VMULPS      64(SI)(AX*2), Z10, Z12
+	VFMADD231PS Z12, Z11, Z5
+	VMOVUPS     128(DI), Z11
+	VPDPBUSD    (DI), Z9, Z11
+	VCVTDQ2PS   Z11, Z11
+	VMULPS      64(DI), Z10, Z9
+	VFMADD231PS Z9, Z11, Z7
+	VMOVUPS     (R8)(CX*1), Z9
+	VMOVD       (R9)(DX*1), X13
+	VCVTPH2PS   X13, X13
+	VPERMPS     Z13, Z0, Z13
+	VMOVUPS     128(SI), Z11
+	VPDPBUSD    (SI), Z9, Z11
+	VCVTDQ2PS   Z11, Z11
+	VMULPS      64(SI), Z13, Z12
+	VFMADD231PS Z12, Z11, Z2
+	VMOVUPS     128(SI)(AX*1), Z11
+	VPDPBUSD    (SI)(AX*1), Z9, Z11
+	VCVTDQ2PS   Z11, Z11
+	VMULPS      64(SI)(AX*1), Z13, Z12
+	VFMADD231PS Z12, Z11, Z4
+	VMOVUPS     128(SI)(AX*2), Z11
+	VPDPBUSD    (SI)(AX*2), Z9, Z11
+	VCVTDQ2PS   Z11, Z11
+	VMULPS      64(SI)(AX*2), Z13, Z12
+	VFMADD231PS Z12, Z11, Z6
+	VMOVUPS     128(DI), Z11
+	VPDPBUSD    (DI), Z9, Z11
+	VCVTDQ2PS   Z11, Z11
+	VMULPS      64(DI), Z13, Z9
+	VFMADD231PS Z9, Z11, Z8
+	ADDQ        $+64, R8
+	ADDQ        $+4, R9
+	ADDQ        $+128, R10
+	ADDQ        $+8, R11
+	ADDQ        $+192, SI
+	ADDQ        $+192, DI
+	JMP         blocks131
+
+rest130:
+	ADDQ        $0x02, BX
+	JZ          columns129
+	MOVQ        $-1, R12
+	BZHIQ       BX, R12, R12
+	KMOVW       R12, K2
+	MOVQ        $-1, R12
+	SHLQ        $0x05, BX
+	BZHIQ       BX, R12, BX
+	KMOVQ       BX, K1
+	PREFETCHT0  (R10)
+	PREFETCHT0  64(R10)
+	PREFETCHT0  (R11)
+	VMOVDQU8.Z  (R8), K1, Z9
+	VCVTPH2PS.Z (R9), K2, Z11
+	VPERMPS     Z11, Z0, Z11
+	VMOVUPS     128(SI), Z12
+	VPDPBUSD    (SI), Z9, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(SI), Z11, Z15
+	VFMADD231PS Z15, Z12, Z1
+	VMOVUPS     128(SI)(AX*1), Z12
+	VPDPBUSD    (SI)(AX*1), Z9, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(SI)(AX*1), Z11, Z15
+	VFMADD231PS Z15, Z12, Z3
+	VMOVUPS     128(SI)(AX*2), Z12
+	VPDPBUSD    (SI)(AX*2), Z9, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(SI)(AX*2), Z11, Z15
+	VFMADD231PS Z15, Z12, Z5
+	VMOVUPS     128(DI), Z12
+	VPDPBUSD    (DI), Z9, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(DI), Z11, Z9
+	VFMADD231PS Z9, Z12, Z7
+	VMOVDQU8.Z  (R8)(CX*1), K1, Z9
+	VCVTPH2PS.Z (R9)(DX*1), K2, Z11
+	VPERMPS     Z11, Z0, Z11
+	VMOVUPS     128(SI), Z12
+	VPDPBUSD    (SI), Z9, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(SI), Z11, Z15
+	VFMADD231PS Z15, Z12, Z2
+	VMOVUPS     128(SI)(AX*1), Z12
+	VPDPBUSD    (SI)(AX*1), Z9, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(SI)(AX*1), Z11, Z15
+	VFMADD231PS Z15, Z12, Z4
+	VMOVUPS     128(SI)(AX*2), Z12
+	VPDPBUSD    (SI)(AX*2), Z9, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(SI)(AX*2), Z11, Z15
+	VFMADD231PS Z15, Z12, Z6
+	VMOVUPS     128(DI), Z12
+	VPDPBUSD    (DI), Z9, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(DI), Z11, Z9
+	VFMADD231PS Z9, Z12, Z8
+
+columns129:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), SI
+	SHLQ          $0x02, SI
+	VEXTRACTF64X4 $0x01, Z1, Y9
+	VADDPS        Y9, Y1, Y9
+	VEXTRACTF64X4 $0x01, Z2, Y1
+	VADDPS        Y1, Y2, Y1
+	VUNPCKLPS     Y1, Y9, Y2
+	VUNPCKHPS     Y1, Y9, Y1
+	VADDPS        Y1, Y2, Y2
+	VUNPCKLPD     Y2, Y2, Y1
+	VUNPCKHPD     Y2, Y2, Y2
+	VADDPS        Y2, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X2
+	VADDPS        X2, X1, X2
+	VMOVSD        (BX), X1
+	VADDPS        X2, X1, X1
+	VMOVSD        X1, (BX)
+	ADDQ          SI, BX
+	VEXTRACTF64X4 $0x01, Z3, Y1
+	VADDPS        Y1, Y3, Y1
+	VEXTRACTF64X4 $0x01, Z4, Y2
+	VADDPS        Y2, Y4, Y2
+	VUNPCKLPS     Y2, Y1, Y3
+	VUNPCKHPS     Y2, Y1, Y1
+	VADDPS        Y1, Y3, Y3
+	VUNPCKLPD     Y3, Y3, Y1
+	VUNPCKHPD     Y3, Y3, Y2
+	VADDPS        Y2, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X2
+	VADDPS        X2, X1, X2
+	VMOVSD        (BX), X1
+	VADDPS        X2, X1, X1
+	VMOVSD        X1, (BX)
+	ADDQ          SI, BX
+	VEXTRACTF64X4 $0x01, Z5, Y1
+	VADDPS        Y1, Y5, Y1
+	VEXTRACTF64X4 $0x01, Z6, Y2
+	VADDPS        Y2, Y6, Y2
+	VUNPCKLPS     Y2, Y1, Y3
+	VUNPCKHPS     Y2, Y1, Y1
+	VADDPS        Y1, Y3, Y3
+	VUNPCKLPD     Y3, Y3, Y1
+	VUNPCKHPD     Y3, Y3, Y2
+	VADDPS        Y2, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X2
+	VADDPS        X2, X1, X2
+	VMOVSD        (BX), X1
+	VADDPS        X2, X1, X1
+	VMOVSD        X1, (BX)
+	ADDQ          SI, BX
+	VEXTRACTF64X4 $0x01, Z7, Y1
+	VADDPS        Y1, Y7, Y1
+	VEXTRACTF64X4 $0x01, Z8, Y2
+	VADDPS        Y2, Y8, Y2
+	VUNPCKLPS     Y2, Y1, Y3
+	VUNPCKHPS     Y2, Y1, Y1
+	VADDPS        Y1, Y3, Y3
+	VUNPCKLPD     Y3, Y3, Y1
+	VUNPCKHPD     Y3, Y3, Y2
+	VADDPS        Y2, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X2
+	VADDPS        X2, X1, X2
+	VMOVSD        (BX), X1
+	VADDPS        X2, X1, X1
+	VMOVSD        X1, (BX)
+	ADDQ          SI, BX
+	ADDQ          $0x08, c+0(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          DX, s+48(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          DX, s+48(FP)
+	JMP           columns127
+
+columns128:
+columns132:
+	CMPQ   n+72(FP), $0x01
+	JL     columns133
+	SUBQ   $0x01, n+72(FP)
+	MOVQ   blocks+80(FP), BX
+	MOVQ   x+16(FP), SI
+	LEAQ   (SI)(AX*2), DI
+	ADDQ   AX, DI
+	MOVQ   w+32(FP), R8
+	MOVQ   s+48(FP), R9
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	LEAQ   4096(R8), R10
+	LEAQ   512(R9), R11
+
+blocks136:
+	SUBQ        $0x02, BX
+	JL          rest135
+	PREFETCHT0  (R10)
+	PREFETCHT0  (R11)
+	VMOVUPS     (R8), Z5
+	VMOVD       (R9), X14
+	VCVTPH2PS   X14, X14
+	VPERMPS     Z14, Z0, Z14
+	VMOVUPS     128(SI), Z6
+	VPDPBUSD    (SI), Z5, Z6
+	VCVTDQ2PS   Z6, Z6
+	VMULPS      64(SI), Z14, Z7
+	VFMADD231PS Z7, Z6, Z1
+	VMOVUPS     128(SI)(AX*1), Z6
+	VPDPBUSD    (SI)(AX*1), Z5, Z6
+	VCVTDQ2PS   Z6, Z6
+	VMULPS      64(SI)(AX*1), Z14, Z7
+	VFMADD231PS Z7, Z6, Z2
+	VMOVUPS     128(SI)(AX*2), Z6
+	VPDPBUSD    (SI)(AX*2), Z5, Z6
+	VCVTDQ2PS   Z6, Z6
+	VMULPS      64(SI)(AX*2), Z14, Z7
+	VFMADD231PS Z7, Z6, Z3
+	VMOVUPS     128(DI), Z6
+	VPDPBUSD    (DI), Z5, Z6
+	VCVTDQ2PS   Z6, Z6
+	VMULPS      64(DI), Z14, Z5
+	VFMADD231PS Z5, Z6, Z4
+	ADDQ        $+64, R8
+	ADDQ        $+4, R9
+	ADDQ        $+64, R10
+	ADDQ        $+4, R11
+	ADDQ        $+192, SI
+	ADDQ        $+192, DI
+	JMP         blocks136
+
+rest135:
+	ADDQ        $0x02, BX
+	JZ          columns134
+	MOVQ        $-1, R12
+	BZHIQ       BX, R12, R12
+	KMOVW       R12, K2
+	MOVQ        $-1, R12
+	SHLQ        $0x05, BX
+	BZHIQ       BX, R12, BX
+	KMOVQ       BX, K1
+	PREFETCHT0  (R10)
+	PREFETCHT0  (R11)
+	VMOVDQU8.Z  (R8), K1, Z5
+	VCVTPH2PS.Z (R9), K2, Z6
+	VPERMPS     Z6, Z0, Z6
+	VMOVUPS     128(SI), Z7
+	VPDPBUSD    (SI), Z5, Z7
+	VCVTDQ2PS   Z7, Z7
+	VMULPS      64(SI), Z6, Z8
+	VFMADD231PS Z8, Z7, Z1
+	VMOVUPS     128(SI)(AX*1), Z7
+	VPDPBUSD    (SI)(AX*1), Z5, Z7
+	VCVTDQ2PS   Z7, Z7
+	VMULPS      64(SI)(AX*1), Z6, Z8
+	VFMADD231PS Z8, Z7, Z2
+	VMOVUPS     128(SI)(AX*2), Z7
+	VPDPBUSD    (SI)(AX*2), Z5, Z7
+	VCVTDQ2PS   Z7, Z7
+	VMULPS      64(SI)(AX*2), Z6, Z8
+	VFMADD231PS Z8, Z7, Z3
+	VMOVUPS     128(DI), Z7
+	VPDPBUSD    (DI), Z5, Z7
+	VCVTDQ2PS   Z7, Z7
+	VMULPS      64(DI), Z6, Z5
+	VFMADD231PS Z5, Z7, Z4
+
+columns134:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), SI
+	SHLQ          $0x02, SI
+	VEXTRACTF64X4 $0x01, Z1, Y5
+	VADDPS        Y5, Y1, Y5
+	VUNPCKLPS     Y5, Y5, Y1
+	VUNPCKHPS     Y5, Y5, Y5
+	VADDPS        Y5, Y1, Y1
+	VUNPCKLPD     Y1, Y1, Y5
+	VUNPCKHPD     Y1, Y1, Y1
+	VADDPS        Y1, Y5, Y5
+	VEXTRACTF32X4 $0x01, Y5, X1
+	VADDPS        X1, X5, X1
+	VADDSS        (BX), X1, X1
+	VMOVSS        X1, (BX)
+	ADDQ          SI, BX
+	VEXTRACTF64X4 $0x01, Z2, Y1
+	VADDPS        Y1, Y2, Y1
+	VUNPCKLPS     Y1, Y1, Y2
+	VUNPCKHPS     Y1, Y1, Y1
+	VADDPS        Y1, Y2, Y2
+	VUNPCKLPD     Y2, Y2, Y1
+	VUNPCKHPD     Y2, Y2, Y2
+	VADDPS        Y2, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X2
+	VADDPS        X2, X1, X2
+	VADDSS        (BX), X2, X1
+	VMOVSS        X1, (BX)
+	ADDQ          SI, BX
+	VEXTRACTF64X4 $0x01, Z3, Y1
+	VADDPS        Y1, Y3, Y1
+	VUNPCKLPS     Y1, Y1, Y2
+	VUNPCKHPS     Y1, Y1, Y1
+	VADDPS        Y1, Y2, Y2
+	VUNPCKLPD     Y2, Y2, Y1
+	VUNPCKHPD     Y2, Y2, Y2
+	VADDPS        Y2, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X2
+	VADDPS        X2, X1, X2
+	VADDSS        (BX), X2, X1
+	VMOVSS        X1, (BX)
+	ADDQ          SI, BX
+	VEXTRACTF64X4 $0x01, Z4, Y1
+	VADDPS        Y1, Y4, Y1
+	VUNPCKLPS     Y1, Y1, Y2
+	VUNPCKHPS     Y1, Y1, Y1
+	VADDPS        Y1, Y2, Y2
+	VUNPCKLPD     Y2, Y2, Y1
+	VUNPCKHPD     Y2, Y2, Y2
+	VADDPS        Y2, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X2
+	VADDPS        X2, X1, X2
+	VADDSS        (BX), X2, X1
+	VMOVSS        X1, (BX)
+	ADDQ          SI, BX
+	ADDQ          $0x04, c+0(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          DX, s+48(FP)
+	JMP           columns132
+
+columns133:
+	VZEROUPPER
+	RET
+
 // func pack8AVX512(dst *uint8, w *uint8, ldw int, s *float32, lds int, blocks int)
 // Requires: AVX, AVX512F
 TEXT ·pack8AVX512(SB), NOSPLIT, $0-48
@@ -2448,9 +4633,9 @@ TEXT ·pack8AVX512(SB), NOSPLIT, $0-48
 	SHLQ $0x02, SI
 	MOVQ blocks+40(FP), DI
 
-block77:
+block137:
 	DECQ         DI
-	JL           block78
+	JL           block138
 	MOVQ         CX, R8
 	VMOVDQU      (R8), X0
 	ADDQ         DX, R8
@@ -2592,9 +4777,9 @@ block77:
 	ADDQ         $+576, AX
 	ADDQ         $0x20, CX
 	ADDQ         $0x04, BX
-	JMP          block77
+	JMP          block137
 
-block78:
+block138:
 	VZEROUPPER
 	RET
 
@@ -2640,9 +4825,9 @@ rows1:
 	VMOVUPS (DI), Z0
 	ADDQ    CX, DI
 
-blocks79:
+blocks139:
 	DECQ          SI
-	JL            blocks80
+	JL            blocks140
 	VMOVUPS       (BX), Z2
 	VPBROADCASTD  36(DX), Z1
 	VPDPBUSD.BCST (DX), Z2, Z1
@@ -2666,9 +4851,9 @@ blocks79:
 	VFMADD231PS   Z2, Z1, Z0
 	ADDQ          $+40, DX
 	ADDQ          $+576, BX
-	JMP           blocks79
+	JMP           blocks139
 
-blocks80:
+blocks140:
 	VMOVUPS Z0, (AX)
 	ADDQ    CX, AX
 	VZEROUPPER
@@ -2688,9 +4873,9 @@ rows2:
 	VMOVUPS (R8), Z1
 	ADDQ    CX, R8
 
-blocks81:
+blocks141:
 	DECQ          DI
-	JL            blocks82
+	JL            blocks142
 	VMOVUPS       (SI), Z4
 	VPBROADCASTD  36(DX), Z2
 	VPDPBUSD.BCST (DX), Z4, Z2
@@ -2726,9 +4911,9 @@ blocks81:
 	VFMADD231PS   Z2, Z3, Z1
 	ADDQ          $+40, DX
 	ADDQ          $+576, SI
-	JMP           blocks81
+	JMP           blocks141
 
-blocks82:
+blocks142:
 	VMOVUPS Z0, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z1, (AX)
@@ -2752,9 +4937,9 @@ rows3:
 	VMOVUPS (R8), Z2
 	ADDQ    CX, R8
 
-blocks83:
+blocks143:
 	DECQ          DI
-	JL            blocks84
+	JL            blocks144
 	VMOVUPS       (SI), Z6
 	VPBROADCASTD  36(DX), Z3
 	VPDPBUSD.BCST (DX), Z6, Z3
@@ -2802,9 +4987,9 @@ blocks83:
 	VFMADD231PS   Z3, Z5, Z2
 	ADDQ          $+40, DX
 	ADDQ          $+576, SI
-	JMP           blocks83
+	JMP           blocks143
 
-blocks84:
+blocks144:
 	VMOVUPS Z0, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z1, (AX)
@@ -2834,9 +5019,9 @@ rows4:
 	VMOVUPS (R9), Z3
 	ADDQ    CX, R9
 
-blocks85:
+blocks145:
 	DECQ          R8
-	JL            blocks86
+	JL            blocks146
 	VMOVUPS       (DI), Z8
 	VPBROADCASTD  36(DX), Z4
 	VPDPBUSD.BCST (DX), Z8, Z4
@@ -2897,9 +5082,9 @@ blocks85:
 	ADDQ          $+40, DX
 	ADDQ          $+40, SI
 	ADDQ          $+576, DI
-	JMP           blocks85
+	JMP           blocks145
 
-blocks86:
+blocks146:
 	VMOVUPS Z0, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z1, (AX)
@@ -2933,9 +5118,9 @@ rows5:
 	VMOVUPS (R9), Z4
 	ADDQ    CX, R9
 
-blocks87:
+blocks147:
 	DECQ          R8
-	JL            blocks88
+	JL            blocks148
 	VMOVUPS       (DI), Z10
 	VPBROADCASTD  36(DX), Z5
 	VPDPBUSD.BCST (DX), Z10, Z5
@@ -3008,9 +5193,9 @@ blocks87:
 	ADDQ          $+40, DX
 	ADDQ          $+40, SI
 	ADDQ          $+576, DI
-	JMP           blocks87
+	JMP           blocks147
 
-blocks88:
+blocks148:
 	VMOVUPS Z0, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z1, (AX)
@@ -3048,9 +5233,9 @@ rows6:
 	VMOVUPS (R9), Z5
 	ADDQ    CX, R9
 
-blocks89:
+blocks149:
 	DECQ          R8
-	JL            blocks90
+	JL            blocks150
 	VMOVUPS       (DI), Z12
 	VPBROADCASTD  36(DX), Z6
 	VPDPBUSD.BCST (DX), Z12, Z6
@@ -3135,9 +5320,9 @@ blocks89:
 	ADDQ          $+40, DX
 	ADDQ          $+40, SI
 	ADDQ          $+576, DI
-	JMP           blocks89
+	JMP           blocks149
 
-blocks90:
+blocks150:
 	VMOVUPS Z0, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z1, (AX)
@@ -3181,9 +5366,9 @@ rows7:
 	VMOVUPS (R10), Z6
 	ADDQ    CX, R10
 
-blocks91:
+blocks151:
 	DECQ          R9
-	JL            blocks92
+	JL            blocks152
 	VMOVUPS       (R8), Z14
 	VPBROADCASTD  36(DX), Z7
 	VPDPBUSD.BCST (DX), Z14, Z7
@@ -3281,9 +5466,9 @@ blocks91:
 	ADDQ          $+40, SI
 	ADDQ          $+40, DI
 	ADDQ          $+576, R8
-	JMP           blocks91
+	JMP           blocks151
 
-blocks92:
+blocks152:
 	VMOVUPS Z0, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z1, (AX)
@@ -3331,9 +5516,9 @@ rows8:
 	VMOVUPS (R10), Z7
 	ADDQ    CX, R10
 
-blocks93:
+blocks153:
 	DECQ          R9
-	JL            blocks94
+	JL            blocks154
 	VMOVUPS       (R8), Z16
 	VPBROADCASTD  36(DX), Z8
 	VPDPBUSD.BCST (DX), Z16, Z8
@@ -3443,9 +5628,9 @@ blocks93:
 	ADDQ          $+40, SI
 	ADDQ          $+40, DI
 	ADDQ          $+576, R8
-	JMP           blocks93
+	JMP           blocks153
 
-blocks94:
+blocks154:
 	VMOVUPS Z0, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z1, (AX)
@@ -3497,9 +5682,9 @@ rows9:
 	VMOVUPS (R10), Z8
 	ADDQ    CX, R10
 
-blocks95:
+blocks155:
 	DECQ          R9
-	JL            blocks96
+	JL            blocks156
 	VMOVUPS       (R8), Z18
 	VPBROADCASTD  36(DX), Z9
 	VPDPBUSD.BCST (DX), Z18, Z9
@@ -3621,9 +5806,9 @@ blocks95:
 	ADDQ          $+40, SI
 	ADDQ          $+40, DI
 	ADDQ          $+576, R8
-	JMP           blocks95
+	JMP           blocks155
 
-blocks96:
+blocks156:
 	VMOVUPS Z0, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z1, (AX)
@@ -3681,9 +5866,9 @@ rows10:
 	VMOVUPS (R11), Z9
 	ADDQ    CX, R11
 
-blocks97:
+blocks157:
 	DECQ          R10
-	JL            blocks98
+	JL            blocks158
 	VMOVUPS       (R9), Z20
 	VPBROADCASTD  36(DX), Z10
 	VPDPBUSD.BCST (DX), Z20, Z10
@@ -3818,9 +6003,9 @@ blocks97:
 	ADDQ          $+40, DI
 	ADDQ          $+40, R8
 	ADDQ          $+576, R9
-	JMP           blocks97
+	JMP           blocks157
 
-blocks98:
+blocks158:
 	VMOVUPS Z0, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z1, (AX)
@@ -3882,9 +6067,9 @@ rows11:
 	VMOVUPS (R11), Z10
 	ADDQ    CX, R11
 
-blocks99:
+blocks159:
 	DECQ          R10
-	JL            blocks100
+	JL            blocks160
 	VMOVUPS       (R9), Z22
 	VPBROADCASTD  36(DX), Z11
 	VPDPBUSD.BCST (DX), Z22, Z11
@@ -4031,9 +6216,9 @@ blocks99:
 	ADDQ          $+40, DI
 	ADDQ          $+40, R8
 	ADDQ          $+576, R9
-	JMP           blocks99
+	JMP           blocks159
 
-blocks100:
+blocks160:
 	VMOVUPS Z0, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z1, (AX)
@@ -4099,9 +6284,9 @@ rows12:
 	VMOVUPS (R11), Z11
 	ADDQ    CX, R11
 
-blocks101:
+blocks161:
 	DECQ          R10
-	JL            blocks102
+	JL            blocks162
 	VMOVUPS       (R9), Z24
 	VPBROADCASTD  36(DX), Z12
 	VPDPBUSD.BCST (DX), Z24, Z12
@@ -4260,9 +6445,9 @@ blocks101:
 	ADDQ          $+40, DI
 	ADDQ          $+40, R8
 	ADDQ          $+576, R9
-	JMP           blocks101
+	JMP           blocks161
 
-blocks102:
+blocks162:
 	VMOVUPS Z0, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z1, (AX)

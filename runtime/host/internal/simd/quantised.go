@@ -172,13 +172,17 @@ func (l *Level) DotsQuantised(c Panel[float32], x Panel[uint8], w *Blocks, m, bl
 		if per := 16 / w.Bits * l.lanes / 16; l.lanes == 8 && per > 0 {
 			whole -= blocks % per
 		}
-		dot := l.dotQuantised4
+		dot, halves := l.dotQuantised4, l.dotQuantised4F16
 		if w.Bits == 8 {
-			dot = l.dotQuantised8
+			dot, halves = l.dotQuantised8, l.dotQuantised8F16
 		}
 		for i := 0; i < m && whole > 0; {
 			some := together(m - i)
-			dot(&c.At[i*c.Stride], c.Stride, &x.At[i*x.Stride], x.Stride, &w.Data.At[0], w.Data.Stride, &w.Scales.At[0], w.Scales.Stride, some, n, whole)
+			if w.Halves.At != nil {
+				halves(&c.At[i*c.Stride], c.Stride, &x.At[i*x.Stride], x.Stride, &w.Data.At[0], w.Data.Stride, &w.Halves.At[0], w.Halves.Stride, some, n, whole)
+			} else {
+				dot(&c.At[i*c.Stride], c.Stride, &x.At[i*x.Stride], x.Stride, &w.Data.At[0], w.Data.Stride, &w.Scales.At[0], w.Scales.Stride, some, n, whole)
+			}
 			i += some
 		}
 	}
@@ -189,7 +193,7 @@ func (l *Level) DotsQuantised(c Panel[float32], x Panel[uint8], w *Blocks, m, bl
 			scale := floatAt(row, r.scale)
 			for j, s := range c.Row(i, n) {
 				data := w.Data.Row(j, blocks*w.bytes())[b*w.bytes():]
-				c.At[i*c.Stride+j] = s + float32(r.product(row, data, w.Bits)*float32(scale*w.Scales.At[j*w.Scales.Stride+b]))
+				c.At[i*c.Stride+j] = s + float32(r.product(row, data, w.Bits)*float32(scale*w.scale(j, b)))
 			}
 		}
 	}

@@ -425,6 +425,18 @@ func TestQuantised(t *testing.T) {
 		if err := bits("one row of many", alone, c.Row(i, n)); err != nil {
 			return err
 		}
+		halves := *w
+		halves.Halves, halves.Scales = Panel[uint16]{make([]uint16, len(w.Scales.At)), w.Scales.Stride}, Panel[float32]{}
+		portable.NarrowF16(halves.Halves.At, w.Scales.At)
+		rounded := *w
+		rounded.Scales.At = make([]float32, len(w.Scales.At))
+		portable.WidenF16(rounded.Scales.At, halves.Halves.At)
+		one, two := append([]float32(nil), before.At...), append([]float32(nil), before.At...)
+		l.DotsQuantised(Panel[float32]{one, before.Stride}, x, &rounded, m, blocks, n)
+		l.DotsQuantised(Panel[float32]{two, before.Stride}, x, &halves, m, blocks, n)
+		if err := bits("scales of float16", two, one); err != nil {
+			return err
+		}
 		cols := l.QuantisedCols(width)
 		if cols == 0 {
 			return nil

@@ -12,7 +12,7 @@ func axpys(g *gen) {
 		g.function("axpy"+s.name, "(c, x *float32, w *"+s.goType+", ldw, n, k int)",
 			"axpy"+s.name+g.name+" adds the products of k numbers x and as many rows of w, n long, to c.")
 		x, ldw := g.param("x"), g.stride("ldw", s.size)
-		for _, deep := range []int{4, 1} {
+		for _, deep := range []int{8, 1} {
 			loop, end := g.label("rows"), g.label("rows")
 			g.Label(loop)
 			left, _ := g.Param("k").Resolve()
@@ -24,6 +24,11 @@ func axpys(g *gen) {
 			from := g.GP64()
 			g.MOVQ(w.Addr, from)
 			b := g.rowsAt(from, ldw, deep)
+			var next rows // which the processor, that sees some rows read at once, does not guess
+			if deep > 1 {
+				g.LEAQ(operand.Mem{Base: from, Index: ldw, Scale: uint8(deep)}, from)
+				next = g.rowsAt(from, ldw, deep)
+			}
 			by := g.vecs(deep)
 			for i := range by {
 				g.VBROADCASTSS(operand.Mem{Base: x, Disp: 4 * i}, by[i])
@@ -33,6 +38,9 @@ func axpys(g *gen) {
 				g.load(storedTypes[0], operand.Mem{Base: c}, sum, mask)
 				for i := range by {
 					v := g.vec()
+					if deep > 1 {
+						g.PREFETCHT0(next.row(i, 0))
+					}
 					g.load(s, b.row(i, 0), v, mask)
 					g.VFMADD231PS(v, by[i], sum)
 				}
@@ -43,6 +51,7 @@ func axpys(g *gen) {
 				}
 				g.ADDQ(operand.Imm(uint64(g.bytes())), c)
 				g.advance(b, g.floats*s.size)
+				g.advance(next, g.floats*s.size)
 			})
 			if g.floats == 8 {
 				g.oneByOne(n, func() {

@@ -96,11 +96,17 @@ func (g *gen) dotOf(s stored, m, n int) {
 		for _, v := range sums {
 			g.VXORPS(v, v, v)
 		}
+		next := g.GP64()
+		g.LEAQ(operand.Mem{Base: w, Disp: ahead}, next)
 		g.along(k, func(mask *reg.OpmaskVirtual) {
 			x := g.vecs(m)
 			for i := range m {
 				g.load(storedTypes[0], a.row(i, 0), x[i], mask)
 			}
+			for at := 0; at < wide*g.floats*s.size; at += 64 {
+				g.PREFETCHT0(operand.Mem{Base: next, Disp: at})
+			}
+			g.ADDQ(operand.I32(wide*g.floats*s.size), next)
 			for j := range wide {
 				v := g.vec()
 				g.load(s, b.row(j, 0), v, mask)

@@ -30,7 +30,9 @@ func integers(g *gen) {
 	for _, bits := range []int{4, 8} {
 		g.quantise(bits, false)
 		g.quantise(bits, true)
-		g.dotQuantised(bits)
+		for _, s := range storedTypes[:2] {
+			g.dotQuantised(bits, s)
+		}
 		g.pack(bits)
 	}
 	g.tileQuantised()
@@ -207,28 +209,37 @@ func (g *gen) store256(from, to operand.Op) {
 	}
 }
 
-// dotQuantised writes c += x·wᵀ for records of dots.
-func (g *gen) dotQuantised(bits int) {
-	g.function(fmt.Sprintf("dotQuantised%d", bits), "(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *float32, lds, m, n, blocks int)",
-		fmt.Sprintf("dotQuantised%d%s adds the products of m rows of records x and n rows of blocks w, with scales s, to c.", bits, g.name),
+// dotQuantised writes c += x·wᵀ for records of dots, and scales of a type.
+func (g *gen) dotQuantised(bits int, scales stored) {
+	name := fmt.Sprintf("dotQuantised%d", bits)
+	if scales.size == 2 {
+		name += scales.name
+	}
+	g.function(name, "(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *"+scales.goType+", lds, m, n, blocks int)",
+		name+g.name+" adds the products of m rows of records x and n rows of blocks w, with scales s, to c.",
 		"Strides are in numbers, those of x and w in bytes. m is 1, 2 or 4.")
 	m := g.param("m")
 	g.CMPQ(m, operand.Imm(4))
 	g.JE(operand.LabelRef("rows4"))
 	g.CMPQ(m, operand.Imm(2))
 	g.JE(operand.LabelRef("rows2"))
-	g.dotQuantisedOf(bits, 1, g.floats/4)
+	g.dotQuantisedOf(bits, scales, 1, g.floats/4)
 	g.Label("rows2")
-	g.dotQuantisedOf(bits, 2, g.floats/4)
+	g.dotQuantisedOf(bits, scales, 2, g.floats/4)
 	g.Label("rows4")
-	g.dotQuantisedOf(bits, 4, g.floats/8)
+	g.dotQuantisedOf(bits, scales, 4, g.floats/8)
 }
 
 // perVector is how many blocks of weights a vector holds.
 func (g *gen) perVector(bits int) int { return g.bytes() / (4 * bits) }
 
-func (g *gen) dotQuantisedOf(bits, m, n int) {
-	ldx, ldw, lds := g.param("ldx"), g.param("ldw"), g.stride("lds", 4)
+// ahead is how many bytes of weights before it needs them a loop over rows of weights
+// asks for them: rows lie one behind the other, which the processor, that sees some
+// rows read at once, does not guess.
+const ahead = 4096
+
+func (g *gen) dotQuantisedOf(bits int, stored stored, m, n int) {
+	ldx, ldw, lds := g.param("ldx"), g.param("ldw"), g.stride("lds", stored.size)
 	place := func(name string) operand.Mem {
 		b, err := g.Param(name).Resolve()
 		if err != nil {
@@ -268,9 +279,16 @@ func (g *gen) dotQuantisedOf(bits, m, n int) {
 		for _, v := range sums {
 			g.VXORPS(v, v, v)
 		}
+		next1, next2 := g.GP64(), g.GP64()
+		g.LEAQ(operand.Mem{Base: w.bases[0], Disp: ahead}, next1)
+		g.LEAQ(operand.Mem{Base: s.bases[0], Disp: ahead / 8}, next2)
 		// step takes one vector of each row, the part at of a record on. Of the last one
 		// there may be no more than the masks say.
 		step := func(at int, bytes, scales *reg.OpmaskVirtual) {
+			for at := 0; at < wide*g.bytes(); at += 64 {
+				g.PREFETCHT0(operand.Mem{Base: next1, Disp: at})
+			}
+			g.PREFETCHT0(operand.Mem{Base: next2})
 			for j := range wide {
 				v, h, scale := g.vec(), g.vec(), g.vec()
 				if bytes != nil {
@@ -278,17 +296,8 @@ func (g *gen) dotQuantisedOf(bits, m, n int) {
 				} else {
 					g.VMOVUPS(w.row(j, 0), v)
 				}
-				switch {
-				case per == 1:
-					g.VBROADCASTSS(s.row(j, 0), scale)
-				case scales != nil:
-					g.VMOVUPS_Z(s.row(j, 0), *scales, scale)
-					g.VPERMPS(scale, repeat, scale)
-				case per == 2:
-					g.VMOVSD(s.row(j, 0), scale.AsX())
-					g.VPERMPS(scale, repeat, scale)
-				default:
-					g.VMOVUPS(s.row(j, 0), scale.AsX())
+				g.someScales(stored, per, s.row(j, 0), scale, scales)
+				if per > 1 {
 					g.VPERMPS(scale, repeat, scale)
 				}
 				if bits == 4 {
@@ -332,7 +341,9 @@ func (g *gen) dotQuantisedOf(bits, m, n int) {
 			g.JL(operand.LabelRef(rest))
 			step(i*32, nil, nil)
 			g.advance(w, g.bytes())
-			g.advance(s, 4*per)
+			g.advance(s, stored.size*per)
+			g.ADDQ(operand.I32(wide*g.bytes()), next1)
+			g.ADDQ(operand.I32(wide*stored.size*per), next2)
 		}
 		g.advance(x, record)
 		g.JMP(operand.LabelRef(inner))
@@ -364,6 +375,30 @@ func (g *gen) dotQuantisedOf(bits, m, n int) {
 	}
 	g.VZEROUPPER()
 	g.RET()
+}
+
+// someScales loads 1, 2 or 4 scales: to all lanes, or to the first. A mask may say that
+// there are fewer.
+func (g *gen) someScales(s stored, n int, from operand.Mem, to reg.VecVirtual, mask *reg.OpmaskVirtual) {
+	half := s.size == 2
+	switch {
+	case mask != nil:
+		g.load(s, from, to, mask)
+	case n == 1 && half:
+		g.VPBROADCASTW(from, g.half(to))
+		g.VCVTPH2PS(g.half(to), to)
+	case n == 1:
+		g.VBROADCASTSS(from, to)
+	case n == 2 && half:
+		g.VMOVD(from, to.AsX())
+		g.VCVTPH2PS(to.AsX(), to.AsX())
+	case n == 2:
+		g.VMOVSD(from, to.AsX())
+	case half:
+		g.VCVTPH2PS(from, to.AsX())
+	default:
+		g.VMOVUPS(from, to.AsX())
+	}
 }
 
 // wideProducts multiplies 16 signed and 16 unsigned bytes and adds neighbours: in 16
