@@ -68,7 +68,7 @@ func runChat(ctx context.Context, o *chatOptions, src string) (err error) {
 	c := &conversation{o: o, session: session, set: o.sampling.settings(p)}
 	c.set.Reuse = true
 	c.clear()
-	return c.talk(ctx, o.prompter())
+	return c.talk(ctx, o.prompter(ctx))
 }
 
 // conversation is a chat: what was said, and what the next question shows.

@@ -17,15 +17,15 @@ type prompter interface {
 }
 
 // prompter is a line editor with a history at a terminal, and plain lines elsewhere.
-func (a *app) prompter() prompter {
+func (a *app) prompter(ctx context.Context) prompter {
 	if in := terminal(a.in); in != nil && terminal(a.out) != nil {
 		screen := struct {
 			io.Reader
 			io.Writer
-		}{a.in, a.out}
+		}{a.stdin(ctx), a.out}
 		return &editor{app: a, fd: int(in.Fd()), term: term.NewTerminal(screen, "> ")}
 	}
-	return plain{bufio.NewReaderSize(a.in, 1<<16)}
+	return plain{bufio.NewReaderSize(a.stdin(ctx), 1<<16)}
 }
 
 type plain struct{ r *bufio.Reader }

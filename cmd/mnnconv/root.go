@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,14 +21,16 @@ import (
 	"mnnconv/schemas/disk"
 )
 
-// grace is how long a command may clean up after Ctrl-C or SIGTERM.
-const grace = 800 * time.Millisecond
+// grace is how long a command may clean up after Ctrl-C or SIGTERM. What it began to
+// write is taken back in any case.
+const grace = 600 * time.Millisecond
 
 // app is what every command gets of the world.
 type app struct {
 	in       io.Reader
 	out, err io.Writer
-	disk     *disk.Disk // that files are written to
+	disk     *disk.Disk    // that files are written to
+	grace    time.Duration // 0: the usual
 
 	mu        sync.Mutex
 	ends      []*func() // what is done when the program ends, however it ends
@@ -38,7 +41,7 @@ type app struct {
 // SIGTERM cancels the command; a second one, or the end of its grace, ends the
 // program at once.
 func run(args []string, in io.Reader, out, errOut io.Writer) int {
-	return (&app{in: in, out: out, err: errOut}).run(args)
+	return (&app{in: in, out: out, err: errOut, disk: &disk.Disk{}}).run(args)
 }
 
 func (a *app) run(args []string) int {
@@ -72,7 +75,7 @@ func (a *app) run(args []string) int {
 			select {
 			case <-done:
 			case <-signals:
-			case <-time.After(grace):
+			case <-time.After(cmp.Or(a.grace, grace)):
 			}
 			return a.report(stopped)
 		}
@@ -155,6 +158,7 @@ func (a *app) atEnd(f func()) (now func()) {
 }
 
 func (a *app) end() {
+	a.disk.Abandon() // a command that was cut off may be writing yet
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, f := range slices.Backward(a.ends) {

@@ -41,7 +41,7 @@ var errFailed = errors.New("questions failed")
 // writes the answers in the order of the questions. A line that fails does not end the
 // others; the first failure decides the exit code.
 func runBatch(ctx context.Context, o *runOptions, p *mnnconv.Program) (err error) {
-	in, dir, total := o.in, ".", int64(-1)
+	in, dir, total := o.stdin(ctx), ".", int64(-1)
 	if o.batch != "-" {
 		f, err := os.Open(o.batch)
 		if err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -36,9 +37,9 @@ func newTokenizeCmd(a *app) *cobra.Command {
 			"in the text, such as <|im_start|>, become their ids.",
 		Example: "  mnnconv tokenize FOLDER \"Hello, world\"\n  mnnconv tokenize FOLDER --jsonl < texts.jsonl",
 		Args:    args(1, -1, "a model folder, and text or none for stdin"),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			o.dir, o.texts = args[0], args[1:]
-			return runTokenize(o)
+			return runTokenize(cmd.Context(), o)
 		},
 	}
 	cmd.Flags().BoolVar(&o.jsonl, "jsonl", false, "read lines {\"text\"}, write lines {\"ids\"}")
@@ -46,7 +47,7 @@ func newTokenizeCmd(a *app) *cobra.Command {
 	return cmd
 }
 
-func runTokenize(o *tokenizeOptions) error {
+func runTokenize(ctx context.Context, o *tokenizeOptions) error {
 	if o.jsonl && len(o.texts) > 0 {
 		return usagef("--jsonl reads stdin: give no text")
 	}
@@ -55,11 +56,11 @@ func runTokenize(o *tokenizeOptions) error {
 		return err
 	}
 	if o.jsonl {
-		return o.lines(t)
+		return o.lines(ctx, t)
 	}
 	text := strings.Join(o.texts, " ")
 	if len(o.texts) == 0 {
-		b, err := io.ReadAll(io.LimitReader(o.in, maxText+1))
+		b, err := io.ReadAll(io.LimitReader(o.stdin(ctx), maxText+1))
 		if err != nil {
 			return err
 		}
@@ -88,8 +89,8 @@ type idsLine struct {
 }
 
 // lines encodes lines of JSON until the first that is none.
-func (o *tokenizeOptions) lines(t *tokenizer.Tokenizer) (err error) {
-	in, out := bufio.NewReaderSize(o.in, 1<<16), bufio.NewWriterSize(o.out, 1<<16)
+func (o *tokenizeOptions) lines(ctx context.Context, t *tokenizer.Tokenizer) (err error) {
+	in, out := bufio.NewReaderSize(o.stdin(ctx), 1<<16), bufio.NewWriterSize(o.out, 1<<16)
 	defer func() { err = errors.Join(err, out.Flush()) }()
 	for n := 1; ; n++ {
 		line, readErr := readLine(in, maxLine)

@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 )
 
 var (
@@ -22,6 +23,8 @@ var (
 	ErrBusy = errors.New("another program is writing it")
 	// errLocked: a file or folder is another program's.
 	errLocked = errors.New("locked")
+	// errAbandoned: see [Disk.Abandon].
+	errAbandoned = errors.New("the program ends")
 )
 
 // Disk is what files are written to. The zero value, and nil, is the system's.
@@ -30,6 +33,60 @@ type Disk struct {
 	// error that it returns is that call's. Tests have calls fail, and take down
 	// their order.
 	Before func(Call) error
+
+	mu        sync.Mutex
+	begun     map[any]string // temporary files and folders, by the File or Folder
+	abandoned bool
+}
+
+// Abandon removes what has no name yet, and refuses to begin more: for a program
+// that ends while some of its goroutines may still write.
+func (d *Disk) Abandon() {
+	if d == nil {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.abandoned = true
+	for _, path := range d.begun {
+		os.RemoveAll(path)
+	}
+	d.begun = nil
+}
+
+// step runs f, which gives or takes names, unless the disk was abandoned. It is not
+// abandoned meanwhile.
+func (d *Disk) step(f func() error) error {
+	if d == nil {
+		return f()
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.abandoned {
+		return errAbandoned
+	}
+	return f()
+}
+
+// begin notes, in a step, that a file or folder has a temporary name.
+func (d *Disk) begin(what any, path string) {
+	if d == nil {
+		return
+	}
+	if d.begun == nil {
+		d.begun = map[any]string{}
+	}
+	d.begun[what] = path
+}
+
+// end notes that it has none any more. It must still be locked.
+func (d *Disk) end(what any) {
+	if d == nil {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.begun, what)
 }
 
 // Call is a call of the system.

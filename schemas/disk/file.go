@@ -58,33 +58,47 @@ func (d *Disk) Create(path string) (*File, error) {
 func (f *File) openTemp() error {
 	path := beside(f.target)
 	for {
-		w, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-		if errors.Is(err, fs.ErrExist) {
-			w, err = openOwn(path)
-		}
-		if errors.Is(err, fs.ErrNotExist) && exists(filepath.Dir(path)) {
-			continue // its owner was faster
-		}
-		if err != nil {
-			return err
-		}
-		l, err := lock(path, true)
+		err := f.disk.step(func() error { return f.takeTemp(path) })
 		switch {
-		case errors.Is(err, fs.ErrNotExist) || err == nil && !holds(path, w): // it got its name before the lock
-			err = errors.Join(w.Close(), unlock(l))
-			if err != nil {
+		case errors.Is(err, errLocked): // it waits for its owner
+			l, err := lock(path, true)
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}
-			continue
-		case err == nil:
-			err = w.Truncate(0)
+			if err := unlock(l); err != nil {
+				return err
+			}
+		case errors.Is(err, fs.ErrNotExist) && exists(filepath.Dir(path)): // its owner was faster
+		default:
+			return err
 		}
-		if err != nil {
-			return errors.Join(err, w.Close(), unlock(l))
-		}
-		f.f, f.lock, f.temp = w, l, path
-		return nil
 	}
+}
+
+// takeTemp makes the temporary file, or takes that of a dead owner. errLocked: its
+// owner lives; fs.ErrNotExist: it got its name meanwhile.
+func (f *File) takeTemp(path string) error {
+	w, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		w, err = openOwn(path)
+	}
+	if err != nil {
+		return err
+	}
+	l, err := lock(path, false)
+	switch {
+	case err != nil:
+	case !holds(path, w): // it got its name before the lock
+		err = fs.ErrNotExist
+	default:
+		err = w.Truncate(0)
+	}
+	if err != nil {
+		return errors.Join(err, w.Close(), unlock(l))
+	}
+	f.f, f.lock, f.temp = w, l, path
+	f.disk.begin(f, path)
+	return nil
 }
 
 func exists(path string) bool {
@@ -152,10 +166,11 @@ func (f *File) Commit() error {
 	}
 	err := f.disk.before(Rename, f.target)
 	if err == nil {
-		err = os.Rename(f.temp, f.target)
+		err = f.disk.step(func() error { return os.Rename(f.temp, f.target) })
 	}
 	if err == nil {
 		f.temp = ""
+		f.disk.end(f)
 		err = errors.Join(f.disk.syncDir(filepath.Dir(f.target)), unlock(f.lock))
 	}
 	return failed(f.target, err)
@@ -172,6 +187,7 @@ func (f *File) Discard() {
 	}
 	if f.temp != "" {
 		os.Remove(f.temp)
+		f.disk.end(f)
 		_ = unlock(f.lock)
 		f.temp = ""
 	}

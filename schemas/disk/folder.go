@@ -22,38 +22,49 @@ type Folder struct {
 func (d *Disk) NewFolder(target string) (*Folder, error) {
 	target = filepath.Clean(target)
 	dir := beside(target)
-	busy := fmt.Errorf("%s: %w: if none is, remove %s", target, ErrBusy, dir)
 	for {
+		t := &Folder{disk: d, target: target}
 		err := d.before(Make, target)
 		if err == nil {
-			err = os.Mkdir(dir, 0o755)
+			err = d.step(func() error { return t.take(dir) })
 		}
-		if err != nil && !errors.Is(err, fs.ErrExist) {
-			return nil, failed(target, err)
-		}
-		if err != nil && !locks {
-			return nil, busy
-		}
-		f, err := lock(dir, false)
 		switch {
-		case errors.Is(err, fs.ErrNotExist): // its owner was faster
+		case errors.Is(err, fs.ErrNotExist) && exists(filepath.Dir(dir)): // its owner was faster
 			continue
 		case errors.Is(err, errLocked):
-			return nil, busy
+			return nil, fmt.Errorf("%s: %w: if none is, remove %s", target, ErrBusy, dir)
 		case err != nil:
 			return nil, failed(target, err)
 		}
-		t := &Folder{disk: d, target: target, dir: dir, locks: []*os.File{f}}
-		if f != nil && !holds(dir, f) { // it got its name between opening and locking
-			t.unlock()
-			continue
-		}
 		if err := empty(dir); err != nil {
+			d.end(t)
 			t.unlock()
 			return nil, failed(target, err)
 		}
 		return t, nil
 	}
+}
+
+// take makes and locks the temporary folder, or takes that of a dead owner.
+// errLocked: its owner lives, or might; fs.ErrNotExist: it got its name meanwhile.
+func (t *Folder) take(dir string) error {
+	err := os.Mkdir(dir, 0o755)
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if err != nil && !locks {
+		return errLocked
+	}
+	f, err := lock(dir, false)
+	if err != nil {
+		return err
+	}
+	if f != nil && !holds(dir, f) { // it got its name between opening and locking
+		return errors.Join(fs.ErrNotExist, f.Close())
+	}
+	t.dir, t.locks = dir, []*os.File{f}
+	t.disk.begin(t, dir)
+	return nil
 }
 
 // empty removes what a dead owner left.
@@ -79,7 +90,10 @@ func (t *Folder) New(name string) (*File, error) {
 	err := t.disk.before(Create, target)
 	var w *os.File
 	if err == nil {
-		w, err = os.OpenFile(filepath.Join(t.dir, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+		err = t.disk.step(func() error {
+			w, err = os.OpenFile(filepath.Join(t.dir, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+			return err
+		})
 	}
 	if err != nil {
 		return nil, failed(target, err)
@@ -97,16 +111,7 @@ func (t *Folder) Commit(replace bool) error {
 	if err != nil {
 		return failed(t.target, err)
 	}
-	if replace && exists(t.target) {
-		// The old folder gets the temporary name: nobody may take it for stale.
-		var f *os.File
-		if f, err = lock(t.target, false); err == nil {
-			t.locks = append(t.locks, f)
-			err = exchange(t.dir, t.target) // the old one goes with Discard
-		}
-	} else if err = os.Rename(t.dir, t.target); err == nil {
-		t.dir = ""
-	}
+	err = t.disk.step(func() error { return t.rename(replace) })
 	switch {
 	case errors.Is(err, errLocked): // the one that wrote the old folder is not quite done
 		return fmt.Errorf("%s: %w", t.target, ErrBusy)
@@ -118,12 +123,31 @@ func (t *Folder) Commit(replace bool) error {
 	return failed(t.target, err)
 }
 
+// rename gives the folder its name. With replace, the old folder gets the temporary
+// name, by which nobody may take it for stale, and goes with Discard.
+func (t *Folder) rename(replace bool) error {
+	if !replace || !exists(t.target) {
+		err := os.Rename(t.dir, t.target)
+		if err == nil {
+			t.dir = ""
+		}
+		return err
+	}
+	f, err := lock(t.target, false)
+	if err != nil {
+		return err
+	}
+	t.locks = append(t.locks, f)
+	return exchange(t.dir, t.target)
+}
+
 // Discard removes the temporary folder, or the one that was replaced.
 func (t *Folder) Discard() {
 	if t.dir != "" {
 		os.RemoveAll(t.dir)
 		t.dir = ""
 	}
+	t.disk.end(t)
 	t.unlock()
 }
 

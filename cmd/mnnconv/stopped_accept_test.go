@@ -1,0 +1,36 @@
+//go:build accept && unix
+
+package main
+
+import (
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// TestAcceptStopped stops each command at moments of its first twenty seconds over a
+// model of the 3B one's shape.
+func TestAcceptStopped(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "3b")
+	make3b := exec.CommandContext(t.Context(), "go", "run", "./tests/bigmodel", "-shape", "3b", "-o", dir)
+	make3b.Dir = "../.."
+	if said, err := make3b.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
+	s := stopper{model: dir, pack: packaged(t, dir, "--quantize", "int4"), times: 4, within: 20 * time.Second}
+	var longest time.Duration
+	var worst string
+	for _, c := range longCommands(t) {
+		t.Run(c.name, func(t *testing.T) {
+			if took := s.stop(t, c); took >= longest {
+				longest, worst = took, c.name
+			}
+		})
+	}
+	verdict := map[bool]string{true: "yes", false: "no"}[longest <= time.Second && !t.Failed()]
+	t.Logf("accept: | Ctrl-C and SIGTERM at moments of each long command, 3b shape | ends within 1 s, nothing is left | %.2f s at most (%s) | %s |", longest.Seconds(), worst, verdict)
+	if verdict == "no" {
+		t.Errorf("%s took %v", worst, longest)
+	}
+}
