@@ -46,7 +46,7 @@ test:
 # The kernels at the levels of vector instructions below the best one. The
 # variable is read before the go command could notice it.
 levels:
-	@for level in avx512bf16 avx512 avx2 go; do \
+	@for level in amx avx512bf16 avx512 avx2 go; do \
 	  echo "go test with MNNCONV_CPU=$$level"; \
 	  MNNCONV_CPU=$$level $(GO) test -count 1 ./runtime/host; \
 	done

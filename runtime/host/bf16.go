@@ -24,15 +24,30 @@ func (d *dense) pairs(dst []float32, row, col, k int) {
 	}
 }
 
+// inPlace returns numbers of d from (row, col) on as pairs where they lie: rows have an
+// even number of them.
+func (d *dense) inPlace(row, col int) panel {
+	return panelOf(graph.ViewBytes[float32](d.data[2*(row*d.cols+col):]), d.cols/2)
+}
+
+// line is how many numbers of 16 bits a line of a cache holds: rows of a multiple are
+// read where they lie, others fall on one line more at every step.
+const line = 32
+
 // pairedProducts is products of pairs.
 func (p *product) pairedProducts(sums panel, scratch []float32, row, ib, col, m, n int) {
-	a := panelOf(scratch[:p.rows*p.stride], p.stride)
-	scratch = scratch[len(a.At):]
+	copied := panelOf(scratch[:p.rows*p.stride], p.stride)
+	scratch = scratch[len(copied.At):]
 	for k0 := 0; k0 < p.k; k0 += p.depth {
 		k := min(p.depth, p.k-k0)
 		deep := ceil(k, 2)
-		for i := range m {
-			p.left.pairs(a.Row(i, deep), row+i, k0, k)
+		a := copied
+		if p.left.cols%line == 0 {
+			a = p.left.inPlace(row, k0)
+		} else {
+			for i := range m {
+				p.left.pairs(a.Row(i, deep), row+i, k0, k)
+			}
 		}
 		if !p.transposed {
 			w := panelOf(scratch, p.cols+pad)
@@ -49,11 +64,15 @@ func (p *product) pairedProducts(sums panel, scratch []float32, row, ib, col, m,
 		}
 		turned, rows := panelOf(scratch[:panelDeep*strip], strip), panelOf(scratch[panelDeep*strip:], panelDeep+pad)
 		for j := 0; j < n; j += strip {
-			some := min(strip, n-j)
-			for i := range some {
-				p.dense.pairs(rows.Row(i, deep), ib*p.n+col+j+i, k0, k)
+			some, w := min(strip, n-j), rows
+			if p.k%2 == 0 {
+				w = p.dense.inPlace(ib*p.n+col+j, k0)
+			} else {
+				for i := range some {
+					p.dense.pairs(w.Row(i, deep), ib*p.n+col+j+i, k0, k)
+				}
 			}
-			vectors.Transpose(turned, rows, some, deep)
+			vectors.Transpose(turned, w, some, deep)
 			vectors.RowsBF16(sums.From(0, j), a, turned, m, deep, some)
 		}
 	}

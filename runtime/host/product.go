@@ -167,7 +167,7 @@ func (p *product) cut(workers, each int) {
 		if p.way == byPanels && p.m <= panelWideRows {
 			most = 1024
 		}
-		p.rows, p.cols = evenTasks(p.m, p.n, most, count, workers)
+		p.rows, p.cols = p.grain(most).even(p.m, p.n, count, workers)
 	}
 	p.stripes, p.bands = ceil(p.n, p.cols), ceil(p.m, p.rows)
 	p.tasks = count * p.stripes * p.bands
@@ -206,16 +206,27 @@ const (
 	pad   = 16 // numbers between rows, so that they do not compete for the same lines of a cache
 )
 
-// evenTasks returns the extents of tasks, of which each of the workers gets as
-// much: by what the products and the conversions cost, relative to each other.
-func evenTasks(m, n, maxCols, count, workers int) (rows, cols int) {
-	const maxRows, aRow, aCol = 768, 12, 64
+// grain says how tasks may be cut: rows in multiples of rows, up to maxRows, columns up
+// to maxCols; and what it costs to convert a row and a column, beside a product of
+// numbers.
+type grain struct{ rows, maxRows, maxCols, aRow, aCol int }
+
+// grain returns that of the product's way.
+func (p *product) grain(maxCols int) grain {
+	if p.way == byPairs && vectors.HasTiles() {
+		return grain{32, 768, maxCols, 48, 128}
+	}
+	return grain{12, 768, maxCols, 12, 64}
+}
+
+// even returns the extents of tasks, of which each of the workers gets as much.
+func (g grain) even(m, n, count, workers int) (rows, cols int) {
 	best := 0
-	for bands := ceil(m, maxRows); bands <= ceil(m, maxRows)+3; bands++ {
-		r := ceil(ceil(m, bands), 12) * 12
-		for c := 32; c <= maxCols; c += 32 {
+	for bands := ceil(m, g.maxRows); bands <= ceil(m, g.maxRows)+3; bands++ {
+		r := ceil(ceil(m, bands), g.rows) * g.rows
+		for c := 32; c <= g.maxCols; c += 32 {
 			tasks := count * ceil(m, r) * ceil(n, c)
-			cost := ceil(tasks, workers) * (min(r, m)*c + aRow*min(r, m) + aCol*c)
+			cost := ceil(tasks, workers) * (min(r, m)*c + g.aRow*min(r, m) + g.aCol*c)
 			if best == 0 || cost < best {
 				best, rows, cols = cost, r, c
 			}

@@ -6,8 +6,8 @@ import "mnnconv/runtime/host/internal/simd"
 var vectors, errVectors = simd.Best()
 
 // CheckVectors returns an error where the environment variable MNNCONV_CPU names a
-// level of vector instructions (avx512bf16, avx512, avx2, go) that this processor lacks. The
-// best one is used then.
+// level of vector instructions (amx, avx512bf16, avx512, avx2, go) that this processor
+// lacks. The best one is used then.
 func CheckVectors() error { return errVectors }
 
 // panel is a matrix of float32 that lies in a larger one.

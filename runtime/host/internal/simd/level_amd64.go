@@ -12,11 +12,13 @@ func native() (levels []*Level) {
 	wide := x.HasAVX512F && x.HasAVX512BW && x.HasAVX512DQ && x.HasAVX512VL && x.HasAVX512VNNI
 	narrow := x.HasAVX2 && x.HasFMA && x.HasBMI2 // and F16C, which every processor with AVX2 has
 	if wide && narrow {
+		if hasTiles() {
+			levels = append(levels, amx)
+		}
 		levels = append(levels, avx512)
 	}
 	if wide && narrow && x.HasAVX512BF16 {
-		levels = append(levels, avx512bf16)
-		if !x.HasAMXBF16 { // processors with tiles for bfloat16 run these at a quarter of the speed
+		if levels = append(levels, avx512bf16); !x.HasAMXBF16 { // processors with tiles for bfloat16 run these at a quarter of the speed
 			slices.Reverse(levels)
 		}
 	}
@@ -65,5 +67,13 @@ var avx512bf16 = func() *Level {
 	l := *avx512
 	l.name = "avx512bf16"
 	l.tileBF16, l.interleave = tileBF16AVX512, interleaveAVX512
+	return &l
+}()
+
+// amx is avx512 with tiles for products of bfloat16.
+var amx = func() *Level {
+	l := *avx512
+	l.name = "amx"
+	l.tiles, l.interleave = tilesAMX, interleaveAVX512
 	return &l
 }()

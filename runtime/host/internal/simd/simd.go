@@ -31,7 +31,8 @@ type Level struct {
 // asm are the functions of a level in assembly. Those that do not say more take
 // whole vectors.
 type asm struct {
-	tileBF16                                                 func(c *float32, ldc int, a *float32, lda int, b *float32, ldb, m, n, k int) // nil where the processor has none
+	tileBF16                                                 func(c *float32, ldc int, a *float32, lda int, b *float32, ldb, m, n, k int)                                                       // nil where the processor has none
+	tiles                                                    func(c *float32, ldc int, a *float32, lda int, b *float32, ldb, stepb, steps int, terms *int, n, blocks, shape int, config *uint8) // nil likewise
 	interleave                                               func(dst *float32, low, high *uint16, n int)
 	tile                                                     func(c *float32, ldc int, a *float32, lda int, b *float32, ldb, m, n, k int)
 	dotF32                                                   func(c *float32, ldc int, a *float32, lda int, w *float32, ldw, m, n, k int)

@@ -613,3 +613,52 @@ func TestChoose(t *testing.T) {
 		t.Errorf("unknown name: %v", err)
 	}
 }
+
+// tilesTwin is rowsAMX in plain Go.
+func tilesTwin(c, a, w Panel[float32], m, k, n int) {
+	halves := func(p float32) (float32, float32) {
+		b := math.Float32bits(p)
+		return math.Float32frombits(b << 16), math.Float32frombits(b &^ 0xffff)
+	}
+	for i := range m {
+		for j := range n {
+			for from := 0; from < k; from += tileSide {
+				var low, high float32
+				for p := from; p < min(k, from+tileSide); p++ {
+					al, ah := halves(a.At[i*a.Stride+p])
+					wl, wh := halves(w.At[p*w.Stride+j])
+					low += float32(al * wl)
+					high += float32(ah * wh)
+				}
+				c.At[i*c.Stride+j] += low + high
+			}
+		}
+	}
+}
+
+// Tiles give the bits of plain Go.
+func TestTiles(t *testing.T) {
+	each(t, trials, func(l *Level, r *rand.Rand) error {
+		if l.tiles == nil {
+			return nil
+		}
+		m, k, n := extent(r), extent(r), extent(r)
+		a, w := panelOf(r, m, k), panelOf(r, k, n)
+		for _, p := range [][]float32{a.At, w.At} { // a second number in the low half
+			for i, x := range p {
+				p[i] = math.Float32frombits(math.Float32bits(x)&^0xffff | math.Float32bits(float32(r.NormFloat64()))>>16)
+			}
+		}
+		c, before, check := sums(r, m, n)
+		want := Panel[float32]{append([]float32(nil), before.At...), before.Stride}
+		tilesTwin(want, a, w, m, k, n)
+		l.RowsBF16(c, a, w, m, k, n)
+		exact := make([]float64, 0, m*n)
+		for i := range m {
+			for _, x := range want.Row(i, n) {
+				exact = append(exact, float64(x))
+			}
+		}
+		return check(exact, -4)
+	})
+}

@@ -73,6 +73,7 @@ var parts = []struct {
 	emit func(*gen)
 }{
 	{"tile", tile},
+	{"amx", amx},
 	{"dot", dots},
 	{"axpy", axpys},
 	{"transpose", transpose},

@@ -1,0 +1,62 @@
+package simd
+
+// tileSide is how many rows a tile has, and how many pairs of bfloat16 a row.
+const tileSide = 16
+
+// rowsAMX is RowsBF16 on tiles. 16 pairs at a time, the products of first numbers are
+// summed, and those of second ones; the two sums are added, and that to c.
+func (l *Level) rowsAMX(c, a, w Panel[float32], terms []term, m, k, n int) {
+	for j := 0; j < n; j += 2 * tileSide {
+		wide := min(2*tileSide, n-j)
+		for i := 0; i < m; {
+			blocks, high := (m-i)/(2*tileSide), 2*tileSide
+			if blocks == 0 {
+				blocks, high = 1, m-i
+			}
+			for p := 0; p < k; {
+				steps, deep := (k-p)/tileSide, tileSide
+				if steps == 0 {
+					steps, deep = 1, k-p
+				}
+				config, shape := tileConfig(high, wide, deep)
+				l.tiles(&c.At[i*c.Stride+j], 4*c.Stride, &a.At[i*a.Stride+p], 4*a.Stride, &w.At[p*w.Stride+j], 4*w.Stride, 4*tileSide*w.Stride,
+					steps, &terms[0].a, len(terms), blocks, shape, &config[0])
+				p += steps * deep
+			}
+			i += blocks * high
+		}
+	}
+}
+
+// term says how many bytes behind a and b the factors of a product of tiles start.
+type term struct{ a, b int }
+
+// tileConfig returns what configures tiles for sums of rows×cols, of two tiles each at
+// most, with factors so many pairs deep; and the shape that the assembly wants.
+func tileConfig(rows, cols, deep int) (config [64]uint8, shape int) {
+	config[0] = 1 // the only palette
+	set := func(tile, rows, cols int) {
+		if rows > 0 && cols > 0 {
+			config[16+2*tile], config[48+tile] = uint8(4*cols), uint8(rows)
+		}
+	}
+	high, wide := [2]int{min(rows, tileSide), max(0, rows-tileSide)}, [2]int{min(cols, tileSide), max(0, cols-tileSide)}
+	for i := range 2 {
+		for j := range 2 {
+			set(2*i+j, high[i], wide[j])
+		}
+		if high[i] > 0 {
+			set(4+i, high[i], deep)
+		}
+		if wide[i] > 0 {
+			set(6+i, deep, wide[i])
+		}
+	}
+	if cols <= tileSide {
+		shape |= 1
+	}
+	if rows <= tileSide {
+		shape |= 2
+	}
+	return config, shape
+}

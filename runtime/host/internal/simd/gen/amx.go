@@ -1,0 +1,137 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/mmcloughlin/avo/attr"
+	"github.com/mmcloughlin/avo/ir"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// amx writes products of bfloat16 on tiles of 16 rows of 64 bytes. Go's assembler
+// does not know the instructions, so registers are chosen here: nobody sees what bytes
+// use.
+func amx(g *gen) {
+	if g.floats != 16 {
+		return
+	}
+	g.Function("tilesAMX")
+	g.Attributes(attr.NOSPLIT)
+	g.Pragma("noescape")
+	g.SignatureExpr("func(c *float32, ldc int, a *float32, lda int, b *float32, ldb, stepb, steps int, terms *int, n, blocks, shape int, config *uint8)")
+	g.Doc("tilesAMX adds, to blocks of two tiles of rows of c and two of columns, the products of pairs of bfloat16 numbers of a and b, so many steps of 16 pairs deep.",
+		"n terms each say how many bytes behind a and b their factors start. Bit 0 of shape: one tile of columns, bit 1: one of rows.",
+		"Strides and stepb, which is 16·ldb, are in bytes; config is what LDTILECFG loads: tiles 0 to 3 for sums, 4 and 5 for a, 6 and 7 for b.")
+	c, ldc, a, lda, b, ldb := reg.RDI, reg.RSI, reg.RDX, reg.RCX, reg.R8, reg.R9
+	terms, left, steps := reg.R11, reg.R12, reg.R13
+	atA, nextA, atB := reg.RAX, reg.R15, reg.RBX
+	for _, p := range []struct {
+		name string
+		to   reg.Register
+	}{{"c", c}, {"ldc", ldc}, {"a", a}, {"lda", lda}, {"b", b}, {"ldb", ldb}, {"config", atA}} {
+		g.Load(g.Param(p.name), p.to)
+	}
+	g.code(0xc4, 0xe2, 0x78, 0x49, 0x00) // LDTILECFG (RAX)
+	g.Load(g.Param("shape"), atA)
+	for shape := range 4 {
+		g.CMPQ(atA, operand.Imm(uint64(shape)))
+		g.JE(operand.LabelRef(fmt.Sprintf("shape%d", shape)))
+	}
+	g.JMP(operand.LabelRef("end"))
+	blocks, err := g.Param("blocks").Resolve()
+	stepB, err2 := g.Param("stepb").Resolve()
+	if err != nil || err2 != nil {
+		panic("tilesAMX: a parameter is missing")
+	}
+	for shape := range 4 {
+		rows, cols := 2-shape/2, 2-shape%2
+		label := func(what string) string { return fmt.Sprintf("%s%d", what, shape) }
+		sums := func(load bool) {
+			g.MOVQ(c, atA)
+			for i := range rows {
+				for j := range cols {
+					g.tileMove(load, 2*i+j, atA, ldc, 64*j)
+				}
+				if i == 0 && rows == 2 {
+					g.MOVQ(ldc, nextA)
+					g.SHLQ(operand.Imm(4), nextA)
+					g.ADDQ(nextA, atA)
+				}
+			}
+		}
+		g.Label(label("shape"))
+		sums(true)
+		g.Load(g.Param("terms"), terms)
+		g.Load(g.Param("n"), left)
+		g.Label(label("term"))
+		g.MOVQ(operand.Mem{Base: terms}, atA)
+		g.MOVQ(operand.Mem{Base: terms, Disp: 8}, atB)
+		g.ADDQ(operand.Imm(16), terms)
+		g.ADDQ(a, atA)
+		g.ADDQ(b, atB)
+		g.MOVQ(lda, nextA)
+		g.SHLQ(operand.Imm(4), nextA)
+		g.ADDQ(atA, nextA)
+		g.Load(g.Param("steps"), steps)
+		g.Label(label("step"))
+		g.tileMove(true, 6, atB, ldb, 0)
+		g.tileMove(true, 4, atA, lda, 0)
+		g.tileProducts(0, 4, 6)
+		if cols == 2 {
+			g.tileMove(true, 7, atB, ldb, 64)
+			g.tileProducts(1, 4, 7)
+		}
+		if rows == 2 {
+			g.tileMove(true, 5, nextA, lda, 0)
+			g.tileProducts(2, 5, 6)
+			if cols == 2 {
+				g.tileProducts(3, 5, 7)
+			}
+		}
+		g.ADDQ(operand.Imm(64), atA)
+		g.ADDQ(operand.Imm(64), nextA)
+		g.ADDQ(stepB.Addr, atB)
+		g.DECQ(steps)
+		g.JNZ(operand.LabelRef(label("step")))
+		g.DECQ(left)
+		g.JNZ(operand.LabelRef(label("term")))
+		sums(false)
+		for _, p := range [][2]reg.Register{{ldc, c}, {lda, a}} {
+			g.MOVQ(p[0], atA)
+			g.SHLQ(operand.Imm(5), atA)
+			g.ADDQ(atA, p[1])
+		}
+		g.DECQ(blocks.Addr)
+		g.JNZ(operand.LabelRef(label("shape")))
+		g.JMP(operand.LabelRef("end"))
+	}
+	g.Label("end")
+	g.code(0xc4, 0xe2, 0x78, 0x49, 0xc0) // TILERELEASE
+	g.RET()
+}
+
+// code writes an instruction as bytes.
+func (g *gen) code(bytes ...byte) {
+	for _, b := range bytes {
+		g.Instruction(&ir.Instruction{Opcode: "BYTE", Operands: []operand.Op{operand.U8(b)}})
+	}
+}
+
+// tileMove writes TILELOADD, or TILESTORED, of a tile whose rows are stride bytes apart,
+// from disp bytes behind base on.
+func (g *gen) tileMove(load bool, tile int, base, stride reg.GPPhysical, disp int) {
+	name, pp := "TILESTORED", byte(2)
+	if load {
+		name, pp = "TILELOADD", 3
+	}
+	b, x := base.PhysicalIndex(), stride.PhysicalIndex()
+	g.Comment(fmt.Sprintf("%s %d(%s)(%s*1), TMM%d", name, disp, base.Asm(), stride.Asm(), tile))
+	g.code(0xc4, 1<<7|byte(^x>>3&1)<<6|byte(^b>>3&1)<<5|2, 15<<3|pp, 0x4b, 1<<6|byte(tile)<<3|4, byte(x&7)<<3|byte(b&7), byte(disp))
+}
+
+// tileProducts writes TDPBF16PS: sum += a·b.
+func (g *gen) tileProducts(sum, a, b int) {
+	g.Comment(fmt.Sprintf("TDPBF16PS TMM%d, TMM%d, TMM%d", b, a, sum))
+	g.code(0xc4, 0xe2, byte(^b&15)<<3|2, 0x5c, 3<<6|byte(sum)<<3|byte(a))
+}
