@@ -32,11 +32,16 @@ clean-tree:
 build:
 	$(GO) build -o mnnconv ./cmd/mnnconv
 
-# Every system and processor the program is meant for, without cgo; on Windows the tests must compile too.
+# Every system and processor the program is meant for, without cgo, and within its size: what a plain go build makes,
+# with symbols. On Windows the tests must compile too.
+MAXSIZE = 40000000
 cross:
-	@for target in linux/amd64 linux/arm64 darwin/arm64 windows/amd64; do \
-	  echo "build for $$target"; \
-	  CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/} $(GO) build -o /dev/null ./cmd/mnnconv; \
+	@mkdir -p .cache; \
+	for target in linux/amd64 linux/arm64 darwin/arm64 windows/amd64; do \
+	  CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/} $(GO) build -o .cache/cross ./cmd/mnnconv; \
+	  size=$$(wc -c < .cache/cross); rm .cache/cross; \
+	  echo "build for $$target: $$((size)) bytes"; \
+	  [ $$size -le $(MAXSIZE) ] || { echo "more than $(MAXSIZE); what is it? go build -ldflags=-dumpdep names what keeps all methods (ReflectMethod)"; exit 1; }; \
 	done
 	CGO_ENABLED=0 GOOS=windows $(GO) vet ./...
 

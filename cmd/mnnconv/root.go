@@ -192,6 +192,7 @@ func (a *app) interrupted() bool {
 }
 
 func newRootCmd(a *app) *cobra.Command {
+	version := false
 	root := &cobra.Command{
 		Use:   "mnnconv",
 		Short: "Convert, inspect and run ONNX models over devices whose memories are apart",
@@ -200,7 +201,6 @@ func newRootCmd(a *app) *cobra.Command {
 			"Results go to stdout, everything else to stderr. Every flag can also be given as the\n" +
 			"environment variable that its help names; the flag wins.\n\n" + exitHelp(),
 		Example:                    "  mnnconv demo\n  mnnconv run FOLDER --image picture.png -p \"Describe the image.\"\n  mnnconv run FOLDER --image picture.png -p \"What is it?\" --place vision=sim:0",
-		Version:                    readVersion().String(),
 		SuggestionsMinimumDistance: 2,
 		SilenceErrors:              true,
 		SilenceUsage:               true,
@@ -214,10 +214,17 @@ func newRootCmd(a *app) *cobra.Command {
 			}
 			return usagef("unknown command %q; %s", args[0], hint)
 		},
-		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if version {
+				_, err := fmt.Fprintln(a.out, readVersion())
+				return err
+			}
+			return cmd.Help()
+		},
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return setFromEnvironment(cmd) },
 	}
-	root.SetVersionTemplate("{{.Version}}\n")
+	// Cobra's own flag prints by text/template, which keeps every method of the program alive.
+	root.Flags().BoolVarP(&version, "version", "v", false, "version for mnnconv")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef("%w; see `%s --help`", err, cmd.CommandPath())
 	})
@@ -256,7 +263,7 @@ func setFromEnvironment(cmd *cobra.Command) error {
 	var errs []error
 	cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
 		text := os.Getenv(variable(f.Name))
-		if f.Changed || text == "" || f.Name == "help" {
+		if f.Changed || text == "" || f.Name == "help" || f.Name == "version" {
 			return
 		}
 		values := []string{text}

@@ -4,8 +4,9 @@
 // (<|im_start|>, <|image_pad|> …). Tokenizing that string, and keeping marks that a user merely spelled from becoming
 // tokens, is the caller's.
 //
-// A template is a program from outside. It runs in gonja with no loader but its own text, under a gate that refuses what
-// Jinja would refuse (gate.go) and a meter that stops it at a number of steps, of bytes and of seconds (meter.go).
+// A template is a program from outside. New makes functions of it, tag by tag (lex.go, parse.go, expression.go), and
+// refuses what Jinja would refuse. Render runs them under a meter that stops it at a number of steps, of bytes and of
+// seconds (meter.go). Nothing in it can reach a file.
 package chat
 
 import (
@@ -13,8 +14,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-
-	"github.com/nikolalohinski/gonja/v2/exec"
 )
 
 // What can be wrong with a template. Errors of this package wrap one of these, or fs.ErrNotExist from Load.
@@ -58,7 +57,7 @@ type Options struct {
 type Template struct {
 	name string // for messages: the file it came from
 	text string // with newlines as \n; offsets into it give line numbers
-	exec *exec.Template
+	body []stmt
 	most time.Duration // maxTime; tests of the other limits have more
 }
 
@@ -70,14 +69,9 @@ func (t *Template) Render(msgs []Message, opt Options) (text string, err error) 
 		if err != nil {
 			return "", fmt.Errorf("message %d: %w", i+1, err)
 		}
-		messages[i] = mapping{"role": m.Role, "content": content}
+		messages[i] = dict{{"role", m.Role}, {"content", content}}
 	}
-	if opt.Now.IsZero() {
-		opt.Now = time.Now()
-	}
-	m := newMeter(opt.Now, t.most)
 	vars := map[string]any{
-		meterKey:                m,
 		"messages":              messages,
 		"add_generation_prompt": opt.AddGenerationPrompt,
 		"add_vision_id":         opt.AddVisionID,
@@ -88,16 +82,15 @@ func (t *Template) Render(msgs []Message, opt Options) (text string, err error) 
 	if opt.EOS != "" {
 		vars["eos_token"] = opt.EOS
 	}
-	defer func() {
-		if r := recover(); r != nil {
-			text, err = "", t.stopped(m.pos, r)
-		}
-	}()
-	out := output{meter: m}
-	if err := t.exec.Execute(&out, exec.NewContext(vars)); err != nil {
-		return "", t.fail(m.pos, ErrMalformed, cause(err))
+	if opt.Now.IsZero() {
+		opt.Now = time.Now()
 	}
-	return out.text.String(), nil
+	r := &rendering{
+		meter: meter{deadline: time.Now().Add(t.most)}, now: opt.Now, out: &strings.Builder{}, scope: &scope{vars: vars},
+	}
+	defer t.caught(&r.pos, &err)
+	r.all(t.body)
+	return r.out.String(), nil
 }
 
 // content is what transformers' callers put under "content": a string for a message of one text, else a list of mappings.
@@ -113,11 +106,11 @@ func content(parts []Part) (any, error) {
 	for i, p := range parts {
 		switch p.Kind {
 		case Text:
-			out[i] = mapping{"type": "text", "text": p.Text}
+			out[i] = dict{{"type", "text"}, {"text", p.Text}}
 		case Image:
-			out[i] = mapping{"type": "image", "image": "image", "image_url": "image"}
+			out[i] = dict{{"type", "image"}, {"image", "image"}, {"image_url", "image"}}
 		case Video:
-			out[i] = mapping{"type": "video", "video": "video"}
+			out[i] = dict{{"type", "video"}, {"video", "video"}}
 		default:
 			return nil, fmt.Errorf("part %d: unknown kind %d", i+1, p.Kind)
 		}
@@ -134,25 +127,13 @@ func (t *Template) fail(pos int, kind error, detail string) error {
 	return fmt.Errorf("%s:%d: %w: %s", t.name, line, kind, detail)
 }
 
-// stopped turns a recovered panic into an error: a stop thrown by the meter or a function of the template, or one of
-// gonja's own on templates it did not expect (a division by zero, say).
-func (t *Template) stopped(pos int, r any) error {
-	if s, ok := r.(stop); ok {
-		return t.fail(pos, s.kind, s.detail)
-	}
-	return t.fail(pos, ErrMalformed, fmt.Sprint(r))
-}
-
-// cause is the innermost message of err. gonja wraps an error once per node on the way up, each time with the node's text.
-func cause(err error) string {
-	for {
-		inner := errors.Unwrap(err)
-		if v, ok := any(err).(*exec.Value); ok { // it is an error that wraps without Unwrap
-			inner, _ = v.Interface().(error)
-		}
-		if inner == nil || inner.Error() == "" {
-			return err.Error()
-		}
-		err = inner
+// caught is deferred: it makes an error of a stop that was thrown at pos.
+func (t *Template) caught(pos *int, err *error) {
+	switch r := recover().(type) {
+	case nil:
+	case stop:
+		*err = t.fail(*pos, r.kind, r.detail)
+	default:
+		panic(r)
 	}
 }

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-var day = time.Date(2024, 2, 3, 4, 5, 6, 0, time.UTC)
+// recordedAt is the time that record.py told templates.
+var recordedAt = time.Date(2025, 3, 7, 16, 5, 9, 0, time.UTC)
 
 // recorded is what testdata/record.py printed: conversations as Jinja 3.1.6 renders them under transformers' settings.
 type recorded struct {
@@ -93,7 +94,7 @@ func TestEqualsJinja(t *testing.T) {
 			n++
 			got, err := tpl.Render(c.messages(), Options{
 				AddGenerationPrompt: c.Prompt, AddVisionID: c.VisionID, BOS: "<s>", EOS: "</s>",
-				Now: time.Date(2025, 3, 7, 16, 5, 9, 0, time.UTC),
+				Now: recordedAt,
 			})
 			if err != nil {
 				t.Errorf("%s, %s: %v", name, c.Name, err)

@@ -1,8 +1,10 @@
 package chat
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -30,14 +32,14 @@ func TestHostile(t *testing.T) {
 		{"open bracket", "\n{{ (1 }}", ErrMalformed, "t.jinja:2: "},
 		{"two values", "\n{{ 1 2 }}", ErrMalformed, "t.jinja:2: "},
 		{"stray sign", "\n{{ @messages }}", ErrMalformed, "t.jinja:2: "},
-		{"letter after a number", "\n{{ 67.\u9453 }}", ErrMalformed, "t.jinja:2: "}, // gonja's lexer never ends
+		{"letter after a number", "\n{{ 67.\u9453 }}", ErrMalformed, "t.jinja:2: "},
 		{"brackets crossed", "\n{{ (] }}", ErrMalformed, "t.jinja:2: "},
 		{"no operand", "\n{{ 1 + }}", ErrMalformed, "t.jinja:2: "},
 		{"no name", "\n{% set 1 = 2 %}", ErrMalformed, "t.jinja:2: "},
 		{"no function", "\n{{ nothing() }}", ErrMalformed, "t.jinja:2: "},
 		{"attribute of undefined", "\n{{ a.b.c }}", ErrMalformed, "t.jinja:2: "},
 		{"filtered attribute of undefined", "\n{{ a.b.c | trim }}", ErrMalformed, "t.jinja:2: "},
-		{"reversed attribute of undefined", "\n{{ a.b.c | reverse }}", ErrMalformed, "t.jinja:2: malformed chat template: Can't use Getitem on None"},
+		{"reversed attribute of undefined", "\n{{ a.b.c | reverse }}", ErrMalformed, "t.jinja:2: malformed chat template: a is undefined"},
 		{"loop over an attribute of undefined", "\n{% for x in a.b.c %}{% endfor %}", ErrMalformed, "t.jinja:2: "},
 		{"division by zero", "\n{% if 1 % 0 %}{% endif %}", ErrMalformed, "t.jinja:2: "},
 		{"set on a message", "{% for m in messages %}\n{% set m.role = 'x' %}{% endfor %}", ErrMalformed, "t.jinja:2: "},
@@ -54,10 +56,7 @@ func TestHostile(t *testing.T) {
 		{"import", "{% import '/etc/passwd' as x %}", ErrUnsupported, `t.jinja:1: unsupported chat template: tag "import"`},
 		{"from", "{% from '/etc/passwd' import x %}", ErrUnsupported, `t.jinja:1: unsupported chat template: tag "from"`},
 		{"extends", "{% extends '/template' %}", ErrUnsupported, `t.jinja:1: unsupported chat template: tag "extends"`},
-		{"condition in brackets", "\n{{ ('a' if true else 'b') }}", ErrUnsupported, "t.jinja:2: "},
-		{"condition in condition", "{{ 1 if true else 2 if false else 3 }}", ErrUnsupported, "t.jinja:1: "},
-		{"power of a text", "\n{{ 'a' * 1000000000 }}", ErrUnsupported, `t.jinja:2: unsupported chat template: operator "*"`},
-		{"backslash at the end of a text", "\n{{ 'a\\\\' }}", ErrUnsupported, "t.jinja:2: "},
+		{"text many times", "\n{{ 'a' * 1000000000 }}", ErrLimit, "t.jinja:2: "},
 		{"recursive loop", "{% for i in messages recursive %}{{ loop(messages) }}{% endfor %}", ErrUnsupported, "t.jinja:1: "},
 		{"time format", "\n{{ strftime_now('%Q') }}", ErrUnsupported, "t.jinja:2: "},
 		{"refusal", "\n{{ raise_exception('roles must alternate') }}", ErrUnsupported, "t.jinja:2: unsupported chat template: it refuses this conversation: roles must alternate"},
@@ -78,14 +77,17 @@ func TestHostile(t *testing.T) {
 		{"1 GB in many variables", grow[:len(grow)-len("{% endfor %}")] + "{% if i == 16 %}{% break %}{% endif %}{% endfor %}\n" + many, ErrLimit, "t.jinja:3: "},
 		{"1 GB by replace", "{% set ns = namespace(s='a') %}{% for i in range(30) %}\n{% set ns.s = ns.s | replace('a', 'aaaa') %}{% endfor %}", ErrLimit, "t.jinja:2: "},
 		{"1 GB by join", "{% set x %}{% for i in range(30000) %}0123456789{% endfor %}{% endset %}\n{{ range(30000) | join(x) }}", ErrLimit, "t.jinja:2: "},
-		{"1 GB by split", "{% set x %}{% for i in range(30000) %}01234567890123456789{% endfor %}{% endset %}\n{{ x.split('') | length }}", ErrLimit, "t.jinja:2: "},
+		{"1 GB by split", "{% set x %}{% for i in range(30000) %}01234567890123456789{% endfor %}{% endset %}\n{% for i in range(30000) %}{{ x.split('0') | length }}{% endfor %}", ErrLimit, "t.jinja:2: "},
+		{"list many times", "\n{{ [1] * 1000000000 }}", ErrLimit, "t.jinja:2: "},
+		{"characters of a long text", "{% set x = '0123456789' * 400000 %}\n{% for i in range(30000) %}{{ x[1] }}{% endfor %}", ErrLimit, "t.jinja:2: "},
+		{"power", "\n{{ 9 ** 9 ** 9 }}", ErrUnsupported, `t.jinja:2: unsupported chat template: operator "**"`},
+		{"numbers without end", "{% set ns = namespace(n=9) %}{% for i in range(99) %}\n{% set ns.n = ns.n * ns.n %}{% endfor %}", ErrUnsupported, "t.jinja:2: "},
+		{"tojson of a list in itself", "{% set ns = namespace(l=[]) %}{% for i in range(99) %}{% set ns.l = [ns.l] %}{% endfor %}\n{{ ns.l | tojson }}", ErrLimit, "t.jinja:2: "},
 		{"doubling list", "{% set ns = namespace(l=[1]) %}{% for i in range(50) %}\n{% set ns.l = [ns.l, ns.l] %}{% endfor %}{{ ns.l == ns.l }}", ErrLimit, "t.jinja:2: "},
-		{"namespace in itself", "{% set ns = namespace() %}\n{% set ns.self = ns %}{{ ns == ns }}", ErrLimit, "t.jinja:2: "},
 		{"macro without end", "{% macro f() %}\n{{ f() }}{% endmacro %}{{ f() }}", ErrLimit, "t.jinja:2: "},
 		{"brackets", "\n{{ " + strings.Repeat("(", 10000) + "1" + strings.Repeat(")", 10000) + " }}", ErrLimit, "t.jinja:2: "},
 		{"blocks", strings.Repeat("{% if true %}", 5000) + strings.Repeat("{% endif %}", 5000), ErrLimit, "t.jinja:1: "},
 		{"long expression", "{{ a" + strings.Repeat(" and a", 10000) + " }}", ErrLimit, "t.jinja:1: "},
-		{"long sum", "{{ a" + strings.Repeat(" ~ a", maxJoins+1) + " }}", ErrLimit, "t.jinja:1: "},
 		{"long template", strings.Repeat("x", maxSource+1), ErrLimit, "t.jinja:1: "},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -122,44 +124,36 @@ func TestClock(t *testing.T) {
 	}
 }
 
-// TestSmall renders one expression at a time, for what the recorded templates do not use.
+// TestSmall renders what the recorded conversations do not use, as Jinja does; what Jinja refuses is malformed here.
 func TestSmall(t *testing.T) {
-	for _, c := range []struct{ source, want string }{
-		{"{{ messages[-1].role }}", "user"},
-		{"{{ messages[0 - 1]['role'] }}", "user"},
-		{"{{ messages[7] is defined }}", "False"},
-		{"{{ messages[0].content[-2].type }}", "image"},
-		{"{{ 'a</t>b'.split('</t>')[-1] }}{{ 'ab'.split('</t>')[-1] }}", "bab"},
-		{"{{ ' a  b '.split() | join('-') }}", "a-b"},
-		{"{{ 'a,b,c'.split(',', 1) | join(';') }}", "a;b,c"},
-		{"{{ 'aXbXc'.replace('X', '--', 1) }}", "a--bXc"},
-		{"{{ '\\x1f a\\u00a0'.strip() }}|{{ 'xay'.strip('xy') }}|{{ ' a '.lstrip() }}|{{ ' a '.rstrip() }}|{{ none | trim }}", "a|a|a | a|"},
-		{"{{\n'a' ~\n'b'\n}}{%\nif true or\nfalse\n%}c{%\nendif\n%}", "abc"},
-		{"{{ 'a\nb' }}", "a\nb"},
-		{"{% for k, v in messages[0].content[0].items() %}{{ k }}={{ v }};{% endfor %}", "type=image;image=image;image_url=image;"},
-		{"{% for k in messages[0].content[1] %}{{ k }};{% endfor %}{{ messages[0].content[1].values() | join }}", "type;text;textHi"},
-		{"{{ messages[0].content[1].get('text') }}{{ messages[0].get('x', 'y') }}", "Hiy"},
-		{"{% for c in 'aé' %}{{ c }}.{% endfor %}", "a.é."},
-		{"{{ [3, 1, 2] | reverse | join(',') }}", "2,1,3"},
-		{"{{ range(2, 8, 3) | join(',') }}|{{ range(3, 0, -1) | join }}", "2,5|321"},
-		{"{% for i in range(9) %}{% if i == 2 %}{% continue %}{% endif %}{% if i == 4 %}{% break %}{% endif %}{{ i }}{% endfor %}", "013"},
-		{"{% set a = 'x' if 1 > 2 %}[{{ a }}]", "[]"},
-		{"{{ x | default('d') }}{{ '' | default('d', true) }}{{ 'v' | d('w') }}", "ddv"},
-		{"{{ 'a' in messages[0] }}{{ 'role' in messages[0] }}{{ 'x' not in ['x'] }}", "FalseTrueFalse"},
-		{"{{ 1 is false }}{{ false is false }}{{ 'a' is sequence }}{{ messages[0] is mapping }}", "FalseTrueTrueTrue"},
-		{"{{ strftime_now('%Y-%m-%d %j %%') }}", "2024-02-03 034 %"},
-		{"{{ bos_token is defined }}{{ eos_token }}", "False</s>"},
-		{"{{ {'a': 'é<&>\"\\n', 'b': [[], {}]} | tojson }}", `{"a": "é<&>\"\n", "b": [[], {}]}`},
-	} {
-		tpl, err := New("t.jinja", c.source)
-		if err != nil {
-			t.Errorf("%s: %v", c.source, err)
-			continue
+	data, err := os.ReadFile("testdata/small.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct {
+		Cases []struct {
+			Source string
+			Want   *string
 		}
-		got, err := tpl.Render([]Message{{Role: "user", Parts: []Part{{Kind: Image}, {Text: "Hi"}}}}, Options{EOS: "</s>", Now: day})
-		if err != nil || got != c.want {
-			t.Errorf("%s: got %q, error %v; want %q", c.source, got, err, c.want)
+	}
+	if err := json.Unmarshal(data, &file); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range file.Cases {
+		got := ""
+		tpl, err := New("t.jinja", c.Source)
+		if err == nil {
+			got, err = tpl.Render([]Message{{Role: "user", Parts: []Part{{Kind: Image}, {Text: "Hi"}}}}, Options{EOS: "</s>", Now: recordedAt})
 		}
+		switch {
+		case c.Want == nil && !errors.Is(err, ErrMalformed):
+			t.Errorf("%s: got %q, error %v; want it refused", c.Source, got, err)
+		case c.Want != nil && (err != nil || got != *c.Want):
+			t.Errorf("%s: error %v, got\n%q, want\n%q", c.Source, err, got, *c.Want)
+		}
+	}
+	if len(file.Cases) < 80 {
+		t.Errorf("only %d templates recorded", len(file.Cases))
 	}
 }
 

@@ -10,10 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-
-	"github.com/nikolalohinski/gonja/v2/exec"
-	"github.com/nikolalohinski/gonja/v2/loaders"
-	"github.com/nikolalohinski/gonja/v2/parser"
 )
 
 // maxFile bounds the JSON files: a tokenizer_config.json may list thousands of added tokens.
@@ -107,51 +103,20 @@ func fromJSON(data []byte) (string, error) {
 }
 
 // New reads a template carried elsewhere, such as in MNN's tokenizer file. name stands for it in messages.
-func New(name, source string) (t *Template, err error) {
-	t = &Template{name: name, most: maxTime, text: strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(source)}
+func New(name, source string) (*Template, error) {
+	t := &Template{name: name, most: maxTime, text: strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(source)}
 	if len(t.text) > maxSource {
 		return nil, t.fail(0, ErrLimit, fmt.Sprintf("%d bytes, the limit is %d", len(t.text), maxSource))
 	}
-	pos := 0
-	defer func() {
-		if r := recover(); r != nil {
-			t, err = nil, t.stopped(pos, r)
-		}
-	}()
-	parsed := 0
-	env := newEnvironment(&parsed)
-	unfolded, pos, err := scan(t.text)
-	if err == nil {
-		pos, err = gate(unfolded, env)
+	if err := t.parse(); err != nil {
+		return nil, err
 	}
-	if err != nil {
-		var r refusal
-		if !errors.As(err, &r) {
-			return nil, t.fail(pos, ErrMalformed, err.Error())
-		}
-		return nil, t.fail(pos, r.kind, r.detail)
-	}
-	const id = "/template"
-	t.exec, err = exec.NewTemplate(id, jinja(), loaders.MustNewMemoryLoader(map[string]string{id: unfolded}), env)
-	if err != nil {
-		pos = max(0, strings.LastIndexByte(unfolded[:parsed], '}')) // the end of the tag last begun
-		var syntax *parser.SyntaxError
-		if errors.As(err, &syntax) && syntax.Line > 0 {
-			pos = offset(unfolded, syntax.Line) + syntax.Column - 1
-			return nil, t.fail(pos, ErrMalformed, fmt.Sprintf("%s near %q", syntax.Message, syntax.Raw))
-		}
-		return nil, t.fail(pos, ErrMalformed, cause(err))
-	}
-	root := t.exec.Root()
-	root.Nodes = metered(root.Nodes)
 	return t, nil
 }
 
-// offset is where line, counted from 1, starts.
-func offset(text string, line int) int {
-	at := 0
-	for ; line > 1; line-- {
-		at += strings.IndexByte(text[at:], '\n') + 1
-	}
-	return at
+func (t *Template) parse() (err error) {
+	p := parser{lexer: lexer{source: strings.TrimSuffix(t.text, "\n")}} // Jinja drops one line end at the end
+	defer t.caught(&p.at, &err)
+	t.body = p.all()
+	return nil
 }

@@ -71,7 +71,7 @@ func TestUnknownPart(t *testing.T) {
 func TestTogether(t *testing.T) {
 	tpl := readTemplate(t, "testdata/features.jinja")
 	msgs := []Message{{Role: "user", Parts: []Part{{Kind: Image}, {Text: "Hi"}}}}
-	want, err := tpl.Render(msgs, Options{Now: day})
+	want, err := tpl.Render(msgs, Options{Now: recordedAt})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func TestTogether(t *testing.T) {
 	for range 8 {
 		all.Go(func() {
 			for range 20 {
-				if got, err := tpl.Render(msgs, Options{Now: day}); got != want || err != nil {
+				if got, err := tpl.Render(msgs, Options{Now: recordedAt}); got != want || err != nil {
 					t.Errorf("got %q, error %v", got, err)
 					return
 				}

@@ -1,6 +1,7 @@
 """Renders conversations with Jinja itself, set up as transformers sets it up, and prints them with the results as JSON.
 
     python3 record.py tinyvl=tinyvl.jinja features=features.jinja qwen2.5-vl=PATH > recorded.json
+    python3 record.py --small < small.txt > small.json
 
 PATH is the chat template that Qwen2.5-VL publishes (the chat_template of its chat_template.json); it is not kept here.
 Needs jinja2 3.1.
@@ -141,4 +142,23 @@ def main():
     json.dump({"jinja2": jinja2.__version__, "cases": cases}, sys.stdout, ensure_ascii=True, indent=0)
 
 
-main()
+def small():
+    """Renders the templates on stdin, a JSON string a line. Where Jinja refuses one, what it wants is null."""
+    cases = []
+    messages = [{"role": "user", "content": content([IMAGE, "Hi"])}]
+    for line in sys.stdin:
+        source, want = json.loads(line), None
+        try:
+            want = environment().from_string(source).render(
+                messages=messages, add_generation_prompt=False, add_vision_id=False, eos_token="</s>"
+            )
+        except (jinja2.exceptions.TemplateError, ArithmeticError, SyntaxError, TypeError, ValueError):
+            pass
+        cases.append({"source": source, "want": want})
+    json.dump({"jinja2": jinja2.__version__, "cases": cases}, sys.stdout, ensure_ascii=True, indent=0)
+
+
+if sys.argv[1:] == ["--small"]:
+    small()
+else:
+    main()

@@ -2,7 +2,6 @@ package report
 
 import (
 	"fmt"
-	"html/template"
 	"math"
 	"strings"
 
@@ -26,9 +25,9 @@ func (c *canvas) begin(what string, height int) {
 	c.p(`<svg class="chart" role="img" aria-label="%s" viewBox="0 0 %d %d" width="%d" height="%d">`, escape(what), chartWidth, height, chartWidth, height)
 }
 
-func (c *canvas) end() template.HTML {
+func (c *canvas) end() Markup {
 	c.p(`</svg>`)
-	return template.HTML(c.String()) //nolint:gosec // every text in it went through escape
+	return Markup(c.String())
 }
 
 func (c *canvas) text(x, y float64, class, anchor, s string) {
@@ -54,7 +53,7 @@ func (c *canvas) marks(of int) {
 // Errors draws how far each boundary tensor lies from the reference, in its
 // tolerance: what its partition alone makes of the reference's inputs, and what the
 // whole cut model does. The scale is logarithmic; the line is the tolerance.
-func Errors(tensors []*compare.TensorReport) template.HTML {
+func Errors(tensors []*compare.TensorReport) Markup {
 	const low, high = -6, 3 // powers of ten
 	var c canvas
 	shown := tensors[:min(len(tensors), mostMarks)]
@@ -115,7 +114,7 @@ type Bar struct {
 }
 
 // Times draws bars of time from the top, as long as they took.
-func Times(bars []Bar) template.HTML {
+func Times(bars []Bar) Markup {
 	var c canvas
 	most := 0.0
 	var series []string

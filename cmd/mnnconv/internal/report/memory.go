@@ -2,7 +2,6 @@ package report
 
 import (
 	"fmt"
-	"html/template"
 	"slices"
 
 	"mnnconv/graph"
@@ -89,7 +88,7 @@ func thin(live []int64) (points []int64, run int) {
 
 // Chart draws the space: what stays below, what is alive above, and what is laid out
 // for that as a line.
-func (s *Space) Chart(bytes func(int64) string) template.HTML {
+func (s *Space) Chart(bytes func(int64) string) Markup {
 	const left, right, top, height = 90, 880, 30, 250
 	var c canvas
 	ticks, most := 0, int64(1)

@@ -7,12 +7,9 @@
 package report
 
 import (
-	"bytes"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
-	"fmt"
-	"html/template"
 	"io"
 )
 
@@ -38,13 +35,11 @@ type Section struct {
 // Figure is a picture with a caption.
 type Figure struct {
 	Caption string
-	SVG     template.HTML
+	SVG     Markup
 }
 
 // Picture is the drawing as a figure of a page, which has its style.
-func (d *Drawing) Picture() template.HTML {
-	return template.HTML(d.svg("")) //nolint:gosec // every text in it went through escape
-}
+func (d *Drawing) Picture() Markup { return Markup(d.svg("")) }
 
 // Table is rows that readers can sort.
 type Table struct {
@@ -63,47 +58,19 @@ type Detail struct {
 // says how many it leaves out.
 const mostTable = 2000
 
-// Shown are the rows that a report has.
-func (t Table) Shown() [][]string { return t.Rows[:min(len(t.Rows), mostTable)] }
-
-// Left is how many rows a report has not.
-func (t Table) Left() int { return len(t.Rows) - len(t.Shown()) }
-
-// ShownDetails are the details that a report has.
-func (s Section) ShownDetails() []Detail { return s.Details[:min(len(s.Details), mostTable)] }
-
-// LeftDetails is how many details a report has not.
-func (s Section) LeftDetails() int { return len(s.Details) - len(s.ShownDetails()) }
-
 var (
-	//go:embed report.html
-	pageText string
 	//go:embed report.css
 	pageStyle string
 	//go:embed report.js
 	pageScript string
 )
 
-var page = template.Must(template.New("report").Funcs(template.FuncMap{"plain": plain, "visible": visible}).Parse(pageText))
-
 // Write writes the report. Its policy lets the page load nothing, and run its own
 // script alone.
 func (d *Document) Write(w io.Writer) error {
-	style := "\n" + drawingStyle + pageStyle
-	var b bytes.Buffer
-	err := page.Execute(&b, struct {
-		*Document
-		Policy string
-		Style  template.CSS
-		Script template.JS
-	}{
-		d, fmt.Sprintf("default-src 'none'; base-uri 'none'; form-action 'none'; style-src '%s'; script-src '%s'", hash(style), hash(pageScript)),
-		template.CSS(style), template.JS(pageScript), //nolint:gosec // both are files beside this one
-	})
-	if err != nil {
-		return err
-	}
-	_, err = w.Write(b.Bytes())
+	var p page
+	p.document(d)
+	_, err := io.WriteString(w, p.String())
 	return err
 }
 

@@ -28,6 +28,9 @@ func plain(s string) string { return clip(s, mostText) }
 // escape writes text for HTML and XML, between tags and within quotes.
 func escape(s string) string { return html.EscapeString(plain(s)) }
 
+// escapeAll writes text of any length as escape does.
+func escapeAll(s string) string { return html.EscapeString(visible(s)) }
+
 // clip is visible text of n characters at most.
 func clip(s string, n int) string {
 	at := 0
