@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"mnnconv/graph"
+	"mnnconv/models"
 )
 
 // EncodeInputs are the inputs of the encode phase, aligned with its graph's.
@@ -22,4 +23,18 @@ func (s *Session) Decode(ctx context.Context, id int32, past int, position int64
 		return nil, err
 	}
 	return s.scores.row(ctx, 0)
+}
+
+// Stepper returns what runs a decode step of the first rows slots of a batch, behind
+// past tokens each.
+func Stepper(s models.Session, rows, past int) func(context.Context) error {
+	b := s.(*slot).b
+	st := b.s.m.extend.newSteps(rows)
+	for i := range rows {
+		st.row(i, int32(i), past, int64(past))
+	}
+	return func(ctx context.Context) error {
+		b.run.Slots(0, rows)
+		return b.s.scores.take(ctx, st.ins, false)
+	}
 }

@@ -153,9 +153,9 @@ func (b *blocks) dots(c, a panel, scratch []float32, row, col, m, k, n int) {
 	vectors.DotsBlocks(c, a, &w, m, ceil(k, simd.Block), n)
 }
 
-// row implements [weights]. Blocks lie along k: no product takes them so.
-func (b *blocks) row(c, x, scratch []float32, row, col int) {
-	vectors.Row(c, x, b.view(scratch, row, col, len(x), len(c)), len(x), len(c))
+// stream implements [weights]. Blocks lie along k: no product takes them so.
+func (b *blocks) stream(c, a panel, scratch []float32, row, col, m, k, n int) {
+	vectors.Stream(c, a, b.view(scratch, row, col, k, n), m, k, n)
 }
 
 // factors returns rows of so many blocks of 32, from (row, col) on, with a scale and,

@@ -46,14 +46,14 @@ type product struct {
 type way int
 
 const (
-	byRows           way        = iota // weights stored k×n, for a row or two: they are read in order
+	byRows           way        = iota // weights stored k×n, for a few rows: they are read in order
 	byDots                             // stored n×k, for up to 16 rows: as many sums of products
 	byPanels                           // stored k×n: a panel at a time is widened, and all rows pass by
 	byStrips                           // stored n×k: the same, turned to k×n
 	byPairs                            // of bfloat16, either way
 	byQuantisedDots                    // byDots, and
 	byQuantisedTiles                   // byStrips, with activations quantised to 8 bits
-	fewRows          = 3               // of byRows
+	fewRows          = 16              // of byRows
 	manyDots         = 16              // rows of byDots
 	rowWide          = 512             // numbers of a row that byRows reads at least, where all workers have some
 	panelDeep        = 256             // of byPanels and byStrips: a strip stays in the first cache
@@ -319,9 +319,7 @@ func (p *product) products(sums panel, scratch []float32, row, ib, col, m, n int
 		}
 		switch p.way {
 		case byRows:
-			for i := range m {
-				p.right.row(sums.Row(i, n), a.Row(i, k), scratch, ib*p.k+k0, col)
-			}
+			p.right.stream(sums, a, scratch, ib*p.k+k0, col, m, k, n)
 		case byDots:
 			for i := range m {
 				clear(a.Row(i, a.Stride)[k:])

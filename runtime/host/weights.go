@@ -20,9 +20,9 @@ type weights interface {
 	// dots adds to c the products of m arranged rows of a and n rows of its own,
 	// from row on, of k numbers from col on.
 	dots(c, a panel, scratch []float32, row, col, m, k, n int)
-	// row adds to c the product of x and len(x) rows of its own, from row on, of
-	// len(c) numbers from col on.
-	row(c, x, scratch []float32, row, col int)
+	// stream adds to c the products of m rows of a and k rows of its own, from row on, of
+	// n numbers from col on, in the order in which they lie in memory.
+	stream(c, a panel, scratch []float32, row, col, m, k, n int)
 }
 
 // dense is weights of a float type, as a tensor stores them.
@@ -65,15 +65,14 @@ func (d *dense) dots(c, a panel, scratch []float32, row, col, m, k, n int) {
 	}
 }
 
-func (d *dense) row(c, x, scratch []float32, row, col int) {
-	k, n := len(x), len(c)
+func (d *dense) stream(c, a panel, scratch []float32, row, col, m, k, n int) {
 	switch {
 	case d.dtype == graph.Float32 || !vectors.ReadsHalves():
-		vectors.Row(c, x, d.view(scratch, row, col, k, n), k, n)
+		vectors.Stream(c, a, d.view(scratch, row, col, k, n), m, k, n)
 	case d.dtype == graph.Float16:
-		vectors.RowF16(c, x, d.halves(row, col), k, n)
+		vectors.StreamF16(c, a, d.halves(row, col), m, k, n)
 	default:
-		vectors.RowBF16(c, x, d.halves(row, col), k, n)
+		vectors.StreamBF16(c, a, d.halves(row, col), m, k, n)
 	}
 }
 

@@ -4,17 +4,20 @@
 
 package simd
 
-// axpyF32AVX2 adds the products of k numbers x and as many rows of w, n long, to c.
+// axpyF32AVX2 adds the products of m rows of a, k numbers long, and k rows of w, n long, to c.
+// Strides are in numbers. m is 1, 2 or 4.
 //
 //go:noescape
-func axpyF32AVX2(c *float32, x *float32, w *float32, ldw int, n int, k int)
+func axpyF32AVX2(c *float32, ldc int, a *float32, lda int, w *float32, ldw int, m int, n int, k int)
 
-// axpyF16AVX2 adds the products of k numbers x and as many rows of w, n long, to c.
+// axpyF16AVX2 adds the products of m rows of a, k numbers long, and k rows of w, n long, to c.
+// Strides are in numbers. m is 1, 2 or 4.
 //
 //go:noescape
-func axpyF16AVX2(c *float32, x *float32, w *uint16, ldw int, n int, k int)
+func axpyF16AVX2(c *float32, ldc int, a *float32, lda int, w *uint16, ldw int, m int, n int, k int)
 
-// axpyBF16AVX2 adds the products of k numbers x and as many rows of w, n long, to c.
+// axpyBF16AVX2 adds the products of m rows of a, k numbers long, and k rows of w, n long, to c.
+// Strides are in numbers. m is 1, 2 or 4.
 //
 //go:noescape
-func axpyBF16AVX2(c *float32, x *float32, w *uint16, ldw int, n int, k int)
+func axpyBF16AVX2(c *float32, ldc int, a *float32, lda int, w *uint16, ldw int, m int, n int, k int)

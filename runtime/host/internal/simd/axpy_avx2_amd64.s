@@ -4,530 +4,1676 @@
 
 #include "textflag.h"
 
-// func axpyF32AVX2(c *float32, x *float32, w *float32, ldw int, n int, k int)
+// func axpyF32AVX2(c *float32, ldc int, a *float32, lda int, w *float32, ldw int, m int, n int, k int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·axpyF32AVX2(SB), NOSPLIT, $0-48
-	MOVQ x+8(FP), AX
-	MOVQ ldw+24(FP), CX
+TEXT ·axpyF32AVX2(SB), NOSPLIT, $0-72
+	MOVQ m+48(FP), AX
+	CMPQ AX, $0x04
+	JE   rows4
+	CMPQ AX, $0x02
+	JE   rows2
+	MOVQ a+16(FP), AX
+	MOVQ lda+24(FP), CX
+	SHLQ $0x02, CX
+	MOVQ ldc+8(FP), CX
+	SHLQ $0x02, CX
+	MOVQ ldw+40(FP), CX
 	SHLQ $0x02, CX
 
-rows1:
-	CMPQ         k+40(FP), $0x08
-	JL           rows2
-	SUBQ         $0x08, k+40(FP)
-	MOVQ         c+0(FP), DX
-	MOVQ         n+32(FP), BX
-	MOVQ         w+16(FP), SI
-	MOVQ         SI, DI
+along1:
+	CMPQ         k+64(FP), $0x08
+	JL           along2
+	SUBQ         $0x08, k+64(FP)
+	MOVQ         n+56(FP), DX
+	MOVQ         w+32(FP), BX
+	MOVQ         BX, SI
+	LEAQ         (SI)(CX*2), DI
+	ADDQ         CX, DI
 	LEAQ         (DI)(CX*2), R8
 	ADDQ         CX, R8
-	LEAQ         (R8)(CX*2), R9
-	ADDQ         CX, R9
-	LEAQ         (SI)(CX*8), SI
-	LEAQ         (SI)(CX*2), R10
+	MOVQ         c+0(FP), R9
+	LEAQ         (BX)(CX*8), BX
+	LEAQ         (BX)(CX*2), R10
 	ADDQ         CX, R10
 	LEAQ         (R10)(CX*2), R11
 	ADDQ         CX, R11
-	VBROADCASTSS (AX), Y0
-	VBROADCASTSS 4(AX), Y1
-	VBROADCASTSS 8(AX), Y2
-	VBROADCASTSS 12(AX), Y3
-	VBROADCASTSS 16(AX), Y4
-	VBROADCASTSS 20(AX), Y5
-	VBROADCASTSS 24(AX), Y6
-	VBROADCASTSS 28(AX), Y7
-	SUBQ         $0x08, BX
+	MOVQ         AX, R12
+	VBROADCASTSS (R12), Y0
+	VBROADCASTSS 4(R12), Y1
+	VBROADCASTSS 8(R12), Y2
+	VBROADCASTSS 12(R12), Y3
+	VBROADCASTSS 16(R12), Y4
+	VBROADCASTSS 20(R12), Y5
+	VBROADCASTSS 24(R12), Y6
+	VBROADCASTSS 28(R12), Y7
+	SUBQ         $0x08, DX
 	JL           along4
 
 along3:
-	VMOVUPS     (DX), Y8
-	PREFETCHT0  (SI)
-	VMOVUPS     (DI), Y9
+	VMOVUPS     (R9), Y8
+	PREFETCHT0  (BX)
+	VMOVUPS     (SI), Y9
 	VFMADD231PS Y9, Y0, Y8
-	PREFETCHT0  (SI)(CX*1)
-	VMOVUPS     (DI)(CX*1), Y9
+	PREFETCHT0  (BX)(CX*1)
+	VMOVUPS     (SI)(CX*1), Y9
 	VFMADD231PS Y9, Y1, Y8
-	PREFETCHT0  (SI)(CX*2)
-	VMOVUPS     (DI)(CX*2), Y9
+	PREFETCHT0  (BX)(CX*2)
+	VMOVUPS     (SI)(CX*2), Y9
 	VFMADD231PS Y9, Y2, Y8
 	PREFETCHT0  (R10)
-	VMOVUPS     (R8), Y9
+	VMOVUPS     (DI), Y9
 	VFMADD231PS Y9, Y3, Y8
 	PREFETCHT0  (R10)(CX*1)
-	VMOVUPS     (R8)(CX*1), Y9
+	VMOVUPS     (DI)(CX*1), Y9
 	VFMADD231PS Y9, Y4, Y8
 	PREFETCHT0  (R10)(CX*2)
-	VMOVUPS     (R8)(CX*2), Y9
+	VMOVUPS     (DI)(CX*2), Y9
 	VFMADD231PS Y9, Y5, Y8
 	PREFETCHT0  (R11)
-	VMOVUPS     (R9), Y9
+	VMOVUPS     (R8), Y9
 	VFMADD231PS Y9, Y6, Y8
 	PREFETCHT0  (R11)(CX*1)
-	VMOVUPS     (R9)(CX*1), Y9
+	VMOVUPS     (R8)(CX*1), Y9
 	VFMADD231PS Y9, Y7, Y8
-	VMOVUPS     Y8, (DX)
-	ADDQ        $0x20, DX
-	ADDQ        $+32, DI
-	ADDQ        $+32, R8
+	VMOVUPS     Y8, (R9)
 	ADDQ        $+32, R9
 	ADDQ        $+32, SI
+	ADDQ        $+32, DI
+	ADDQ        $+32, R8
+	ADDQ        $+32, BX
 	ADDQ        $+32, R10
 	ADDQ        $+32, R11
-	SUBQ        $0x08, BX
+	SUBQ        $0x08, DX
 	JGE         along3
 
 along4:
-	ADDQ $0x08, BX
+	ADDQ $0x08, DX
 
 one6:
-	TESTQ       BX, BX
+	TESTQ       DX, DX
 	JZ          one7
-	VMOVSS      (DX), X8
-	VMOVSS      (DI), X9
+	VMOVSS      (R9), X8
+	VMOVSS      (SI), X9
 	VFMADD231SS X9, X0, X8
-	VMOVSS      (DI)(CX*1), X9
+	VMOVSS      (SI)(CX*1), X9
 	VFMADD231SS X9, X1, X8
-	VMOVSS      (DI)(CX*2), X9
+	VMOVSS      (SI)(CX*2), X9
 	VFMADD231SS X9, X2, X8
-	VMOVSS      (R8), X9
+	VMOVSS      (DI), X9
 	VFMADD231SS X9, X3, X8
-	VMOVSS      (R8)(CX*1), X9
+	VMOVSS      (DI)(CX*1), X9
 	VFMADD231SS X9, X4, X8
-	VMOVSS      (R8)(CX*2), X9
+	VMOVSS      (DI)(CX*2), X9
 	VFMADD231SS X9, X5, X8
-	VMOVSS      (R9), X9
+	VMOVSS      (R8), X9
 	VFMADD231SS X9, X6, X8
-	VMOVSS      (R9)(CX*1), X9
+	VMOVSS      (R8)(CX*1), X9
 	VFMADD231SS X9, X7, X8
-	VMOVSS      X8, (DX)
-	ADDQ        $0x04, DX
+	VMOVSS      X8, (R9)
+	ADDQ        $+4, R9
+	ADDQ        $+4, SI
 	ADDQ        $+4, DI
 	ADDQ        $+4, R8
-	ADDQ        $+4, R9
-	DECQ        BX
+	DECQ        DX
 	JMP         one6
 
 one7:
 	ADDQ $0x20, AX
-	ADDQ CX, w+16(FP)
-	ADDQ CX, w+16(FP)
-	ADDQ CX, w+16(FP)
-	ADDQ CX, w+16(FP)
-	ADDQ CX, w+16(FP)
-	ADDQ CX, w+16(FP)
-	ADDQ CX, w+16(FP)
-	ADDQ CX, w+16(FP)
-	JMP  rows1
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	JMP  along1
 
-rows2:
-rows8:
-	CMPQ         k+40(FP), $0x01
-	JL           rows9
-	SUBQ         $0x01, k+40(FP)
-	MOVQ         c+0(FP), DX
-	MOVQ         n+32(FP), BX
-	MOVQ         w+16(FP), SI
-	VBROADCASTSS (AX), Y0
-	SUBQ         $0x08, BX
+along2:
+along8:
+	CMPQ         k+64(FP), $0x01
+	JL           along9
+	SUBQ         $0x01, k+64(FP)
+	MOVQ         n+56(FP), DX
+	MOVQ         w+32(FP), BX
+	MOVQ         c+0(FP), SI
+	MOVQ         AX, DI
+	VBROADCASTSS (DI), Y0
+	SUBQ         $0x08, DX
 	JL           along11
 
 along10:
-	VMOVUPS     (DX), Y1
-	VMOVUPS     (SI), Y2
+	VMOVUPS     (SI), Y1
+	VMOVUPS     (BX), Y2
 	VFMADD231PS Y2, Y0, Y1
-	VMOVUPS     Y1, (DX)
-	ADDQ        $0x20, DX
+	VMOVUPS     Y1, (SI)
 	ADDQ        $+32, SI
-	SUBQ        $0x08, BX
+	ADDQ        $+32, BX
+	SUBQ        $0x08, DX
 	JGE         along10
 
 along11:
-	ADDQ $0x08, BX
+	ADDQ $0x08, DX
 
 one13:
-	TESTQ       BX, BX
+	TESTQ       DX, DX
 	JZ          one14
-	VMOVSS      (DX), X1
-	VMOVSS      (SI), X2
+	VMOVSS      (SI), X1
+	VMOVSS      (BX), X2
 	VFMADD231SS X2, X0, X1
-	VMOVSS      X1, (DX)
-	ADDQ        $0x04, DX
+	VMOVSS      X1, (SI)
 	ADDQ        $+4, SI
-	DECQ        BX
+	ADDQ        $+4, BX
+	DECQ        DX
 	JMP         one13
 
 one14:
 	ADDQ $0x04, AX
-	ADDQ CX, w+16(FP)
-	JMP  rows8
+	ADDQ CX, w+32(FP)
+	JMP  along8
 
-rows9:
+along9:
 	VZEROUPPER
 	RET
 
-// func axpyF16AVX2(c *float32, x *float32, w *uint16, ldw int, n int, k int)
-// Requires: AVX, F16C, FMA3, MMX+
-TEXT ·axpyF16AVX2(SB), NOSPLIT, $0-48
-	MOVQ x+8(FP), AX
-	MOVQ ldw+24(FP), CX
-	SHLQ $0x01, CX
+rows2:
+	MOVQ a+16(FP), AX
+	MOVQ lda+24(FP), CX
+	SHLQ $0x02, CX
+	MOVQ ldc+8(FP), DX
+	SHLQ $0x02, DX
+	MOVQ ldw+40(FP), BX
+	SHLQ $0x02, BX
 
-rows15:
-	CMPQ         k+40(FP), $0x08
-	JL           rows16
-	SUBQ         $0x08, k+40(FP)
-	MOVQ         c+0(FP), DX
-	MOVQ         n+32(FP), BX
-	MOVQ         w+16(FP), SI
-	MOVQ         SI, DI
-	LEAQ         (DI)(CX*2), R8
-	ADDQ         CX, R8
-	LEAQ         (R8)(CX*2), R9
-	ADDQ         CX, R9
-	LEAQ         (SI)(CX*8), SI
-	LEAQ         (SI)(CX*2), R10
-	ADDQ         CX, R10
-	LEAQ         (R10)(CX*2), R11
-	ADDQ         CX, R11
-	VBROADCASTSS (AX), Y0
-	VBROADCASTSS 4(AX), Y1
-	VBROADCASTSS 8(AX), Y2
-	VBROADCASTSS 12(AX), Y3
-	VBROADCASTSS 16(AX), Y4
-	VBROADCASTSS 20(AX), Y5
-	VBROADCASTSS 24(AX), Y6
-	VBROADCASTSS 28(AX), Y7
-	SUBQ         $0x08, BX
+along15:
+	CMPQ         k+64(FP), $0x04
+	JL           along16
+	SUBQ         $0x04, k+64(FP)
+	MOVQ         n+56(FP), SI
+	MOVQ         w+32(FP), DI
+	MOVQ         DI, R8
+	LEAQ         (R8)(BX*2), R9
+	ADDQ         BX, R9
+	MOVQ         c+0(FP), R10
+	LEAQ         (DI)(BX*4), DI
+	LEAQ         (DI)(BX*2), R11
+	ADDQ         BX, R11
+	MOVQ         AX, R12
+	VBROADCASTSS (R12), Y0
+	VBROADCASTSS 4(R12), Y1
+	VBROADCASTSS 8(R12), Y2
+	VBROADCASTSS 12(R12), Y3
+	VBROADCASTSS (R12)(CX*1), Y4
+	VBROADCASTSS 4(R12)(CX*1), Y5
+	VBROADCASTSS 8(R12)(CX*1), Y6
+	VBROADCASTSS 12(R12)(CX*1), Y7
+	SUBQ         $0x08, SI
 	JL           along18
 
 along17:
-	VMOVUPS     (DX), Y8
-	PREFETCHT0  (SI)
-	VCVTPH2PS   (DI), Y9
-	VFMADD231PS Y9, Y0, Y8
-	PREFETCHT0  (SI)(CX*1)
-	VCVTPH2PS   (DI)(CX*1), Y9
-	VFMADD231PS Y9, Y1, Y8
-	PREFETCHT0  (SI)(CX*2)
-	VCVTPH2PS   (DI)(CX*2), Y9
-	VFMADD231PS Y9, Y2, Y8
-	PREFETCHT0  (R10)
-	VCVTPH2PS   (R8), Y9
-	VFMADD231PS Y9, Y3, Y8
-	PREFETCHT0  (R10)(CX*1)
-	VCVTPH2PS   (R8)(CX*1), Y9
-	VFMADD231PS Y9, Y4, Y8
-	PREFETCHT0  (R10)(CX*2)
-	VCVTPH2PS   (R8)(CX*2), Y9
-	VFMADD231PS Y9, Y5, Y8
+	VMOVUPS     (R10), Y8
+	VMOVUPS     (R10)(DX*1), Y9
+	PREFETCHT0  (DI)
+	VMOVUPS     (R8), Y10
+	VFMADD231PS Y10, Y0, Y8
+	VFMADD231PS Y10, Y4, Y9
+	PREFETCHT0  (DI)(BX*1)
+	VMOVUPS     (R8)(BX*1), Y10
+	VFMADD231PS Y10, Y1, Y8
+	VFMADD231PS Y10, Y5, Y9
+	PREFETCHT0  (DI)(BX*2)
+	VMOVUPS     (R8)(BX*2), Y10
+	VFMADD231PS Y10, Y2, Y8
+	VFMADD231PS Y10, Y6, Y9
 	PREFETCHT0  (R11)
-	VCVTPH2PS   (R9), Y9
-	VFMADD231PS Y9, Y6, Y8
-	PREFETCHT0  (R11)(CX*1)
-	VCVTPH2PS   (R9)(CX*1), Y9
-	VFMADD231PS Y9, Y7, Y8
-	VMOVUPS     Y8, (DX)
-	ADDQ        $0x20, DX
-	ADDQ        $+16, DI
-	ADDQ        $+16, R8
-	ADDQ        $+16, R9
-	ADDQ        $+16, SI
-	ADDQ        $+16, R10
-	ADDQ        $+16, R11
-	SUBQ        $0x08, BX
+	VMOVUPS     (R9), Y10
+	VFMADD231PS Y10, Y3, Y8
+	VFMADD231PS Y10, Y7, Y9
+	VMOVUPS     Y8, (R10)
+	VMOVUPS     Y9, (R10)(DX*1)
+	ADDQ        $+32, R10
+	ADDQ        $+32, R8
+	ADDQ        $+32, R9
+	ADDQ        $+32, DI
+	ADDQ        $+32, R11
+	SUBQ        $0x08, SI
 	JGE         along17
 
 along18:
-	ADDQ $0x08, BX
+	ADDQ $0x08, SI
 
 one20:
-	TESTQ       BX, BX
+	TESTQ       SI, SI
 	JZ          one21
-	VMOVSS      (DX), X8
-	MOVWLZX     (DI), SI
-	VMOVD       SI, X9
-	VCVTPH2PS   X9, X9
+	VMOVSS      (R10), X8
+	VMOVSS      (R8), X9
 	VFMADD231SS X9, X0, X8
-	MOVWLZX     (DI)(CX*1), SI
-	VMOVD       SI, X9
-	VCVTPH2PS   X9, X9
+	VMOVSS      (R8)(BX*1), X9
 	VFMADD231SS X9, X1, X8
-	MOVWLZX     (DI)(CX*2), SI
-	VMOVD       SI, X9
-	VCVTPH2PS   X9, X9
+	VMOVSS      (R8)(BX*2), X9
 	VFMADD231SS X9, X2, X8
-	MOVWLZX     (R8), SI
-	VMOVD       SI, X9
-	VCVTPH2PS   X9, X9
+	VMOVSS      (R9), X9
 	VFMADD231SS X9, X3, X8
-	MOVWLZX     (R8)(CX*1), SI
-	VMOVD       SI, X9
-	VCVTPH2PS   X9, X9
+	VMOVSS      X8, (R10)
+	VMOVSS      (R10)(DX*1), X8
+	VMOVSS      (R8), X9
 	VFMADD231SS X9, X4, X8
-	MOVWLZX     (R8)(CX*2), SI
-	VMOVD       SI, X9
-	VCVTPH2PS   X9, X9
+	VMOVSS      (R8)(BX*1), X9
 	VFMADD231SS X9, X5, X8
-	MOVWLZX     (R9), SI
-	VMOVD       SI, X9
-	VCVTPH2PS   X9, X9
+	VMOVSS      (R8)(BX*2), X9
 	VFMADD231SS X9, X6, X8
-	MOVWLZX     (R9)(CX*1), SI
-	VMOVD       SI, X9
-	VCVTPH2PS   X9, X9
+	VMOVSS      (R9), X9
 	VFMADD231SS X9, X7, X8
-	VMOVSS      X8, (DX)
-	ADDQ        $0x04, DX
-	ADDQ        $+2, DI
-	ADDQ        $+2, R8
-	ADDQ        $+2, R9
-	DECQ        BX
+	VMOVSS      X8, (R10)(DX*1)
+	ADDQ        $+4, R10
+	ADDQ        $+4, R8
+	ADDQ        $+4, R9
+	DECQ        SI
 	JMP         one20
 
 one21:
-	ADDQ $0x20, AX
-	ADDQ CX, w+16(FP)
-	ADDQ CX, w+16(FP)
-	ADDQ CX, w+16(FP)
-	ADDQ CX, w+16(FP)
-	ADDQ CX, w+16(FP)
-	ADDQ CX, w+16(FP)
-	ADDQ CX, w+16(FP)
-	ADDQ CX, w+16(FP)
-	JMP  rows15
+	ADDQ $0x10, AX
+	ADDQ BX, w+32(FP)
+	ADDQ BX, w+32(FP)
+	ADDQ BX, w+32(FP)
+	ADDQ BX, w+32(FP)
+	JMP  along15
 
-rows16:
-rows22:
-	CMPQ         k+40(FP), $0x01
-	JL           rows23
-	SUBQ         $0x01, k+40(FP)
-	MOVQ         c+0(FP), DX
-	MOVQ         n+32(FP), BX
-	MOVQ         w+16(FP), SI
-	VBROADCASTSS (AX), Y0
-	SUBQ         $0x08, BX
+along16:
+along22:
+	CMPQ         k+64(FP), $0x01
+	JL           along23
+	SUBQ         $0x01, k+64(FP)
+	MOVQ         n+56(FP), SI
+	MOVQ         w+32(FP), DI
+	MOVQ         c+0(FP), R8
+	MOVQ         AX, R9
+	VBROADCASTSS (R9), Y0
+	VBROADCASTSS (R9)(CX*1), Y1
+	SUBQ         $0x08, SI
 	JL           along25
 
 along24:
-	VMOVUPS     (DX), Y1
-	VCVTPH2PS   (SI), Y2
-	VFMADD231PS Y2, Y0, Y1
-	VMOVUPS     Y1, (DX)
-	ADDQ        $0x20, DX
-	ADDQ        $+16, SI
-	SUBQ        $0x08, BX
+	VMOVUPS     (R8), Y2
+	VMOVUPS     (R8)(DX*1), Y3
+	VMOVUPS     (DI), Y4
+	VFMADD231PS Y4, Y0, Y2
+	VFMADD231PS Y4, Y1, Y3
+	VMOVUPS     Y2, (R8)
+	VMOVUPS     Y3, (R8)(DX*1)
+	ADDQ        $+32, R8
+	ADDQ        $+32, DI
+	SUBQ        $0x08, SI
 	JGE         along24
 
 along25:
-	ADDQ $0x08, BX
+	ADDQ $0x08, SI
 
 one27:
-	TESTQ       BX, BX
+	TESTQ       SI, SI
 	JZ          one28
-	VMOVSS      (DX), X1
-	MOVWLZX     (SI), DI
-	VMOVD       DI, X2
-	VCVTPH2PS   X2, X2
-	VFMADD231SS X2, X0, X1
-	VMOVSS      X1, (DX)
-	ADDQ        $0x04, DX
-	ADDQ        $+2, SI
-	DECQ        BX
+	VMOVSS      (R8), X2
+	VMOVSS      (DI), X3
+	VFMADD231SS X3, X0, X2
+	VMOVSS      X2, (R8)
+	VMOVSS      (R8)(DX*1), X2
+	VMOVSS      (DI), X3
+	VFMADD231SS X3, X1, X2
+	VMOVSS      X2, (R8)(DX*1)
+	ADDQ        $+4, R8
+	ADDQ        $+4, DI
+	DECQ        SI
 	JMP         one27
 
 one28:
 	ADDQ $0x04, AX
-	ADDQ CX, w+16(FP)
-	JMP  rows22
+	ADDQ BX, w+32(FP)
+	JMP  along22
 
-rows23:
+along23:
 	VZEROUPPER
 	RET
 
-// func axpyBF16AVX2(c *float32, x *float32, w *uint16, ldw int, n int, k int)
-// Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·axpyBF16AVX2(SB), NOSPLIT, $0-48
-	MOVQ x+8(FP), AX
-	MOVQ ldw+24(FP), CX
-	SHLQ $0x01, CX
+rows4:
+	MOVQ a+16(FP), AX
+	MOVQ lda+24(FP), CX
+	SHLQ $0x02, CX
+	MOVQ ldc+8(FP), DX
+	SHLQ $0x02, DX
+	MOVQ ldw+40(FP), BX
+	SHLQ $0x02, BX
 
-rows29:
-	CMPQ         k+40(FP), $0x08
-	JL           rows30
-	SUBQ         $0x08, k+40(FP)
-	MOVQ         c+0(FP), DX
-	MOVQ         n+32(FP), BX
-	MOVQ         w+16(FP), SI
-	MOVQ         SI, DI
-	LEAQ         (DI)(CX*2), R8
-	ADDQ         CX, R8
-	LEAQ         (R8)(CX*2), R9
-	ADDQ         CX, R9
-	LEAQ         (SI)(CX*8), SI
-	LEAQ         (SI)(CX*2), R10
-	ADDQ         CX, R10
-	LEAQ         (R10)(CX*2), R11
-	ADDQ         CX, R11
-	VBROADCASTSS (AX), Y0
-	VBROADCASTSS 4(AX), Y1
-	VBROADCASTSS 8(AX), Y2
-	VBROADCASTSS 12(AX), Y3
-	VBROADCASTSS 16(AX), Y4
-	VBROADCASTSS 20(AX), Y5
-	VBROADCASTSS 24(AX), Y6
-	VBROADCASTSS 28(AX), Y7
-	SUBQ         $0x08, BX
+along29:
+	CMPQ         k+64(FP), $0x02
+	JL           along30
+	SUBQ         $0x02, k+64(FP)
+	MOVQ         n+56(FP), SI
+	MOVQ         w+32(FP), DI
+	MOVQ         DI, R8
+	MOVQ         c+0(FP), R9
+	LEAQ         (R9)(DX*2), R10
+	ADDQ         DX, R10
+	LEAQ         (DI)(BX*2), DI
+	MOVQ         AX, R11
+	LEAQ         (R11)(CX*2), R12
+	ADDQ         CX, R12
+	VBROADCASTSS (R11), Y0
+	VBROADCASTSS 4(R11), Y1
+	VBROADCASTSS (R11)(CX*1), Y2
+	VBROADCASTSS 4(R11)(CX*1), Y3
+	VBROADCASTSS (R11)(CX*2), Y4
+	VBROADCASTSS 4(R11)(CX*2), Y5
+	VBROADCASTSS (R12), Y6
+	VBROADCASTSS 4(R12), Y7
+	SUBQ         $0x08, SI
 	JL           along32
 
 along31:
-	VMOVUPS     (DX), Y8
-	PREFETCHT0  (SI)
-	VPMOVZXWD   (DI), Y9
-	VPSLLD      $0x10, Y9, Y9
-	VFMADD231PS Y9, Y0, Y8
-	PREFETCHT0  (SI)(CX*1)
-	VPMOVZXWD   (DI)(CX*1), Y9
-	VPSLLD      $0x10, Y9, Y9
-	VFMADD231PS Y9, Y1, Y8
-	PREFETCHT0  (SI)(CX*2)
-	VPMOVZXWD   (DI)(CX*2), Y9
-	VPSLLD      $0x10, Y9, Y9
-	VFMADD231PS Y9, Y2, Y8
-	PREFETCHT0  (R10)
-	VPMOVZXWD   (R8), Y9
-	VPSLLD      $0x10, Y9, Y9
-	VFMADD231PS Y9, Y3, Y8
-	PREFETCHT0  (R10)(CX*1)
-	VPMOVZXWD   (R8)(CX*1), Y9
-	VPSLLD      $0x10, Y9, Y9
-	VFMADD231PS Y9, Y4, Y8
-	PREFETCHT0  (R10)(CX*2)
-	VPMOVZXWD   (R8)(CX*2), Y9
-	VPSLLD      $0x10, Y9, Y9
-	VFMADD231PS Y9, Y5, Y8
-	PREFETCHT0  (R11)
-	VPMOVZXWD   (R9), Y9
-	VPSLLD      $0x10, Y9, Y9
-	VFMADD231PS Y9, Y6, Y8
-	PREFETCHT0  (R11)(CX*1)
-	VPMOVZXWD   (R9)(CX*1), Y9
-	VPSLLD      $0x10, Y9, Y9
-	VFMADD231PS Y9, Y7, Y8
-	VMOVUPS     Y8, (DX)
-	ADDQ        $0x20, DX
-	ADDQ        $+16, DI
-	ADDQ        $+16, R8
-	ADDQ        $+16, R9
-	ADDQ        $+16, SI
-	ADDQ        $+16, R10
-	ADDQ        $+16, R11
-	SUBQ        $0x08, BX
+	VMOVUPS     (R9), Y8
+	VMOVUPS     (R9)(DX*1), Y9
+	VMOVUPS     (R9)(DX*2), Y10
+	VMOVUPS     (R10), Y11
+	PREFETCHT0  (DI)
+	VMOVUPS     (R8), Y12
+	VFMADD231PS Y12, Y0, Y8
+	VFMADD231PS Y12, Y2, Y9
+	VFMADD231PS Y12, Y4, Y10
+	VFMADD231PS Y12, Y6, Y11
+	PREFETCHT0  (DI)(BX*1)
+	VMOVUPS     (R8)(BX*1), Y12
+	VFMADD231PS Y12, Y1, Y8
+	VFMADD231PS Y12, Y3, Y9
+	VFMADD231PS Y12, Y5, Y10
+	VFMADD231PS Y12, Y7, Y11
+	VMOVUPS     Y8, (R9)
+	VMOVUPS     Y9, (R9)(DX*1)
+	VMOVUPS     Y10, (R9)(DX*2)
+	VMOVUPS     Y11, (R10)
+	ADDQ        $+32, R9
+	ADDQ        $+32, R10
+	ADDQ        $+32, R8
+	ADDQ        $+32, DI
+	SUBQ        $0x08, SI
 	JGE         along31
 
 along32:
-	ADDQ $0x08, BX
+	ADDQ $0x08, SI
 
 one34:
-	TESTQ       BX, BX
+	TESTQ       SI, SI
 	JZ          one35
-	VMOVSS      (DX), X8
-	MOVWLZX     (DI), SI
-	SHLL        $0x10, SI
-	VMOVD       SI, X9
+	VMOVSS      (R9), X8
+	VMOVSS      (R8), X9
 	VFMADD231SS X9, X0, X8
-	MOVWLZX     (DI)(CX*1), SI
-	SHLL        $0x10, SI
-	VMOVD       SI, X9
+	VMOVSS      (R8)(BX*1), X9
 	VFMADD231SS X9, X1, X8
-	MOVWLZX     (DI)(CX*2), SI
-	SHLL        $0x10, SI
-	VMOVD       SI, X9
+	VMOVSS      X8, (R9)
+	VMOVSS      (R9)(DX*1), X8
+	VMOVSS      (R8), X9
 	VFMADD231SS X9, X2, X8
-	MOVWLZX     (R8), SI
-	SHLL        $0x10, SI
-	VMOVD       SI, X9
+	VMOVSS      (R8)(BX*1), X9
 	VFMADD231SS X9, X3, X8
-	MOVWLZX     (R8)(CX*1), SI
-	SHLL        $0x10, SI
-	VMOVD       SI, X9
+	VMOVSS      X8, (R9)(DX*1)
+	VMOVSS      (R9)(DX*2), X8
+	VMOVSS      (R8), X9
 	VFMADD231SS X9, X4, X8
-	MOVWLZX     (R8)(CX*2), SI
-	SHLL        $0x10, SI
-	VMOVD       SI, X9
+	VMOVSS      (R8)(BX*1), X9
 	VFMADD231SS X9, X5, X8
-	MOVWLZX     (R9), SI
-	SHLL        $0x10, SI
-	VMOVD       SI, X9
+	VMOVSS      X8, (R9)(DX*2)
+	VMOVSS      (R10), X8
+	VMOVSS      (R8), X9
 	VFMADD231SS X9, X6, X8
-	MOVWLZX     (R9)(CX*1), SI
-	SHLL        $0x10, SI
-	VMOVD       SI, X9
+	VMOVSS      (R8)(BX*1), X9
 	VFMADD231SS X9, X7, X8
-	VMOVSS      X8, (DX)
-	ADDQ        $0x04, DX
-	ADDQ        $+2, DI
-	ADDQ        $+2, R8
-	ADDQ        $+2, R9
-	DECQ        BX
+	VMOVSS      X8, (R10)
+	ADDQ        $+4, R9
+	ADDQ        $+4, R10
+	ADDQ        $+4, R8
+	DECQ        SI
 	JMP         one34
 
 one35:
-	ADDQ $0x20, AX
-	ADDQ CX, w+16(FP)
-	ADDQ CX, w+16(FP)
-	ADDQ CX, w+16(FP)
-	ADDQ CX, w+16(FP)
-	ADDQ CX, w+16(FP)
-	ADDQ CX, w+16(FP)
-	ADDQ CX, w+16(FP)
-	ADDQ CX, w+16(FP)
-	JMP  rows29
+	ADDQ $0x08, AX
+	ADDQ BX, w+32(FP)
+	ADDQ BX, w+32(FP)
+	JMP  along29
 
-rows30:
-rows36:
-	CMPQ         k+40(FP), $0x01
-	JL           rows37
-	SUBQ         $0x01, k+40(FP)
-	MOVQ         c+0(FP), DX
-	MOVQ         n+32(FP), BX
-	MOVQ         w+16(FP), SI
-	VBROADCASTSS (AX), Y0
-	SUBQ         $0x08, BX
+along30:
+along36:
+	CMPQ         k+64(FP), $0x01
+	JL           along37
+	SUBQ         $0x01, k+64(FP)
+	MOVQ         n+56(FP), SI
+	MOVQ         w+32(FP), DI
+	MOVQ         c+0(FP), R8
+	LEAQ         (R8)(DX*2), R9
+	ADDQ         DX, R9
+	MOVQ         AX, R10
+	LEAQ         (R10)(CX*2), R11
+	ADDQ         CX, R11
+	VBROADCASTSS (R10), Y0
+	VBROADCASTSS (R10)(CX*1), Y1
+	VBROADCASTSS (R10)(CX*2), Y2
+	VBROADCASTSS (R11), Y3
+	SUBQ         $0x08, SI
 	JL           along39
 
 along38:
-	VMOVUPS     (DX), Y1
-	VPMOVZXWD   (SI), Y2
-	VPSLLD      $0x10, Y2, Y2
-	VFMADD231PS Y2, Y0, Y1
-	VMOVUPS     Y1, (DX)
-	ADDQ        $0x20, DX
-	ADDQ        $+16, SI
-	SUBQ        $0x08, BX
+	VMOVUPS     (R8), Y4
+	VMOVUPS     (R8)(DX*1), Y5
+	VMOVUPS     (R8)(DX*2), Y6
+	VMOVUPS     (R9), Y7
+	VMOVUPS     (DI), Y8
+	VFMADD231PS Y8, Y0, Y4
+	VFMADD231PS Y8, Y1, Y5
+	VFMADD231PS Y8, Y2, Y6
+	VFMADD231PS Y8, Y3, Y7
+	VMOVUPS     Y4, (R8)
+	VMOVUPS     Y5, (R8)(DX*1)
+	VMOVUPS     Y6, (R8)(DX*2)
+	VMOVUPS     Y7, (R9)
+	ADDQ        $+32, R8
+	ADDQ        $+32, R9
+	ADDQ        $+32, DI
+	SUBQ        $0x08, SI
 	JGE         along38
 
 along39:
-	ADDQ $0x08, BX
+	ADDQ $0x08, SI
 
 one41:
-	TESTQ       BX, BX
+	TESTQ       SI, SI
 	JZ          one42
-	VMOVSS      (DX), X1
-	MOVWLZX     (SI), DI
-	SHLL        $0x10, DI
-	VMOVD       DI, X2
-	VFMADD231SS X2, X0, X1
-	VMOVSS      X1, (DX)
-	ADDQ        $0x04, DX
-	ADDQ        $+2, SI
-	DECQ        BX
+	VMOVSS      (R8), X4
+	VMOVSS      (DI), X5
+	VFMADD231SS X5, X0, X4
+	VMOVSS      X4, (R8)
+	VMOVSS      (R8)(DX*1), X4
+	VMOVSS      (DI), X5
+	VFMADD231SS X5, X1, X4
+	VMOVSS      X4, (R8)(DX*1)
+	VMOVSS      (R8)(DX*2), X4
+	VMOVSS      (DI), X5
+	VFMADD231SS X5, X2, X4
+	VMOVSS      X4, (R8)(DX*2)
+	VMOVSS      (R9), X4
+	VMOVSS      (DI), X5
+	VFMADD231SS X5, X3, X4
+	VMOVSS      X4, (R9)
+	ADDQ        $+4, R8
+	ADDQ        $+4, R9
+	ADDQ        $+4, DI
+	DECQ        SI
 	JMP         one41
 
 one42:
 	ADDQ $0x04, AX
-	ADDQ CX, w+16(FP)
-	JMP  rows36
+	ADDQ BX, w+32(FP)
+	JMP  along36
 
-rows37:
+along37:
+	VZEROUPPER
+	RET
+
+// func axpyF16AVX2(c *float32, ldc int, a *float32, lda int, w *uint16, ldw int, m int, n int, k int)
+// Requires: AVX, F16C, FMA3, MMX+
+TEXT ·axpyF16AVX2(SB), NOSPLIT, $0-72
+	MOVQ m+48(FP), AX
+	CMPQ AX, $0x04
+	JE   rows4
+	CMPQ AX, $0x02
+	JE   rows2
+	MOVQ a+16(FP), AX
+	MOVQ lda+24(FP), CX
+	SHLQ $0x02, CX
+	MOVQ ldc+8(FP), CX
+	SHLQ $0x02, CX
+	MOVQ ldw+40(FP), CX
+	SHLQ $0x01, CX
+
+along43:
+	CMPQ         k+64(FP), $0x08
+	JL           along44
+	SUBQ         $0x08, k+64(FP)
+	MOVQ         n+56(FP), DX
+	MOVQ         w+32(FP), BX
+	MOVQ         BX, SI
+	LEAQ         (SI)(CX*2), DI
+	ADDQ         CX, DI
+	LEAQ         (DI)(CX*2), R8
+	ADDQ         CX, R8
+	MOVQ         c+0(FP), R9
+	LEAQ         (BX)(CX*8), BX
+	LEAQ         (BX)(CX*2), R10
+	ADDQ         CX, R10
+	LEAQ         (R10)(CX*2), R11
+	ADDQ         CX, R11
+	MOVQ         AX, R12
+	VBROADCASTSS (R12), Y0
+	VBROADCASTSS 4(R12), Y1
+	VBROADCASTSS 8(R12), Y2
+	VBROADCASTSS 12(R12), Y3
+	VBROADCASTSS 16(R12), Y4
+	VBROADCASTSS 20(R12), Y5
+	VBROADCASTSS 24(R12), Y6
+	VBROADCASTSS 28(R12), Y7
+	SUBQ         $0x08, DX
+	JL           along46
+
+along45:
+	VMOVUPS     (R9), Y8
+	PREFETCHT0  (BX)
+	VCVTPH2PS   (SI), Y9
+	VFMADD231PS Y9, Y0, Y8
+	PREFETCHT0  (BX)(CX*1)
+	VCVTPH2PS   (SI)(CX*1), Y9
+	VFMADD231PS Y9, Y1, Y8
+	PREFETCHT0  (BX)(CX*2)
+	VCVTPH2PS   (SI)(CX*2), Y9
+	VFMADD231PS Y9, Y2, Y8
+	PREFETCHT0  (R10)
+	VCVTPH2PS   (DI), Y9
+	VFMADD231PS Y9, Y3, Y8
+	PREFETCHT0  (R10)(CX*1)
+	VCVTPH2PS   (DI)(CX*1), Y9
+	VFMADD231PS Y9, Y4, Y8
+	PREFETCHT0  (R10)(CX*2)
+	VCVTPH2PS   (DI)(CX*2), Y9
+	VFMADD231PS Y9, Y5, Y8
+	PREFETCHT0  (R11)
+	VCVTPH2PS   (R8), Y9
+	VFMADD231PS Y9, Y6, Y8
+	PREFETCHT0  (R11)(CX*1)
+	VCVTPH2PS   (R8)(CX*1), Y9
+	VFMADD231PS Y9, Y7, Y8
+	VMOVUPS     Y8, (R9)
+	ADDQ        $+32, R9
+	ADDQ        $+16, SI
+	ADDQ        $+16, DI
+	ADDQ        $+16, R8
+	ADDQ        $+16, BX
+	ADDQ        $+16, R10
+	ADDQ        $+16, R11
+	SUBQ        $0x08, DX
+	JGE         along45
+
+along46:
+	ADDQ $0x08, DX
+
+one48:
+	TESTQ       DX, DX
+	JZ          one49
+	VMOVSS      (R9), X8
+	MOVWLZX     (SI), BX
+	VMOVD       BX, X9
+	VCVTPH2PS   X9, X9
+	VFMADD231SS X9, X0, X8
+	MOVWLZX     (SI)(CX*1), BX
+	VMOVD       BX, X9
+	VCVTPH2PS   X9, X9
+	VFMADD231SS X9, X1, X8
+	MOVWLZX     (SI)(CX*2), BX
+	VMOVD       BX, X9
+	VCVTPH2PS   X9, X9
+	VFMADD231SS X9, X2, X8
+	MOVWLZX     (DI), BX
+	VMOVD       BX, X9
+	VCVTPH2PS   X9, X9
+	VFMADD231SS X9, X3, X8
+	MOVWLZX     (DI)(CX*1), BX
+	VMOVD       BX, X9
+	VCVTPH2PS   X9, X9
+	VFMADD231SS X9, X4, X8
+	MOVWLZX     (DI)(CX*2), BX
+	VMOVD       BX, X9
+	VCVTPH2PS   X9, X9
+	VFMADD231SS X9, X5, X8
+	MOVWLZX     (R8), BX
+	VMOVD       BX, X9
+	VCVTPH2PS   X9, X9
+	VFMADD231SS X9, X6, X8
+	MOVWLZX     (R8)(CX*1), BX
+	VMOVD       BX, X9
+	VCVTPH2PS   X9, X9
+	VFMADD231SS X9, X7, X8
+	VMOVSS      X8, (R9)
+	ADDQ        $+4, R9
+	ADDQ        $+2, SI
+	ADDQ        $+2, DI
+	ADDQ        $+2, R8
+	DECQ        DX
+	JMP         one48
+
+one49:
+	ADDQ $0x20, AX
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	JMP  along43
+
+along44:
+along50:
+	CMPQ         k+64(FP), $0x01
+	JL           along51
+	SUBQ         $0x01, k+64(FP)
+	MOVQ         n+56(FP), DX
+	MOVQ         w+32(FP), BX
+	MOVQ         c+0(FP), SI
+	MOVQ         AX, DI
+	VBROADCASTSS (DI), Y0
+	SUBQ         $0x08, DX
+	JL           along53
+
+along52:
+	VMOVUPS     (SI), Y1
+	VCVTPH2PS   (BX), Y2
+	VFMADD231PS Y2, Y0, Y1
+	VMOVUPS     Y1, (SI)
+	ADDQ        $+32, SI
+	ADDQ        $+16, BX
+	SUBQ        $0x08, DX
+	JGE         along52
+
+along53:
+	ADDQ $0x08, DX
+
+one55:
+	TESTQ       DX, DX
+	JZ          one56
+	VMOVSS      (SI), X1
+	MOVWLZX     (BX), DI
+	VMOVD       DI, X2
+	VCVTPH2PS   X2, X2
+	VFMADD231SS X2, X0, X1
+	VMOVSS      X1, (SI)
+	ADDQ        $+4, SI
+	ADDQ        $+2, BX
+	DECQ        DX
+	JMP         one55
+
+one56:
+	ADDQ $0x04, AX
+	ADDQ CX, w+32(FP)
+	JMP  along50
+
+along51:
+	VZEROUPPER
+	RET
+
+rows2:
+	MOVQ a+16(FP), AX
+	MOVQ lda+24(FP), CX
+	SHLQ $0x02, CX
+	MOVQ ldc+8(FP), DX
+	SHLQ $0x02, DX
+	MOVQ ldw+40(FP), BX
+	SHLQ $0x01, BX
+
+along57:
+	CMPQ         k+64(FP), $0x04
+	JL           along58
+	SUBQ         $0x04, k+64(FP)
+	MOVQ         n+56(FP), SI
+	MOVQ         w+32(FP), DI
+	MOVQ         DI, R8
+	LEAQ         (R8)(BX*2), R9
+	ADDQ         BX, R9
+	MOVQ         c+0(FP), R10
+	LEAQ         (DI)(BX*4), DI
+	LEAQ         (DI)(BX*2), R11
+	ADDQ         BX, R11
+	MOVQ         AX, R12
+	VBROADCASTSS (R12), Y0
+	VBROADCASTSS 4(R12), Y1
+	VBROADCASTSS 8(R12), Y2
+	VBROADCASTSS 12(R12), Y3
+	VBROADCASTSS (R12)(CX*1), Y4
+	VBROADCASTSS 4(R12)(CX*1), Y5
+	VBROADCASTSS 8(R12)(CX*1), Y6
+	VBROADCASTSS 12(R12)(CX*1), Y7
+	SUBQ         $0x08, SI
+	JL           along60
+
+along59:
+	VMOVUPS     (R10), Y8
+	VMOVUPS     (R10)(DX*1), Y9
+	PREFETCHT0  (DI)
+	VCVTPH2PS   (R8), Y10
+	VFMADD231PS Y10, Y0, Y8
+	VFMADD231PS Y10, Y4, Y9
+	PREFETCHT0  (DI)(BX*1)
+	VCVTPH2PS   (R8)(BX*1), Y10
+	VFMADD231PS Y10, Y1, Y8
+	VFMADD231PS Y10, Y5, Y9
+	PREFETCHT0  (DI)(BX*2)
+	VCVTPH2PS   (R8)(BX*2), Y10
+	VFMADD231PS Y10, Y2, Y8
+	VFMADD231PS Y10, Y6, Y9
+	PREFETCHT0  (R11)
+	VCVTPH2PS   (R9), Y10
+	VFMADD231PS Y10, Y3, Y8
+	VFMADD231PS Y10, Y7, Y9
+	VMOVUPS     Y8, (R10)
+	VMOVUPS     Y9, (R10)(DX*1)
+	ADDQ        $+32, R10
+	ADDQ        $+16, R8
+	ADDQ        $+16, R9
+	ADDQ        $+16, DI
+	ADDQ        $+16, R11
+	SUBQ        $0x08, SI
+	JGE         along59
+
+along60:
+	ADDQ $0x08, SI
+
+one62:
+	TESTQ       SI, SI
+	JZ          one63
+	VMOVSS      (R10), X8
+	MOVWLZX     (R8), DI
+	VMOVD       DI, X9
+	VCVTPH2PS   X9, X9
+	VFMADD231SS X9, X0, X8
+	MOVWLZX     (R8)(BX*1), DI
+	VMOVD       DI, X9
+	VCVTPH2PS   X9, X9
+	VFMADD231SS X9, X1, X8
+	MOVWLZX     (R8)(BX*2), DI
+	VMOVD       DI, X9
+	VCVTPH2PS   X9, X9
+	VFMADD231SS X9, X2, X8
+	MOVWLZX     (R9), DI
+	VMOVD       DI, X9
+	VCVTPH2PS   X9, X9
+	VFMADD231SS X9, X3, X8
+	VMOVSS      X8, (R10)
+	VMOVSS      (R10)(DX*1), X8
+	MOVWLZX     (R8), DI
+	VMOVD       DI, X9
+	VCVTPH2PS   X9, X9
+	VFMADD231SS X9, X4, X8
+	MOVWLZX     (R8)(BX*1), DI
+	VMOVD       DI, X9
+	VCVTPH2PS   X9, X9
+	VFMADD231SS X9, X5, X8
+	MOVWLZX     (R8)(BX*2), DI
+	VMOVD       DI, X9
+	VCVTPH2PS   X9, X9
+	VFMADD231SS X9, X6, X8
+	MOVWLZX     (R9), DI
+	VMOVD       DI, X9
+	VCVTPH2PS   X9, X9
+	VFMADD231SS X9, X7, X8
+	VMOVSS      X8, (R10)(DX*1)
+	ADDQ        $+4, R10
+	ADDQ        $+2, R8
+	ADDQ        $+2, R9
+	DECQ        SI
+	JMP         one62
+
+one63:
+	ADDQ $0x10, AX
+	ADDQ BX, w+32(FP)
+	ADDQ BX, w+32(FP)
+	ADDQ BX, w+32(FP)
+	ADDQ BX, w+32(FP)
+	JMP  along57
+
+along58:
+along64:
+	CMPQ         k+64(FP), $0x01
+	JL           along65
+	SUBQ         $0x01, k+64(FP)
+	MOVQ         n+56(FP), SI
+	MOVQ         w+32(FP), DI
+	MOVQ         c+0(FP), R8
+	MOVQ         AX, R9
+	VBROADCASTSS (R9), Y0
+	VBROADCASTSS (R9)(CX*1), Y1
+	SUBQ         $0x08, SI
+	JL           along67
+
+along66:
+	VMOVUPS     (R8), Y2
+	VMOVUPS     (R8)(DX*1), Y3
+	VCVTPH2PS   (DI), Y4
+	VFMADD231PS Y4, Y0, Y2
+	VFMADD231PS Y4, Y1, Y3
+	VMOVUPS     Y2, (R8)
+	VMOVUPS     Y3, (R8)(DX*1)
+	ADDQ        $+32, R8
+	ADDQ        $+16, DI
+	SUBQ        $0x08, SI
+	JGE         along66
+
+along67:
+	ADDQ $0x08, SI
+
+one69:
+	TESTQ       SI, SI
+	JZ          one70
+	VMOVSS      (R8), X2
+	MOVWLZX     (DI), R9
+	VMOVD       R9, X3
+	VCVTPH2PS   X3, X3
+	VFMADD231SS X3, X0, X2
+	VMOVSS      X2, (R8)
+	VMOVSS      (R8)(DX*1), X2
+	MOVWLZX     (DI), R9
+	VMOVD       R9, X3
+	VCVTPH2PS   X3, X3
+	VFMADD231SS X3, X1, X2
+	VMOVSS      X2, (R8)(DX*1)
+	ADDQ        $+4, R8
+	ADDQ        $+2, DI
+	DECQ        SI
+	JMP         one69
+
+one70:
+	ADDQ $0x04, AX
+	ADDQ BX, w+32(FP)
+	JMP  along64
+
+along65:
+	VZEROUPPER
+	RET
+
+rows4:
+	MOVQ a+16(FP), AX
+	MOVQ lda+24(FP), CX
+	SHLQ $0x02, CX
+	MOVQ ldc+8(FP), DX
+	SHLQ $0x02, DX
+	MOVQ ldw+40(FP), BX
+	SHLQ $0x01, BX
+
+along71:
+	CMPQ         k+64(FP), $0x02
+	JL           along72
+	SUBQ         $0x02, k+64(FP)
+	MOVQ         n+56(FP), SI
+	MOVQ         w+32(FP), DI
+	MOVQ         DI, R8
+	MOVQ         c+0(FP), R9
+	LEAQ         (R9)(DX*2), R10
+	ADDQ         DX, R10
+	LEAQ         (DI)(BX*2), DI
+	MOVQ         AX, R11
+	LEAQ         (R11)(CX*2), R12
+	ADDQ         CX, R12
+	VBROADCASTSS (R11), Y0
+	VBROADCASTSS 4(R11), Y1
+	VBROADCASTSS (R11)(CX*1), Y2
+	VBROADCASTSS 4(R11)(CX*1), Y3
+	VBROADCASTSS (R11)(CX*2), Y4
+	VBROADCASTSS 4(R11)(CX*2), Y5
+	VBROADCASTSS (R12), Y6
+	VBROADCASTSS 4(R12), Y7
+	SUBQ         $0x08, SI
+	JL           along74
+
+along73:
+	VMOVUPS     (R9), Y8
+	VMOVUPS     (R9)(DX*1), Y9
+	VMOVUPS     (R9)(DX*2), Y10
+	VMOVUPS     (R10), Y11
+	PREFETCHT0  (DI)
+	VCVTPH2PS   (R8), Y12
+	VFMADD231PS Y12, Y0, Y8
+	VFMADD231PS Y12, Y2, Y9
+	VFMADD231PS Y12, Y4, Y10
+	VFMADD231PS Y12, Y6, Y11
+	PREFETCHT0  (DI)(BX*1)
+	VCVTPH2PS   (R8)(BX*1), Y12
+	VFMADD231PS Y12, Y1, Y8
+	VFMADD231PS Y12, Y3, Y9
+	VFMADD231PS Y12, Y5, Y10
+	VFMADD231PS Y12, Y7, Y11
+	VMOVUPS     Y8, (R9)
+	VMOVUPS     Y9, (R9)(DX*1)
+	VMOVUPS     Y10, (R9)(DX*2)
+	VMOVUPS     Y11, (R10)
+	ADDQ        $+32, R9
+	ADDQ        $+32, R10
+	ADDQ        $+16, R8
+	ADDQ        $+16, DI
+	SUBQ        $0x08, SI
+	JGE         along73
+
+along74:
+	ADDQ $0x08, SI
+
+one76:
+	TESTQ       SI, SI
+	JZ          one77
+	VMOVSS      (R9), X8
+	MOVWLZX     (R8), DI
+	VMOVD       DI, X9
+	VCVTPH2PS   X9, X9
+	VFMADD231SS X9, X0, X8
+	MOVWLZX     (R8)(BX*1), DI
+	VMOVD       DI, X9
+	VCVTPH2PS   X9, X9
+	VFMADD231SS X9, X1, X8
+	VMOVSS      X8, (R9)
+	VMOVSS      (R9)(DX*1), X8
+	MOVWLZX     (R8), DI
+	VMOVD       DI, X9
+	VCVTPH2PS   X9, X9
+	VFMADD231SS X9, X2, X8
+	MOVWLZX     (R8)(BX*1), DI
+	VMOVD       DI, X9
+	VCVTPH2PS   X9, X9
+	VFMADD231SS X9, X3, X8
+	VMOVSS      X8, (R9)(DX*1)
+	VMOVSS      (R9)(DX*2), X8
+	MOVWLZX     (R8), DI
+	VMOVD       DI, X9
+	VCVTPH2PS   X9, X9
+	VFMADD231SS X9, X4, X8
+	MOVWLZX     (R8)(BX*1), DI
+	VMOVD       DI, X9
+	VCVTPH2PS   X9, X9
+	VFMADD231SS X9, X5, X8
+	VMOVSS      X8, (R9)(DX*2)
+	VMOVSS      (R10), X8
+	MOVWLZX     (R8), DI
+	VMOVD       DI, X9
+	VCVTPH2PS   X9, X9
+	VFMADD231SS X9, X6, X8
+	MOVWLZX     (R8)(BX*1), DI
+	VMOVD       DI, X9
+	VCVTPH2PS   X9, X9
+	VFMADD231SS X9, X7, X8
+	VMOVSS      X8, (R10)
+	ADDQ        $+4, R9
+	ADDQ        $+4, R10
+	ADDQ        $+2, R8
+	DECQ        SI
+	JMP         one76
+
+one77:
+	ADDQ $0x08, AX
+	ADDQ BX, w+32(FP)
+	ADDQ BX, w+32(FP)
+	JMP  along71
+
+along72:
+along78:
+	CMPQ         k+64(FP), $0x01
+	JL           along79
+	SUBQ         $0x01, k+64(FP)
+	MOVQ         n+56(FP), SI
+	MOVQ         w+32(FP), DI
+	MOVQ         c+0(FP), R8
+	LEAQ         (R8)(DX*2), R9
+	ADDQ         DX, R9
+	MOVQ         AX, R10
+	LEAQ         (R10)(CX*2), R11
+	ADDQ         CX, R11
+	VBROADCASTSS (R10), Y0
+	VBROADCASTSS (R10)(CX*1), Y1
+	VBROADCASTSS (R10)(CX*2), Y2
+	VBROADCASTSS (R11), Y3
+	SUBQ         $0x08, SI
+	JL           along81
+
+along80:
+	VMOVUPS     (R8), Y4
+	VMOVUPS     (R8)(DX*1), Y5
+	VMOVUPS     (R8)(DX*2), Y6
+	VMOVUPS     (R9), Y7
+	VCVTPH2PS   (DI), Y8
+	VFMADD231PS Y8, Y0, Y4
+	VFMADD231PS Y8, Y1, Y5
+	VFMADD231PS Y8, Y2, Y6
+	VFMADD231PS Y8, Y3, Y7
+	VMOVUPS     Y4, (R8)
+	VMOVUPS     Y5, (R8)(DX*1)
+	VMOVUPS     Y6, (R8)(DX*2)
+	VMOVUPS     Y7, (R9)
+	ADDQ        $+32, R8
+	ADDQ        $+32, R9
+	ADDQ        $+16, DI
+	SUBQ        $0x08, SI
+	JGE         along80
+
+along81:
+	ADDQ $0x08, SI
+
+one83:
+	TESTQ       SI, SI
+	JZ          one84
+	VMOVSS      (R8), X4
+	MOVWLZX     (DI), R10
+	VMOVD       R10, X5
+	VCVTPH2PS   X5, X5
+	VFMADD231SS X5, X0, X4
+	VMOVSS      X4, (R8)
+	VMOVSS      (R8)(DX*1), X4
+	MOVWLZX     (DI), R10
+	VMOVD       R10, X5
+	VCVTPH2PS   X5, X5
+	VFMADD231SS X5, X1, X4
+	VMOVSS      X4, (R8)(DX*1)
+	VMOVSS      (R8)(DX*2), X4
+	MOVWLZX     (DI), R10
+	VMOVD       R10, X5
+	VCVTPH2PS   X5, X5
+	VFMADD231SS X5, X2, X4
+	VMOVSS      X4, (R8)(DX*2)
+	VMOVSS      (R9), X4
+	MOVWLZX     (DI), R10
+	VMOVD       R10, X5
+	VCVTPH2PS   X5, X5
+	VFMADD231SS X5, X3, X4
+	VMOVSS      X4, (R9)
+	ADDQ        $+4, R8
+	ADDQ        $+4, R9
+	ADDQ        $+2, DI
+	DECQ        SI
+	JMP         one83
+
+one84:
+	ADDQ $0x04, AX
+	ADDQ BX, w+32(FP)
+	JMP  along78
+
+along79:
+	VZEROUPPER
+	RET
+
+// func axpyBF16AVX2(c *float32, ldc int, a *float32, lda int, w *uint16, ldw int, m int, n int, k int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·axpyBF16AVX2(SB), NOSPLIT, $0-72
+	MOVQ m+48(FP), AX
+	CMPQ AX, $0x04
+	JE   rows4
+	CMPQ AX, $0x02
+	JE   rows2
+	MOVQ a+16(FP), AX
+	MOVQ lda+24(FP), CX
+	SHLQ $0x02, CX
+	MOVQ ldc+8(FP), CX
+	SHLQ $0x02, CX
+	MOVQ ldw+40(FP), CX
+	SHLQ $0x01, CX
+
+along85:
+	CMPQ         k+64(FP), $0x08
+	JL           along86
+	SUBQ         $0x08, k+64(FP)
+	MOVQ         n+56(FP), DX
+	MOVQ         w+32(FP), BX
+	MOVQ         BX, SI
+	LEAQ         (SI)(CX*2), DI
+	ADDQ         CX, DI
+	LEAQ         (DI)(CX*2), R8
+	ADDQ         CX, R8
+	MOVQ         c+0(FP), R9
+	LEAQ         (BX)(CX*8), BX
+	LEAQ         (BX)(CX*2), R10
+	ADDQ         CX, R10
+	LEAQ         (R10)(CX*2), R11
+	ADDQ         CX, R11
+	MOVQ         AX, R12
+	VBROADCASTSS (R12), Y0
+	VBROADCASTSS 4(R12), Y1
+	VBROADCASTSS 8(R12), Y2
+	VBROADCASTSS 12(R12), Y3
+	VBROADCASTSS 16(R12), Y4
+	VBROADCASTSS 20(R12), Y5
+	VBROADCASTSS 24(R12), Y6
+	VBROADCASTSS 28(R12), Y7
+	SUBQ         $0x08, DX
+	JL           along88
+
+along87:
+	VMOVUPS     (R9), Y8
+	PREFETCHT0  (BX)
+	VPMOVZXWD   (SI), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS Y9, Y0, Y8
+	PREFETCHT0  (BX)(CX*1)
+	VPMOVZXWD   (SI)(CX*1), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS Y9, Y1, Y8
+	PREFETCHT0  (BX)(CX*2)
+	VPMOVZXWD   (SI)(CX*2), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS Y9, Y2, Y8
+	PREFETCHT0  (R10)
+	VPMOVZXWD   (DI), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS Y9, Y3, Y8
+	PREFETCHT0  (R10)(CX*1)
+	VPMOVZXWD   (DI)(CX*1), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS Y9, Y4, Y8
+	PREFETCHT0  (R10)(CX*2)
+	VPMOVZXWD   (DI)(CX*2), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS Y9, Y5, Y8
+	PREFETCHT0  (R11)
+	VPMOVZXWD   (R8), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS Y9, Y6, Y8
+	PREFETCHT0  (R11)(CX*1)
+	VPMOVZXWD   (R8)(CX*1), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS Y9, Y7, Y8
+	VMOVUPS     Y8, (R9)
+	ADDQ        $+32, R9
+	ADDQ        $+16, SI
+	ADDQ        $+16, DI
+	ADDQ        $+16, R8
+	ADDQ        $+16, BX
+	ADDQ        $+16, R10
+	ADDQ        $+16, R11
+	SUBQ        $0x08, DX
+	JGE         along87
+
+along88:
+	ADDQ $0x08, DX
+
+one90:
+	TESTQ       DX, DX
+	JZ          one91
+	VMOVSS      (R9), X8
+	MOVWLZX     (SI), BX
+	SHLL        $0x10, BX
+	VMOVD       BX, X9
+	VFMADD231SS X9, X0, X8
+	MOVWLZX     (SI)(CX*1), BX
+	SHLL        $0x10, BX
+	VMOVD       BX, X9
+	VFMADD231SS X9, X1, X8
+	MOVWLZX     (SI)(CX*2), BX
+	SHLL        $0x10, BX
+	VMOVD       BX, X9
+	VFMADD231SS X9, X2, X8
+	MOVWLZX     (DI), BX
+	SHLL        $0x10, BX
+	VMOVD       BX, X9
+	VFMADD231SS X9, X3, X8
+	MOVWLZX     (DI)(CX*1), BX
+	SHLL        $0x10, BX
+	VMOVD       BX, X9
+	VFMADD231SS X9, X4, X8
+	MOVWLZX     (DI)(CX*2), BX
+	SHLL        $0x10, BX
+	VMOVD       BX, X9
+	VFMADD231SS X9, X5, X8
+	MOVWLZX     (R8), BX
+	SHLL        $0x10, BX
+	VMOVD       BX, X9
+	VFMADD231SS X9, X6, X8
+	MOVWLZX     (R8)(CX*1), BX
+	SHLL        $0x10, BX
+	VMOVD       BX, X9
+	VFMADD231SS X9, X7, X8
+	VMOVSS      X8, (R9)
+	ADDQ        $+4, R9
+	ADDQ        $+2, SI
+	ADDQ        $+2, DI
+	ADDQ        $+2, R8
+	DECQ        DX
+	JMP         one90
+
+one91:
+	ADDQ $0x20, AX
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	JMP  along85
+
+along86:
+along92:
+	CMPQ         k+64(FP), $0x01
+	JL           along93
+	SUBQ         $0x01, k+64(FP)
+	MOVQ         n+56(FP), DX
+	MOVQ         w+32(FP), BX
+	MOVQ         c+0(FP), SI
+	MOVQ         AX, DI
+	VBROADCASTSS (DI), Y0
+	SUBQ         $0x08, DX
+	JL           along95
+
+along94:
+	VMOVUPS     (SI), Y1
+	VPMOVZXWD   (BX), Y2
+	VPSLLD      $0x10, Y2, Y2
+	VFMADD231PS Y2, Y0, Y1
+	VMOVUPS     Y1, (SI)
+	ADDQ        $+32, SI
+	ADDQ        $+16, BX
+	SUBQ        $0x08, DX
+	JGE         along94
+
+along95:
+	ADDQ $0x08, DX
+
+one97:
+	TESTQ       DX, DX
+	JZ          one98
+	VMOVSS      (SI), X1
+	MOVWLZX     (BX), DI
+	SHLL        $0x10, DI
+	VMOVD       DI, X2
+	VFMADD231SS X2, X0, X1
+	VMOVSS      X1, (SI)
+	ADDQ        $+4, SI
+	ADDQ        $+2, BX
+	DECQ        DX
+	JMP         one97
+
+one98:
+	ADDQ $0x04, AX
+	ADDQ CX, w+32(FP)
+	JMP  along92
+
+along93:
+	VZEROUPPER
+	RET
+
+rows2:
+	MOVQ a+16(FP), AX
+	MOVQ lda+24(FP), CX
+	SHLQ $0x02, CX
+	MOVQ ldc+8(FP), DX
+	SHLQ $0x02, DX
+	MOVQ ldw+40(FP), BX
+	SHLQ $0x01, BX
+
+along99:
+	CMPQ         k+64(FP), $0x04
+	JL           along100
+	SUBQ         $0x04, k+64(FP)
+	MOVQ         n+56(FP), SI
+	MOVQ         w+32(FP), DI
+	MOVQ         DI, R8
+	LEAQ         (R8)(BX*2), R9
+	ADDQ         BX, R9
+	MOVQ         c+0(FP), R10
+	LEAQ         (DI)(BX*4), DI
+	LEAQ         (DI)(BX*2), R11
+	ADDQ         BX, R11
+	MOVQ         AX, R12
+	VBROADCASTSS (R12), Y0
+	VBROADCASTSS 4(R12), Y1
+	VBROADCASTSS 8(R12), Y2
+	VBROADCASTSS 12(R12), Y3
+	VBROADCASTSS (R12)(CX*1), Y4
+	VBROADCASTSS 4(R12)(CX*1), Y5
+	VBROADCASTSS 8(R12)(CX*1), Y6
+	VBROADCASTSS 12(R12)(CX*1), Y7
+	SUBQ         $0x08, SI
+	JL           along102
+
+along101:
+	VMOVUPS     (R10), Y8
+	VMOVUPS     (R10)(DX*1), Y9
+	PREFETCHT0  (DI)
+	VPMOVZXWD   (R8), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VFMADD231PS Y10, Y0, Y8
+	VFMADD231PS Y10, Y4, Y9
+	PREFETCHT0  (DI)(BX*1)
+	VPMOVZXWD   (R8)(BX*1), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VFMADD231PS Y10, Y1, Y8
+	VFMADD231PS Y10, Y5, Y9
+	PREFETCHT0  (DI)(BX*2)
+	VPMOVZXWD   (R8)(BX*2), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VFMADD231PS Y10, Y2, Y8
+	VFMADD231PS Y10, Y6, Y9
+	PREFETCHT0  (R11)
+	VPMOVZXWD   (R9), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VFMADD231PS Y10, Y3, Y8
+	VFMADD231PS Y10, Y7, Y9
+	VMOVUPS     Y8, (R10)
+	VMOVUPS     Y9, (R10)(DX*1)
+	ADDQ        $+32, R10
+	ADDQ        $+16, R8
+	ADDQ        $+16, R9
+	ADDQ        $+16, DI
+	ADDQ        $+16, R11
+	SUBQ        $0x08, SI
+	JGE         along101
+
+along102:
+	ADDQ $0x08, SI
+
+one104:
+	TESTQ       SI, SI
+	JZ          one105
+	VMOVSS      (R10), X8
+	MOVWLZX     (R8), DI
+	SHLL        $0x10, DI
+	VMOVD       DI, X9
+	VFMADD231SS X9, X0, X8
+	MOVWLZX     (R8)(BX*1), DI
+	SHLL        $0x10, DI
+	VMOVD       DI, X9
+	VFMADD231SS X9, X1, X8
+	MOVWLZX     (R8)(BX*2), DI
+	SHLL        $0x10, DI
+	VMOVD       DI, X9
+	VFMADD231SS X9, X2, X8
+	MOVWLZX     (R9), DI
+	SHLL        $0x10, DI
+	VMOVD       DI, X9
+	VFMADD231SS X9, X3, X8
+	VMOVSS      X8, (R10)
+	VMOVSS      (R10)(DX*1), X8
+	MOVWLZX     (R8), DI
+	SHLL        $0x10, DI
+	VMOVD       DI, X9
+	VFMADD231SS X9, X4, X8
+	MOVWLZX     (R8)(BX*1), DI
+	SHLL        $0x10, DI
+	VMOVD       DI, X9
+	VFMADD231SS X9, X5, X8
+	MOVWLZX     (R8)(BX*2), DI
+	SHLL        $0x10, DI
+	VMOVD       DI, X9
+	VFMADD231SS X9, X6, X8
+	MOVWLZX     (R9), DI
+	SHLL        $0x10, DI
+	VMOVD       DI, X9
+	VFMADD231SS X9, X7, X8
+	VMOVSS      X8, (R10)(DX*1)
+	ADDQ        $+4, R10
+	ADDQ        $+2, R8
+	ADDQ        $+2, R9
+	DECQ        SI
+	JMP         one104
+
+one105:
+	ADDQ $0x10, AX
+	ADDQ BX, w+32(FP)
+	ADDQ BX, w+32(FP)
+	ADDQ BX, w+32(FP)
+	ADDQ BX, w+32(FP)
+	JMP  along99
+
+along100:
+along106:
+	CMPQ         k+64(FP), $0x01
+	JL           along107
+	SUBQ         $0x01, k+64(FP)
+	MOVQ         n+56(FP), SI
+	MOVQ         w+32(FP), DI
+	MOVQ         c+0(FP), R8
+	MOVQ         AX, R9
+	VBROADCASTSS (R9), Y0
+	VBROADCASTSS (R9)(CX*1), Y1
+	SUBQ         $0x08, SI
+	JL           along109
+
+along108:
+	VMOVUPS     (R8), Y2
+	VMOVUPS     (R8)(DX*1), Y3
+	VPMOVZXWD   (DI), Y4
+	VPSLLD      $0x10, Y4, Y4
+	VFMADD231PS Y4, Y0, Y2
+	VFMADD231PS Y4, Y1, Y3
+	VMOVUPS     Y2, (R8)
+	VMOVUPS     Y3, (R8)(DX*1)
+	ADDQ        $+32, R8
+	ADDQ        $+16, DI
+	SUBQ        $0x08, SI
+	JGE         along108
+
+along109:
+	ADDQ $0x08, SI
+
+one111:
+	TESTQ       SI, SI
+	JZ          one112
+	VMOVSS      (R8), X2
+	MOVWLZX     (DI), R9
+	SHLL        $0x10, R9
+	VMOVD       R9, X3
+	VFMADD231SS X3, X0, X2
+	VMOVSS      X2, (R8)
+	VMOVSS      (R8)(DX*1), X2
+	MOVWLZX     (DI), R9
+	SHLL        $0x10, R9
+	VMOVD       R9, X3
+	VFMADD231SS X3, X1, X2
+	VMOVSS      X2, (R8)(DX*1)
+	ADDQ        $+4, R8
+	ADDQ        $+2, DI
+	DECQ        SI
+	JMP         one111
+
+one112:
+	ADDQ $0x04, AX
+	ADDQ BX, w+32(FP)
+	JMP  along106
+
+along107:
+	VZEROUPPER
+	RET
+
+rows4:
+	MOVQ a+16(FP), AX
+	MOVQ lda+24(FP), CX
+	SHLQ $0x02, CX
+	MOVQ ldc+8(FP), DX
+	SHLQ $0x02, DX
+	MOVQ ldw+40(FP), BX
+	SHLQ $0x01, BX
+
+along113:
+	CMPQ         k+64(FP), $0x02
+	JL           along114
+	SUBQ         $0x02, k+64(FP)
+	MOVQ         n+56(FP), SI
+	MOVQ         w+32(FP), DI
+	MOVQ         DI, R8
+	MOVQ         c+0(FP), R9
+	LEAQ         (R9)(DX*2), R10
+	ADDQ         DX, R10
+	LEAQ         (DI)(BX*2), DI
+	MOVQ         AX, R11
+	LEAQ         (R11)(CX*2), R12
+	ADDQ         CX, R12
+	VBROADCASTSS (R11), Y0
+	VBROADCASTSS 4(R11), Y1
+	VBROADCASTSS (R11)(CX*1), Y2
+	VBROADCASTSS 4(R11)(CX*1), Y3
+	VBROADCASTSS (R11)(CX*2), Y4
+	VBROADCASTSS 4(R11)(CX*2), Y5
+	VBROADCASTSS (R12), Y6
+	VBROADCASTSS 4(R12), Y7
+	SUBQ         $0x08, SI
+	JL           along116
+
+along115:
+	VMOVUPS     (R9), Y8
+	VMOVUPS     (R9)(DX*1), Y9
+	VMOVUPS     (R9)(DX*2), Y10
+	VMOVUPS     (R10), Y11
+	PREFETCHT0  (DI)
+	VPMOVZXWD   (R8), Y12
+	VPSLLD      $0x10, Y12, Y12
+	VFMADD231PS Y12, Y0, Y8
+	VFMADD231PS Y12, Y2, Y9
+	VFMADD231PS Y12, Y4, Y10
+	VFMADD231PS Y12, Y6, Y11
+	PREFETCHT0  (DI)(BX*1)
+	VPMOVZXWD   (R8)(BX*1), Y12
+	VPSLLD      $0x10, Y12, Y12
+	VFMADD231PS Y12, Y1, Y8
+	VFMADD231PS Y12, Y3, Y9
+	VFMADD231PS Y12, Y5, Y10
+	VFMADD231PS Y12, Y7, Y11
+	VMOVUPS     Y8, (R9)
+	VMOVUPS     Y9, (R9)(DX*1)
+	VMOVUPS     Y10, (R9)(DX*2)
+	VMOVUPS     Y11, (R10)
+	ADDQ        $+32, R9
+	ADDQ        $+32, R10
+	ADDQ        $+16, R8
+	ADDQ        $+16, DI
+	SUBQ        $0x08, SI
+	JGE         along115
+
+along116:
+	ADDQ $0x08, SI
+
+one118:
+	TESTQ       SI, SI
+	JZ          one119
+	VMOVSS      (R9), X8
+	MOVWLZX     (R8), DI
+	SHLL        $0x10, DI
+	VMOVD       DI, X9
+	VFMADD231SS X9, X0, X8
+	MOVWLZX     (R8)(BX*1), DI
+	SHLL        $0x10, DI
+	VMOVD       DI, X9
+	VFMADD231SS X9, X1, X8
+	VMOVSS      X8, (R9)
+	VMOVSS      (R9)(DX*1), X8
+	MOVWLZX     (R8), DI
+	SHLL        $0x10, DI
+	VMOVD       DI, X9
+	VFMADD231SS X9, X2, X8
+	MOVWLZX     (R8)(BX*1), DI
+	SHLL        $0x10, DI
+	VMOVD       DI, X9
+	VFMADD231SS X9, X3, X8
+	VMOVSS      X8, (R9)(DX*1)
+	VMOVSS      (R9)(DX*2), X8
+	MOVWLZX     (R8), DI
+	SHLL        $0x10, DI
+	VMOVD       DI, X9
+	VFMADD231SS X9, X4, X8
+	MOVWLZX     (R8)(BX*1), DI
+	SHLL        $0x10, DI
+	VMOVD       DI, X9
+	VFMADD231SS X9, X5, X8
+	VMOVSS      X8, (R9)(DX*2)
+	VMOVSS      (R10), X8
+	MOVWLZX     (R8), DI
+	SHLL        $0x10, DI
+	VMOVD       DI, X9
+	VFMADD231SS X9, X6, X8
+	MOVWLZX     (R8)(BX*1), DI
+	SHLL        $0x10, DI
+	VMOVD       DI, X9
+	VFMADD231SS X9, X7, X8
+	VMOVSS      X8, (R10)
+	ADDQ        $+4, R9
+	ADDQ        $+4, R10
+	ADDQ        $+2, R8
+	DECQ        SI
+	JMP         one118
+
+one119:
+	ADDQ $0x08, AX
+	ADDQ BX, w+32(FP)
+	ADDQ BX, w+32(FP)
+	JMP  along113
+
+along114:
+along120:
+	CMPQ         k+64(FP), $0x01
+	JL           along121
+	SUBQ         $0x01, k+64(FP)
+	MOVQ         n+56(FP), SI
+	MOVQ         w+32(FP), DI
+	MOVQ         c+0(FP), R8
+	LEAQ         (R8)(DX*2), R9
+	ADDQ         DX, R9
+	MOVQ         AX, R10
+	LEAQ         (R10)(CX*2), R11
+	ADDQ         CX, R11
+	VBROADCASTSS (R10), Y0
+	VBROADCASTSS (R10)(CX*1), Y1
+	VBROADCASTSS (R10)(CX*2), Y2
+	VBROADCASTSS (R11), Y3
+	SUBQ         $0x08, SI
+	JL           along123
+
+along122:
+	VMOVUPS     (R8), Y4
+	VMOVUPS     (R8)(DX*1), Y5
+	VMOVUPS     (R8)(DX*2), Y6
+	VMOVUPS     (R9), Y7
+	VPMOVZXWD   (DI), Y8
+	VPSLLD      $0x10, Y8, Y8
+	VFMADD231PS Y8, Y0, Y4
+	VFMADD231PS Y8, Y1, Y5
+	VFMADD231PS Y8, Y2, Y6
+	VFMADD231PS Y8, Y3, Y7
+	VMOVUPS     Y4, (R8)
+	VMOVUPS     Y5, (R8)(DX*1)
+	VMOVUPS     Y6, (R8)(DX*2)
+	VMOVUPS     Y7, (R9)
+	ADDQ        $+32, R8
+	ADDQ        $+32, R9
+	ADDQ        $+16, DI
+	SUBQ        $0x08, SI
+	JGE         along122
+
+along123:
+	ADDQ $0x08, SI
+
+one125:
+	TESTQ       SI, SI
+	JZ          one126
+	VMOVSS      (R8), X4
+	MOVWLZX     (DI), R10
+	SHLL        $0x10, R10
+	VMOVD       R10, X5
+	VFMADD231SS X5, X0, X4
+	VMOVSS      X4, (R8)
+	VMOVSS      (R8)(DX*1), X4
+	MOVWLZX     (DI), R10
+	SHLL        $0x10, R10
+	VMOVD       R10, X5
+	VFMADD231SS X5, X1, X4
+	VMOVSS      X4, (R8)(DX*1)
+	VMOVSS      (R8)(DX*2), X4
+	MOVWLZX     (DI), R10
+	SHLL        $0x10, R10
+	VMOVD       R10, X5
+	VFMADD231SS X5, X2, X4
+	VMOVSS      X4, (R8)(DX*2)
+	VMOVSS      (R9), X4
+	MOVWLZX     (DI), R10
+	SHLL        $0x10, R10
+	VMOVD       R10, X5
+	VFMADD231SS X5, X3, X4
+	VMOVSS      X4, (R9)
+	ADDQ        $+4, R8
+	ADDQ        $+4, R9
+	ADDQ        $+2, DI
+	DECQ        SI
+	JMP         one125
+
+one126:
+	ADDQ $0x04, AX
+	ADDQ BX, w+32(FP)
+	JMP  along120
+
+along121:
 	VZEROUPPER
 	RET

@@ -4,524 +4,1845 @@
 
 #include "textflag.h"
 
-// func axpyF32AVX512(c *float32, x *float32, w *float32, ldw int, n int, k int)
+// func axpyF32AVX512(c *float32, ldc int, a *float32, lda int, w *float32, ldw int, m int, n int, k int)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·axpyF32AVX512(SB), NOSPLIT, $0-48
-	MOVQ x+8(FP), AX
-	MOVQ ldw+24(FP), CX
+TEXT ·axpyF32AVX512(SB), NOSPLIT, $0-72
+	MOVQ m+48(FP), AX
+	CMPQ AX, $0x04
+	JE   rows4
+	CMPQ AX, $0x02
+	JE   rows2
+	MOVQ a+16(FP), AX
+	MOVQ lda+24(FP), CX
+	SHLQ $0x02, CX
+	MOVQ ldc+8(FP), CX
+	SHLQ $0x02, CX
+	MOVQ ldw+40(FP), CX
 	SHLQ $0x02, CX
 
-rows1:
-	CMPQ         k+40(FP), $0x08
-	JL           rows2
-	SUBQ         $0x08, k+40(FP)
-	MOVQ         c+0(FP), DX
-	MOVQ         n+32(FP), BX
-	MOVQ         w+16(FP), SI
-	MOVQ         SI, DI
+along1:
+	CMPQ         k+64(FP), $0x08
+	JL           along2
+	SUBQ         $0x08, k+64(FP)
+	MOVQ         n+56(FP), DX
+	MOVQ         w+32(FP), BX
+	MOVQ         BX, SI
+	LEAQ         (SI)(CX*2), DI
+	ADDQ         CX, DI
 	LEAQ         (DI)(CX*2), R8
 	ADDQ         CX, R8
-	LEAQ         (R8)(CX*2), R9
-	ADDQ         CX, R9
-	LEAQ         (SI)(CX*8), SI
-	LEAQ         (SI)(CX*2), R10
+	MOVQ         c+0(FP), R9
+	LEAQ         (BX)(CX*8), BX
+	LEAQ         (BX)(CX*2), R10
 	ADDQ         CX, R10
 	LEAQ         (R10)(CX*2), R11
 	ADDQ         CX, R11
-	VBROADCASTSS (AX), Z0
-	VBROADCASTSS 4(AX), Z1
-	VBROADCASTSS 8(AX), Z2
-	VBROADCASTSS 12(AX), Z3
-	VBROADCASTSS 16(AX), Z4
-	VBROADCASTSS 20(AX), Z5
-	VBROADCASTSS 24(AX), Z6
-	VBROADCASTSS 28(AX), Z7
-	SUBQ         $0x10, BX
+	MOVQ         AX, R12
+	VBROADCASTSS (R12), Z0
+	VBROADCASTSS 4(R12), Z1
+	VBROADCASTSS 8(R12), Z2
+	VBROADCASTSS 12(R12), Z3
+	VBROADCASTSS 16(R12), Z4
+	VBROADCASTSS 20(R12), Z5
+	VBROADCASTSS 24(R12), Z6
+	VBROADCASTSS 28(R12), Z7
+	SUBQ         $0x10, DX
 	JL           along4
 
 along3:
-	VMOVUPS     (DX), Z8
-	PREFETCHT0  (SI)
-	VMOVUPS     (DI), Z9
+	VMOVUPS     (R9), Z8
+	PREFETCHT0  (BX)
+	VMOVUPS     (SI), Z9
 	VFMADD231PS Z9, Z0, Z8
-	PREFETCHT0  (SI)(CX*1)
-	VMOVUPS     (DI)(CX*1), Z9
+	PREFETCHT0  (BX)(CX*1)
+	VMOVUPS     (SI)(CX*1), Z9
 	VFMADD231PS Z9, Z1, Z8
-	PREFETCHT0  (SI)(CX*2)
-	VMOVUPS     (DI)(CX*2), Z9
+	PREFETCHT0  (BX)(CX*2)
+	VMOVUPS     (SI)(CX*2), Z9
 	VFMADD231PS Z9, Z2, Z8
 	PREFETCHT0  (R10)
-	VMOVUPS     (R8), Z9
+	VMOVUPS     (DI), Z9
 	VFMADD231PS Z9, Z3, Z8
 	PREFETCHT0  (R10)(CX*1)
-	VMOVUPS     (R8)(CX*1), Z9
+	VMOVUPS     (DI)(CX*1), Z9
 	VFMADD231PS Z9, Z4, Z8
 	PREFETCHT0  (R10)(CX*2)
-	VMOVUPS     (R8)(CX*2), Z9
+	VMOVUPS     (DI)(CX*2), Z9
 	VFMADD231PS Z9, Z5, Z8
 	PREFETCHT0  (R11)
-	VMOVUPS     (R9), Z9
+	VMOVUPS     (R8), Z9
 	VFMADD231PS Z9, Z6, Z8
 	PREFETCHT0  (R11)(CX*1)
-	VMOVUPS     (R9)(CX*1), Z9
+	VMOVUPS     (R8)(CX*1), Z9
 	VFMADD231PS Z9, Z7, Z8
-	VMOVUPS     Z8, (DX)
-	ADDQ        $0x40, DX
-	ADDQ        $+64, DI
-	ADDQ        $+64, R8
+	VMOVUPS     Z8, (R9)
 	ADDQ        $+64, R9
 	ADDQ        $+64, SI
+	ADDQ        $+64, DI
+	ADDQ        $+64, R8
+	ADDQ        $+64, BX
 	ADDQ        $+64, R10
 	ADDQ        $+64, R11
-	SUBQ        $0x10, BX
+	SUBQ        $0x10, DX
 	JGE         along3
 
 along4:
-	ADDQ        $0x10, BX
+	ADDQ        $0x10, DX
 	JZ          along5
 	MOVQ        $-1, R12
-	BZHIQ       BX, R12, BX
-	KMOVW       BX, K1
-	VMOVUPS.Z   (DX), K1, Z8
-	PREFETCHT0  (SI)
-	VMOVUPS.Z   (DI), K1, Z9
+	BZHIQ       DX, R12, DX
+	KMOVW       DX, K1
+	VMOVUPS.Z   (R9), K1, Z8
+	PREFETCHT0  (BX)
+	VMOVUPS.Z   (SI), K1, Z9
 	VFMADD231PS Z9, Z0, Z8
-	PREFETCHT0  (SI)(CX*1)
-	VMOVUPS.Z   (DI)(CX*1), K1, Z0
+	PREFETCHT0  (BX)(CX*1)
+	VMOVUPS.Z   (SI)(CX*1), K1, Z0
 	VFMADD231PS Z0, Z1, Z8
-	PREFETCHT0  (SI)(CX*2)
-	VMOVUPS.Z   (DI)(CX*2), K1, Z0
+	PREFETCHT0  (BX)(CX*2)
+	VMOVUPS.Z   (SI)(CX*2), K1, Z0
 	VFMADD231PS Z0, Z2, Z8
 	PREFETCHT0  (R10)
-	VMOVUPS.Z   (R8), K1, Z0
+	VMOVUPS.Z   (DI), K1, Z0
 	VFMADD231PS Z0, Z3, Z8
 	PREFETCHT0  (R10)(CX*1)
-	VMOVUPS.Z   (R8)(CX*1), K1, Z0
+	VMOVUPS.Z   (DI)(CX*1), K1, Z0
 	VFMADD231PS Z0, Z4, Z8
 	PREFETCHT0  (R10)(CX*2)
-	VMOVUPS.Z   (R8)(CX*2), K1, Z0
+	VMOVUPS.Z   (DI)(CX*2), K1, Z0
 	VFMADD231PS Z0, Z5, Z8
 	PREFETCHT0  (R11)
-	VMOVUPS.Z   (R9), K1, Z0
+	VMOVUPS.Z   (R8), K1, Z0
 	VFMADD231PS Z0, Z6, Z8
 	PREFETCHT0  (R11)(CX*1)
-	VMOVUPS.Z   (R9)(CX*1), K1, Z0
+	VMOVUPS.Z   (R8)(CX*1), K1, Z0
 	VFMADD231PS Z0, Z7, Z8
-	VMOVUPS     Z8, K1, (DX)
-	ADDQ        $0x40, DX
-	ADDQ        $+64, DI
-	ADDQ        $+64, R8
+	VMOVUPS     Z8, K1, (R9)
 	ADDQ        $+64, R9
 	ADDQ        $+64, SI
+	ADDQ        $+64, DI
+	ADDQ        $+64, R8
+	ADDQ        $+64, BX
 	ADDQ        $+64, R10
 	ADDQ        $+64, R11
 
 along5:
 	ADDQ $0x20, AX
-	ADDQ CX, w+16(FP)
-	ADDQ CX, w+16(FP)
-	ADDQ CX, w+16(FP)
-	ADDQ CX, w+16(FP)
-	ADDQ CX, w+16(FP)
-	ADDQ CX, w+16(FP)
-	ADDQ CX, w+16(FP)
-	ADDQ CX, w+16(FP)
-	JMP  rows1
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	JMP  along1
 
-rows2:
-rows6:
-	CMPQ         k+40(FP), $0x01
-	JL           rows7
-	SUBQ         $0x01, k+40(FP)
-	MOVQ         c+0(FP), DX
-	MOVQ         n+32(FP), BX
-	MOVQ         w+16(FP), SI
-	VBROADCASTSS (AX), Z0
-	SUBQ         $0x10, BX
+along2:
+along6:
+	CMPQ         k+64(FP), $0x01
+	JL           along7
+	SUBQ         $0x01, k+64(FP)
+	MOVQ         n+56(FP), DX
+	MOVQ         w+32(FP), BX
+	MOVQ         c+0(FP), SI
+	MOVQ         AX, DI
+	VBROADCASTSS (DI), Z0
+	SUBQ         $0x10, DX
 	JL           along9
 
 along8:
-	VMOVUPS     (DX), Z1
-	VMOVUPS     (SI), Z2
+	VMOVUPS     (SI), Z1
+	VMOVUPS     (BX), Z2
 	VFMADD231PS Z2, Z0, Z1
-	VMOVUPS     Z1, (DX)
-	ADDQ        $0x40, DX
+	VMOVUPS     Z1, (SI)
 	ADDQ        $+64, SI
-	SUBQ        $0x10, BX
+	ADDQ        $+64, BX
+	SUBQ        $0x10, DX
 	JGE         along8
 
 along9:
-	ADDQ        $0x10, BX
+	ADDQ        $0x10, DX
 	JZ          along10
 	MOVQ        $-1, DI
-	BZHIQ       BX, DI, BX
-	KMOVW       BX, K1
-	VMOVUPS.Z   (DX), K1, Z1
-	VMOVUPS.Z   (SI), K1, Z2
+	BZHIQ       DX, DI, DX
+	KMOVW       DX, K1
+	VMOVUPS.Z   (SI), K1, Z1
+	VMOVUPS.Z   (BX), K1, Z2
 	VFMADD231PS Z2, Z0, Z1
-	VMOVUPS     Z1, K1, (DX)
-	ADDQ        $0x40, DX
+	VMOVUPS     Z1, K1, (SI)
 	ADDQ        $+64, SI
+	ADDQ        $+64, BX
 
 along10:
 	ADDQ $0x04, AX
-	ADDQ CX, w+16(FP)
-	JMP  rows6
+	ADDQ CX, w+32(FP)
+	JMP  along6
 
-rows7:
+along7:
 	VZEROUPPER
 	RET
 
-// func axpyF16AVX512(c *float32, x *float32, w *uint16, ldw int, n int, k int)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·axpyF16AVX512(SB), NOSPLIT, $0-48
-	MOVQ x+8(FP), AX
-	MOVQ ldw+24(FP), CX
-	SHLQ $0x01, CX
+rows2:
+	MOVQ a+16(FP), AX
+	MOVQ lda+24(FP), CX
+	SHLQ $0x02, CX
+	MOVQ ldc+8(FP), DX
+	SHLQ $0x02, DX
+	MOVQ ldw+40(FP), BX
+	SHLQ $0x02, BX
 
-rows11:
-	CMPQ         k+40(FP), $0x08
-	JL           rows12
-	SUBQ         $0x08, k+40(FP)
-	MOVQ         c+0(FP), DX
-	MOVQ         n+32(FP), BX
-	MOVQ         w+16(FP), SI
-	MOVQ         SI, DI
-	LEAQ         (DI)(CX*2), R8
-	ADDQ         CX, R8
-	LEAQ         (R8)(CX*2), R9
-	ADDQ         CX, R9
-	LEAQ         (SI)(CX*8), SI
-	LEAQ         (SI)(CX*2), R10
-	ADDQ         CX, R10
-	LEAQ         (R10)(CX*2), R11
-	ADDQ         CX, R11
-	VBROADCASTSS (AX), Z0
-	VBROADCASTSS 4(AX), Z1
-	VBROADCASTSS 8(AX), Z2
-	VBROADCASTSS 12(AX), Z3
-	VBROADCASTSS 16(AX), Z4
-	VBROADCASTSS 20(AX), Z5
-	VBROADCASTSS 24(AX), Z6
-	VBROADCASTSS 28(AX), Z7
-	SUBQ         $0x10, BX
+along11:
+	CMPQ         k+64(FP), $0x08
+	JL           along12
+	SUBQ         $0x08, k+64(FP)
+	MOVQ         n+56(FP), SI
+	MOVQ         w+32(FP), DI
+	MOVQ         DI, R8
+	LEAQ         (R8)(BX*2), R9
+	ADDQ         BX, R9
+	LEAQ         (R9)(BX*2), R10
+	ADDQ         BX, R10
+	MOVQ         c+0(FP), R11
+	LEAQ         (DI)(BX*8), DI
+	LEAQ         (DI)(BX*2), R12
+	ADDQ         BX, R12
+	LEAQ         (R12)(BX*2), R13
+	ADDQ         BX, R13
+	MOVQ         AX, R14
+	VBROADCASTSS (R14), Z0
+	VBROADCASTSS 4(R14), Z1
+	VBROADCASTSS 8(R14), Z2
+	VBROADCASTSS 12(R14), Z3
+	VBROADCASTSS 16(R14), Z4
+	VBROADCASTSS 20(R14), Z5
+	VBROADCASTSS 24(R14), Z6
+	VBROADCASTSS 28(R14), Z7
+	VBROADCASTSS (R14)(CX*1), Z8
+	VBROADCASTSS 4(R14)(CX*1), Z9
+	VBROADCASTSS 8(R14)(CX*1), Z10
+	VBROADCASTSS 12(R14)(CX*1), Z11
+	VBROADCASTSS 16(R14)(CX*1), Z12
+	VBROADCASTSS 20(R14)(CX*1), Z13
+	VBROADCASTSS 24(R14)(CX*1), Z14
+	VBROADCASTSS 28(R14)(CX*1), Z15
+	SUBQ         $0x10, SI
 	JL           along14
 
 along13:
-	VMOVUPS     (DX), Z8
-	PREFETCHT0  (SI)
-	VCVTPH2PS   (DI), Z9
-	VFMADD231PS Z9, Z0, Z8
-	PREFETCHT0  (SI)(CX*1)
-	VCVTPH2PS   (DI)(CX*1), Z9
-	VFMADD231PS Z9, Z1, Z8
-	PREFETCHT0  (SI)(CX*2)
-	VCVTPH2PS   (DI)(CX*2), Z9
-	VFMADD231PS Z9, Z2, Z8
-	PREFETCHT0  (R10)
-	VCVTPH2PS   (R8), Z9
-	VFMADD231PS Z9, Z3, Z8
-	PREFETCHT0  (R10)(CX*1)
-	VCVTPH2PS   (R8)(CX*1), Z9
-	VFMADD231PS Z9, Z4, Z8
-	PREFETCHT0  (R10)(CX*2)
-	VCVTPH2PS   (R8)(CX*2), Z9
-	VFMADD231PS Z9, Z5, Z8
-	PREFETCHT0  (R11)
-	VCVTPH2PS   (R9), Z9
-	VFMADD231PS Z9, Z6, Z8
-	PREFETCHT0  (R11)(CX*1)
-	VCVTPH2PS   (R9)(CX*1), Z9
-	VFMADD231PS Z9, Z7, Z8
-	VMOVUPS     Z8, (DX)
-	ADDQ        $0x40, DX
-	ADDQ        $+32, DI
-	ADDQ        $+32, R8
-	ADDQ        $+32, R9
-	ADDQ        $+32, SI
-	ADDQ        $+32, R10
-	ADDQ        $+32, R11
-	SUBQ        $0x10, BX
+	VMOVUPS     (R11), Z16
+	VMOVUPS     (R11)(DX*1), Z17
+	PREFETCHT0  (DI)
+	VMOVUPS     (R8), Z18
+	VFMADD231PS Z18, Z0, Z16
+	VFMADD231PS Z18, Z8, Z17
+	PREFETCHT0  (DI)(BX*1)
+	VMOVUPS     (R8)(BX*1), Z18
+	VFMADD231PS Z18, Z1, Z16
+	VFMADD231PS Z18, Z9, Z17
+	PREFETCHT0  (DI)(BX*2)
+	VMOVUPS     (R8)(BX*2), Z18
+	VFMADD231PS Z18, Z2, Z16
+	VFMADD231PS Z18, Z10, Z17
+	PREFETCHT0  (R12)
+	VMOVUPS     (R9), Z18
+	VFMADD231PS Z18, Z3, Z16
+	VFMADD231PS Z18, Z11, Z17
+	PREFETCHT0  (R12)(BX*1)
+	VMOVUPS     (R9)(BX*1), Z18
+	VFMADD231PS Z18, Z4, Z16
+	VFMADD231PS Z18, Z12, Z17
+	PREFETCHT0  (R12)(BX*2)
+	VMOVUPS     (R9)(BX*2), Z18
+	VFMADD231PS Z18, Z5, Z16
+	VFMADD231PS Z18, Z13, Z17
+	PREFETCHT0  (R13)
+	VMOVUPS     (R10), Z18
+	VFMADD231PS Z18, Z6, Z16
+	VFMADD231PS Z18, Z14, Z17
+	PREFETCHT0  (R13)(BX*1)
+	VMOVUPS     (R10)(BX*1), Z18
+	VFMADD231PS Z18, Z7, Z16
+	VFMADD231PS Z18, Z15, Z17
+	VMOVUPS     Z16, (R11)
+	VMOVUPS     Z17, (R11)(DX*1)
+	ADDQ        $+64, R11
+	ADDQ        $+64, R8
+	ADDQ        $+64, R9
+	ADDQ        $+64, R10
+	ADDQ        $+64, DI
+	ADDQ        $+64, R12
+	ADDQ        $+64, R13
+	SUBQ        $0x10, SI
 	JGE         along13
 
 along14:
-	ADDQ        $0x10, BX
+	ADDQ        $0x10, SI
 	JZ          along15
-	MOVQ        $-1, R12
-	BZHIQ       BX, R12, BX
-	KMOVW       BX, K1
-	VMOVUPS.Z   (DX), K1, Z8
-	PREFETCHT0  (SI)
-	VCVTPH2PS.Z (DI), K1, Z9
-	VFMADD231PS Z9, Z0, Z8
-	PREFETCHT0  (SI)(CX*1)
-	VCVTPH2PS.Z (DI)(CX*1), K1, Z0
-	VFMADD231PS Z0, Z1, Z8
-	PREFETCHT0  (SI)(CX*2)
-	VCVTPH2PS.Z (DI)(CX*2), K1, Z0
-	VFMADD231PS Z0, Z2, Z8
-	PREFETCHT0  (R10)
-	VCVTPH2PS.Z (R8), K1, Z0
-	VFMADD231PS Z0, Z3, Z8
-	PREFETCHT0  (R10)(CX*1)
-	VCVTPH2PS.Z (R8)(CX*1), K1, Z0
-	VFMADD231PS Z0, Z4, Z8
-	PREFETCHT0  (R10)(CX*2)
-	VCVTPH2PS.Z (R8)(CX*2), K1, Z0
-	VFMADD231PS Z0, Z5, Z8
-	PREFETCHT0  (R11)
-	VCVTPH2PS.Z (R9), K1, Z0
-	VFMADD231PS Z0, Z6, Z8
-	PREFETCHT0  (R11)(CX*1)
-	VCVTPH2PS.Z (R9)(CX*1), K1, Z0
-	VFMADD231PS Z0, Z7, Z8
-	VMOVUPS     Z8, K1, (DX)
-	ADDQ        $0x40, DX
-	ADDQ        $+32, DI
-	ADDQ        $+32, R8
-	ADDQ        $+32, R9
-	ADDQ        $+32, SI
-	ADDQ        $+32, R10
-	ADDQ        $+32, R11
+	MOVQ        $-1, R14
+	BZHIQ       SI, R14, SI
+	KMOVW       SI, K1
+	VMOVUPS.Z   (R11), K1, Z16
+	VMOVUPS.Z   (R11)(DX*1), K1, Z17
+	PREFETCHT0  (DI)
+	VMOVUPS.Z   (R8), K1, Z18
+	VFMADD231PS Z18, Z0, Z16
+	VFMADD231PS Z18, Z8, Z17
+	PREFETCHT0  (DI)(BX*1)
+	VMOVUPS.Z   (R8)(BX*1), K1, Z0
+	VFMADD231PS Z0, Z1, Z16
+	VFMADD231PS Z0, Z9, Z17
+	PREFETCHT0  (DI)(BX*2)
+	VMOVUPS.Z   (R8)(BX*2), K1, Z0
+	VFMADD231PS Z0, Z2, Z16
+	VFMADD231PS Z0, Z10, Z17
+	PREFETCHT0  (R12)
+	VMOVUPS.Z   (R9), K1, Z0
+	VFMADD231PS Z0, Z3, Z16
+	VFMADD231PS Z0, Z11, Z17
+	PREFETCHT0  (R12)(BX*1)
+	VMOVUPS.Z   (R9)(BX*1), K1, Z0
+	VFMADD231PS Z0, Z4, Z16
+	VFMADD231PS Z0, Z12, Z17
+	PREFETCHT0  (R12)(BX*2)
+	VMOVUPS.Z   (R9)(BX*2), K1, Z0
+	VFMADD231PS Z0, Z5, Z16
+	VFMADD231PS Z0, Z13, Z17
+	PREFETCHT0  (R13)
+	VMOVUPS.Z   (R10), K1, Z0
+	VFMADD231PS Z0, Z6, Z16
+	VFMADD231PS Z0, Z14, Z17
+	PREFETCHT0  (R13)(BX*1)
+	VMOVUPS.Z   (R10)(BX*1), K1, Z0
+	VFMADD231PS Z0, Z7, Z16
+	VFMADD231PS Z0, Z15, Z17
+	VMOVUPS     Z16, K1, (R11)
+	VMOVUPS     Z17, K1, (R11)(DX*1)
+	ADDQ        $+64, R11
+	ADDQ        $+64, R8
+	ADDQ        $+64, R9
+	ADDQ        $+64, R10
+	ADDQ        $+64, DI
+	ADDQ        $+64, R12
+	ADDQ        $+64, R13
 
 along15:
 	ADDQ $0x20, AX
-	ADDQ CX, w+16(FP)
-	ADDQ CX, w+16(FP)
-	ADDQ CX, w+16(FP)
-	ADDQ CX, w+16(FP)
-	ADDQ CX, w+16(FP)
-	ADDQ CX, w+16(FP)
-	ADDQ CX, w+16(FP)
-	ADDQ CX, w+16(FP)
-	JMP  rows11
+	ADDQ BX, w+32(FP)
+	ADDQ BX, w+32(FP)
+	ADDQ BX, w+32(FP)
+	ADDQ BX, w+32(FP)
+	ADDQ BX, w+32(FP)
+	ADDQ BX, w+32(FP)
+	ADDQ BX, w+32(FP)
+	ADDQ BX, w+32(FP)
+	JMP  along11
 
-rows12:
-rows16:
-	CMPQ         k+40(FP), $0x01
-	JL           rows17
-	SUBQ         $0x01, k+40(FP)
-	MOVQ         c+0(FP), DX
-	MOVQ         n+32(FP), BX
-	MOVQ         w+16(FP), SI
-	VBROADCASTSS (AX), Z0
-	SUBQ         $0x10, BX
+along12:
+along16:
+	CMPQ         k+64(FP), $0x01
+	JL           along17
+	SUBQ         $0x01, k+64(FP)
+	MOVQ         n+56(FP), SI
+	MOVQ         w+32(FP), DI
+	MOVQ         c+0(FP), R8
+	MOVQ         AX, R9
+	VBROADCASTSS (R9), Z0
+	VBROADCASTSS (R9)(CX*1), Z1
+	SUBQ         $0x10, SI
 	JL           along19
 
 along18:
-	VMOVUPS     (DX), Z1
-	VCVTPH2PS   (SI), Z2
-	VFMADD231PS Z2, Z0, Z1
-	VMOVUPS     Z1, (DX)
-	ADDQ        $0x40, DX
-	ADDQ        $+32, SI
-	SUBQ        $0x10, BX
+	VMOVUPS     (R8), Z2
+	VMOVUPS     (R8)(DX*1), Z3
+	VMOVUPS     (DI), Z4
+	VFMADD231PS Z4, Z0, Z2
+	VFMADD231PS Z4, Z1, Z3
+	VMOVUPS     Z2, (R8)
+	VMOVUPS     Z3, (R8)(DX*1)
+	ADDQ        $+64, R8
+	ADDQ        $+64, DI
+	SUBQ        $0x10, SI
 	JGE         along18
 
 along19:
-	ADDQ        $0x10, BX
+	ADDQ        $0x10, SI
 	JZ          along20
-	MOVQ        $-1, DI
-	BZHIQ       BX, DI, BX
-	KMOVW       BX, K1
-	VMOVUPS.Z   (DX), K1, Z1
-	VCVTPH2PS.Z (SI), K1, Z2
-	VFMADD231PS Z2, Z0, Z1
-	VMOVUPS     Z1, K1, (DX)
-	ADDQ        $0x40, DX
-	ADDQ        $+32, SI
+	MOVQ        $-1, R9
+	BZHIQ       SI, R9, SI
+	KMOVW       SI, K1
+	VMOVUPS.Z   (R8), K1, Z2
+	VMOVUPS.Z   (R8)(DX*1), K1, Z3
+	VMOVUPS.Z   (DI), K1, Z4
+	VFMADD231PS Z4, Z0, Z2
+	VFMADD231PS Z4, Z1, Z3
+	VMOVUPS     Z2, K1, (R8)
+	VMOVUPS     Z3, K1, (R8)(DX*1)
+	ADDQ        $+64, R8
+	ADDQ        $+64, DI
 
 along20:
 	ADDQ $0x04, AX
-	ADDQ CX, w+16(FP)
-	JMP  rows16
+	ADDQ BX, w+32(FP)
+	JMP  along16
 
-rows17:
+along17:
 	VZEROUPPER
 	RET
 
-// func axpyBF16AVX512(c *float32, x *float32, w *uint16, ldw int, n int, k int)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·axpyBF16AVX512(SB), NOSPLIT, $0-48
-	MOVQ x+8(FP), AX
-	MOVQ ldw+24(FP), CX
-	SHLQ $0x01, CX
+rows4:
+	MOVQ a+16(FP), AX
+	MOVQ lda+24(FP), CX
+	SHLQ $0x02, CX
+	MOVQ ldc+8(FP), DX
+	SHLQ $0x02, DX
+	MOVQ ldw+40(FP), BX
+	SHLQ $0x02, BX
 
-rows21:
-	CMPQ         k+40(FP), $0x08
-	JL           rows22
-	SUBQ         $0x08, k+40(FP)
-	MOVQ         c+0(FP), DX
-	MOVQ         n+32(FP), BX
-	MOVQ         w+16(FP), SI
-	MOVQ         SI, DI
-	LEAQ         (DI)(CX*2), R8
-	ADDQ         CX, R8
-	LEAQ         (R8)(CX*2), R9
-	ADDQ         CX, R9
-	LEAQ         (SI)(CX*8), SI
-	LEAQ         (SI)(CX*2), R10
-	ADDQ         CX, R10
-	LEAQ         (R10)(CX*2), R11
-	ADDQ         CX, R11
-	VBROADCASTSS (AX), Z0
-	VBROADCASTSS 4(AX), Z1
-	VBROADCASTSS 8(AX), Z2
-	VBROADCASTSS 12(AX), Z3
-	VBROADCASTSS 16(AX), Z4
-	VBROADCASTSS 20(AX), Z5
-	VBROADCASTSS 24(AX), Z6
-	VBROADCASTSS 28(AX), Z7
-	SUBQ         $0x10, BX
+along21:
+	CMPQ         k+64(FP), $0x04
+	JL           along22
+	SUBQ         $0x04, k+64(FP)
+	MOVQ         n+56(FP), SI
+	MOVQ         w+32(FP), DI
+	MOVQ         DI, R8
+	LEAQ         (R8)(BX*2), R9
+	ADDQ         BX, R9
+	MOVQ         c+0(FP), R10
+	LEAQ         (R10)(DX*2), R11
+	ADDQ         DX, R11
+	LEAQ         (DI)(BX*4), DI
+	LEAQ         (DI)(BX*2), R12
+	ADDQ         BX, R12
+	MOVQ         AX, R13
+	LEAQ         (R13)(CX*2), R14
+	ADDQ         CX, R14
+	VBROADCASTSS (R13), Z0
+	VBROADCASTSS 4(R13), Z1
+	VBROADCASTSS 8(R13), Z2
+	VBROADCASTSS 12(R13), Z3
+	VBROADCASTSS (R13)(CX*1), Z4
+	VBROADCASTSS 4(R13)(CX*1), Z5
+	VBROADCASTSS 8(R13)(CX*1), Z6
+	VBROADCASTSS 12(R13)(CX*1), Z7
+	VBROADCASTSS (R13)(CX*2), Z8
+	VBROADCASTSS 4(R13)(CX*2), Z9
+	VBROADCASTSS 8(R13)(CX*2), Z10
+	VBROADCASTSS 12(R13)(CX*2), Z11
+	VBROADCASTSS (R14), Z12
+	VBROADCASTSS 4(R14), Z13
+	VBROADCASTSS 8(R14), Z14
+	VBROADCASTSS 12(R14), Z15
+	SUBQ         $0x10, SI
 	JL           along24
 
 along23:
-	VMOVUPS     (DX), Z8
-	PREFETCHT0  (SI)
-	VPMOVZXWD   (DI), Z9
-	VPSLLD      $0x10, Z9, Z9
-	VFMADD231PS Z9, Z0, Z8
-	PREFETCHT0  (SI)(CX*1)
-	VPMOVZXWD   (DI)(CX*1), Z9
-	VPSLLD      $0x10, Z9, Z9
-	VFMADD231PS Z9, Z1, Z8
-	PREFETCHT0  (SI)(CX*2)
-	VPMOVZXWD   (DI)(CX*2), Z9
-	VPSLLD      $0x10, Z9, Z9
-	VFMADD231PS Z9, Z2, Z8
-	PREFETCHT0  (R10)
-	VPMOVZXWD   (R8), Z9
-	VPSLLD      $0x10, Z9, Z9
-	VFMADD231PS Z9, Z3, Z8
-	PREFETCHT0  (R10)(CX*1)
-	VPMOVZXWD   (R8)(CX*1), Z9
-	VPSLLD      $0x10, Z9, Z9
-	VFMADD231PS Z9, Z4, Z8
-	PREFETCHT0  (R10)(CX*2)
-	VPMOVZXWD   (R8)(CX*2), Z9
-	VPSLLD      $0x10, Z9, Z9
-	VFMADD231PS Z9, Z5, Z8
-	PREFETCHT0  (R11)
-	VPMOVZXWD   (R9), Z9
-	VPSLLD      $0x10, Z9, Z9
-	VFMADD231PS Z9, Z6, Z8
-	PREFETCHT0  (R11)(CX*1)
-	VPMOVZXWD   (R9)(CX*1), Z9
-	VPSLLD      $0x10, Z9, Z9
-	VFMADD231PS Z9, Z7, Z8
-	VMOVUPS     Z8, (DX)
-	ADDQ        $0x40, DX
-	ADDQ        $+32, DI
-	ADDQ        $+32, R8
-	ADDQ        $+32, R9
-	ADDQ        $+32, SI
-	ADDQ        $+32, R10
-	ADDQ        $+32, R11
-	SUBQ        $0x10, BX
+	VMOVUPS     (R10), Z16
+	VMOVUPS     (R10)(DX*1), Z17
+	VMOVUPS     (R10)(DX*2), Z18
+	VMOVUPS     (R11), Z19
+	PREFETCHT0  (DI)
+	VMOVUPS     (R8), Z20
+	VFMADD231PS Z20, Z0, Z16
+	VFMADD231PS Z20, Z4, Z17
+	VFMADD231PS Z20, Z8, Z18
+	VFMADD231PS Z20, Z12, Z19
+	PREFETCHT0  (DI)(BX*1)
+	VMOVUPS     (R8)(BX*1), Z20
+	VFMADD231PS Z20, Z1, Z16
+	VFMADD231PS Z20, Z5, Z17
+	VFMADD231PS Z20, Z9, Z18
+	VFMADD231PS Z20, Z13, Z19
+	PREFETCHT0  (DI)(BX*2)
+	VMOVUPS     (R8)(BX*2), Z20
+	VFMADD231PS Z20, Z2, Z16
+	VFMADD231PS Z20, Z6, Z17
+	VFMADD231PS Z20, Z10, Z18
+	VFMADD231PS Z20, Z14, Z19
+	PREFETCHT0  (R12)
+	VMOVUPS     (R9), Z20
+	VFMADD231PS Z20, Z3, Z16
+	VFMADD231PS Z20, Z7, Z17
+	VFMADD231PS Z20, Z11, Z18
+	VFMADD231PS Z20, Z15, Z19
+	VMOVUPS     Z16, (R10)
+	VMOVUPS     Z17, (R10)(DX*1)
+	VMOVUPS     Z18, (R10)(DX*2)
+	VMOVUPS     Z19, (R11)
+	ADDQ        $+64, R10
+	ADDQ        $+64, R11
+	ADDQ        $+64, R8
+	ADDQ        $+64, R9
+	ADDQ        $+64, DI
+	ADDQ        $+64, R12
+	SUBQ        $0x10, SI
 	JGE         along23
 
 along24:
-	ADDQ        $0x10, BX
+	ADDQ        $0x10, SI
 	JZ          along25
-	MOVQ        $-1, R12
-	BZHIQ       BX, R12, BX
-	KMOVW       BX, K1
-	VMOVUPS.Z   (DX), K1, Z8
-	PREFETCHT0  (SI)
-	VPMOVZXWD.Z (DI), K1, Z9
-	VPSLLD      $0x10, Z9, Z9
-	VFMADD231PS Z9, Z0, Z8
-	PREFETCHT0  (SI)(CX*1)
-	VPMOVZXWD.Z (DI)(CX*1), K1, Z0
-	VPSLLD      $0x10, Z0, Z0
-	VFMADD231PS Z0, Z1, Z8
-	PREFETCHT0  (SI)(CX*2)
-	VPMOVZXWD.Z (DI)(CX*2), K1, Z0
-	VPSLLD      $0x10, Z0, Z0
-	VFMADD231PS Z0, Z2, Z8
-	PREFETCHT0  (R10)
-	VPMOVZXWD.Z (R8), K1, Z0
-	VPSLLD      $0x10, Z0, Z0
-	VFMADD231PS Z0, Z3, Z8
-	PREFETCHT0  (R10)(CX*1)
-	VPMOVZXWD.Z (R8)(CX*1), K1, Z0
-	VPSLLD      $0x10, Z0, Z0
-	VFMADD231PS Z0, Z4, Z8
-	PREFETCHT0  (R10)(CX*2)
-	VPMOVZXWD.Z (R8)(CX*2), K1, Z0
-	VPSLLD      $0x10, Z0, Z0
-	VFMADD231PS Z0, Z5, Z8
-	PREFETCHT0  (R11)
-	VPMOVZXWD.Z (R9), K1, Z0
-	VPSLLD      $0x10, Z0, Z0
-	VFMADD231PS Z0, Z6, Z8
-	PREFETCHT0  (R11)(CX*1)
-	VPMOVZXWD.Z (R9)(CX*1), K1, Z0
-	VPSLLD      $0x10, Z0, Z0
-	VFMADD231PS Z0, Z7, Z8
-	VMOVUPS     Z8, K1, (DX)
-	ADDQ        $0x40, DX
-	ADDQ        $+32, DI
-	ADDQ        $+32, R8
-	ADDQ        $+32, R9
-	ADDQ        $+32, SI
-	ADDQ        $+32, R10
-	ADDQ        $+32, R11
+	MOVQ        $-1, R13
+	BZHIQ       SI, R13, SI
+	KMOVW       SI, K1
+	VMOVUPS.Z   (R10), K1, Z16
+	VMOVUPS.Z   (R10)(DX*1), K1, Z17
+	VMOVUPS.Z   (R10)(DX*2), K1, Z18
+	VMOVUPS.Z   (R11), K1, Z19
+	PREFETCHT0  (DI)
+	VMOVUPS.Z   (R8), K1, Z20
+	VFMADD231PS Z20, Z0, Z16
+	VFMADD231PS Z20, Z4, Z17
+	VFMADD231PS Z20, Z8, Z18
+	VFMADD231PS Z20, Z12, Z19
+	PREFETCHT0  (DI)(BX*1)
+	VMOVUPS.Z   (R8)(BX*1), K1, Z0
+	VFMADD231PS Z0, Z1, Z16
+	VFMADD231PS Z0, Z5, Z17
+	VFMADD231PS Z0, Z9, Z18
+	VFMADD231PS Z0, Z13, Z19
+	PREFETCHT0  (DI)(BX*2)
+	VMOVUPS.Z   (R8)(BX*2), K1, Z0
+	VFMADD231PS Z0, Z2, Z16
+	VFMADD231PS Z0, Z6, Z17
+	VFMADD231PS Z0, Z10, Z18
+	VFMADD231PS Z0, Z14, Z19
+	PREFETCHT0  (R12)
+	VMOVUPS.Z   (R9), K1, Z0
+	VFMADD231PS Z0, Z3, Z16
+	VFMADD231PS Z0, Z7, Z17
+	VFMADD231PS Z0, Z11, Z18
+	VFMADD231PS Z0, Z15, Z19
+	VMOVUPS     Z16, K1, (R10)
+	VMOVUPS     Z17, K1, (R10)(DX*1)
+	VMOVUPS     Z18, K1, (R10)(DX*2)
+	VMOVUPS     Z19, K1, (R11)
+	ADDQ        $+64, R10
+	ADDQ        $+64, R11
+	ADDQ        $+64, R8
+	ADDQ        $+64, R9
+	ADDQ        $+64, DI
+	ADDQ        $+64, R12
 
 along25:
-	ADDQ $0x20, AX
-	ADDQ CX, w+16(FP)
-	ADDQ CX, w+16(FP)
-	ADDQ CX, w+16(FP)
-	ADDQ CX, w+16(FP)
-	ADDQ CX, w+16(FP)
-	ADDQ CX, w+16(FP)
-	ADDQ CX, w+16(FP)
-	ADDQ CX, w+16(FP)
-	JMP  rows21
+	ADDQ $0x10, AX
+	ADDQ BX, w+32(FP)
+	ADDQ BX, w+32(FP)
+	ADDQ BX, w+32(FP)
+	ADDQ BX, w+32(FP)
+	JMP  along21
 
-rows22:
-rows26:
-	CMPQ         k+40(FP), $0x01
-	JL           rows27
-	SUBQ         $0x01, k+40(FP)
-	MOVQ         c+0(FP), DX
-	MOVQ         n+32(FP), BX
-	MOVQ         w+16(FP), SI
-	VBROADCASTSS (AX), Z0
-	SUBQ         $0x10, BX
+along22:
+along26:
+	CMPQ         k+64(FP), $0x01
+	JL           along27
+	SUBQ         $0x01, k+64(FP)
+	MOVQ         n+56(FP), SI
+	MOVQ         w+32(FP), DI
+	MOVQ         c+0(FP), R8
+	LEAQ         (R8)(DX*2), R9
+	ADDQ         DX, R9
+	MOVQ         AX, R10
+	LEAQ         (R10)(CX*2), R11
+	ADDQ         CX, R11
+	VBROADCASTSS (R10), Z0
+	VBROADCASTSS (R10)(CX*1), Z1
+	VBROADCASTSS (R10)(CX*2), Z2
+	VBROADCASTSS (R11), Z3
+	SUBQ         $0x10, SI
 	JL           along29
 
 along28:
-	VMOVUPS     (DX), Z1
-	VPMOVZXWD   (SI), Z2
-	VPSLLD      $0x10, Z2, Z2
-	VFMADD231PS Z2, Z0, Z1
-	VMOVUPS     Z1, (DX)
-	ADDQ        $0x40, DX
-	ADDQ        $+32, SI
-	SUBQ        $0x10, BX
+	VMOVUPS     (R8), Z4
+	VMOVUPS     (R8)(DX*1), Z5
+	VMOVUPS     (R8)(DX*2), Z6
+	VMOVUPS     (R9), Z7
+	VMOVUPS     (DI), Z8
+	VFMADD231PS Z8, Z0, Z4
+	VFMADD231PS Z8, Z1, Z5
+	VFMADD231PS Z8, Z2, Z6
+	VFMADD231PS Z8, Z3, Z7
+	VMOVUPS     Z4, (R8)
+	VMOVUPS     Z5, (R8)(DX*1)
+	VMOVUPS     Z6, (R8)(DX*2)
+	VMOVUPS     Z7, (R9)
+	ADDQ        $+64, R8
+	ADDQ        $+64, R9
+	ADDQ        $+64, DI
+	SUBQ        $0x10, SI
 	JGE         along28
 
 along29:
-	ADDQ        $0x10, BX
+	ADDQ        $0x10, SI
 	JZ          along30
-	MOVQ        $-1, DI
-	BZHIQ       BX, DI, BX
-	KMOVW       BX, K1
-	VMOVUPS.Z   (DX), K1, Z1
-	VPMOVZXWD.Z (SI), K1, Z2
-	VPSLLD      $0x10, Z2, Z2
-	VFMADD231PS Z2, Z0, Z1
-	VMOVUPS     Z1, K1, (DX)
-	ADDQ        $0x40, DX
-	ADDQ        $+32, SI
+	MOVQ        $-1, R10
+	BZHIQ       SI, R10, SI
+	KMOVW       SI, K1
+	VMOVUPS.Z   (R8), K1, Z4
+	VMOVUPS.Z   (R8)(DX*1), K1, Z5
+	VMOVUPS.Z   (R8)(DX*2), K1, Z6
+	VMOVUPS.Z   (R9), K1, Z7
+	VMOVUPS.Z   (DI), K1, Z8
+	VFMADD231PS Z8, Z0, Z4
+	VFMADD231PS Z8, Z1, Z5
+	VFMADD231PS Z8, Z2, Z6
+	VFMADD231PS Z8, Z3, Z7
+	VMOVUPS     Z4, K1, (R8)
+	VMOVUPS     Z5, K1, (R8)(DX*1)
+	VMOVUPS     Z6, K1, (R8)(DX*2)
+	VMOVUPS     Z7, K1, (R9)
+	ADDQ        $+64, R8
+	ADDQ        $+64, R9
+	ADDQ        $+64, DI
 
 along30:
 	ADDQ $0x04, AX
-	ADDQ CX, w+16(FP)
-	JMP  rows26
+	ADDQ BX, w+32(FP)
+	JMP  along26
 
-rows27:
+along27:
+	VZEROUPPER
+	RET
+
+// func axpyF16AVX512(c *float32, ldc int, a *float32, lda int, w *uint16, ldw int, m int, n int, k int)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·axpyF16AVX512(SB), NOSPLIT, $0-72
+	MOVQ m+48(FP), AX
+	CMPQ AX, $0x04
+	JE   rows4
+	CMPQ AX, $0x02
+	JE   rows2
+	MOVQ a+16(FP), AX
+	MOVQ lda+24(FP), CX
+	SHLQ $0x02, CX
+	MOVQ ldc+8(FP), CX
+	SHLQ $0x02, CX
+	MOVQ ldw+40(FP), CX
+	SHLQ $0x01, CX
+
+along31:
+	CMPQ         k+64(FP), $0x08
+	JL           along32
+	SUBQ         $0x08, k+64(FP)
+	MOVQ         n+56(FP), DX
+	MOVQ         w+32(FP), BX
+	MOVQ         BX, SI
+	LEAQ         (SI)(CX*2), DI
+	ADDQ         CX, DI
+	LEAQ         (DI)(CX*2), R8
+	ADDQ         CX, R8
+	MOVQ         c+0(FP), R9
+	LEAQ         (BX)(CX*8), BX
+	LEAQ         (BX)(CX*2), R10
+	ADDQ         CX, R10
+	LEAQ         (R10)(CX*2), R11
+	ADDQ         CX, R11
+	MOVQ         AX, R12
+	VBROADCASTSS (R12), Z0
+	VBROADCASTSS 4(R12), Z1
+	VBROADCASTSS 8(R12), Z2
+	VBROADCASTSS 12(R12), Z3
+	VBROADCASTSS 16(R12), Z4
+	VBROADCASTSS 20(R12), Z5
+	VBROADCASTSS 24(R12), Z6
+	VBROADCASTSS 28(R12), Z7
+	SUBQ         $0x10, DX
+	JL           along34
+
+along33:
+	VMOVUPS     (R9), Z8
+	PREFETCHT0  (BX)
+	VCVTPH2PS   (SI), Z9
+	VFMADD231PS Z9, Z0, Z8
+	PREFETCHT0  (BX)(CX*1)
+	VCVTPH2PS   (SI)(CX*1), Z9
+	VFMADD231PS Z9, Z1, Z8
+	PREFETCHT0  (BX)(CX*2)
+	VCVTPH2PS   (SI)(CX*2), Z9
+	VFMADD231PS Z9, Z2, Z8
+	PREFETCHT0  (R10)
+	VCVTPH2PS   (DI), Z9
+	VFMADD231PS Z9, Z3, Z8
+	PREFETCHT0  (R10)(CX*1)
+	VCVTPH2PS   (DI)(CX*1), Z9
+	VFMADD231PS Z9, Z4, Z8
+	PREFETCHT0  (R10)(CX*2)
+	VCVTPH2PS   (DI)(CX*2), Z9
+	VFMADD231PS Z9, Z5, Z8
+	PREFETCHT0  (R11)
+	VCVTPH2PS   (R8), Z9
+	VFMADD231PS Z9, Z6, Z8
+	PREFETCHT0  (R11)(CX*1)
+	VCVTPH2PS   (R8)(CX*1), Z9
+	VFMADD231PS Z9, Z7, Z8
+	VMOVUPS     Z8, (R9)
+	ADDQ        $+64, R9
+	ADDQ        $+32, SI
+	ADDQ        $+32, DI
+	ADDQ        $+32, R8
+	ADDQ        $+32, BX
+	ADDQ        $+32, R10
+	ADDQ        $+32, R11
+	SUBQ        $0x10, DX
+	JGE         along33
+
+along34:
+	ADDQ        $0x10, DX
+	JZ          along35
+	MOVQ        $-1, R12
+	BZHIQ       DX, R12, DX
+	KMOVW       DX, K1
+	VMOVUPS.Z   (R9), K1, Z8
+	PREFETCHT0  (BX)
+	VCVTPH2PS.Z (SI), K1, Z9
+	VFMADD231PS Z9, Z0, Z8
+	PREFETCHT0  (BX)(CX*1)
+	VCVTPH2PS.Z (SI)(CX*1), K1, Z0
+	VFMADD231PS Z0, Z1, Z8
+	PREFETCHT0  (BX)(CX*2)
+	VCVTPH2PS.Z (SI)(CX*2), K1, Z0
+	VFMADD231PS Z0, Z2, Z8
+	PREFETCHT0  (R10)
+	VCVTPH2PS.Z (DI), K1, Z0
+	VFMADD231PS Z0, Z3, Z8
+	PREFETCHT0  (R10)(CX*1)
+	VCVTPH2PS.Z (DI)(CX*1), K1, Z0
+	VFMADD231PS Z0, Z4, Z8
+	PREFETCHT0  (R10)(CX*2)
+	VCVTPH2PS.Z (DI)(CX*2), K1, Z0
+	VFMADD231PS Z0, Z5, Z8
+	PREFETCHT0  (R11)
+	VCVTPH2PS.Z (R8), K1, Z0
+	VFMADD231PS Z0, Z6, Z8
+	PREFETCHT0  (R11)(CX*1)
+	VCVTPH2PS.Z (R8)(CX*1), K1, Z0
+	VFMADD231PS Z0, Z7, Z8
+	VMOVUPS     Z8, K1, (R9)
+	ADDQ        $+64, R9
+	ADDQ        $+32, SI
+	ADDQ        $+32, DI
+	ADDQ        $+32, R8
+	ADDQ        $+32, BX
+	ADDQ        $+32, R10
+	ADDQ        $+32, R11
+
+along35:
+	ADDQ $0x20, AX
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	JMP  along31
+
+along32:
+along36:
+	CMPQ         k+64(FP), $0x01
+	JL           along37
+	SUBQ         $0x01, k+64(FP)
+	MOVQ         n+56(FP), DX
+	MOVQ         w+32(FP), BX
+	MOVQ         c+0(FP), SI
+	MOVQ         AX, DI
+	VBROADCASTSS (DI), Z0
+	SUBQ         $0x10, DX
+	JL           along39
+
+along38:
+	VMOVUPS     (SI), Z1
+	VCVTPH2PS   (BX), Z2
+	VFMADD231PS Z2, Z0, Z1
+	VMOVUPS     Z1, (SI)
+	ADDQ        $+64, SI
+	ADDQ        $+32, BX
+	SUBQ        $0x10, DX
+	JGE         along38
+
+along39:
+	ADDQ        $0x10, DX
+	JZ          along40
+	MOVQ        $-1, DI
+	BZHIQ       DX, DI, DX
+	KMOVW       DX, K1
+	VMOVUPS.Z   (SI), K1, Z1
+	VCVTPH2PS.Z (BX), K1, Z2
+	VFMADD231PS Z2, Z0, Z1
+	VMOVUPS     Z1, K1, (SI)
+	ADDQ        $+64, SI
+	ADDQ        $+32, BX
+
+along40:
+	ADDQ $0x04, AX
+	ADDQ CX, w+32(FP)
+	JMP  along36
+
+along37:
+	VZEROUPPER
+	RET
+
+rows2:
+	MOVQ a+16(FP), AX
+	MOVQ lda+24(FP), CX
+	SHLQ $0x02, CX
+	MOVQ ldc+8(FP), DX
+	SHLQ $0x02, DX
+	MOVQ ldw+40(FP), BX
+	SHLQ $0x01, BX
+
+along41:
+	CMPQ         k+64(FP), $0x08
+	JL           along42
+	SUBQ         $0x08, k+64(FP)
+	MOVQ         n+56(FP), SI
+	MOVQ         w+32(FP), DI
+	MOVQ         DI, R8
+	LEAQ         (R8)(BX*2), R9
+	ADDQ         BX, R9
+	LEAQ         (R9)(BX*2), R10
+	ADDQ         BX, R10
+	MOVQ         c+0(FP), R11
+	LEAQ         (DI)(BX*8), DI
+	LEAQ         (DI)(BX*2), R12
+	ADDQ         BX, R12
+	LEAQ         (R12)(BX*2), R13
+	ADDQ         BX, R13
+	MOVQ         AX, R14
+	VBROADCASTSS (R14), Z0
+	VBROADCASTSS 4(R14), Z1
+	VBROADCASTSS 8(R14), Z2
+	VBROADCASTSS 12(R14), Z3
+	VBROADCASTSS 16(R14), Z4
+	VBROADCASTSS 20(R14), Z5
+	VBROADCASTSS 24(R14), Z6
+	VBROADCASTSS 28(R14), Z7
+	VBROADCASTSS (R14)(CX*1), Z8
+	VBROADCASTSS 4(R14)(CX*1), Z9
+	VBROADCASTSS 8(R14)(CX*1), Z10
+	VBROADCASTSS 12(R14)(CX*1), Z11
+	VBROADCASTSS 16(R14)(CX*1), Z12
+	VBROADCASTSS 20(R14)(CX*1), Z13
+	VBROADCASTSS 24(R14)(CX*1), Z14
+	VBROADCASTSS 28(R14)(CX*1), Z15
+	SUBQ         $0x10, SI
+	JL           along44
+
+along43:
+	VMOVUPS     (R11), Z16
+	VMOVUPS     (R11)(DX*1), Z17
+	PREFETCHT0  (DI)
+	VCVTPH2PS   (R8), Z18
+	VFMADD231PS Z18, Z0, Z16
+	VFMADD231PS Z18, Z8, Z17
+	PREFETCHT0  (DI)(BX*1)
+	VCVTPH2PS   (R8)(BX*1), Z18
+	VFMADD231PS Z18, Z1, Z16
+	VFMADD231PS Z18, Z9, Z17
+	PREFETCHT0  (DI)(BX*2)
+	VCVTPH2PS   (R8)(BX*2), Z18
+	VFMADD231PS Z18, Z2, Z16
+	VFMADD231PS Z18, Z10, Z17
+	PREFETCHT0  (R12)
+	VCVTPH2PS   (R9), Z18
+	VFMADD231PS Z18, Z3, Z16
+	VFMADD231PS Z18, Z11, Z17
+	PREFETCHT0  (R12)(BX*1)
+	VCVTPH2PS   (R9)(BX*1), Z18
+	VFMADD231PS Z18, Z4, Z16
+	VFMADD231PS Z18, Z12, Z17
+	PREFETCHT0  (R12)(BX*2)
+	VCVTPH2PS   (R9)(BX*2), Z18
+	VFMADD231PS Z18, Z5, Z16
+	VFMADD231PS Z18, Z13, Z17
+	PREFETCHT0  (R13)
+	VCVTPH2PS   (R10), Z18
+	VFMADD231PS Z18, Z6, Z16
+	VFMADD231PS Z18, Z14, Z17
+	PREFETCHT0  (R13)(BX*1)
+	VCVTPH2PS   (R10)(BX*1), Z18
+	VFMADD231PS Z18, Z7, Z16
+	VFMADD231PS Z18, Z15, Z17
+	VMOVUPS     Z16, (R11)
+	VMOVUPS     Z17, (R11)(DX*1)
+	ADDQ        $+64, R11
+	ADDQ        $+32, R8
+	ADDQ        $+32, R9
+	ADDQ        $+32, R10
+	ADDQ        $+32, DI
+	ADDQ        $+32, R12
+	ADDQ        $+32, R13
+	SUBQ        $0x10, SI
+	JGE         along43
+
+along44:
+	ADDQ        $0x10, SI
+	JZ          along45
+	MOVQ        $-1, R14
+	BZHIQ       SI, R14, SI
+	KMOVW       SI, K1
+	VMOVUPS.Z   (R11), K1, Z16
+	VMOVUPS.Z   (R11)(DX*1), K1, Z17
+	PREFETCHT0  (DI)
+	VCVTPH2PS.Z (R8), K1, Z18
+	VFMADD231PS Z18, Z0, Z16
+	VFMADD231PS Z18, Z8, Z17
+	PREFETCHT0  (DI)(BX*1)
+	VCVTPH2PS.Z (R8)(BX*1), K1, Z0
+	VFMADD231PS Z0, Z1, Z16
+	VFMADD231PS Z0, Z9, Z17
+	PREFETCHT0  (DI)(BX*2)
+	VCVTPH2PS.Z (R8)(BX*2), K1, Z0
+	VFMADD231PS Z0, Z2, Z16
+	VFMADD231PS Z0, Z10, Z17
+	PREFETCHT0  (R12)
+	VCVTPH2PS.Z (R9), K1, Z0
+	VFMADD231PS Z0, Z3, Z16
+	VFMADD231PS Z0, Z11, Z17
+	PREFETCHT0  (R12)(BX*1)
+	VCVTPH2PS.Z (R9)(BX*1), K1, Z0
+	VFMADD231PS Z0, Z4, Z16
+	VFMADD231PS Z0, Z12, Z17
+	PREFETCHT0  (R12)(BX*2)
+	VCVTPH2PS.Z (R9)(BX*2), K1, Z0
+	VFMADD231PS Z0, Z5, Z16
+	VFMADD231PS Z0, Z13, Z17
+	PREFETCHT0  (R13)
+	VCVTPH2PS.Z (R10), K1, Z0
+	VFMADD231PS Z0, Z6, Z16
+	VFMADD231PS Z0, Z14, Z17
+	PREFETCHT0  (R13)(BX*1)
+	VCVTPH2PS.Z (R10)(BX*1), K1, Z0
+	VFMADD231PS Z0, Z7, Z16
+	VFMADD231PS Z0, Z15, Z17
+	VMOVUPS     Z16, K1, (R11)
+	VMOVUPS     Z17, K1, (R11)(DX*1)
+	ADDQ        $+64, R11
+	ADDQ        $+32, R8
+	ADDQ        $+32, R9
+	ADDQ        $+32, R10
+	ADDQ        $+32, DI
+	ADDQ        $+32, R12
+	ADDQ        $+32, R13
+
+along45:
+	ADDQ $0x20, AX
+	ADDQ BX, w+32(FP)
+	ADDQ BX, w+32(FP)
+	ADDQ BX, w+32(FP)
+	ADDQ BX, w+32(FP)
+	ADDQ BX, w+32(FP)
+	ADDQ BX, w+32(FP)
+	ADDQ BX, w+32(FP)
+	ADDQ BX, w+32(FP)
+	JMP  along41
+
+along42:
+along46:
+	CMPQ         k+64(FP), $0x01
+	JL           along47
+	SUBQ         $0x01, k+64(FP)
+	MOVQ         n+56(FP), SI
+	MOVQ         w+32(FP), DI
+	MOVQ         c+0(FP), R8
+	MOVQ         AX, R9
+	VBROADCASTSS (R9), Z0
+	VBROADCASTSS (R9)(CX*1), Z1
+	SUBQ         $0x10, SI
+	JL           along49
+
+along48:
+	VMOVUPS     (R8), Z2
+	VMOVUPS     (R8)(DX*1), Z3
+	VCVTPH2PS   (DI), Z4
+	VFMADD231PS Z4, Z0, Z2
+	VFMADD231PS Z4, Z1, Z3
+	VMOVUPS     Z2, (R8)
+	VMOVUPS     Z3, (R8)(DX*1)
+	ADDQ        $+64, R8
+	ADDQ        $+32, DI
+	SUBQ        $0x10, SI
+	JGE         along48
+
+along49:
+	ADDQ        $0x10, SI
+	JZ          along50
+	MOVQ        $-1, R9
+	BZHIQ       SI, R9, SI
+	KMOVW       SI, K1
+	VMOVUPS.Z   (R8), K1, Z2
+	VMOVUPS.Z   (R8)(DX*1), K1, Z3
+	VCVTPH2PS.Z (DI), K1, Z4
+	VFMADD231PS Z4, Z0, Z2
+	VFMADD231PS Z4, Z1, Z3
+	VMOVUPS     Z2, K1, (R8)
+	VMOVUPS     Z3, K1, (R8)(DX*1)
+	ADDQ        $+64, R8
+	ADDQ        $+32, DI
+
+along50:
+	ADDQ $0x04, AX
+	ADDQ BX, w+32(FP)
+	JMP  along46
+
+along47:
+	VZEROUPPER
+	RET
+
+rows4:
+	MOVQ a+16(FP), AX
+	MOVQ lda+24(FP), CX
+	SHLQ $0x02, CX
+	MOVQ ldc+8(FP), DX
+	SHLQ $0x02, DX
+	MOVQ ldw+40(FP), BX
+	SHLQ $0x01, BX
+
+along51:
+	CMPQ         k+64(FP), $0x04
+	JL           along52
+	SUBQ         $0x04, k+64(FP)
+	MOVQ         n+56(FP), SI
+	MOVQ         w+32(FP), DI
+	MOVQ         DI, R8
+	LEAQ         (R8)(BX*2), R9
+	ADDQ         BX, R9
+	MOVQ         c+0(FP), R10
+	LEAQ         (R10)(DX*2), R11
+	ADDQ         DX, R11
+	LEAQ         (DI)(BX*4), DI
+	LEAQ         (DI)(BX*2), R12
+	ADDQ         BX, R12
+	MOVQ         AX, R13
+	LEAQ         (R13)(CX*2), R14
+	ADDQ         CX, R14
+	VBROADCASTSS (R13), Z0
+	VBROADCASTSS 4(R13), Z1
+	VBROADCASTSS 8(R13), Z2
+	VBROADCASTSS 12(R13), Z3
+	VBROADCASTSS (R13)(CX*1), Z4
+	VBROADCASTSS 4(R13)(CX*1), Z5
+	VBROADCASTSS 8(R13)(CX*1), Z6
+	VBROADCASTSS 12(R13)(CX*1), Z7
+	VBROADCASTSS (R13)(CX*2), Z8
+	VBROADCASTSS 4(R13)(CX*2), Z9
+	VBROADCASTSS 8(R13)(CX*2), Z10
+	VBROADCASTSS 12(R13)(CX*2), Z11
+	VBROADCASTSS (R14), Z12
+	VBROADCASTSS 4(R14), Z13
+	VBROADCASTSS 8(R14), Z14
+	VBROADCASTSS 12(R14), Z15
+	SUBQ         $0x10, SI
+	JL           along54
+
+along53:
+	VMOVUPS     (R10), Z16
+	VMOVUPS     (R10)(DX*1), Z17
+	VMOVUPS     (R10)(DX*2), Z18
+	VMOVUPS     (R11), Z19
+	PREFETCHT0  (DI)
+	VCVTPH2PS   (R8), Z20
+	VFMADD231PS Z20, Z0, Z16
+	VFMADD231PS Z20, Z4, Z17
+	VFMADD231PS Z20, Z8, Z18
+	VFMADD231PS Z20, Z12, Z19
+	PREFETCHT0  (DI)(BX*1)
+	VCVTPH2PS   (R8)(BX*1), Z20
+	VFMADD231PS Z20, Z1, Z16
+	VFMADD231PS Z20, Z5, Z17
+	VFMADD231PS Z20, Z9, Z18
+	VFMADD231PS Z20, Z13, Z19
+	PREFETCHT0  (DI)(BX*2)
+	VCVTPH2PS   (R8)(BX*2), Z20
+	VFMADD231PS Z20, Z2, Z16
+	VFMADD231PS Z20, Z6, Z17
+	VFMADD231PS Z20, Z10, Z18
+	VFMADD231PS Z20, Z14, Z19
+	PREFETCHT0  (R12)
+	VCVTPH2PS   (R9), Z20
+	VFMADD231PS Z20, Z3, Z16
+	VFMADD231PS Z20, Z7, Z17
+	VFMADD231PS Z20, Z11, Z18
+	VFMADD231PS Z20, Z15, Z19
+	VMOVUPS     Z16, (R10)
+	VMOVUPS     Z17, (R10)(DX*1)
+	VMOVUPS     Z18, (R10)(DX*2)
+	VMOVUPS     Z19, (R11)
+	ADDQ        $+64, R10
+	ADDQ        $+64, R11
+	ADDQ        $+32, R8
+	ADDQ        $+32, R9
+	ADDQ        $+32, DI
+	ADDQ        $+32, R12
+	SUBQ        $0x10, SI
+	JGE         along53
+
+along54:
+	ADDQ        $0x10, SI
+	JZ          along55
+	MOVQ        $-1, R13
+	BZHIQ       SI, R13, SI
+	KMOVW       SI, K1
+	VMOVUPS.Z   (R10), K1, Z16
+	VMOVUPS.Z   (R10)(DX*1), K1, Z17
+	VMOVUPS.Z   (R10)(DX*2), K1, Z18
+	VMOVUPS.Z   (R11), K1, Z19
+	PREFETCHT0  (DI)
+	VCVTPH2PS.Z (R8), K1, Z20
+	VFMADD231PS Z20, Z0, Z16
+	VFMADD231PS Z20, Z4, Z17
+	VFMADD231PS Z20, Z8, Z18
+	VFMADD231PS Z20, Z12, Z19
+	PREFETCHT0  (DI)(BX*1)
+	VCVTPH2PS.Z (R8)(BX*1), K1, Z0
+	VFMADD231PS Z0, Z1, Z16
+	VFMADD231PS Z0, Z5, Z17
+	VFMADD231PS Z0, Z9, Z18
+	VFMADD231PS Z0, Z13, Z19
+	PREFETCHT0  (DI)(BX*2)
+	VCVTPH2PS.Z (R8)(BX*2), K1, Z0
+	VFMADD231PS Z0, Z2, Z16
+	VFMADD231PS Z0, Z6, Z17
+	VFMADD231PS Z0, Z10, Z18
+	VFMADD231PS Z0, Z14, Z19
+	PREFETCHT0  (R12)
+	VCVTPH2PS.Z (R9), K1, Z0
+	VFMADD231PS Z0, Z3, Z16
+	VFMADD231PS Z0, Z7, Z17
+	VFMADD231PS Z0, Z11, Z18
+	VFMADD231PS Z0, Z15, Z19
+	VMOVUPS     Z16, K1, (R10)
+	VMOVUPS     Z17, K1, (R10)(DX*1)
+	VMOVUPS     Z18, K1, (R10)(DX*2)
+	VMOVUPS     Z19, K1, (R11)
+	ADDQ        $+64, R10
+	ADDQ        $+64, R11
+	ADDQ        $+32, R8
+	ADDQ        $+32, R9
+	ADDQ        $+32, DI
+	ADDQ        $+32, R12
+
+along55:
+	ADDQ $0x10, AX
+	ADDQ BX, w+32(FP)
+	ADDQ BX, w+32(FP)
+	ADDQ BX, w+32(FP)
+	ADDQ BX, w+32(FP)
+	JMP  along51
+
+along52:
+along56:
+	CMPQ         k+64(FP), $0x01
+	JL           along57
+	SUBQ         $0x01, k+64(FP)
+	MOVQ         n+56(FP), SI
+	MOVQ         w+32(FP), DI
+	MOVQ         c+0(FP), R8
+	LEAQ         (R8)(DX*2), R9
+	ADDQ         DX, R9
+	MOVQ         AX, R10
+	LEAQ         (R10)(CX*2), R11
+	ADDQ         CX, R11
+	VBROADCASTSS (R10), Z0
+	VBROADCASTSS (R10)(CX*1), Z1
+	VBROADCASTSS (R10)(CX*2), Z2
+	VBROADCASTSS (R11), Z3
+	SUBQ         $0x10, SI
+	JL           along59
+
+along58:
+	VMOVUPS     (R8), Z4
+	VMOVUPS     (R8)(DX*1), Z5
+	VMOVUPS     (R8)(DX*2), Z6
+	VMOVUPS     (R9), Z7
+	VCVTPH2PS   (DI), Z8
+	VFMADD231PS Z8, Z0, Z4
+	VFMADD231PS Z8, Z1, Z5
+	VFMADD231PS Z8, Z2, Z6
+	VFMADD231PS Z8, Z3, Z7
+	VMOVUPS     Z4, (R8)
+	VMOVUPS     Z5, (R8)(DX*1)
+	VMOVUPS     Z6, (R8)(DX*2)
+	VMOVUPS     Z7, (R9)
+	ADDQ        $+64, R8
+	ADDQ        $+64, R9
+	ADDQ        $+32, DI
+	SUBQ        $0x10, SI
+	JGE         along58
+
+along59:
+	ADDQ        $0x10, SI
+	JZ          along60
+	MOVQ        $-1, R10
+	BZHIQ       SI, R10, SI
+	KMOVW       SI, K1
+	VMOVUPS.Z   (R8), K1, Z4
+	VMOVUPS.Z   (R8)(DX*1), K1, Z5
+	VMOVUPS.Z   (R8)(DX*2), K1, Z6
+	VMOVUPS.Z   (R9), K1, Z7
+	VCVTPH2PS.Z (DI), K1, Z8
+	VFMADD231PS Z8, Z0, Z4
+	VFMADD231PS Z8, Z1, Z5
+	VFMADD231PS Z8, Z2, Z6
+	VFMADD231PS Z8, Z3, Z7
+	VMOVUPS     Z4, K1, (R8)
+	VMOVUPS     Z5, K1, (R8)(DX*1)
+	VMOVUPS     Z6, K1, (R8)(DX*2)
+	VMOVUPS     Z7, K1, (R9)
+	ADDQ        $+64, R8
+	ADDQ        $+64, R9
+	ADDQ        $+32, DI
+
+along60:
+	ADDQ $0x04, AX
+	ADDQ BX, w+32(FP)
+	JMP  along56
+
+along57:
+	VZEROUPPER
+	RET
+
+// func axpyBF16AVX512(c *float32, ldc int, a *float32, lda int, w *uint16, ldw int, m int, n int, k int)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·axpyBF16AVX512(SB), NOSPLIT, $0-72
+	MOVQ m+48(FP), AX
+	CMPQ AX, $0x04
+	JE   rows4
+	CMPQ AX, $0x02
+	JE   rows2
+	MOVQ a+16(FP), AX
+	MOVQ lda+24(FP), CX
+	SHLQ $0x02, CX
+	MOVQ ldc+8(FP), CX
+	SHLQ $0x02, CX
+	MOVQ ldw+40(FP), CX
+	SHLQ $0x01, CX
+
+along61:
+	CMPQ         k+64(FP), $0x08
+	JL           along62
+	SUBQ         $0x08, k+64(FP)
+	MOVQ         n+56(FP), DX
+	MOVQ         w+32(FP), BX
+	MOVQ         BX, SI
+	LEAQ         (SI)(CX*2), DI
+	ADDQ         CX, DI
+	LEAQ         (DI)(CX*2), R8
+	ADDQ         CX, R8
+	MOVQ         c+0(FP), R9
+	LEAQ         (BX)(CX*8), BX
+	LEAQ         (BX)(CX*2), R10
+	ADDQ         CX, R10
+	LEAQ         (R10)(CX*2), R11
+	ADDQ         CX, R11
+	MOVQ         AX, R12
+	VBROADCASTSS (R12), Z0
+	VBROADCASTSS 4(R12), Z1
+	VBROADCASTSS 8(R12), Z2
+	VBROADCASTSS 12(R12), Z3
+	VBROADCASTSS 16(R12), Z4
+	VBROADCASTSS 20(R12), Z5
+	VBROADCASTSS 24(R12), Z6
+	VBROADCASTSS 28(R12), Z7
+	SUBQ         $0x10, DX
+	JL           along64
+
+along63:
+	VMOVUPS     (R9), Z8
+	PREFETCHT0  (BX)
+	VPMOVZXWD   (SI), Z9
+	VPSLLD      $0x10, Z9, Z9
+	VFMADD231PS Z9, Z0, Z8
+	PREFETCHT0  (BX)(CX*1)
+	VPMOVZXWD   (SI)(CX*1), Z9
+	VPSLLD      $0x10, Z9, Z9
+	VFMADD231PS Z9, Z1, Z8
+	PREFETCHT0  (BX)(CX*2)
+	VPMOVZXWD   (SI)(CX*2), Z9
+	VPSLLD      $0x10, Z9, Z9
+	VFMADD231PS Z9, Z2, Z8
+	PREFETCHT0  (R10)
+	VPMOVZXWD   (DI), Z9
+	VPSLLD      $0x10, Z9, Z9
+	VFMADD231PS Z9, Z3, Z8
+	PREFETCHT0  (R10)(CX*1)
+	VPMOVZXWD   (DI)(CX*1), Z9
+	VPSLLD      $0x10, Z9, Z9
+	VFMADD231PS Z9, Z4, Z8
+	PREFETCHT0  (R10)(CX*2)
+	VPMOVZXWD   (DI)(CX*2), Z9
+	VPSLLD      $0x10, Z9, Z9
+	VFMADD231PS Z9, Z5, Z8
+	PREFETCHT0  (R11)
+	VPMOVZXWD   (R8), Z9
+	VPSLLD      $0x10, Z9, Z9
+	VFMADD231PS Z9, Z6, Z8
+	PREFETCHT0  (R11)(CX*1)
+	VPMOVZXWD   (R8)(CX*1), Z9
+	VPSLLD      $0x10, Z9, Z9
+	VFMADD231PS Z9, Z7, Z8
+	VMOVUPS     Z8, (R9)
+	ADDQ        $+64, R9
+	ADDQ        $+32, SI
+	ADDQ        $+32, DI
+	ADDQ        $+32, R8
+	ADDQ        $+32, BX
+	ADDQ        $+32, R10
+	ADDQ        $+32, R11
+	SUBQ        $0x10, DX
+	JGE         along63
+
+along64:
+	ADDQ        $0x10, DX
+	JZ          along65
+	MOVQ        $-1, R12
+	BZHIQ       DX, R12, DX
+	KMOVW       DX, K1
+	VMOVUPS.Z   (R9), K1, Z8
+	PREFETCHT0  (BX)
+	VPMOVZXWD.Z (SI), K1, Z9
+	VPSLLD      $0x10, Z9, Z9
+	VFMADD231PS Z9, Z0, Z8
+	PREFETCHT0  (BX)(CX*1)
+	VPMOVZXWD.Z (SI)(CX*1), K1, Z0
+	VPSLLD      $0x10, Z0, Z0
+	VFMADD231PS Z0, Z1, Z8
+	PREFETCHT0  (BX)(CX*2)
+	VPMOVZXWD.Z (SI)(CX*2), K1, Z0
+	VPSLLD      $0x10, Z0, Z0
+	VFMADD231PS Z0, Z2, Z8
+	PREFETCHT0  (R10)
+	VPMOVZXWD.Z (DI), K1, Z0
+	VPSLLD      $0x10, Z0, Z0
+	VFMADD231PS Z0, Z3, Z8
+	PREFETCHT0  (R10)(CX*1)
+	VPMOVZXWD.Z (DI)(CX*1), K1, Z0
+	VPSLLD      $0x10, Z0, Z0
+	VFMADD231PS Z0, Z4, Z8
+	PREFETCHT0  (R10)(CX*2)
+	VPMOVZXWD.Z (DI)(CX*2), K1, Z0
+	VPSLLD      $0x10, Z0, Z0
+	VFMADD231PS Z0, Z5, Z8
+	PREFETCHT0  (R11)
+	VPMOVZXWD.Z (R8), K1, Z0
+	VPSLLD      $0x10, Z0, Z0
+	VFMADD231PS Z0, Z6, Z8
+	PREFETCHT0  (R11)(CX*1)
+	VPMOVZXWD.Z (R8)(CX*1), K1, Z0
+	VPSLLD      $0x10, Z0, Z0
+	VFMADD231PS Z0, Z7, Z8
+	VMOVUPS     Z8, K1, (R9)
+	ADDQ        $+64, R9
+	ADDQ        $+32, SI
+	ADDQ        $+32, DI
+	ADDQ        $+32, R8
+	ADDQ        $+32, BX
+	ADDQ        $+32, R10
+	ADDQ        $+32, R11
+
+along65:
+	ADDQ $0x20, AX
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	JMP  along61
+
+along62:
+along66:
+	CMPQ         k+64(FP), $0x01
+	JL           along67
+	SUBQ         $0x01, k+64(FP)
+	MOVQ         n+56(FP), DX
+	MOVQ         w+32(FP), BX
+	MOVQ         c+0(FP), SI
+	MOVQ         AX, DI
+	VBROADCASTSS (DI), Z0
+	SUBQ         $0x10, DX
+	JL           along69
+
+along68:
+	VMOVUPS     (SI), Z1
+	VPMOVZXWD   (BX), Z2
+	VPSLLD      $0x10, Z2, Z2
+	VFMADD231PS Z2, Z0, Z1
+	VMOVUPS     Z1, (SI)
+	ADDQ        $+64, SI
+	ADDQ        $+32, BX
+	SUBQ        $0x10, DX
+	JGE         along68
+
+along69:
+	ADDQ        $0x10, DX
+	JZ          along70
+	MOVQ        $-1, DI
+	BZHIQ       DX, DI, DX
+	KMOVW       DX, K1
+	VMOVUPS.Z   (SI), K1, Z1
+	VPMOVZXWD.Z (BX), K1, Z2
+	VPSLLD      $0x10, Z2, Z2
+	VFMADD231PS Z2, Z0, Z1
+	VMOVUPS     Z1, K1, (SI)
+	ADDQ        $+64, SI
+	ADDQ        $+32, BX
+
+along70:
+	ADDQ $0x04, AX
+	ADDQ CX, w+32(FP)
+	JMP  along66
+
+along67:
+	VZEROUPPER
+	RET
+
+rows2:
+	MOVQ a+16(FP), AX
+	MOVQ lda+24(FP), CX
+	SHLQ $0x02, CX
+	MOVQ ldc+8(FP), DX
+	SHLQ $0x02, DX
+	MOVQ ldw+40(FP), BX
+	SHLQ $0x01, BX
+
+along71:
+	CMPQ         k+64(FP), $0x08
+	JL           along72
+	SUBQ         $0x08, k+64(FP)
+	MOVQ         n+56(FP), SI
+	MOVQ         w+32(FP), DI
+	MOVQ         DI, R8
+	LEAQ         (R8)(BX*2), R9
+	ADDQ         BX, R9
+	LEAQ         (R9)(BX*2), R10
+	ADDQ         BX, R10
+	MOVQ         c+0(FP), R11
+	LEAQ         (DI)(BX*8), DI
+	LEAQ         (DI)(BX*2), R12
+	ADDQ         BX, R12
+	LEAQ         (R12)(BX*2), R13
+	ADDQ         BX, R13
+	MOVQ         AX, R14
+	VBROADCASTSS (R14), Z0
+	VBROADCASTSS 4(R14), Z1
+	VBROADCASTSS 8(R14), Z2
+	VBROADCASTSS 12(R14), Z3
+	VBROADCASTSS 16(R14), Z4
+	VBROADCASTSS 20(R14), Z5
+	VBROADCASTSS 24(R14), Z6
+	VBROADCASTSS 28(R14), Z7
+	VBROADCASTSS (R14)(CX*1), Z8
+	VBROADCASTSS 4(R14)(CX*1), Z9
+	VBROADCASTSS 8(R14)(CX*1), Z10
+	VBROADCASTSS 12(R14)(CX*1), Z11
+	VBROADCASTSS 16(R14)(CX*1), Z12
+	VBROADCASTSS 20(R14)(CX*1), Z13
+	VBROADCASTSS 24(R14)(CX*1), Z14
+	VBROADCASTSS 28(R14)(CX*1), Z15
+	SUBQ         $0x10, SI
+	JL           along74
+
+along73:
+	VMOVUPS     (R11), Z16
+	VMOVUPS     (R11)(DX*1), Z17
+	PREFETCHT0  (DI)
+	VPMOVZXWD   (R8), Z18
+	VPSLLD      $0x10, Z18, Z18
+	VFMADD231PS Z18, Z0, Z16
+	VFMADD231PS Z18, Z8, Z17
+	PREFETCHT0  (DI)(BX*1)
+	VPMOVZXWD   (R8)(BX*1), Z18
+	VPSLLD      $0x10, Z18, Z18
+	VFMADD231PS Z18, Z1, Z16
+	VFMADD231PS Z18, Z9, Z17
+	PREFETCHT0  (DI)(BX*2)
+	VPMOVZXWD   (R8)(BX*2), Z18
+	VPSLLD      $0x10, Z18, Z18
+	VFMADD231PS Z18, Z2, Z16
+	VFMADD231PS Z18, Z10, Z17
+	PREFETCHT0  (R12)
+	VPMOVZXWD   (R9), Z18
+	VPSLLD      $0x10, Z18, Z18
+	VFMADD231PS Z18, Z3, Z16
+	VFMADD231PS Z18, Z11, Z17
+	PREFETCHT0  (R12)(BX*1)
+	VPMOVZXWD   (R9)(BX*1), Z18
+	VPSLLD      $0x10, Z18, Z18
+	VFMADD231PS Z18, Z4, Z16
+	VFMADD231PS Z18, Z12, Z17
+	PREFETCHT0  (R12)(BX*2)
+	VPMOVZXWD   (R9)(BX*2), Z18
+	VPSLLD      $0x10, Z18, Z18
+	VFMADD231PS Z18, Z5, Z16
+	VFMADD231PS Z18, Z13, Z17
+	PREFETCHT0  (R13)
+	VPMOVZXWD   (R10), Z18
+	VPSLLD      $0x10, Z18, Z18
+	VFMADD231PS Z18, Z6, Z16
+	VFMADD231PS Z18, Z14, Z17
+	PREFETCHT0  (R13)(BX*1)
+	VPMOVZXWD   (R10)(BX*1), Z18
+	VPSLLD      $0x10, Z18, Z18
+	VFMADD231PS Z18, Z7, Z16
+	VFMADD231PS Z18, Z15, Z17
+	VMOVUPS     Z16, (R11)
+	VMOVUPS     Z17, (R11)(DX*1)
+	ADDQ        $+64, R11
+	ADDQ        $+32, R8
+	ADDQ        $+32, R9
+	ADDQ        $+32, R10
+	ADDQ        $+32, DI
+	ADDQ        $+32, R12
+	ADDQ        $+32, R13
+	SUBQ        $0x10, SI
+	JGE         along73
+
+along74:
+	ADDQ        $0x10, SI
+	JZ          along75
+	MOVQ        $-1, R14
+	BZHIQ       SI, R14, SI
+	KMOVW       SI, K1
+	VMOVUPS.Z   (R11), K1, Z16
+	VMOVUPS.Z   (R11)(DX*1), K1, Z17
+	PREFETCHT0  (DI)
+	VPMOVZXWD.Z (R8), K1, Z18
+	VPSLLD      $0x10, Z18, Z18
+	VFMADD231PS Z18, Z0, Z16
+	VFMADD231PS Z18, Z8, Z17
+	PREFETCHT0  (DI)(BX*1)
+	VPMOVZXWD.Z (R8)(BX*1), K1, Z0
+	VPSLLD      $0x10, Z0, Z0
+	VFMADD231PS Z0, Z1, Z16
+	VFMADD231PS Z0, Z9, Z17
+	PREFETCHT0  (DI)(BX*2)
+	VPMOVZXWD.Z (R8)(BX*2), K1, Z0
+	VPSLLD      $0x10, Z0, Z0
+	VFMADD231PS Z0, Z2, Z16
+	VFMADD231PS Z0, Z10, Z17
+	PREFETCHT0  (R12)
+	VPMOVZXWD.Z (R9), K1, Z0
+	VPSLLD      $0x10, Z0, Z0
+	VFMADD231PS Z0, Z3, Z16
+	VFMADD231PS Z0, Z11, Z17
+	PREFETCHT0  (R12)(BX*1)
+	VPMOVZXWD.Z (R9)(BX*1), K1, Z0
+	VPSLLD      $0x10, Z0, Z0
+	VFMADD231PS Z0, Z4, Z16
+	VFMADD231PS Z0, Z12, Z17
+	PREFETCHT0  (R12)(BX*2)
+	VPMOVZXWD.Z (R9)(BX*2), K1, Z0
+	VPSLLD      $0x10, Z0, Z0
+	VFMADD231PS Z0, Z5, Z16
+	VFMADD231PS Z0, Z13, Z17
+	PREFETCHT0  (R13)
+	VPMOVZXWD.Z (R10), K1, Z0
+	VPSLLD      $0x10, Z0, Z0
+	VFMADD231PS Z0, Z6, Z16
+	VFMADD231PS Z0, Z14, Z17
+	PREFETCHT0  (R13)(BX*1)
+	VPMOVZXWD.Z (R10)(BX*1), K1, Z0
+	VPSLLD      $0x10, Z0, Z0
+	VFMADD231PS Z0, Z7, Z16
+	VFMADD231PS Z0, Z15, Z17
+	VMOVUPS     Z16, K1, (R11)
+	VMOVUPS     Z17, K1, (R11)(DX*1)
+	ADDQ        $+64, R11
+	ADDQ        $+32, R8
+	ADDQ        $+32, R9
+	ADDQ        $+32, R10
+	ADDQ        $+32, DI
+	ADDQ        $+32, R12
+	ADDQ        $+32, R13
+
+along75:
+	ADDQ $0x20, AX
+	ADDQ BX, w+32(FP)
+	ADDQ BX, w+32(FP)
+	ADDQ BX, w+32(FP)
+	ADDQ BX, w+32(FP)
+	ADDQ BX, w+32(FP)
+	ADDQ BX, w+32(FP)
+	ADDQ BX, w+32(FP)
+	ADDQ BX, w+32(FP)
+	JMP  along71
+
+along72:
+along76:
+	CMPQ         k+64(FP), $0x01
+	JL           along77
+	SUBQ         $0x01, k+64(FP)
+	MOVQ         n+56(FP), SI
+	MOVQ         w+32(FP), DI
+	MOVQ         c+0(FP), R8
+	MOVQ         AX, R9
+	VBROADCASTSS (R9), Z0
+	VBROADCASTSS (R9)(CX*1), Z1
+	SUBQ         $0x10, SI
+	JL           along79
+
+along78:
+	VMOVUPS     (R8), Z2
+	VMOVUPS     (R8)(DX*1), Z3
+	VPMOVZXWD   (DI), Z4
+	VPSLLD      $0x10, Z4, Z4
+	VFMADD231PS Z4, Z0, Z2
+	VFMADD231PS Z4, Z1, Z3
+	VMOVUPS     Z2, (R8)
+	VMOVUPS     Z3, (R8)(DX*1)
+	ADDQ        $+64, R8
+	ADDQ        $+32, DI
+	SUBQ        $0x10, SI
+	JGE         along78
+
+along79:
+	ADDQ        $0x10, SI
+	JZ          along80
+	MOVQ        $-1, R9
+	BZHIQ       SI, R9, SI
+	KMOVW       SI, K1
+	VMOVUPS.Z   (R8), K1, Z2
+	VMOVUPS.Z   (R8)(DX*1), K1, Z3
+	VPMOVZXWD.Z (DI), K1, Z4
+	VPSLLD      $0x10, Z4, Z4
+	VFMADD231PS Z4, Z0, Z2
+	VFMADD231PS Z4, Z1, Z3
+	VMOVUPS     Z2, K1, (R8)
+	VMOVUPS     Z3, K1, (R8)(DX*1)
+	ADDQ        $+64, R8
+	ADDQ        $+32, DI
+
+along80:
+	ADDQ $0x04, AX
+	ADDQ BX, w+32(FP)
+	JMP  along76
+
+along77:
+	VZEROUPPER
+	RET
+
+rows4:
+	MOVQ a+16(FP), AX
+	MOVQ lda+24(FP), CX
+	SHLQ $0x02, CX
+	MOVQ ldc+8(FP), DX
+	SHLQ $0x02, DX
+	MOVQ ldw+40(FP), BX
+	SHLQ $0x01, BX
+
+along81:
+	CMPQ         k+64(FP), $0x04
+	JL           along82
+	SUBQ         $0x04, k+64(FP)
+	MOVQ         n+56(FP), SI
+	MOVQ         w+32(FP), DI
+	MOVQ         DI, R8
+	LEAQ         (R8)(BX*2), R9
+	ADDQ         BX, R9
+	MOVQ         c+0(FP), R10
+	LEAQ         (R10)(DX*2), R11
+	ADDQ         DX, R11
+	LEAQ         (DI)(BX*4), DI
+	LEAQ         (DI)(BX*2), R12
+	ADDQ         BX, R12
+	MOVQ         AX, R13
+	LEAQ         (R13)(CX*2), R14
+	ADDQ         CX, R14
+	VBROADCASTSS (R13), Z0
+	VBROADCASTSS 4(R13), Z1
+	VBROADCASTSS 8(R13), Z2
+	VBROADCASTSS 12(R13), Z3
+	VBROADCASTSS (R13)(CX*1), Z4
+	VBROADCASTSS 4(R13)(CX*1), Z5
+	VBROADCASTSS 8(R13)(CX*1), Z6
+	VBROADCASTSS 12(R13)(CX*1), Z7
+	VBROADCASTSS (R13)(CX*2), Z8
+	VBROADCASTSS 4(R13)(CX*2), Z9
+	VBROADCASTSS 8(R13)(CX*2), Z10
+	VBROADCASTSS 12(R13)(CX*2), Z11
+	VBROADCASTSS (R14), Z12
+	VBROADCASTSS 4(R14), Z13
+	VBROADCASTSS 8(R14), Z14
+	VBROADCASTSS 12(R14), Z15
+	SUBQ         $0x10, SI
+	JL           along84
+
+along83:
+	VMOVUPS     (R10), Z16
+	VMOVUPS     (R10)(DX*1), Z17
+	VMOVUPS     (R10)(DX*2), Z18
+	VMOVUPS     (R11), Z19
+	PREFETCHT0  (DI)
+	VPMOVZXWD   (R8), Z20
+	VPSLLD      $0x10, Z20, Z20
+	VFMADD231PS Z20, Z0, Z16
+	VFMADD231PS Z20, Z4, Z17
+	VFMADD231PS Z20, Z8, Z18
+	VFMADD231PS Z20, Z12, Z19
+	PREFETCHT0  (DI)(BX*1)
+	VPMOVZXWD   (R8)(BX*1), Z20
+	VPSLLD      $0x10, Z20, Z20
+	VFMADD231PS Z20, Z1, Z16
+	VFMADD231PS Z20, Z5, Z17
+	VFMADD231PS Z20, Z9, Z18
+	VFMADD231PS Z20, Z13, Z19
+	PREFETCHT0  (DI)(BX*2)
+	VPMOVZXWD   (R8)(BX*2), Z20
+	VPSLLD      $0x10, Z20, Z20
+	VFMADD231PS Z20, Z2, Z16
+	VFMADD231PS Z20, Z6, Z17
+	VFMADD231PS Z20, Z10, Z18
+	VFMADD231PS Z20, Z14, Z19
+	PREFETCHT0  (R12)
+	VPMOVZXWD   (R9), Z20
+	VPSLLD      $0x10, Z20, Z20
+	VFMADD231PS Z20, Z3, Z16
+	VFMADD231PS Z20, Z7, Z17
+	VFMADD231PS Z20, Z11, Z18
+	VFMADD231PS Z20, Z15, Z19
+	VMOVUPS     Z16, (R10)
+	VMOVUPS     Z17, (R10)(DX*1)
+	VMOVUPS     Z18, (R10)(DX*2)
+	VMOVUPS     Z19, (R11)
+	ADDQ        $+64, R10
+	ADDQ        $+64, R11
+	ADDQ        $+32, R8
+	ADDQ        $+32, R9
+	ADDQ        $+32, DI
+	ADDQ        $+32, R12
+	SUBQ        $0x10, SI
+	JGE         along83
+
+along84:
+	ADDQ        $0x10, SI
+	JZ          along85
+	MOVQ        $-1, R13
+	BZHIQ       SI, R13, SI
+	KMOVW       SI, K1
+	VMOVUPS.Z   (R10), K1, Z16
+	VMOVUPS.Z   (R10)(DX*1), K1, Z17
+	VMOVUPS.Z   (R10)(DX*2), K1, Z18
+	VMOVUPS.Z   (R11), K1, Z19
+	PREFETCHT0  (DI)
+	VPMOVZXWD.Z (R8), K1, Z20
+	VPSLLD      $0x10, Z20, Z20
+	VFMADD231PS Z20, Z0, Z16
+	VFMADD231PS Z20, Z4, Z17
+	VFMADD231PS Z20, Z8, Z18
+	VFMADD231PS Z20, Z12, Z19
+	PREFETCHT0  (DI)(BX*1)
+	VPMOVZXWD.Z (R8)(BX*1), K1, Z0
+	VPSLLD      $0x10, Z0, Z0
+	VFMADD231PS Z0, Z1, Z16
+	VFMADD231PS Z0, Z5, Z17
+	VFMADD231PS Z0, Z9, Z18
+	VFMADD231PS Z0, Z13, Z19
+	PREFETCHT0  (DI)(BX*2)
+	VPMOVZXWD.Z (R8)(BX*2), K1, Z0
+	VPSLLD      $0x10, Z0, Z0
+	VFMADD231PS Z0, Z2, Z16
+	VFMADD231PS Z0, Z6, Z17
+	VFMADD231PS Z0, Z10, Z18
+	VFMADD231PS Z0, Z14, Z19
+	PREFETCHT0  (R12)
+	VPMOVZXWD.Z (R9), K1, Z0
+	VPSLLD      $0x10, Z0, Z0
+	VFMADD231PS Z0, Z3, Z16
+	VFMADD231PS Z0, Z7, Z17
+	VFMADD231PS Z0, Z11, Z18
+	VFMADD231PS Z0, Z15, Z19
+	VMOVUPS     Z16, K1, (R10)
+	VMOVUPS     Z17, K1, (R10)(DX*1)
+	VMOVUPS     Z18, K1, (R10)(DX*2)
+	VMOVUPS     Z19, K1, (R11)
+	ADDQ        $+64, R10
+	ADDQ        $+64, R11
+	ADDQ        $+32, R8
+	ADDQ        $+32, R9
+	ADDQ        $+32, DI
+	ADDQ        $+32, R12
+
+along85:
+	ADDQ $0x10, AX
+	ADDQ BX, w+32(FP)
+	ADDQ BX, w+32(FP)
+	ADDQ BX, w+32(FP)
+	ADDQ BX, w+32(FP)
+	JMP  along81
+
+along82:
+along86:
+	CMPQ         k+64(FP), $0x01
+	JL           along87
+	SUBQ         $0x01, k+64(FP)
+	MOVQ         n+56(FP), SI
+	MOVQ         w+32(FP), DI
+	MOVQ         c+0(FP), R8
+	LEAQ         (R8)(DX*2), R9
+	ADDQ         DX, R9
+	MOVQ         AX, R10
+	LEAQ         (R10)(CX*2), R11
+	ADDQ         CX, R11
+	VBROADCASTSS (R10), Z0
+	VBROADCASTSS (R10)(CX*1), Z1
+	VBROADCASTSS (R10)(CX*2), Z2
+	VBROADCASTSS (R11), Z3
+	SUBQ         $0x10, SI
+	JL           along89
+
+along88:
+	VMOVUPS     (R8), Z4
+	VMOVUPS     (R8)(DX*1), Z5
+	VMOVUPS     (R8)(DX*2), Z6
+	VMOVUPS     (R9), Z7
+	VPMOVZXWD   (DI), Z8
+	VPSLLD      $0x10, Z8, Z8
+	VFMADD231PS Z8, Z0, Z4
+	VFMADD231PS Z8, Z1, Z5
+	VFMADD231PS Z8, Z2, Z6
+	VFMADD231PS Z8, Z3, Z7
+	VMOVUPS     Z4, (R8)
+	VMOVUPS     Z5, (R8)(DX*1)
+	VMOVUPS     Z6, (R8)(DX*2)
+	VMOVUPS     Z7, (R9)
+	ADDQ        $+64, R8
+	ADDQ        $+64, R9
+	ADDQ        $+32, DI
+	SUBQ        $0x10, SI
+	JGE         along88
+
+along89:
+	ADDQ        $0x10, SI
+	JZ          along90
+	MOVQ        $-1, R10
+	BZHIQ       SI, R10, SI
+	KMOVW       SI, K1
+	VMOVUPS.Z   (R8), K1, Z4
+	VMOVUPS.Z   (R8)(DX*1), K1, Z5
+	VMOVUPS.Z   (R8)(DX*2), K1, Z6
+	VMOVUPS.Z   (R9), K1, Z7
+	VPMOVZXWD.Z (DI), K1, Z8
+	VPSLLD      $0x10, Z8, Z8
+	VFMADD231PS Z8, Z0, Z4
+	VFMADD231PS Z8, Z1, Z5
+	VFMADD231PS Z8, Z2, Z6
+	VFMADD231PS Z8, Z3, Z7
+	VMOVUPS     Z4, K1, (R8)
+	VMOVUPS     Z5, K1, (R8)(DX*1)
+	VMOVUPS     Z6, K1, (R8)(DX*2)
+	VMOVUPS     Z7, K1, (R9)
+	ADDQ        $+64, R8
+	ADDQ        $+64, R9
+	ADDQ        $+32, DI
+
+along90:
+	ADDQ $0x04, AX
+	ADDQ BX, w+32(FP)
+	JMP  along86
+
+along87:
 	VZEROUPPER
 	RET

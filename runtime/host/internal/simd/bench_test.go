@@ -3,6 +3,7 @@ package simd
 import (
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"testing"
 )
 
@@ -210,16 +211,22 @@ func BenchmarkTileQuantised(b *testing.B) {
 	})
 }
 
-func BenchmarkRow(b *testing.B) {
+func BenchmarkStream(b *testing.B) {
 	levels(b, func(b *testing.B, l *Level) {
-		const k, n = 4096, 11008
-		r := rand.New(rand.NewPCG(1, 2))
-		x, c := numbers(r, k), make([]float32, n)
-		h := Panel[uint16]{filled[uint16](k * n), n}
-		for b.Loop() {
-			l.RowF16(c, x, h, k, n)
+		for _, m := range []int{1, 2, 4, 8} {
+			b.Run(strconv.Itoa(m), func(b *testing.B) {
+				const k, n = 4096, 11008
+				r := rand.New(rand.NewPCG(1, 2))
+				a, c := Panel[float32]{numbers(r, m*k), k}, Panel[float32]{make([]float32, m*256), 256}
+				h := Panel[uint16]{filled[uint16](k * n), n}
+				for b.Loop() {
+					for j := 0; j < n; j += 256 {
+						l.StreamF16(c, a, h.From(0, j), m, k, 256)
+					}
+				}
+				rate(b, 2*m*k*n, 2*k*n)
+			})
 		}
-		rate(b, 2*k*n, 2*k*n)
 	})
 }
 

@@ -24,9 +24,7 @@ func (l *Level) Rows(c, a, w Panel[float32], m, k, n int) {
 		}
 	}
 	if whole < n { // columns that are no whole vector, where tile has no masks
-		for i := range m {
-			l.axpyF32(&c.At[i*c.Stride+whole], &a.At[i*a.Stride], &w.At[whole], w.Stride, n-whole, k)
-		}
+		stream(l.axpyF32, c.From(0, whole), a, w.From(0, whole), m, k, n-whole)
 	}
 }
 
@@ -53,13 +51,22 @@ func (l *Level) DotsBF16(c, a Panel[float32], w Panel[uint16], m, k, n int) {
 	dots(l.dotBF16, c, a, w, m, k, n)
 }
 
-func dots[T any](f func(c *float32, ldc int, a *float32, lda int, w *T, ldw, m, n, k int), c, a Panel[float32], w Panel[T], m, k, n int) {
+func dots[T any](f rowsTimes[T], c, a Panel[float32], w Panel[T], m, k, n int) {
 	if m == 0 || k == 0 || n == 0 {
 		return
 	}
+	w.holds(n, k)
+	inFours(f, c, a, w, m, k, n)
+}
+
+// rowsTimes is a function in assembly that adds to c the products of 1, 2 or 4 rows of a,
+// k numbers each, with n columns of w, however that is stored.
+type rowsTimes[T any] func(c *float32, ldc int, a *float32, lda int, w *T, ldw, m, n, k int)
+
+// inFours has f do m rows.
+func inFours[T any](f rowsTimes[T], c, a Panel[float32], w Panel[T], m, k, n int) {
 	c.holds(m, n)
 	a.holds(m, k)
-	w.holds(n, k)
 	for i := 0; i < m; {
 		some := together(m - i)
 		f(&c.At[i*c.Stride], c.Stride, &a.At[i*a.Stride], a.Stride, &w.At[0], w.Stride, some, n, k)
@@ -67,32 +74,35 @@ func dots[T any](f func(c *float32, ldc int, a *float32, lda int, w *T, ldw, m, 
 	}
 }
 
-// Row adds the product of one row x of k numbers and k rows of w, n numbers each,
-// to c, in the order in which w lies in memory. Its bits are those of Rows.
-func (l *Level) Row(c, x []float32, w Panel[float32], k, n int) {
-	if k == 0 || n == 0 {
+// Stream is Rows for few rows, in the order in which w lies in memory. Its bits are
+// those of Rows.
+func (l *Level) Stream(c, a, w Panel[float32], m, k, n int) {
+	if m == 0 || k == 0 || n == 0 {
 		return
 	}
 	if l.lanes == 0 {
-		addRows(Panel[float32]{c, n}, Panel[float32]{x, k}, w, 1, k, n)
+		addRows(c, a, w, m, k, n)
 		return
 	}
-	axpy(l.axpyF32, c, x, w, k, n)
+	stream(l.axpyF32, c, a, w, m, k, n)
 }
 
-// RowF16 is Row with float16 numbers w.
-func (l *Level) RowF16(c, x []float32, w Panel[uint16], k, n int) { axpy(l.axpyF16, c, x, w, k, n) }
+// StreamF16 is Stream with float16 numbers w.
+func (l *Level) StreamF16(c, a Panel[float32], w Panel[uint16], m, k, n int) {
+	stream(l.axpyF16, c, a, w, m, k, n)
+}
 
-// RowBF16 is Row with bfloat16 numbers w.
-func (l *Level) RowBF16(c, x []float32, w Panel[uint16], k, n int) { axpy(l.axpyBF16, c, x, w, k, n) }
+// StreamBF16 is Stream with bfloat16 numbers w.
+func (l *Level) StreamBF16(c, a Panel[float32], w Panel[uint16], m, k, n int) {
+	stream(l.axpyBF16, c, a, w, m, k, n)
+}
 
-func axpy[T any](f func(c, x *float32, w *T, ldw, n, k int), c, x []float32, w Panel[T], k, n int) {
-	if k == 0 || n == 0 {
+func stream[T any](f rowsTimes[T], c, a Panel[float32], w Panel[T], m, k, n int) {
+	if m == 0 || k == 0 || n == 0 {
 		return
 	}
-	_, _ = c[n-1], x[k-1]
 	w.holds(k, n)
-	f(&c[0], &x[0], &w.At[0], w.Stride, n, k)
+	inFours(f, c, a, w, m, k, n)
 }
 
 // ReadsHalves tells whether Row and Dots have forms that read numbers of 16 bits.

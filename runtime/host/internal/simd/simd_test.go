@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -129,7 +130,11 @@ func TestRows(t *testing.T) {
 		a, w := panelOf(r, m, k), panelOf(r, k, n)
 		c, before, check := sums(r, m, n)
 		want := product(before, a, func(p, j int) float32 { return w.At[p*w.Stride+j] }, m, k, n)
-		l.Rows(c, a, w, m, k, n)
+		if r.IntN(2) == 0 {
+			l.Rows(c, a, w, m, k, n)
+		} else {
+			l.Stream(c, a, w, m, k, n)
+		}
 		return check(want, k)
 	})
 }
@@ -141,16 +146,21 @@ func TestRowsAreIndependent(t *testing.T) {
 		a, w := panelOf(r, m, k), panelOf(r, k, n)
 		all := Panel[float32]{make([]float32, m*n), n}
 		l.Rows(all, a, w, m, k, n)
+		streamed := Panel[float32]{make([]float32, m*n), n}
+		l.Stream(streamed, a, w, m, k, n)
+		if !slices.Equal(streamed.At, all.At) {
+			return fmt.Errorf("%d×%d×%d: %v streamed, %v as rows", m, k, n, streamed.At, all.At)
+		}
 		for i := range m {
 			one, check := guarded(n)
 			cut := make([]float32, n)
 			clear(one)
-			l.Row(one, a.Row(i, k), w, k, n)
+			l.Stream(Panel[float32]{one, n}, a.From(i, 0), w, 1, k, n)
 			at := 1 + r.IntN(k-1)
 			j := r.IntN(n)
 			l.Rows(Panel[float32]{cut, n}, a.From(i, 0), w, 1, at, n)
 			l.Rows(Panel[float32]{cut[:j], n}, a.From(i, at), w.From(at, 0), 1, k-at, j)
-			l.Row(cut[j:], a.Row(i, k)[at:], w.From(at, j), k-at, n-j)
+			l.Stream(Panel[float32]{cut[j:], n}, a.From(i, at), w.From(at, j), 1, k-at, n-j)
 			if err := check(); err != nil {
 				return err
 			}
@@ -194,9 +204,9 @@ func TestProductsOfHalves(t *testing.T) {
 		}
 		m, k, n := 1+r.IntN(5), extent(r), extent(r)
 		half := r.IntN(2) == 0
-		widen, narrow, dots, row := l.WidenBF16, l.NarrowBF16, l.DotsBF16, l.RowBF16
+		widen, narrow, dots, stream := l.WidenBF16, l.NarrowBF16, l.DotsBF16, l.StreamBF16
 		if half {
-			widen, narrow, dots, row = l.WidenF16, l.NarrowF16, l.DotsF16, l.RowF16
+			widen, narrow, dots, stream = l.WidenF16, l.NarrowF16, l.DotsF16, l.StreamF16
 		}
 		w := panelOf(r, n, k)
 		h := Panel[uint16]{make([]uint16, len(w.At)), w.Stride}
@@ -217,19 +227,17 @@ func TestProductsOfHalves(t *testing.T) {
 			return fmt.Errorf("dots: %w", err)
 		}
 		// The same as k rows of n: n and k change places.
-		x := numbers(r, n)
-		one := make([]float32, k)
-		two, beside := guarded(k)
-		clear(two)
-		l.Row(one, x, w, n, k)
-		row(two, x, h, n, k)
+		x, one := panelOf(r, m, n), Panel[float32]{make([]float32, m*k), k}
+		v, beside := guarded(m * k)
+		clear(v)
+		two := Panel[float32]{v, k}
+		l.Stream(one, x, w, m, n, k)
+		stream(two, x, h, m, n, k)
 		if err := beside(); err != nil {
 			return err
 		}
-		for j := range one {
-			if one[j] != two[j] {
-				return fmt.Errorf("row: %d×%d: number %d is %v, want %v", n, k, j, two[j], one[j])
-			}
+		if !slices.Equal(one.At, two.At) {
+			return fmt.Errorf("%d×%d×%d: %v streamed, want %v", m, n, k, two.At, one.At)
 		}
 		return nil
 	})
