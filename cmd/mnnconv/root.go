@@ -23,7 +23,7 @@ import (
 
 // grace is how long a command may clean up after Ctrl-C or SIGTERM. What it began to
 // write is taken back in any case.
-const grace = 600 * time.Millisecond
+const grace = 400 * time.Millisecond
 
 // app is what every command gets of the world.
 type app struct {

@@ -17,6 +17,8 @@ type File struct {
 	lock   *os.File // while it is a temporary file
 	target string
 	temp   string // its name until Commit; empty: it has its name already
+
+	size, behind int64 // bytes written, and of them on their way to the disk
 }
 
 // WriteFile gives path these bytes, as Create does.
@@ -126,6 +128,10 @@ func (f *File) Write(b []byte) (int, error) {
 	}
 }
 
+// backlog is how many bytes are written before they are sent on to the disk. Nothing
+// ends a process that waits in a sync: what that has left to do must be little.
+const backlog = 32 << 20
+
 type unbuffered struct{ *File }
 
 func (f unbuffered) Write(b []byte) (int, error) {
@@ -133,7 +139,13 @@ func (f unbuffered) Write(b []byte) (int, error) {
 		n, _ := f.f.Write(b[:len(b)/2]) // as a full disk does
 		return n, err
 	}
-	return f.f.Write(b)
+	n, err := f.f.Write(b)
+	f.size += int64(n)
+	if err == nil && f.size-f.behind >= backlog {
+		err = writeBack(f.f, f.behind, f.size)
+		f.behind = f.size
+	}
+	return n, err
 }
 
 // Finish brings the bytes to disk and closes the file; a second call does nothing.
