@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	goruntime "runtime"
 	"slices"
 	"sync"
 	"time"
@@ -213,6 +214,7 @@ func (b *batch) work() {
 		decoding = slices.DeleteFunc(decoding, over)
 		b.decode(decoding)
 		decoding = slices.DeleteFunc(decoding, over)
+		goruntime.Gosched() // to who takes the tokens, and brings the next question
 	}
 }
 

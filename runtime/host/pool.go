@@ -14,8 +14,9 @@ import (
 // sessions may share one; a nil pool runs everything on the caller.
 //
 // A kernel is tens of microseconds of work, and waking a thread takes longer. So
-// helpers sit on threads of their own and spin between kernels, and are parked when
-// there has been none for a while. Each worker has a run of neighbouring parts to
+// helpers spin between kernels, and are parked when there has been none for a while.
+// Once they have spun for a moment they let others run that wait for a processor: who
+// serves a client, say. Each worker has a run of neighbouring parts to
 // start with, so that it reads weights in order, and then helps the others with
 // theirs.
 type Pool struct {
@@ -42,6 +43,9 @@ const (
 	// spin is how long helpers wait for the next run before they are parked: longer
 	// than between two tokens.
 	spin = 3 * time.Millisecond
+	// moment is how long helpers wait before they let others run, and again: longer than
+	// between two kernels of a token.
+	moment = 50 * time.Microsecond
 	// apart is how long callers that met each other run on one processor each.
 	apart = 20 * time.Millisecond
 	// patience is how long a caller spins for helpers that are late.
@@ -194,8 +198,7 @@ func alone(ctx context.Context, n int, parts Parts, w *Worker) error {
 // help is a helper's life.
 func (p *Pool) help(i int) {
 	defer p.ended.Done()
-	goruntime.LockOSThread() // never unlocked: the thread ends with the helper
-	var done uint64          // the last run it saw
+	var done uint64 // the last run it saw
 	for {
 		e, ok := p.next(done)
 		if !ok {
@@ -212,7 +215,7 @@ func (p *Pool) help(i int) {
 // next waits for a run that is not the one before; ok is false when there is none
 // any more.
 func (p *Pool) next(before uint64) (epoch uint64, ok bool) {
-	since := time.Now()
+	since, yielded := time.Now(), time.Duration(0)
 	for n := 1; ; n++ {
 		if e := p.epoch.Load(); e != before {
 			return e, true
@@ -224,7 +227,11 @@ func (p *Pool) next(before uint64) (epoch uint64, ok bool) {
 		if p.closing.Load() {
 			return 0, false
 		}
-		if time.Since(since) < spin && !p.isCrowded(time.Since(p.start)) {
+		if waited := time.Since(since); waited < spin && !p.isCrowded(time.Since(p.start)) {
+			if waited > yielded+moment {
+				goruntime.Gosched()
+				yielded = time.Since(since)
+			}
 			continue
 		}
 		p.asleep.Add(1)
@@ -232,7 +239,7 @@ func (p *Pool) next(before uint64) (epoch uint64, ok bool) {
 			<-p.wake
 		}
 		p.asleep.Add(-1)
-		since = time.Now()
+		since, yielded = time.Now(), 0
 	}
 }
 
