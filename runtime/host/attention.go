@@ -17,9 +17,11 @@ type attention struct {
 	lengths             []int64 // nil: all keys
 	qBatch, kBatch      int     // elements of one sequence
 	vBatch, yBatch      int
+	batches             int
 	kvHeads, rows, keys int
-	together, stretches int // rows in a stretch, stretches in a head
-	units               cut // of stretches
+	few                 attendFew // of up to 16 rows
+	together, stretches int       // rows in a stretch, stretches in a head
+	units               cut       // of stretches
 }
 
 // lowerAttention covers Attention without mask, past, window, softcap and
@@ -53,6 +55,9 @@ func lowerAttention(n *graph.Node, _ map[*graph.Value][]graph.Use) (Group, bool)
 		if !given {
 			k.scale = float32(1 / math.Sqrt(float64(k.size)))
 		}
+		if !k.many {
+			return k.runFew(c)
+		}
 		return c.Run(k.units.parts(), k)
 	}
 	return g, true
@@ -60,7 +65,7 @@ func lowerAttention(n *graph.Node, _ map[*graph.Value][]graph.Use) (Group, bool)
 
 // bind reads the shapes.
 func (k *attention) bind(c *Call, qHeads, kvHeads int64) error {
-	*k = attention{attend: attend{q: c.In[0], k: c.In[1], v: c.In[2], y: c.Out[0]}}
+	k.attend, k.lengths = attend{q: c.In[0], k: c.In[1], v: c.In[2], y: c.Out[0]}, nil
 	q, qAt := headsOf(k.q, qHeads)
 	x, kAt := headsOf(k.k, kvHeads)
 	v, vAt := headsOf(k.v, kvHeads)
@@ -85,7 +90,7 @@ func (k *attention) bind(c *Call, qHeads, kvHeads int64) error {
 	k.qAt, k.kAt, k.vAt, k.yAt = qAt, kAt, vAt, yAt
 	k.qBatch, k.kBatch, k.vBatch, k.yBatch = q.elements(), x.elements(), v.elements(), y.elements()
 	k.size, k.width, k.group = q.size, v.size, q.heads/x.heads
-	k.kvHeads, k.rows, k.keys = x.heads, q.rows, x.rows
+	k.batches, k.kvHeads, k.rows, k.keys = q.batch, x.heads, q.rows, x.rows
 	k.many = k.rows > manyDots
 	k.together = k.rowsAtOnce()
 	k.stretches = (k.rows + k.together - 1) / k.together
@@ -113,6 +118,16 @@ func headsOf(t *graph.Tensor, n int64) (heads, steps) {
 	return h, steps{row: h.heads * h.size, head: h.size}
 }
 
+// at returns where the vectors of a head of keys start, and those of its queries.
+func (k *attention) at(b, head int) stretch {
+	return stretch{
+		q: b*k.qBatch + head*k.group*k.qAt.head,
+		k: b*k.kBatch + head*k.kAt.head,
+		v: b*k.vBatch + head*k.vAt.head,
+		y: b*k.yBatch + head*k.group*k.yAt.head,
+	}
+}
+
 // Part implements [Parts].
 func (k *attention) Part(w *Worker, i int) {
 	from, to := k.units.part(i)
@@ -120,15 +135,10 @@ func (k *attention) Part(w *Worker, i int) {
 		row := u % k.stretches * k.together
 		head := u / k.stretches % k.kvHeads
 		b := u / k.stretches / k.kvHeads
-		s := stretch{
-			q:    b*k.qBatch + head*k.group*k.qAt.head + row*k.qAt.row,
-			k:    b*k.kBatch + head*k.kAt.head,
-			v:    b*k.vBatch + head*k.vAt.head,
-			y:    b*k.yBatch + head*k.group*k.yAt.head + row*k.yAt.row,
-			rows: min(k.together, k.rows-row),
-			keys: row + 1,
-			most: k.keys,
-		}
+		s := k.at(b, head)
+		s.q += row * k.qAt.row
+		s.y += row * k.yAt.row
+		s.rows, s.keys, s.most = min(k.together, k.rows-row), row+1, k.keys
 		if k.lengths != nil {
 			s.most = int(k.lengths[b])
 			s.keys += s.most - k.rows

@@ -227,6 +227,8 @@ func BenchmarkAttention(b *testing.B) {
 	}{
 		{"prefill", 16, 2, 256, 256, 128},
 		{"decode", 16, 2, 1, 1024, 128},
+		{"decode 3B", 16, 2, 1, 560, 128},
+		{"decode 0.5B", 14, 2, 1, 560, 64},
 		{"small prefill", 4, 2, 128, 128, 32},
 		{"small decode", 4, 2, 1, 200, 32},
 	} {

@@ -321,6 +321,9 @@ func (m *trial) attention() {
 	d := m.float()
 	batch, kv, group := m.some(2), m.some(3), m.some(4)
 	rows, keys, size, width := m.extent(20, 40), m.extent(140, 200), m.some(32), m.some(32)
+	if m.rand.IntN(20) == 0 {
+		keys += 2 * spanKeys
+	}
 	q, x, v := m.numbers(d, batch, kv*group, rows, size), m.numbers(d, batch, kv, keys, size), m.numbers(d, batch, kv, keys, width)
 	scale := float32(1 / math.Sqrt(float64(size)))
 	attrs := []graph.Attr{flag("is_causal", m.rand.Int64N(2))}

@@ -29,7 +29,7 @@ func native() (levels []*Level) {
 }
 
 var avx512 = &Level{name: "avx512", lanes: 16, tileRows: 12, tileCols: 32, quantisedRows: 12, asm: asm{
-	tile:   tileAVX512,
+	tile: tileAVX512, tileHalfF16: tileHalfF16AVX512, tileHalfBF16: tileHalfBF16AVX512,
 	dotF32: dotF32AVX512, dotF16: dotF16AVX512, dotBF16: dotBF16AVX512,
 	axpyF32: axpyF32AVX512, axpyF16: axpyF16AVX512, axpyBF16: axpyBF16AVX512,
 	transpose: transposeAVX512,
@@ -46,7 +46,7 @@ var avx512 = &Level{name: "avx512", lanes: 16, tileRows: 12, tileCols: 32, quant
 }}
 
 var avx2 = &Level{name: "avx2", lanes: 8, tileRows: 6, tileCols: 16, quantisedRows: 4, asm: asm{
-	tile:   tileAVX2,
+	tile: tileAVX2, tileHalfF16: tileHalfF16AVX2, tileHalfBF16: tileHalfBF16AVX2,
 	dotF32: dotF32AVX2, dotF16: dotF16AVX2, dotBF16: dotBF16AVX2,
 	axpyF32: axpyF32AVX2, axpyF16: axpyF16AVX2, axpyBF16: axpyBF16AVX2,
 	transpose: transposeAVX2,

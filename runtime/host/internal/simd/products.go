@@ -3,11 +3,27 @@ package simd
 // Rows adds the product of m rows of a, k numbers each, and k rows of w, n numbers
 // each, to c.
 func (l *Level) Rows(c, a, w Panel[float32], m, k, n int) {
-	if m == 0 || k == 0 || n == 0 {
+	if l.lanes == 0 {
+		if m > 0 && k > 0 && n > 0 {
+			addRows(c, a, w, m, k, n)
+		}
 		return
 	}
-	if l.lanes == 0 {
-		addRows(c, a, w, m, k, n)
+	tiles(l, l.tile, l.axpyF32, c, a, w, m, k, n)
+}
+
+// RowsOfF16 is Rows with float16 numbers w.
+func (l *Level) RowsOfF16(c, a Panel[float32], w Panel[uint16], m, k, n int) {
+	tiles(l, l.tileHalfF16, l.axpyF16, c, a, w, m, k, n)
+}
+
+// RowsOfBF16 is Rows with bfloat16 numbers w.
+func (l *Level) RowsOfBF16(c, a Panel[float32], w Panel[uint16], m, k, n int) {
+	tiles(l, l.tileHalfBF16, l.axpyBF16, c, a, w, m, k, n)
+}
+
+func tiles[T any](l *Level, tile, axpy rowsTimes[T], c, a Panel[float32], w Panel[T], m, k, n int) {
+	if m == 0 || k == 0 || n == 0 {
 		return
 	}
 	c.holds(m, n)
@@ -20,11 +36,11 @@ func (l *Level) Rows(c, a, w Panel[float32], m, k, n int) {
 	for j := 0; j < whole; j += l.tileCols {
 		wide := min(l.tileCols, whole-j)
 		for i := 0; i < m; i += l.tileRows {
-			l.tile(&c.At[i*c.Stride+j], c.Stride, &a.At[i*a.Stride], a.Stride, &w.At[j], w.Stride, min(l.tileRows, m-i), wide, k)
+			tile(&c.At[i*c.Stride+j], c.Stride, &a.At[i*a.Stride], a.Stride, &w.At[j], w.Stride, min(l.tileRows, m-i), wide, k)
 		}
 	}
 	if whole < n { // columns that are no whole vector, where tile has no masks
-		stream(l.axpyF32, c.From(0, whole), a, w.From(0, whole), m, k, n-whole)
+		stream(axpy, c.From(0, whole), a, w.From(0, whole), m, k, n-whole)
 	}
 }
 
@@ -105,7 +121,7 @@ func stream[T any](f rowsTimes[T], c, a Panel[float32], w Panel[T], m, k, n int)
 	inFours(f, c, a, w, m, k, n)
 }
 
-// ReadsHalves tells whether Row and Dots have forms that read numbers of 16 bits.
+// ReadsHalves tells whether Row, Rows and Dots have forms that read numbers of 16 bits.
 func (l *Level) ReadsHalves() bool { return l.lanes > 0 }
 
 // TileCols is how many columns Rows takes at once. Packed in strips of so many, a

@@ -35,6 +35,7 @@ type asm struct {
 	tiles                                                    func(c *float32, ldc int, a *float32, lda int, b *float32, ldb, stepb, steps int, terms *int, n, blocks, shape int, config *uint8) // nil likewise
 	interleave                                               func(dst *float32, low, high *uint16, n int)
 	tile                                                     func(c *float32, ldc int, a *float32, lda int, b *float32, ldb, m, n, k int)
+	tileHalfF16, tileHalfBF16                                func(c *float32, ldc int, a *float32, lda int, b *uint16, ldb, m, n, k int)
 	dotF32                                                   func(c *float32, ldc int, a *float32, lda int, w *float32, ldw, m, n, k int)
 	dotF16, dotBF16                                          func(c *float32, ldc int, a *float32, lda int, w *uint16, ldw, m, n, k int)
 	axpyF32                                                  func(c *float32, ldc int, a *float32, lda int, w *float32, ldw, m, n, k int)

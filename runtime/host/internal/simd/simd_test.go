@@ -202,11 +202,11 @@ func TestProductsOfHalves(t *testing.T) {
 		if !l.ReadsHalves() {
 			return nil
 		}
-		m, k, n := 1+r.IntN(5), extent(r), extent(r)
+		m, k, n := 1+r.IntN(14), extent(r), extent(r)
 		half := r.IntN(2) == 0
-		widen, narrow, dots, stream := l.WidenBF16, l.NarrowBF16, l.DotsBF16, l.StreamBF16
+		widen, narrow, dots, stream, rows := l.WidenBF16, l.NarrowBF16, l.DotsBF16, l.StreamBF16, l.RowsOfBF16
 		if half {
-			widen, narrow, dots, stream = l.WidenF16, l.NarrowF16, l.DotsF16, l.StreamF16
+			widen, narrow, dots, stream, rows = l.WidenF16, l.NarrowF16, l.DotsF16, l.StreamF16, l.RowsOfF16
 		}
 		w := panelOf(r, n, k)
 		h := Panel[uint16]{make([]uint16, len(w.At)), w.Stride}
@@ -239,7 +239,17 @@ func TestProductsOfHalves(t *testing.T) {
 		if !slices.Equal(one.At, two.At) {
 			return fmt.Errorf("%d×%d×%d: %v streamed, want %v", m, n, k, two.At, one.At)
 		}
-		return nil
+		left := panelOf(r, m, n)
+		all, before, check := sums(r, m, k)
+		want = Panel[float32]{append([]float32(nil), before.At...), before.Stride}
+		l.Rows(want, left, w, m, n, k)
+		rows(all, left, h, m, n, k)
+		for i := range m {
+			if err := bits("rows", all.Row(i, k), want.Row(i, k)); err != nil {
+				return err
+			}
+		}
+		return check(product(before, left, func(p, j int) float32 { return w.At[p*w.Stride+j] }, m, n, k), n)
 	})
 }
 

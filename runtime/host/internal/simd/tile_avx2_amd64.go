@@ -9,3 +9,15 @@ package simd
 //
 //go:noescape
 func tileAVX2(c *float32, ldc int, a *float32, lda int, b *float32, ldb int, m int, n int, k int)
+
+// tileHalfF16AVX2 adds the product of m rows of a and k rows of b, n columns wide, to c. Strides are in numbers.
+// m is 1 to 6, n is 8 or 16.
+//
+//go:noescape
+func tileHalfF16AVX2(c *float32, ldc int, a *float32, lda int, b *uint16, ldb int, m int, n int, k int)
+
+// tileHalfBF16AVX2 adds the product of m rows of a and k rows of b, n columns wide, to c. Strides are in numbers.
+// m is 1 to 6, n is 8 or 16.
+//
+//go:noescape
+func tileHalfBF16AVX2(c *float32, ldc int, a *float32, lda int, b *uint16, ldb int, m int, n int, k int)

@@ -690,3 +690,1419 @@ products24:
 	ADDQ    CX, AX
 	VZEROUPPER
 	RET
+
+// func tileHalfF16AVX2(c *float32, ldc int, a *float32, lda int, b *uint16, ldb int, m int, n int, k int)
+// Requires: AVX, F16C, FMA3, MMX+
+TEXT ·tileHalfF16AVX2(SB), NOSPLIT, $0-72
+	MOVQ m+48(FP), AX
+	CMPQ AX, $0x01
+	JE   rows1
+	CMPQ AX, $0x02
+	JE   rows2
+	CMPQ AX, $0x03
+	JE   rows3
+	CMPQ AX, $0x04
+	JE   rows4
+	CMPQ AX, $0x05
+	JE   rows5
+	CMPQ AX, $0x06
+	JE   rows6
+	RET
+
+rows1:
+	MOVQ    n+56(FP), AX
+	CMPQ    AX, $0x08
+	JLE     narrow1
+	MOVQ    c+0(FP), AX
+	MOVQ    ldc+8(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    b+32(FP), BX
+	MOVQ    ldb+40(FP), SI
+	SHLQ    $0x01, SI
+	MOVQ    k+64(FP), DI
+	MOVQ    AX, R8
+	VMOVUPS (R8), Y0
+	VMOVUPS 32(R8), Y1
+	ADDQ    CX, R8
+	TESTQ   DI, DI
+	JZ      products26
+
+products25:
+	PREFETCHT0   (BX)(SI*8)
+	VCVTPH2PS    (BX), Y2
+	VCVTPH2PS    16(BX), Y3
+	ADDQ         SI, BX
+	VBROADCASTSS (DX), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	ADDQ         $+4, DX
+	DECQ         DI
+	JNZ          products25
+
+products26:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+narrow1:
+	MOVQ    c+0(FP), AX
+	MOVQ    ldc+8(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    b+32(FP), BX
+	MOVQ    ldb+40(FP), SI
+	SHLQ    $0x01, SI
+	MOVQ    k+64(FP), DI
+	MOVQ    AX, R8
+	VMOVUPS (R8), Y0
+	ADDQ    CX, R8
+	TESTQ   DI, DI
+	JZ      products28
+
+products27:
+	PREFETCHT0   (BX)(SI*8)
+	VCVTPH2PS    (BX), Y1
+	ADDQ         SI, BX
+	VBROADCASTSS (DX), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	ADDQ         $+4, DX
+	DECQ         DI
+	JNZ          products27
+
+products28:
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+rows2:
+	MOVQ    n+56(FP), AX
+	CMPQ    AX, $0x08
+	JLE     narrow2
+	MOVQ    c+0(FP), AX
+	MOVQ    ldc+8(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    b+32(FP), SI
+	MOVQ    ldb+40(FP), DI
+	SHLQ    $0x01, DI
+	MOVQ    k+64(FP), R8
+	MOVQ    AX, R9
+	VMOVUPS (R9), Y0
+	VMOVUPS 32(R9), Y1
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y2
+	VMOVUPS 32(R9), Y3
+	ADDQ    CX, R9
+	TESTQ   R8, R8
+	JZ      products30
+
+products29:
+	PREFETCHT0   (SI)(DI*8)
+	VCVTPH2PS    (SI), Y4
+	VCVTPH2PS    16(SI), Y5
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (DX)(BX*1), Y6
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y6, Y3
+	ADDQ         $+4, DX
+	DECQ         R8
+	JNZ          products29
+
+products30:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+narrow2:
+	MOVQ    c+0(FP), AX
+	MOVQ    ldc+8(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    b+32(FP), SI
+	MOVQ    ldb+40(FP), DI
+	SHLQ    $0x01, DI
+	MOVQ    k+64(FP), R8
+	MOVQ    AX, R9
+	VMOVUPS (R9), Y0
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y1
+	ADDQ    CX, R9
+	TESTQ   R8, R8
+	JZ      products32
+
+products31:
+	PREFETCHT0   (SI)(DI*8)
+	VCVTPH2PS    (SI), Y2
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS (DX)(BX*1), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         $+4, DX
+	DECQ         R8
+	JNZ          products31
+
+products32:
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y1, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+rows3:
+	MOVQ    n+56(FP), AX
+	CMPQ    AX, $0x08
+	JLE     narrow3
+	MOVQ    c+0(FP), AX
+	MOVQ    ldc+8(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    b+32(FP), SI
+	MOVQ    ldb+40(FP), DI
+	SHLQ    $0x01, DI
+	MOVQ    k+64(FP), R8
+	MOVQ    AX, R9
+	VMOVUPS (R9), Y0
+	VMOVUPS 32(R9), Y1
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y2
+	VMOVUPS 32(R9), Y3
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y4
+	VMOVUPS 32(R9), Y5
+	ADDQ    CX, R9
+	TESTQ   R8, R8
+	JZ      products34
+
+products33:
+	PREFETCHT0   (SI)(DI*8)
+	VCVTPH2PS    (SI), Y6
+	VCVTPH2PS    16(SI), Y7
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (DX)(BX*1), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS (DX)(BX*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	ADDQ         $+4, DX
+	DECQ         R8
+	JNZ          products33
+
+products34:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+narrow3:
+	MOVQ    c+0(FP), AX
+	MOVQ    ldc+8(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    b+32(FP), SI
+	MOVQ    ldb+40(FP), DI
+	SHLQ    $0x01, DI
+	MOVQ    k+64(FP), R8
+	MOVQ    AX, R9
+	VMOVUPS (R9), Y0
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y1
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y2
+	ADDQ    CX, R9
+	TESTQ   R8, R8
+	JZ      products36
+
+products35:
+	PREFETCHT0   (SI)(DI*8)
+	VCVTPH2PS    (SI), Y3
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS (DX)(BX*1), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS (DX)(BX*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	ADDQ         $+4, DX
+	DECQ         R8
+	JNZ          products35
+
+products36:
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+rows4:
+	MOVQ    n+56(FP), AX
+	CMPQ    AX, $0x08
+	JLE     narrow4
+	MOVQ    c+0(FP), AX
+	MOVQ    ldc+8(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    b+32(FP), SI
+	MOVQ    ldb+40(FP), DI
+	SHLQ    $0x01, DI
+	MOVQ    k+64(FP), R8
+	MOVQ    AX, R9
+	VMOVUPS (R9), Y0
+	VMOVUPS 32(R9), Y1
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y2
+	VMOVUPS 32(R9), Y3
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y4
+	VMOVUPS 32(R9), Y5
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y6
+	VMOVUPS 32(R9), Y7
+	ADDQ    CX, R9
+	LEAQ    (DX)(BX*2), R9
+	ADDQ    BX, R9
+	TESTQ   R8, R8
+	JZ      products38
+
+products37:
+	PREFETCHT0   (SI)(DI*8)
+	VCVTPH2PS    (SI), Y8
+	VCVTPH2PS    16(SI), Y9
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (DX)(BX*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS (DX)(BX*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (R9), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	ADDQ         $+4, DX
+	ADDQ         $+4, R9
+	DECQ         R8
+	JNZ          products37
+
+products38:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y6, (AX)
+	VMOVUPS Y7, 32(AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+narrow4:
+	MOVQ    c+0(FP), AX
+	MOVQ    ldc+8(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    b+32(FP), SI
+	MOVQ    ldb+40(FP), DI
+	SHLQ    $0x01, DI
+	MOVQ    k+64(FP), R8
+	MOVQ    AX, R9
+	VMOVUPS (R9), Y0
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y1
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y2
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y3
+	ADDQ    CX, R9
+	LEAQ    (DX)(BX*2), R9
+	ADDQ    BX, R9
+	TESTQ   R8, R8
+	JZ      products40
+
+products39:
+	PREFETCHT0   (SI)(DI*8)
+	VCVTPH2PS    (SI), Y4
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS (DX)(BX*1), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS (DX)(BX*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS (R9), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $+4, DX
+	ADDQ         $+4, R9
+	DECQ         R8
+	JNZ          products39
+
+products40:
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y3, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+rows5:
+	MOVQ    n+56(FP), AX
+	CMPQ    AX, $0x08
+	JLE     narrow5
+	MOVQ    c+0(FP), AX
+	MOVQ    ldc+8(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    b+32(FP), SI
+	MOVQ    ldb+40(FP), DI
+	SHLQ    $0x01, DI
+	MOVQ    k+64(FP), R8
+	MOVQ    AX, R9
+	VMOVUPS (R9), Y0
+	VMOVUPS 32(R9), Y1
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y2
+	VMOVUPS 32(R9), Y3
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y4
+	VMOVUPS 32(R9), Y5
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y6
+	VMOVUPS 32(R9), Y7
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y8
+	VMOVUPS 32(R9), Y9
+	ADDQ    CX, R9
+	LEAQ    (DX)(BX*2), R9
+	ADDQ    BX, R9
+	TESTQ   R8, R8
+	JZ      products42
+
+products41:
+	PREFETCHT0   (SI)(DI*8)
+	VCVTPH2PS    (SI), Y10
+	VCVTPH2PS    16(SI), Y11
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (DX)(BX*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS (DX)(BX*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (R9), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS (R9)(BX*1), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         $+4, DX
+	ADDQ         $+4, R9
+	DECQ         R8
+	JNZ          products41
+
+products42:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y6, (AX)
+	VMOVUPS Y7, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y8, (AX)
+	VMOVUPS Y9, 32(AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+narrow5:
+	MOVQ    c+0(FP), AX
+	MOVQ    ldc+8(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    b+32(FP), SI
+	MOVQ    ldb+40(FP), DI
+	SHLQ    $0x01, DI
+	MOVQ    k+64(FP), R8
+	MOVQ    AX, R9
+	VMOVUPS (R9), Y0
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y1
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y2
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y3
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y4
+	ADDQ    CX, R9
+	LEAQ    (DX)(BX*2), R9
+	ADDQ    BX, R9
+	TESTQ   R8, R8
+	JZ      products44
+
+products43:
+	PREFETCHT0   (SI)(DI*8)
+	VCVTPH2PS    (SI), Y5
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS (DX)(BX*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (DX)(BX*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS (R9), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS (R9)(BX*1), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	ADDQ         $+4, DX
+	ADDQ         $+4, R9
+	DECQ         R8
+	JNZ          products43
+
+products44:
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+rows6:
+	MOVQ    n+56(FP), AX
+	CMPQ    AX, $0x08
+	JLE     narrow6
+	MOVQ    c+0(FP), AX
+	MOVQ    ldc+8(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    b+32(FP), SI
+	MOVQ    ldb+40(FP), DI
+	SHLQ    $0x01, DI
+	MOVQ    k+64(FP), R8
+	MOVQ    AX, R9
+	VMOVUPS (R9), Y0
+	VMOVUPS 32(R9), Y1
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y2
+	VMOVUPS 32(R9), Y3
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y4
+	VMOVUPS 32(R9), Y5
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y6
+	VMOVUPS 32(R9), Y7
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y8
+	VMOVUPS 32(R9), Y9
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y10
+	VMOVUPS 32(R9), Y11
+	ADDQ    CX, R9
+	LEAQ    (DX)(BX*2), R9
+	ADDQ    BX, R9
+	TESTQ   R8, R8
+	JZ      products46
+
+products45:
+	PREFETCHT0   (SI)(DI*8)
+	VCVTPH2PS    (SI), Y12
+	VCVTPH2PS    16(SI), Y13
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS (DX)(BX*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS (DX)(BX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (R9), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS (R9)(BX*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (R9)(BX*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	ADDQ         $+4, DX
+	ADDQ         $+4, R9
+	DECQ         R8
+	JNZ          products45
+
+products46:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y6, (AX)
+	VMOVUPS Y7, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y8, (AX)
+	VMOVUPS Y9, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y10, (AX)
+	VMOVUPS Y11, 32(AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+narrow6:
+	MOVQ    c+0(FP), AX
+	MOVQ    ldc+8(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    b+32(FP), SI
+	MOVQ    ldb+40(FP), DI
+	SHLQ    $0x01, DI
+	MOVQ    k+64(FP), R8
+	MOVQ    AX, R9
+	VMOVUPS (R9), Y0
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y1
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y2
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y3
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y4
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y5
+	ADDQ    CX, R9
+	LEAQ    (DX)(BX*2), R9
+	ADDQ    BX, R9
+	TESTQ   R8, R8
+	JZ      products48
+
+products47:
+	PREFETCHT0   (SI)(DI*8)
+	VCVTPH2PS    (SI), Y6
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS (DX)(BX*1), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS (DX)(BX*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS (R9), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS (R9)(BX*1), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS (R9)(BX*2), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	ADDQ         $+4, DX
+	ADDQ         $+4, R9
+	DECQ         R8
+	JNZ          products47
+
+products48:
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y5, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+// func tileHalfBF16AVX2(c *float32, ldc int, a *float32, lda int, b *uint16, ldb int, m int, n int, k int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·tileHalfBF16AVX2(SB), NOSPLIT, $0-72
+	MOVQ m+48(FP), AX
+	CMPQ AX, $0x01
+	JE   rows1
+	CMPQ AX, $0x02
+	JE   rows2
+	CMPQ AX, $0x03
+	JE   rows3
+	CMPQ AX, $0x04
+	JE   rows4
+	CMPQ AX, $0x05
+	JE   rows5
+	CMPQ AX, $0x06
+	JE   rows6
+	RET
+
+rows1:
+	MOVQ    n+56(FP), AX
+	CMPQ    AX, $0x08
+	JLE     narrow1
+	MOVQ    c+0(FP), AX
+	MOVQ    ldc+8(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    b+32(FP), BX
+	MOVQ    ldb+40(FP), SI
+	SHLQ    $0x01, SI
+	MOVQ    k+64(FP), DI
+	MOVQ    AX, R8
+	VMOVUPS (R8), Y0
+	VMOVUPS 32(R8), Y1
+	ADDQ    CX, R8
+	TESTQ   DI, DI
+	JZ      products50
+
+products49:
+	PREFETCHT0   (BX)(SI*8)
+	VPMOVZXWD    (BX), Y2
+	VPSLLD       $0x10, Y2, Y2
+	VPMOVZXWD    16(BX), Y3
+	VPSLLD       $0x10, Y3, Y3
+	ADDQ         SI, BX
+	VBROADCASTSS (DX), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	ADDQ         $+4, DX
+	DECQ         DI
+	JNZ          products49
+
+products50:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+narrow1:
+	MOVQ    c+0(FP), AX
+	MOVQ    ldc+8(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    b+32(FP), BX
+	MOVQ    ldb+40(FP), SI
+	SHLQ    $0x01, SI
+	MOVQ    k+64(FP), DI
+	MOVQ    AX, R8
+	VMOVUPS (R8), Y0
+	ADDQ    CX, R8
+	TESTQ   DI, DI
+	JZ      products52
+
+products51:
+	PREFETCHT0   (BX)(SI*8)
+	VPMOVZXWD    (BX), Y1
+	VPSLLD       $0x10, Y1, Y1
+	ADDQ         SI, BX
+	VBROADCASTSS (DX), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	ADDQ         $+4, DX
+	DECQ         DI
+	JNZ          products51
+
+products52:
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+rows2:
+	MOVQ    n+56(FP), AX
+	CMPQ    AX, $0x08
+	JLE     narrow2
+	MOVQ    c+0(FP), AX
+	MOVQ    ldc+8(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    b+32(FP), SI
+	MOVQ    ldb+40(FP), DI
+	SHLQ    $0x01, DI
+	MOVQ    k+64(FP), R8
+	MOVQ    AX, R9
+	VMOVUPS (R9), Y0
+	VMOVUPS 32(R9), Y1
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y2
+	VMOVUPS 32(R9), Y3
+	ADDQ    CX, R9
+	TESTQ   R8, R8
+	JZ      products54
+
+products53:
+	PREFETCHT0   (SI)(DI*8)
+	VPMOVZXWD    (SI), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VPMOVZXWD    16(SI), Y5
+	VPSLLD       $0x10, Y5, Y5
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (DX)(BX*1), Y6
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y6, Y3
+	ADDQ         $+4, DX
+	DECQ         R8
+	JNZ          products53
+
+products54:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+narrow2:
+	MOVQ    c+0(FP), AX
+	MOVQ    ldc+8(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    b+32(FP), SI
+	MOVQ    ldb+40(FP), DI
+	SHLQ    $0x01, DI
+	MOVQ    k+64(FP), R8
+	MOVQ    AX, R9
+	VMOVUPS (R9), Y0
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y1
+	ADDQ    CX, R9
+	TESTQ   R8, R8
+	JZ      products56
+
+products55:
+	PREFETCHT0   (SI)(DI*8)
+	VPMOVZXWD    (SI), Y2
+	VPSLLD       $0x10, Y2, Y2
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS (DX)(BX*1), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         $+4, DX
+	DECQ         R8
+	JNZ          products55
+
+products56:
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y1, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+rows3:
+	MOVQ    n+56(FP), AX
+	CMPQ    AX, $0x08
+	JLE     narrow3
+	MOVQ    c+0(FP), AX
+	MOVQ    ldc+8(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    b+32(FP), SI
+	MOVQ    ldb+40(FP), DI
+	SHLQ    $0x01, DI
+	MOVQ    k+64(FP), R8
+	MOVQ    AX, R9
+	VMOVUPS (R9), Y0
+	VMOVUPS 32(R9), Y1
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y2
+	VMOVUPS 32(R9), Y3
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y4
+	VMOVUPS 32(R9), Y5
+	ADDQ    CX, R9
+	TESTQ   R8, R8
+	JZ      products58
+
+products57:
+	PREFETCHT0   (SI)(DI*8)
+	VPMOVZXWD    (SI), Y6
+	VPSLLD       $0x10, Y6, Y6
+	VPMOVZXWD    16(SI), Y7
+	VPSLLD       $0x10, Y7, Y7
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (DX)(BX*1), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS (DX)(BX*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	ADDQ         $+4, DX
+	DECQ         R8
+	JNZ          products57
+
+products58:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+narrow3:
+	MOVQ    c+0(FP), AX
+	MOVQ    ldc+8(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    b+32(FP), SI
+	MOVQ    ldb+40(FP), DI
+	SHLQ    $0x01, DI
+	MOVQ    k+64(FP), R8
+	MOVQ    AX, R9
+	VMOVUPS (R9), Y0
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y1
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y2
+	ADDQ    CX, R9
+	TESTQ   R8, R8
+	JZ      products60
+
+products59:
+	PREFETCHT0   (SI)(DI*8)
+	VPMOVZXWD    (SI), Y3
+	VPSLLD       $0x10, Y3, Y3
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS (DX)(BX*1), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS (DX)(BX*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	ADDQ         $+4, DX
+	DECQ         R8
+	JNZ          products59
+
+products60:
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+rows4:
+	MOVQ    n+56(FP), AX
+	CMPQ    AX, $0x08
+	JLE     narrow4
+	MOVQ    c+0(FP), AX
+	MOVQ    ldc+8(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    b+32(FP), SI
+	MOVQ    ldb+40(FP), DI
+	SHLQ    $0x01, DI
+	MOVQ    k+64(FP), R8
+	MOVQ    AX, R9
+	VMOVUPS (R9), Y0
+	VMOVUPS 32(R9), Y1
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y2
+	VMOVUPS 32(R9), Y3
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y4
+	VMOVUPS 32(R9), Y5
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y6
+	VMOVUPS 32(R9), Y7
+	ADDQ    CX, R9
+	LEAQ    (DX)(BX*2), R9
+	ADDQ    BX, R9
+	TESTQ   R8, R8
+	JZ      products62
+
+products61:
+	PREFETCHT0   (SI)(DI*8)
+	VPMOVZXWD    (SI), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VPMOVZXWD    16(SI), Y9
+	VPSLLD       $0x10, Y9, Y9
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (DX)(BX*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS (DX)(BX*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (R9), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	ADDQ         $+4, DX
+	ADDQ         $+4, R9
+	DECQ         R8
+	JNZ          products61
+
+products62:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y6, (AX)
+	VMOVUPS Y7, 32(AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+narrow4:
+	MOVQ    c+0(FP), AX
+	MOVQ    ldc+8(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    b+32(FP), SI
+	MOVQ    ldb+40(FP), DI
+	SHLQ    $0x01, DI
+	MOVQ    k+64(FP), R8
+	MOVQ    AX, R9
+	VMOVUPS (R9), Y0
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y1
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y2
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y3
+	ADDQ    CX, R9
+	LEAQ    (DX)(BX*2), R9
+	ADDQ    BX, R9
+	TESTQ   R8, R8
+	JZ      products64
+
+products63:
+	PREFETCHT0   (SI)(DI*8)
+	VPMOVZXWD    (SI), Y4
+	VPSLLD       $0x10, Y4, Y4
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS (DX)(BX*1), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS (DX)(BX*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS (R9), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $+4, DX
+	ADDQ         $+4, R9
+	DECQ         R8
+	JNZ          products63
+
+products64:
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y3, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+rows5:
+	MOVQ    n+56(FP), AX
+	CMPQ    AX, $0x08
+	JLE     narrow5
+	MOVQ    c+0(FP), AX
+	MOVQ    ldc+8(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    b+32(FP), SI
+	MOVQ    ldb+40(FP), DI
+	SHLQ    $0x01, DI
+	MOVQ    k+64(FP), R8
+	MOVQ    AX, R9
+	VMOVUPS (R9), Y0
+	VMOVUPS 32(R9), Y1
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y2
+	VMOVUPS 32(R9), Y3
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y4
+	VMOVUPS 32(R9), Y5
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y6
+	VMOVUPS 32(R9), Y7
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y8
+	VMOVUPS 32(R9), Y9
+	ADDQ    CX, R9
+	LEAQ    (DX)(BX*2), R9
+	ADDQ    BX, R9
+	TESTQ   R8, R8
+	JZ      products66
+
+products65:
+	PREFETCHT0   (SI)(DI*8)
+	VPMOVZXWD    (SI), Y10
+	VPSLLD       $0x10, Y10, Y10
+	VPMOVZXWD    16(SI), Y11
+	VPSLLD       $0x10, Y11, Y11
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (DX)(BX*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS (DX)(BX*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (R9), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS (R9)(BX*1), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         $+4, DX
+	ADDQ         $+4, R9
+	DECQ         R8
+	JNZ          products65
+
+products66:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y6, (AX)
+	VMOVUPS Y7, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y8, (AX)
+	VMOVUPS Y9, 32(AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+narrow5:
+	MOVQ    c+0(FP), AX
+	MOVQ    ldc+8(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    b+32(FP), SI
+	MOVQ    ldb+40(FP), DI
+	SHLQ    $0x01, DI
+	MOVQ    k+64(FP), R8
+	MOVQ    AX, R9
+	VMOVUPS (R9), Y0
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y1
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y2
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y3
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y4
+	ADDQ    CX, R9
+	LEAQ    (DX)(BX*2), R9
+	ADDQ    BX, R9
+	TESTQ   R8, R8
+	JZ      products68
+
+products67:
+	PREFETCHT0   (SI)(DI*8)
+	VPMOVZXWD    (SI), Y5
+	VPSLLD       $0x10, Y5, Y5
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS (DX)(BX*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (DX)(BX*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS (R9), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS (R9)(BX*1), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	ADDQ         $+4, DX
+	ADDQ         $+4, R9
+	DECQ         R8
+	JNZ          products67
+
+products68:
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+rows6:
+	MOVQ    n+56(FP), AX
+	CMPQ    AX, $0x08
+	JLE     narrow6
+	MOVQ    c+0(FP), AX
+	MOVQ    ldc+8(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    b+32(FP), SI
+	MOVQ    ldb+40(FP), DI
+	SHLQ    $0x01, DI
+	MOVQ    k+64(FP), R8
+	MOVQ    AX, R9
+	VMOVUPS (R9), Y0
+	VMOVUPS 32(R9), Y1
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y2
+	VMOVUPS 32(R9), Y3
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y4
+	VMOVUPS 32(R9), Y5
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y6
+	VMOVUPS 32(R9), Y7
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y8
+	VMOVUPS 32(R9), Y9
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y10
+	VMOVUPS 32(R9), Y11
+	ADDQ    CX, R9
+	LEAQ    (DX)(BX*2), R9
+	ADDQ    BX, R9
+	TESTQ   R8, R8
+	JZ      products70
+
+products69:
+	PREFETCHT0   (SI)(DI*8)
+	VPMOVZXWD    (SI), Y12
+	VPSLLD       $0x10, Y12, Y12
+	VPMOVZXWD    16(SI), Y13
+	VPSLLD       $0x10, Y13, Y13
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS (DX)(BX*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS (DX)(BX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (R9), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS (R9)(BX*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (R9)(BX*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	ADDQ         $+4, DX
+	ADDQ         $+4, R9
+	DECQ         R8
+	JNZ          products69
+
+products70:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y6, (AX)
+	VMOVUPS Y7, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y8, (AX)
+	VMOVUPS Y9, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y10, (AX)
+	VMOVUPS Y11, 32(AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+narrow6:
+	MOVQ    c+0(FP), AX
+	MOVQ    ldc+8(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    b+32(FP), SI
+	MOVQ    ldb+40(FP), DI
+	SHLQ    $0x01, DI
+	MOVQ    k+64(FP), R8
+	MOVQ    AX, R9
+	VMOVUPS (R9), Y0
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y1
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y2
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y3
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y4
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y5
+	ADDQ    CX, R9
+	LEAQ    (DX)(BX*2), R9
+	ADDQ    BX, R9
+	TESTQ   R8, R8
+	JZ      products72
+
+products71:
+	PREFETCHT0   (SI)(DI*8)
+	VPMOVZXWD    (SI), Y6
+	VPSLLD       $0x10, Y6, Y6
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS (DX)(BX*1), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS (DX)(BX*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS (R9), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS (R9)(BX*1), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS (R9)(BX*2), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	ADDQ         $+4, DX
+	ADDQ         $+4, R9
+	DECQ         R8
+	JNZ          products71
+
+products72:
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y5, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET

@@ -11,21 +11,25 @@ import (
 // to two vectors of columns. Every sum takes up its products in ascending order,
 // each by one fused addition.
 func tile(g *gen) {
-	g.tiles("tile", func(w, x, sum reg.VecVirtual) { g.VFMADD231PS(w, x, sum) })
+	fused := func(w, x, sum reg.VecVirtual) { g.VFMADD231PS(w, x, sum) }
+	g.tiles("tile", storedTypes[0], fused)
+	g.tiles("tileHalfF16", storedTypes[1], fused)
+	g.tiles("tileHalfBF16", storedTypes[2], fused)
 	if g.floats == 16 {
 		// A number is a pair of bfloat16 here; bf16Products makes VDPBF16PS of these.
-		g.tiles("tileBF16", func(w, x, sum reg.VecVirtual) { g.VPDPWSSD(w, x, sum) })
+		g.tiles("tileBF16", storedTypes[0], func(w, x, sum reg.VecVirtual) { g.VPDPWSSD(w, x, sum) })
 		g.interleave()
 	}
 }
 
-// tiles writes a function of tiles, given how products are added.
-func (g *gen) tiles(name string, add func(w, x, sum reg.VecVirtual)) {
+// tiles writes a function of tiles, given the type of b and how products are added.
+func (g *gen) tiles(name string, right stored, add func(w, x, sum reg.VecVirtual)) {
 	doc := "adds the product of m rows of a and k rows of b, n columns wide, to c. Strides are in numbers."
+	signature := "(c *float32, ldc int, a *float32, lda int, b *" + right.goType + ", ldb, m, n, k int)"
 	if g.floats == 16 {
-		g.function(name, "(c *float32, ldc int, a *float32, lda int, b *float32, ldb, m, n, k int)", name+g.name+" "+doc, "m is 1 to 12, n 1 to 32.")
+		g.function(name, signature, name+g.name+" "+doc, "m is 1 to 12, n 1 to 32.")
 	} else {
-		g.function(name, "(c *float32, ldc int, a *float32, lda int, b *float32, ldb, m, n, k int)", name+g.name+" "+doc, "m is 1 to 6, n is 8 or 16.")
+		g.function(name, signature, name+g.name+" "+doc, "m is 1 to 6, n is 8 or 16.")
 	}
 	m := g.param("m")
 	for i := 1; i <= g.rows; i++ {
@@ -38,20 +42,21 @@ func (g *gen) tiles(name string, add func(w, x, sum reg.VecVirtual)) {
 		n := g.param("n")
 		g.CMPQ(n, operand.Imm(uint64(g.floats)))
 		g.JLE(operand.LabelRef(fmt.Sprintf("narrow%d", i)))
-		g.tileOf(i, 2, add)
+		g.tileOf(i, 2, right, add)
 		g.Label(fmt.Sprintf("narrow%d", i))
-		g.tileOf(i, 1, add)
+		g.tileOf(i, 1, right, add)
 	}
 }
 
 // tileOf writes the tile of m rows and so many vectors.
-func (g *gen) tileOf(m, wide int, add func(w, x, sum reg.VecVirtual)) {
+func (g *gen) tileOf(m, wide int, right stored, add func(w, x, sum reg.VecVirtual)) {
 	c, ldc := g.param("c"), g.stride("ldc", 4)
 	at, lda := g.param("a"), g.stride("lda", 4)
-	b, ldb := g.param("b"), g.stride("ldb", 4)
+	b, ldb := g.param("b"), g.stride("ldb", right.size)
 	k := g.param("k")
 	load := func(from operand.Mem, to operand.Op, j int) { g.VMOVUPS(from, to) }
 	store := func(from operand.Op, to operand.Mem, j int) { g.VMOVUPS(from, to) }
+	widen := func(from operand.Mem, to reg.VecVirtual, j int) { g.load(right, from, to, nil) }
 	if g.floats == 16 {
 		n := g.param("n")
 		if wide == 2 {
@@ -63,6 +68,13 @@ func (g *gen) tileOf(m, wide int, add func(w, x, sum reg.VecVirtual)) {
 				g.VMOVUPS_Z(from, mask, to)
 			} else {
 				g.VMOVUPS(from, to)
+			}
+		}
+		widen = func(from operand.Mem, to reg.VecVirtual, j int) {
+			if j == wide-1 {
+				g.load(right, from, to, &mask)
+			} else {
+				g.load(right, from, to, nil)
 			}
 		}
 		store = func(from operand.Op, to operand.Mem, j int) {
@@ -87,8 +99,11 @@ func (g *gen) tileOf(m, wide int, add func(w, x, sum reg.VecVirtual)) {
 	g.JZ(operand.LabelRef(end))
 	g.Label(loop)
 	w := g.vecs(wide)
+	if right.size == 2 {
+		g.PREFETCHT0(operand.Mem{Base: b, Index: ldb, Scale: 8})
+	}
 	for j := range wide {
-		load(operand.Mem{Base: b, Disp: j * g.bytes()}, w[j], j)
+		widen(operand.Mem{Base: b, Disp: j * g.floats * right.size}, w[j], j)
 	}
 	g.ADDQ(ldb, b)
 	for i := range m {
