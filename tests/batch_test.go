@@ -48,7 +48,7 @@ func slots(t testing.TB, dir string, o mnnconv.Options, n int) []models.Session 
 func mixed(t testing.TB) []models.Question {
 	var out []models.Question
 	for _, c := range Conversations(t) {
-		out = append(out, models.Asking(c.Question, media(t, c)...))
+		out = append(out, c.Asking(t))
 	}
 	for i := range 5 {
 		out = append(out, models.Asking(strings.Repeat(fmt.Sprintf("How many red rings are there in row %d? ", i), 1+14*i)))

@@ -70,7 +70,7 @@ func TestChoose(t *testing.T) {
 					set := greedy
 					set.Most, set.Sampling.Seed = 12, uint64(seed)
 					way(&set)
-					a, err := s.Ask(context.Background(), models.Asking(c.Question, media(t, c)...), set)
+					a, err := s.Ask(context.Background(), c.Asking(t), set)
 					if err != nil {
 						t.Fatalf("%s, %s: %v", place, name, err)
 					}

@@ -34,6 +34,6 @@ func TestAcceptOnnxruntimeReference(t *testing.T) {
 			t.Fatal(err)
 		}
 		report := c.Report()
-		acceptRow(t, report.Verdict == "same", "compare --reference onnxruntime, "+export, "same", "%s: %s", report.Verdict, report.Sentence)
+		Row(t, report.Verdict == "same", "compare --reference onnxruntime, "+export, "same", "%s: %s", report.Verdict, report.Sentence)
 	}
 }

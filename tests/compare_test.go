@@ -9,7 +9,6 @@ import (
 
 	"mnnconv"
 	"mnnconv/graph"
-	"mnnconv/models"
 	"mnnconv/partition"
 	"mnnconv/runtime"
 	comparing "mnnconv/runtime/compare"
@@ -129,7 +128,7 @@ func compared(t *testing.T, path string, o mnnconv.Options, co mnnconv.CompareOp
 
 // ask asks the conversation with one picture for a prefill and two decode steps.
 func ask(t *testing.T, c *mnnconv.Comparison, all []Conversation) func() error {
-	q := models.Asking(all[0].Question, media(t, all[0])...)
+	q := all[0].Asking(t)
 	return func() error { return c.Ask(context.Background(), q, 3) }
 }
 

@@ -15,7 +15,6 @@ import (
 
 	"mnnconv"
 	"mnnconv/graph"
-	"mnnconv/models"
 	"mnnconv/partition"
 )
 
@@ -154,7 +153,7 @@ func TestAnswersWithValuesChecked(t *testing.T) {
 				o.Load.MinPixels, o.Load.MaxPixels = 7056, 50176
 				s := chat(t, Export(t, export), o)
 				for _, c := range Conversations(t) {
-					a, err := s.Ask(context.Background(), models.Asking(c.Question, media(t, c)...), greedy)
+					a, err := s.Ask(context.Background(), c.Asking(t), greedy)
 					if err != nil || a.Text != c.Text {
 						t.Errorf("%s: %+v, %v, want %q", c.Name, a, err, c.Text)
 					}

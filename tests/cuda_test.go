@@ -35,7 +35,7 @@ func asks(t *testing.T, export, place string, conversations []Conversation) {
 	}
 	s := chat(t, Export(t, export), o)
 	for _, c := range conversations {
-		a, err := s.Ask(context.Background(), models.Asking(c.Question, media(t, c)...), greedy)
+		a, err := s.Ask(context.Background(), c.Asking(t), greedy)
 		if err != nil {
 			t.Fatalf("%s: %v", c.Name, err)
 		}

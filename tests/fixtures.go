@@ -19,6 +19,8 @@ import (
 	"testing"
 
 	"mnnconv/graph"
+	"mnnconv/models"
+	"mnnconv/models/picture"
 	"mnnconv/models/tinyvl"
 	"mnnconv/schemas/npy"
 )
@@ -67,6 +69,30 @@ type Conversation struct {
 	// with pictures also image_grid_thw [pictures, 3] and image_embeds
 	// [rows, width].
 	Arrays map[string]*graph.Tensor
+}
+
+// Media reads the pictures of a conversation, or its video.
+func (c Conversation) Media(t testing.TB) []models.Media {
+	t.Helper()
+	var out []models.Media
+	for _, f := range c.Files {
+		img, err := picture.Open(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.Video && len(out) == 1 {
+			out[0].Frames = append(out[0].Frames, img)
+			continue
+		}
+		out = append(out, models.Media{Frames: []*picture.RGB{img}, Video: c.Video, FPS: 2})
+	}
+	return out
+}
+
+// Asking is the conversation's question with its pictures.
+func (c Conversation) Asking(t testing.TB) models.Question {
+	t.Helper()
+	return models.Asking(c.Question, c.Media(t)...)
 }
 
 // Conversations returns the seven reference conversations.

@@ -7,7 +7,6 @@ import (
 	"mnnconv"
 	"mnnconv/models"
 	"mnnconv/models/generate"
-	"mnnconv/models/picture"
 	"mnnconv/models/qwen25vl"
 	"mnnconv/runtime"
 	"mnnconv/runtime/cpu"
@@ -51,23 +50,6 @@ func chat(t testing.TB, dir string, o mnnconv.Options) models.Session {
 	return s
 }
 
-func media(t testing.TB, c Conversation) []models.Media {
-	t.Helper()
-	var out []models.Media
-	for _, f := range c.Files {
-		img, err := picture.Open(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if c.Video && len(out) == 1 {
-			out[0].Frames = append(out[0].Frames, img)
-			continue
-		}
-		out = append(out, models.Media{Frames: []*picture.RGB{img}, Video: c.Video, FPS: 2})
-	}
-	return out
-}
-
 // greedy chooses the likeliest token, without a penalty.
 var greedy = models.Settings{Sampling: generate.Options{Temperature: 1, TopP: 1, RepetitionPenalty: 1}}
 
@@ -79,7 +61,7 @@ func TestQuestions(t *testing.T) {
 		t.Fatalf("%d questions", len(list))
 	}
 	for _, c := range list {
-		a, err := s.Ask(context.Background(), models.Asking(c.Question, media(t, c)...), greedy)
+		a, err := s.Ask(context.Background(), c.Asking(t), greedy)
 		if err != nil {
 			t.Fatalf("%s: %v", c.Name, err)
 		}
@@ -105,7 +87,7 @@ func TestAnswers(t *testing.T) {
 				}
 				s := chat(t, dir, o)
 				for _, c := range Conversations(t) {
-					a, err := s.Ask(context.Background(), models.Asking(c.Question, media(t, c)...), greedy)
+					a, err := s.Ask(context.Background(), c.Asking(t), greedy)
 					if err != nil {
 						t.Fatalf("%s: %v", c.Name, err)
 					}

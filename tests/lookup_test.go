@@ -23,7 +23,7 @@ func TestLookup(t *testing.T) {
 	long.Reuse = true
 	var questions []models.Question
 	for _, c := range Conversations(t)[:3] {
-		questions = append(questions, models.Asking(c.Question, media(t, c)...))
+		questions = append(questions, c.Asking(t))
 	}
 	again := "There is a red cross at the top left, a red ring at the top left, a red cross at the top left. Describe it."
 	questions = append(questions, models.Question{Turns: []models.Turn{said(again)}},

@@ -49,7 +49,7 @@ func TestBudgetHolds(t *testing.T) {
 			o.Backends[1].(*sim.Backend).Opened = func(d *sim.Device) { opened[order[len(opened)]] = d }
 			session := chat(t, dir, o)
 			for _, c := range Conversations(t) {
-				if _, err := session.Ask(context.Background(), models.Asking(c.Question, media(t, c)...), greedy); err != nil {
+				if _, err := session.Ask(context.Background(), c.Asking(t), greedy); err != nil {
 					t.Fatalf("%s: %v", c.Name, err)
 				}
 			}

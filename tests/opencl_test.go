@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"mnnconv"
-	"mnnconv/models"
 	"mnnconv/runtime/opencl"
 )
 
@@ -28,7 +27,7 @@ func TestOpenCLAnswers(t *testing.T) {
 	} {
 		s := chat(t, Export(t, "tjs-fp16"), onOpenCL(place))
 		for _, c := range Conversations(t) {
-			a, err := s.Ask(t.Context(), models.Asking(c.Question, media(t, c)...), greedy)
+			a, err := s.Ask(t.Context(), c.Asking(t), greedy)
 			if err != nil {
 				t.Fatalf("%s: %s: %v", place, c.Name, err)
 			}
@@ -45,7 +44,7 @@ func TestOpenCLQuantized(t *testing.T) {
 		folder := Export(t, export)
 		here, there := chat(t, folder, options("cpu")), chat(t, folder, onOpenCL("opencl:0"))
 		for _, c := range Conversations(t)[:2] {
-			q := models.Asking(c.Question, media(t, c)...)
+			q := c.Asking(t)
 			want, err := here.Ask(t.Context(), q, greedy)
 			if err != nil {
 				t.Fatal(err)
@@ -69,7 +68,7 @@ func TestOpenCLBatch(t *testing.T) {
 	want := make([][]int32, len(all))
 	alone := chat(t, dir, o)
 	for i, c := range all {
-		a, err := alone.Ask(context.Background(), models.Asking(c.Question, media(t, c)...), greedy)
+		a, err := alone.Ask(context.Background(), c.Asking(t), greedy)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -78,7 +77,7 @@ func TestOpenCLBatch(t *testing.T) {
 	for k, s := range slots(t, dir, o, 3) {
 		wg.Go(func() {
 			for i := k; i < len(all); i += 3 {
-				a, err := s.Ask(context.Background(), models.Asking(all[i].Question, media(t, all[i])...), greedy)
+				a, err := s.Ask(context.Background(), all[i].Asking(t), greedy)
 				if err != nil || !slices.Equal(a.Tokens, want[i]) {
 					t.Errorf("%s: %v, error %v, alone %v", all[i].Name, a, err, want[i])
 				}

@@ -82,11 +82,11 @@ func TestAcceptOnnxruntime(t *testing.T) {
 			if half {
 				bits += ", each value rounded"
 			}
-			acceptRow(t, same == all, "onnx.checker and onnxruntime, packages of "+export, fmt.Sprintf("accepted; %s, %d of %d", bits, all, all), "%d of %d", same, all)
+			Row(t, same == all, "onnx.checker and onnxruntime, packages of "+export, fmt.Sprintf("accepted; %s, %d of %d", bits, all, all), "%d of %d", same, all)
 			for what, errs := range map[string][]float64{"image rows": rows, "first-step logits": logits} {
 				if len(errs) > 0 { // not all results are kept here
 					worst := slices.Max(errs)
-					acceptRow(t, worst <= bound, "onnxruntime, "+what+" of packages against the graphs of "+export, fmt.Sprintf("max error ≤ %g", bound), "%.1e over %d", worst, len(errs))
+					Row(t, worst <= bound, "onnxruntime, "+what+" of packages against the graphs of "+export, fmt.Sprintf("max error ≤ %g", bound), "%.1e over %d", worst, len(errs))
 				}
 			}
 		})
@@ -126,7 +126,7 @@ func TestAcceptOnnxruntimeQuantized(t *testing.T) {
 				}
 			}
 		}
-		acceptRow(t, all > 0 && same*100 >= all*98, "onnxruntime, package of "+spec, "our tokens, ≥ 98 %", "%d of %d", same, all)
+		Row(t, all > 0 && same*100 >= all*98, "onnxruntime, package of "+spec, "our tokens, ≥ 98 %", "%d of %d", same, all)
 	}
 }
 

@@ -36,7 +36,7 @@ func tokens(t testing.TB, s models.Session) (out [][]int32) {
 		if c.Name != "text_only" && c.Name != "two_images" {
 			continue
 		}
-		a, err := s.Ask(context.Background(), models.Asking(c.Question, media(t, c)...), greedy)
+		a, err := s.Ask(context.Background(), c.Asking(t), greedy)
 		if err != nil {
 			t.Fatalf("%s: %v", c.Name, err)
 		}

@@ -83,7 +83,7 @@ func TestAcceptPerfetto(t *testing.T) {
 					break
 				}
 			}
-			acceptRow(t, err == nil, "Perfetto's trace_processor, trace on "+c.place, "slices, arrows, counters, coverage ≥ 97 %, bytes of all copies the plan's", "%d copies and %d arrows as planned: %t", len(want.Copies), want.Flows, err == nil)
+			Row(t, err == nil, "Perfetto's trace_processor, trace on "+c.place, "slices, arrows, counters, coverage ≥ 97 %, bytes of all copies the plan's", "%d copies and %d arrows as planned: %t", len(want.Copies), want.Flows, err == nil)
 		})
 	}
 }

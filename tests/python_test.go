@@ -3,7 +3,6 @@
 package tests
 
 import (
-	"fmt"
 	"os/exec"
 	"path/filepath"
 	"testing"
@@ -23,16 +22,4 @@ func pythonWith(t *testing.T, packages ...string) string {
 		}
 	}
 	return python
-}
-
-// acceptRow prints a line of the report, and fails the test if what was measured
-// is not what is wanted.
-func acceptRow(t *testing.T, ok bool, what, wanted, format string, args ...any) {
-	t.Helper()
-	verdict := "yes"
-	if !ok {
-		verdict = "no"
-		t.Fail()
-	}
-	t.Logf("accept: | %s | %s | %s | %s |", what, wanted, fmt.Sprintf(format, args...), verdict)
 }

@@ -68,7 +68,7 @@ func TestQuantized(t *testing.T) {
 			if c.calibrate {
 				ask = func(s models.Session) error {
 					for _, q := range all[:2] {
-						if _, err := s.Ask(context.Background(), models.Asking(q.Question, media(t, q)...), greedy); err != nil {
+						if _, err := s.Ask(context.Background(), q.Asking(t), greedy); err != nil {
 							return err
 						}
 					}
@@ -99,7 +99,7 @@ func TestQuantized(t *testing.T) {
 			s := chat(t, path, options(""))
 			right := 0
 			for _, q := range all {
-				a, err := s.Ask(t.Context(), models.Asking(q.Question, media(t, q)...), greedy)
+				a, err := s.Ask(t.Context(), q.Asking(t), greedy)
 				if err != nil {
 					t.Fatalf("%s: %v", q.Name, err)
 				}

@@ -23,7 +23,7 @@ func TestReuse(t *testing.T) {
 	var turns []models.Turn
 	ask := func(c Conversation) (kept, whole *models.Answer) {
 		t.Helper()
-		turns = append(turns, models.Asking(c.Question, media(t, c)...).Turns...)
+		turns = append(turns, c.Asking(t).Turns...)
 		set := greedy
 		set.Most = 12
 		whole, err := rereads.Ask(context.Background(), models.Question{Turns: turns}, set)

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"mnnconv"
-	"mnnconv/models"
 	"mnnconv/runtime"
 	"mnnconv/runtime/cpu"
 	"mnnconv/runtime/sim"
@@ -34,7 +33,7 @@ func TestDecodeStep(t *testing.T) {
 	books := func(most int) sim.Stats {
 		set := greedy
 		set.Most = most
-		a, err := s.Ask(context.Background(), models.Asking(c.Question, media(t, c)...), set)
+		a, err := s.Ask(context.Background(), c.Asking(t), set)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -55,26 +55,18 @@ func prepared(t testing.TB, c tests.Conversation) qwen25vl.Prepared {
 	}
 	config := picture.Qwen()
 	config.MinPixels, config.MaxPixels = 7056, 50176
-	var frames []*picture.RGB
-	for _, f := range c.Files {
-		p, err := picture.Open(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		frames = append(frames, p)
-	}
 	add := func(pixels []float32, g [3]int64, err error) {
 		if err != nil {
 			t.Fatal(err)
 		}
 		q.Pixels, q.Grids = append(q.Pixels, pixels...), append(q.Grids, qwen25vl.Grid{T: g[0], H: g[1], W: g[2]})
 	}
-	if c.Video {
-		add(picture.ProcessVideo(config, frames))
-		return q
-	}
-	for _, p := range frames {
-		add(picture.Process(config, p))
+	for _, m := range c.Media(t) {
+		if m.Video {
+			add(picture.ProcessVideo(config, m.Frames))
+		} else {
+			add(picture.Process(config, m.Frames[0]))
+		}
 	}
 	return q
 }

@@ -23,6 +23,7 @@ import (
 	"mnnconv/runtime/cpu"
 	"mnnconv/schemas/npy"
 	"mnnconv/schemas/op"
+	"mnnconv/tests"
 )
 
 // TestAcceptBig generates a model of the 3B one's shape, inspects it, and compares
@@ -48,7 +49,7 @@ func TestAcceptBig(t *testing.T) {
 			// because of the rest.
 			file := size(t, dir, "onnx/vision_*") + size(t, dir, "onnx/decoder_*")
 			bound := file + m.KV + m.Scratch + 200e6
-			row(t, m.Memory <= bound, "peak memory, "+shape+" shape", fmt.Sprintf("≤ file + KV + planned scratch + 200 MB = %.2f GB", float64(bound)/1e9),
+			tests.Row(t, m.Memory <= bound, "peak memory, "+shape+" shape", fmt.Sprintf("≤ file + KV + planned scratch + 200 MB = %.2f GB", float64(bound)/1e9),
 				"%.2f GB (files of vision and decoder %.2f, KV %.3f, scratch %.3f)", float64(m.Memory)/1e9, float64(file)/1e9, float64(m.KV)/1e9, float64(m.Scratch)/1e9)
 			t.Logf("opened in %.2f s, 64 patches in %.2f s, 16 tokens in %.2f s", m.Open.Seconds(), m.Encode.Seconds(), m.Extend.Seconds())
 		})
@@ -63,8 +64,8 @@ func inspect(t *testing.T, dir string) {
 		p := measure(t, program(t, "./cmd/mnnconv"), "inspect", dir)
 		took, memory = min(took, p.Took), max(memory, p.Memory)
 	}
-	row(t, took <= time.Second, "time of `inspect`, 3b shape", "≤ 1 s", "%.2f s, the best of 3", took.Seconds())
-	row(t, memory <= 200e6, "memory of `inspect`, 3b shape", "≤ 200 MB", "%.0f MB, the worst of 3", float64(memory)/1e6)
+	tests.Row(t, took <= time.Second, "time of `inspect`, 3b shape", "≤ 1 s", "%.2f s, the best of 3", took.Seconds())
+	tests.Row(t, memory <= 200e6, "memory of `inspect`, 3b shape", "≤ 200 MB", "%.0f MB, the worst of 3", float64(memory)/1e6)
 }
 
 // TestAcceptImport reads an export of the 3B model's shape whose external data is
@@ -78,8 +79,8 @@ func TestAcceptImport(t *testing.T) {
 		p := measure(t, program(t, "./cmd/mnnconv"), "inspect", dir)
 		took, memory = min(took, p.Took), max(memory, p.Memory)
 	}
-	row(t, took <= 3*time.Second, "import of a 3b-shape export with sparse external data", "≤ 3 s", "%.2f s, the best of 3; %.1f GB of external data", took.Seconds(), float64(size(t, dir, "onnx/*_data"))/1e9)
-	row(t, memory-graphs <= 300e6, "memory of that import", "≤ 300 MB over the graph files", "%.0f MB over %.1f MB, the worst of 3", float64(memory-graphs)/1e6, float64(graphs)/1e6)
+	tests.Row(t, took <= 3*time.Second, "import of a 3b-shape export with sparse external data", "≤ 3 s", "%.2f s, the best of 3; %.1f GB of external data", took.Seconds(), float64(size(t, dir, "onnx/*_data"))/1e9)
+	tests.Row(t, memory-graphs <= 300e6, "memory of that import", "≤ 300 MB over the graph files", "%.0f MB over %.1f MB, the worst of 3", float64(memory-graphs)/1e6, float64(graphs)/1e6)
 }
 
 // inputs writes 16 tokens and a picture of 64 patches.
@@ -223,7 +224,7 @@ func compareWith(t *testing.T, shape, work string) {
 		mean := sum / float64(len(want))
 		deviation := math.Sqrt(squares/float64(len(want)) - mean*mean)
 		d := worst(t, all["our_"+c.name], all[c.name])
-		row(t, d <= min(1e-2, deviation/20), c.what+", "+shape+" shape, against onnxruntime", "max error ≤ 1e-02, and ≤ 5 % of their deviation",
+		tests.Row(t, d <= min(1e-2, deviation/20), c.what+", "+shape+" shape, against onnxruntime", "max error ≤ 1e-02, and ≤ 5 % of their deviation",
 			"%.1e, %.1f %% of %.2f", d, 100*d/deviation, deviation)
 	}
 }

@@ -5,6 +5,8 @@ package accept
 import (
 	"path/filepath"
 	"testing"
+
+	"mnnconv/tests"
 )
 
 // TestAcceptSound compares five exports over six placements, in which nothing is
@@ -37,5 +39,5 @@ func TestAcceptSound(t *testing.T) {
 			}
 		}
 	}
-	row(t, quiet == all, "compare where nothing is wrong, five exports × six placements", "no alarm", "%d alarms", all-quiet)
+	tests.Row(t, quiet == all, "compare where nothing is wrong, five exports × six placements", "no alarm", "%d alarms", all-quiet)
 }

@@ -14,6 +14,7 @@ import (
 	"mnnconv/runtime/cpu"
 	"mnnconv/runtime/sim"
 	"mnnconv/schemas/op"
+	"mnnconv/tests"
 )
 
 // TestContracts validates every trained export, whole and cut, and wants no false
@@ -46,7 +47,7 @@ func TestContracts(t *testing.T) {
 					listed++
 				}
 			}
-			row(t, err == nil && listed == copies, fmt.Sprintf("contracts of %s", placement{export: export, place: place}),
+			tests.Row(t, err == nil && listed == copies, fmt.Sprintf("contracts of %s", placement{export: export, place: place}),
 				"no violation, every copy listed", "%d tensors, %d of %d copies, violations: %v", len(set.Contracts), listed, copies, err)
 			if err := source.Close(); err != nil {
 				t.Error(err)

@@ -21,6 +21,7 @@ import (
 	"mnnconv/runtime"
 	"mnnconv/runtime/cpu"
 	"mnnconv/schemas/op"
+	"mnnconv/tests"
 )
 
 // variant is an export of the random model with what is wanted of it.
@@ -162,7 +163,7 @@ func TestAcceptUnsound(t *testing.T) {
 			for _, r := range c.repairs {
 				told = told && strings.Contains(said, r)
 			}
-			row(t, told, "export "+c.export+", what is repaired", "said", "%s", said)
+			tests.Row(t, told, "export "+c.export+", what is repaired", "said", "%s", said)
 			if c.right == "" {
 				return
 			}
@@ -182,7 +183,7 @@ func TestAcceptUnsound(t *testing.T) {
 					t.Fatal(err)
 				}
 				d := worst(t, got, want)
-				row(t, d <= c.bound, fmt.Sprintf("export %s, grid %v, rows against %s", c.export, g, c.right), fmt.Sprintf("max error ≤ %g", c.bound), "%.1e", d)
+				tests.Row(t, d <= c.bound, fmt.Sprintf("export %s, grid %v, rows against %s", c.export, g, c.right), fmt.Sprintf("max error ≤ %g", c.bound), "%.1e", d)
 			}
 		})
 	}
@@ -200,7 +201,7 @@ func TestAcceptFixedGrid(t *testing.T) {
 		}
 		rows, err := s.Encode(t.Context(), q.Pixels, q.Grids[0])
 		if name != "wide" {
-			row(t, errors.Is(err, qwen25vl.ErrFixedGrid) && strings.Contains(err.Error(), "vision_encoder.onnx") && strings.Contains(err.Error(), "1×12×20"),
+			tests.Row(t, errors.Is(err, qwen25vl.ErrFixedGrid) && strings.Contains(err.Error(), "vision_encoder.onnx") && strings.Contains(err.Error(), "1×12×20"),
 				"export torchscript-fixedgrid, case "+name, "refused by name and reason", "%v", err)
 			continue
 		}
@@ -208,11 +209,11 @@ func TestAcceptFixedGrid(t *testing.T) {
 			t.Fatal(err)
 		}
 		d := worst(t, rows, in["ref_image_embeds"])
-		row(t, d <= 1e-3, "export torchscript-fixedgrid, case wide, rows against PyTorch", "max error ≤ 0.001", "%.1e", d)
+		tests.Row(t, d <= 1e-3, "export torchscript-fixedgrid, case wide, rows against PyTorch", "max error ≤ 0.001", "%.1e", d)
 	}
 	turned := qwen25vl.Grid{T: 1, H: 20, W: 12} // as many patches
 	_, err := s.Encode(t.Context(), prepare(files(t, shared("exports/common/cases-tied/wide"))).Pixels, turned)
-	row(t, errors.Is(err, qwen25vl.ErrFixedGrid), "export torchscript-fixedgrid, case wide turned by 90°", "refused by name and reason", "%v", err)
+	tests.Row(t, errors.Is(err, qwen25vl.ErrFixedGrid), "export torchscript-fixedgrid, case wide turned by 90°", "refused by name and reason", "%v", err)
 }
 
 // run compares one case.
@@ -249,7 +250,7 @@ func (v variant) run(t *testing.T, s *qwen25vl.Session, m *qwen25vl.Model, name 
 		t.Fatal(err)
 	}
 	d := worst(t, graph.Floats(logits), graph.Floats(all[len(all)-len(logits):]))
-	row(t, d <= v.bound, fmt.Sprintf("export %s, case %s, logits against %s", v, name, against), fmt.Sprintf("max error ≤ %g", v.bound), "%.1e%s", d, said)
+	tests.Row(t, d <= v.bound, fmt.Sprintf("export %s, case %s, logits against %s", v, name, against), fmt.Sprintf("max error ≤ %g", v.bound), "%.1e%s", d, said)
 	if v.tokens == "" {
 		return
 	}
@@ -285,7 +286,7 @@ func (v variant) run(t *testing.T, s *qwen25vl.Session, m *qwen25vl.Model, name 
 		own = graph.View[int64](golden["tokens"])
 	}
 	ok := v.tokens != "golden" && slices.Equal(ours, reference) || v.tokens != "PyTorch" && slices.Equal(ours, own)
-	row(t, ok, fmt.Sprintf("export %s, case %s, tokens of %s", v, name, v.tokens), "16 of 16", "%d of PyTorch's, %d of onnxruntime's", prefix(ours, reference), prefix(ours, own))
+	tests.Row(t, ok, fmt.Sprintf("export %s, case %s, tokens of %s", v, name, v.tokens), "16 of 16", "%d of PyTorch's, %d of onnxruntime's", prefix(ours, reference), prefix(ours, own))
 }
 
 func prefix(a, b []int64) int {

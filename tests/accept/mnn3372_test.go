@@ -11,7 +11,6 @@ import (
 
 	"mnnconv"
 	"mnnconv/models"
-	"mnnconv/models/picture"
 	"mnnconv/models/qwen25vl"
 	"mnnconv/partition"
 	"mnnconv/runtime"
@@ -56,7 +55,7 @@ func TestMNN3372(t *testing.T) {
 			crossed = crossed || n.Inputs[0].Name == "image_rows" && n.Str("from", "") == "cuda:0"
 		}
 	}
-	row(t, err == nil && crossed && len(notes) == 2, "MNN#3372: MNN's own backend_type on an H100 by its profile", "no violation, image rows copied, both wishes told",
+	tests.Row(t, err == nil && crossed && len(notes) == 2, "MNN#3372: MNN's own backend_type on an H100 by its profile", "no violation, image rows copied, both wishes told",
 		"%d contracts, violations: %v, copied: %v, told: %s", len(set.Contracts), err, crossed, strings.Join(notes, "; "))
 
 	want := mnn3372Answers(t, dir, "cpu", nil)
@@ -72,7 +71,7 @@ func TestMNN3372(t *testing.T) {
 			same++
 		}
 	}
-	row(t, same == len(want), "MNN#3372: the same cut on simulated devices", "the cpu's answers", "%d of %d", same, len(want))
+	tests.Row(t, same == len(want), "MNN#3372: the same cut on simulated devices", "the cpu's answers", "%d of %d", same, len(want))
 }
 
 func mnn3372Options(place string) mnnconv.Options {
@@ -106,15 +105,7 @@ func mnn3372Answers(t *testing.T, dir, place string, devices []partition.Profile
 		if c.Video {
 			continue
 		}
-		var media []models.Media
-		for _, f := range c.Files {
-			img, err := picture.Open(f)
-			if err != nil {
-				t.Fatal(err)
-			}
-			media = append(media, models.Media{Frames: []*picture.RGB{img}})
-		}
-		a, err := chat.Ask(context.Background(), models.Asking(c.Question, media...), greedy(64))
+		a, err := chat.Ask(context.Background(), c.Asking(t), greedy(64))
 		if err != nil {
 			t.Fatalf("%s: %v", c.Name, err)
 		}

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"mnnconv/tests"
 )
 
 // planting is one fault in the source of a kernel or of a device: the program is
@@ -210,9 +212,9 @@ func TestAcceptPlanted(t *testing.T) {
 			}
 		})
 	}
-	row(t, named == len(all), "planted faults: compare names the partition", fmt.Sprintf("%d of %d", len(all), len(all)), "%d of %d", named, len(all))
-	row(t, found == len(all), "planted faults: bisect names the node, in log2(nodes) + 2 runs", fmt.Sprintf("%d of %d", len(all), len(all)), "%d of %d", found, len(all))
-	row(t, replayed == len(all), "planted faults: the saved case shows it, and only with the fault", fmt.Sprintf("%d of %d", len(all), len(all)), "%d of %d", replayed, len(all))
+	tests.Row(t, named == len(all), "planted faults: compare names the partition", fmt.Sprintf("%d of %d", len(all), len(all)), "%d of %d", named, len(all))
+	tests.Row(t, found == len(all), "planted faults: bisect names the node, in log2(nodes) + 2 runs", fmt.Sprintf("%d of %d", len(all), len(all)), "%d of %d", found, len(all))
+	tests.Row(t, replayed == len(all), "planted faults: the saved case shows it, and only with the fault", fmt.Sprintf("%d of %d", len(all), len(all)), "%d of %d", replayed, len(all))
 }
 
 // bits is the logarithm to base 2, rounded up.

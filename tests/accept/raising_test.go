@@ -11,6 +11,7 @@ import (
 	"mnnconv/models/qwen25vl"
 	"mnnconv/passes"
 	"mnnconv/schemas/op"
+	"mnnconv/tests"
 )
 
 // TestAcceptRaising counts what every export of the random model is raised to: four
@@ -31,7 +32,7 @@ func TestAcceptRaising(t *testing.T) {
 				left := passes.Leftovers(ph.Graph)
 				got := fmt.Sprintf("%d attentions, %d norms, %d rotations, %d gates, %d states, %d left", count(ph.Graph, "Attention")+count(ph.Graph, "mnnconv.SegmentedAttention"),
 					count(ph.Graph, "RMSNormalization"), count(ph.Graph, "RotaryEmbedding"), count(ph.Graph, "Swish"), len(ph.Graph.States), len(left))
-				row(t, got == want, fmt.Sprintf("raising, %s, %s", v.name, ph.Name), want, "%s", got)
+				tests.Row(t, got == want, fmt.Sprintf("raising, %s, %s", v.name, ph.Name), want, "%s", got)
 				if len(left) > 0 {
 					t.Log(left[:min(5, len(left))], ph.Report.Notes)
 				}

@@ -18,7 +18,6 @@ import (
 	"mnnconv/graph"
 	"mnnconv/models"
 	"mnnconv/models/generate"
-	"mnnconv/models/picture"
 	"mnnconv/models/qwen25vl"
 	"mnnconv/runtime"
 	"mnnconv/runtime/cpu"
@@ -32,18 +31,6 @@ import (
 // shared is the folder of reference data.
 func shared(parts ...string) string {
 	return filepath.Join(append([]string{os.Getenv("SHARED")}, parts...)...)
-}
-
-// row prints a line of the report, and fails the test if what was measured is not
-// what is wanted.
-func row(t *testing.T, ok bool, what, wanted, format string, args ...any) {
-	t.Helper()
-	verdict := "yes"
-	if !ok {
-		verdict = "no"
-		t.Fail()
-	}
-	t.Logf("accept: | %s | %s | %s | %s |", what, wanted, fmt.Sprintf(format, args...), verdict)
 }
 
 // placement is where a model runs.
@@ -93,24 +80,6 @@ func greedy(most int) models.Settings {
 	return models.Settings{Most: most, Sampling: generate.Options{TopP: 1, RepetitionPenalty: 1}}
 }
 
-// question reads the pictures, or the frames of one video, of a question.
-func question(t *testing.T, text string, files []string, video bool) models.Question {
-	t.Helper()
-	var media []models.Media
-	for i, f := range files {
-		p, err := picture.Open(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if video && i > 0 {
-			media[0].Frames = append(media[0].Frames, p)
-			continue
-		}
-		media = append(media, models.Media{Frames: []*picture.RGB{p}, Video: video, FPS: 2})
-	}
-	return models.Asking(text, media...)
-}
-
 // tinyvlPlacements are the exports that answer the conversations.
 var tinyvlPlacements = []placement{
 	{export: "torch-dynamo-op23"},
@@ -138,7 +107,7 @@ func TestAcceptConversations(t *testing.T) {
 			s := exported(t, p)
 			same := 0
 			for _, c := range list {
-				a, err := s.Ask(t.Context(), question(t, c.Question, c.Files, c.Video), greedy(96))
+				a, err := s.Ask(t.Context(), c.Asking(t), greedy(96))
 				if err != nil {
 					t.Errorf("%s: %v", c.Name, err)
 					continue
@@ -149,7 +118,7 @@ func TestAcceptConversations(t *testing.T) {
 				}
 				same++
 			}
-			row(t, same == len(list), "conversations, "+p.String(), fmt.Sprintf("the reference text, %d of %d", len(list), len(list)), "%d of %d", same, len(list))
+			tests.Row(t, same == len(list), "conversations, "+p.String(), fmt.Sprintf("the reference text, %d of %d", len(list), len(list)), "%d of %d", same, len(list))
 		})
 	}
 }
@@ -236,7 +205,7 @@ func TestAcceptCases(t *testing.T) {
 				}
 				same++
 			}
-			row(t, same == count && len(cases) == count, "cases, "+export, fmt.Sprintf("its own tokens up to the first stop token, %d of %d", count, count), "%d of %d", same, len(cases))
+			tests.Row(t, same == count && len(cases) == count, "cases, "+export, fmt.Sprintf("its own tokens up to the first stop token, %d of %d", count, count), "%d of %d", same, len(cases))
 		})
 	}
 }
@@ -299,8 +268,8 @@ func TestAcceptArrays(t *testing.T) {
 				count++
 			}
 			wanted := fmt.Sprintf("max error ≤ %.0e", c.bound)
-			row(t, pictures >= 5 && rows <= 1e-3, fmt.Sprintf("image rows, %s against %s", c.export, c.of), "max error ≤ 1e-03", "%.1e over %d cases", rows, pictures)
-			row(t, count >= 6 && logits <= c.bound, fmt.Sprintf("first-step logits, %s against %s", c.export, c.of), wanted, "%.1e over %d cases", logits, count)
+			tests.Row(t, pictures >= 5 && rows <= 1e-3, fmt.Sprintf("image rows, %s against %s", c.export, c.of), "max error ≤ 1e-03", "%.1e over %d cases", rows, pictures)
+			tests.Row(t, count >= 6 && logits <= c.bound, fmt.Sprintf("first-step logits, %s against %s", c.export, c.of), wanted, "%.1e over %d cases", logits, count)
 		})
 	}
 }
@@ -364,8 +333,8 @@ func TestAcceptQuestions(t *testing.T) {
 					t.Logf("%+v", l)
 				}
 			}
-			row(t, same >= 199 && len(want) == 200, "questions, "+export, "≥ 199 of 200 texts as the reference", "%d of %d", same, len(want))
-			row(t, p.Took <= time.Minute, "200 questions in one `--batch`, "+export, "≤ 60 s", "%.1f s", p.Took.Seconds())
+			tests.Row(t, same >= 199 && len(want) == 200, "questions, "+export, "≥ 199 of 200 texts as the reference", "%d of %d", same, len(want))
+			tests.Row(t, p.Took <= time.Minute, "200 questions in one `--batch`, "+export, "≤ 60 s", "%.1f s", p.Took.Seconds())
 		})
 	}
 }
@@ -381,5 +350,5 @@ func TestAcceptStart(t *testing.T) {
 	}
 	slices.Sort(first)
 	slices.Sort(took)
-	row(t, first[2] <= 500*time.Millisecond, "first token after start, tjs-fp16", "≤ 0.5 s", "%.2f s, the median of 5; the whole answer %.2f s", first[2].Seconds(), took[2].Seconds())
+	tests.Row(t, first[2] <= 500*time.Millisecond, "first token after start, tjs-fp16", "≤ 0.5 s", "%.2f s, the median of 5; the whole answer %.2f s", first[2].Seconds(), took[2].Seconds())
 }

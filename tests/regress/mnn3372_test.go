@@ -13,7 +13,6 @@ import (
 	"mnnconv"
 	"mnnconv/models"
 	"mnnconv/models/generate"
-	"mnnconv/models/picture"
 	"mnnconv/models/qwen25vl"
 	"mnnconv/partition"
 	"mnnconv/runtime"
@@ -137,19 +136,7 @@ func ask(t *testing.T, s *mnnconv.Source, o mnnconv.Options, opened func(*mnncon
 	})
 	var out []string
 	for _, c := range tests.Conversations(t) {
-		var media []models.Media
-		for _, f := range c.Files {
-			img, err := picture.Open(f)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if c.Video && len(media) == 1 {
-				media[0].Frames = append(media[0].Frames, img)
-				continue
-			}
-			media = append(media, models.Media{Frames: []*picture.RGB{img}, Video: c.Video, FPS: 2})
-		}
-		a, err := chat.Ask(context.Background(), models.Asking(c.Question, media...), models.Settings{Sampling: generate.Options{Temperature: 1, TopP: 1, RepetitionPenalty: 1}})
+		a, err := chat.Ask(context.Background(), c.Asking(t), models.Settings{Sampling: generate.Options{Temperature: 1, TopP: 1, RepetitionPenalty: 1}})
 		if err != nil {
 			t.Fatalf("%s: %v", c.Name, err)
 		}
