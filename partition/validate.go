@@ -13,7 +13,7 @@ import (
 // types on both sides, what the model demands of them, the limits of the devices,
 // that every reader's memory is its own, and, for phases whose symbols are bounded,
 // the layout of memory and the order of commands. It reports all violations at
-// once, joined; each wraps ErrContract, ErrLimit or ErrPlacement, names both sides,
+// once, joined; each wraps ErrContract, ErrMemory or ErrPlacement, names both sides,
 // and is kept in its contract too.
 func (set *ContractSet) Check(plans []*Plan, terms Terms) error {
 	var errs []error
@@ -77,8 +77,8 @@ func (set *ContractSet) check(c *Contract) []error {
 	case c.Edge == CopyEdge && c.From.Space == c.To.Space, c.Edge != CopyEdge && c.From.Space != c.To.Space:
 		fail("a copy exactly where the space changes", c.Edge, "plan again")
 	case c.Largest > 0 && c.MostBytes > c.Largest:
-		errs = append(errs, fmt.Errorf("%w: %s: from %s to %s: %s bytes are %d at the bounds, the largest single allocation there is %d%s; lower -c or --max-pixels, or place parts elsewhere",
-			ErrLimit, c.Name(), c.From, c.To, c.Bytes, c.MostBytes, c.Largest, set.origins(c)))
+		errs = append(errs, fmt.Errorf("%w: %s: from %s to %s: %s bytes are %d at the bounds, the largest single allocation there is %d%s",
+			ErrMemory, c.Name(), c.From, c.To, c.Bytes, c.MostBytes, c.Largest, set.origins(c)))
 	}
 	return errs
 }

@@ -216,6 +216,9 @@ func (b *bench) measure(ctx context.Context, src string, w mnnconv.Options) (err
 		}
 		b.report.Rows = append(b.report.Rows, load)
 		b.report.Devices = m.program.Devices()
+		if b.report.placed = w.Place; w.Place == "" {
+			b.report.placed = placement(m.program.Plans)
+		}
 		return errors.Join(b.parts(ctx, m), m.close())
 	}
 	return nil

@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"golang.org/x/perf/benchmath"
+
+	"mnnconv/partition"
 )
 
 // errBench: a file holds no results of bench.
@@ -30,6 +32,8 @@ type benchReport struct {
 	Devices       []string   `json:"devices"` // name and vendor
 	Repeats       int        `json:"repeats"`
 	Rows          []benchRow `json:"rows"`
+
+	placed string // where it ran, by Place or, without it, by the model or package itself
 }
 
 // benchRow is one measurement: how long some work took, each time.
@@ -132,15 +136,20 @@ func (r *benchReport) write(w io.Writer, format string) error {
 		c.Flush()
 		return c.Error()
 	}
-	_, err := fmt.Fprintf(w, "%s, placed on %s, %d repeats, %d processors\n\n", printable(r.Model), placeText(r.Place), r.Repeats, r.Threads)
+	_, err := fmt.Fprintf(w, "%s, placed on %s, %d repeats, %d processors\n\n", printable(r.Model), printable(r.placed), r.Repeats, r.Threads)
 	return errors.Join(err, t.markdown(w))
 }
 
-func placeText(rules string) string {
-	if rules == "" {
-		return "what the model says, or cpu"
+// placement says where the phases of a model run.
+func placement(plans []*partition.Plan) string {
+	var all []string
+	for _, p := range plans {
+		all = append(all, p.Phase+" on "+targets(p))
 	}
-	return printable(rules)
+	if one := targets(plans[0]); !slices.ContainsFunc(plans, func(p *partition.Plan) bool { return targets(p) != one }) {
+		return one
+	}
+	return strings.Join(all, "; ")
 }
 
 // markdown prints the rows as a table, the first one as its head; all columns but

@@ -16,27 +16,29 @@ var ErrMath = errors.New("no choice of arithmetic")
 type Math struct{ rules []mathRule }
 
 type mathRule struct {
-	path    string // empty: everything
+	matches func(*graph.Node) bool
 	int8act bool
 }
 
 // ParseMath reads MODE or PATH=MODE,..., where MODE is exact or int8act (activations
-// quantised to 8 bits by the block) and PATH is a stage or a canonical path below
-// one. The first rule that fits a node counts.
+// quantised to 8 bits by the block) and PATH is what [graph.ParsePattern] reads. The
+// first rule that fits a node counts.
 func ParseMath(text string) (Math, error) {
 	var m Math
 	if text == "" {
 		return m, nil
 	}
-	for rule := range strings.SplitSeq(text, ",") {
-		path, mode, ok := strings.Cut(rule, "=")
-		if !ok {
-			path, mode = "", rule
-		}
-		if mode != "exact" && mode != "int8act" || ok && path == "" {
+	for _, rule := range graph.SplitPatterns(text) {
+		at := strings.LastIndex(rule, "=")
+		path, mode := rule[:max(at, 0)], rule[at+1:]
+		if mode != "exact" && mode != "int8act" || at == 0 {
 			return Math{}, fmt.Errorf("%w: %q: want exact, int8act or PATH=MODE,..., such as llm=int8act", ErrMath, rule)
 		}
-		m.rules = append(m.rules, mathRule{path, mode == "int8act"})
+		matches, err := graph.ParsePattern(path)
+		if err != nil {
+			return Math{}, fmt.Errorf("%w: %q: %w", ErrMath, rule, err)
+		}
+		m.rules = append(m.rules, mathRule{matches, mode == "int8act"})
 	}
 	return m, nil
 }
@@ -44,7 +46,7 @@ func ParseMath(text string) (Math, error) {
 // int8act tells whether activations of a product are quantised.
 func (m Math) int8act(n *graph.Node) bool {
 	for _, r := range m.rules {
-		if rest, ok := strings.CutPrefix(n.Path, r.path); ok && (r.path == "" || rest == "" || rest[0] == '.') {
+		if r.matches(n) {
 			return r.int8act
 		}
 	}

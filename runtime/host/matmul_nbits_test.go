@@ -157,16 +157,16 @@ func asQuantised(v []float32) {
 }
 
 func TestParseMath(t *testing.T) {
-	for _, text := range []string{"int7", "=int8act", "llm=", "llm=exact,", "exact int8act"} {
+	for _, text := range []string{"int7", "=int8act", "llm=", "llm=exact,", "exact int8act", "llm.layers.3-1=exact", "/(/=int8act"} {
 		if _, err := ParseMath(text); !errors.Is(err, ErrMath) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
-	m, err := ParseMath("llm.layers.1=exact,llm=int8act")
+	m, err := ParseMath("llm.layers.1=exact,llm.layers.20-29=exact, /mlp[.]down{1,2}$/=exact,llm=int8act")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for path, want := range map[string]bool{"llm.layers.1.mlp.up": false, "llm.layers.10.mlp.up": true, "llm": true, "vision.blocks.0": false, "llmx": false, "": false} {
+	for path, want := range map[string]bool{"llm.layers.1.mlp.up": false, "llm.layers.10.mlp.up": true, "llm.layers.24.mlp.up": false, "llm.layers.3.mlp.down": false, "llm": true, "vision.blocks.0": false, "llmx": false, "": false} {
 		if got := m.int8act(&graph.Node{Path: path}); got != want {
 			t.Errorf("%q: int8act is %v, want %v", path, got, want)
 		}
