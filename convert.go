@@ -17,11 +17,13 @@ import (
 
 // ConvertOptions say how a package is written.
 type ConvertOptions struct {
-	Tool  string      // name and version of the program, "mnnconv 1.2"
-	Rules string      // the placement rules that the plans were made by
-	Force bool        // replace a package that is there
-	Wrote func(int64) // is told of bytes written; nil: nobody is
-	Disk  *disk.Disk  // that is written to; nil: the system's
+	Tool  string // name and version of the program, "mnnconv 1.2"
+	Rules string // the placement rules that the plans were made by
+	// Memory is the policy of sessions that run the package, see [Policy].
+	Memory partition.Policy
+	Force  bool        // replace a package that is there
+	Wrote  func(int64) // is told of bytes written; nil: nobody is
+	Disk   *disk.Disk  // that is written to; nil: the system's
 	// Quantized is what was done to the source's weights; nil: nothing.
 	Quantized *quantize.Result
 }
@@ -36,7 +38,7 @@ func Convert(ctx context.Context, s *Source, plans []*partition.Plan, dir string
 	if err != nil {
 		return err
 	}
-	p := pack.Package{Tool: o.Tool, Rules: o.Rules, Plans: plans, Contracts: contracts, Functions: functions()}
+	p := pack.Package{Tool: o.Tool, Rules: o.Rules, Memory: o.Memory, Plans: plans, Contracts: contracts, Functions: functions()}
 	if q := o.Quantized; q != nil {
 		p.Early = q.Weights
 		p.Reports = append(p.Reports, pack.Report{Name: QuantizeFile, Make: func() any { return q.Finish() }})

@@ -1,8 +1,6 @@
 package mnnconv
 
 import (
-	"fmt"
-
 	"mnnconv/models"
 	"mnnconv/partition"
 )
@@ -16,15 +14,12 @@ const leastCapacity = 256
 // nothing fits or the context was asked for. No device is opened.
 func Fit(s *Source, plans []*partition.Plan, o Options) (*partition.Budget, models.SessionOptions, error) {
 	session := o.Session
-	d, err := o.directions(s)
+	memory, err := Policy(s, plans, o)
 	if err != nil {
 		return nil, session, err
 	}
-	if err := d.memory.Check(plans); err != nil {
-		return nil, session, fmt.Errorf("%s: %w", s.Path, err)
-	}
 	if s.Model == nil {
-		b, err := partition.NewBudget(plans, nil, d.memory)
+		b, err := partition.NewBudget(plans, nil, memory)
 		return b, session, err
 	}
 	budget := func(capacity int) (*partition.Budget, int, error) {
@@ -34,7 +29,7 @@ func Fit(s *Source, plans []*partition.Plan, o Options) (*partition.Budget, mode
 		if err != nil {
 			return nil, 0, err
 		}
-		b, err := partition.NewBudget(plans, bounds, d.memory)
+		b, err := partition.NewBudget(plans, bounds, memory)
 		return b, capacity, err
 	}
 	first, capacity, err := budget(session.Capacity)

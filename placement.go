@@ -3,6 +3,7 @@ package mnnconv
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 
 	"mnnconv/graph"
@@ -25,6 +26,9 @@ const autoPlace = "auto"
 // resolved by auto. s is nil before a model is read.
 func (o Options) directions(s *Source) (*directions, error) {
 	d := &directions{memory: partition.Policy{}}
+	if s != nil && s.Package != nil && !s.Recut(o) { // spaces are those of its own placement
+		maps.Copy(d.memory, s.Package.Memory)
+	}
 	var err error
 	switch file, isFile := strings.CutPrefix(o.Place, "@"); {
 	case isFile:
@@ -68,13 +72,25 @@ func (o Options) directions(s *Source) (*directions, error) {
 			return nil, err
 		}
 	}
-	for space, p := range o.Memory { // flags win over the file
-		d.memory[space] = p
-	}
+	maps.Copy(d.memory, o.Memory) // flags win over a file
 	if o.Fallback != "" {
 		d.rules = append(d.rules, partition.FallbackTo(o.Fallback))
 	}
 	return d, nil
+}
+
+// Policy returns what sessions over a source and its plans may take of each memory
+// and what they release: what the options say, what a file of rules does, or the
+// policy that a package keeps.
+func Policy(s *Source, plans []*partition.Plan, o Options) (partition.Policy, error) {
+	d, err := o.directions(s)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.memory.Check(plans); err != nil {
+		return nil, fmt.Errorf("%s: %w", s.Path, err)
+	}
+	return d.memory, nil
 }
 
 // known returns an error for a device of a backend that neither is here nor is

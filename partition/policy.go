@@ -78,6 +78,28 @@ func (p Policy) Parse(text string) error {
 	return nil
 }
 
+// Texts returns what Parse takes, a text for each space, in their order.
+func (p Policy) Texts() []string {
+	var out []string
+	for _, space := range sortedKeys(p) {
+		s := p[space]
+		var parts []string
+		if s.Limit > 0 {
+			parts = append(parts, fmt.Sprintf("limit:%d", s.Limit))
+		}
+		for _, stage := range s.Release {
+			parts = append(parts, "release:"+stage)
+		}
+		for _, what := range s.Keep {
+			parts = append(parts, "keep:"+what)
+		}
+		if len(parts) > 0 {
+			out = append(out, string(space)+"="+strings.Join(parts, ","))
+		}
+	}
+	return out
+}
+
 // check finds what contradicts itself. A state is needed to the end of an answer.
 func (s SpacePolicy) check() error {
 	for _, k := range s.Keep {

@@ -19,6 +19,7 @@ import (
 type convertOptions struct {
 	*app
 	modelOptions
+	memoryOptions
 	quantizeOptions
 	src   string
 	out   string
@@ -48,6 +49,7 @@ func newConvertCmd(a *app) *cobra.Command {
 	f.BoolVar(&o.force, "force", false, "replace a package that is there")
 	f.BoolVar(&o.json, "json", false, "print one line of JSON")
 	o.addPlace(cmd)
+	o.addPolicy(cmd, "keep in the package how a memory is bound, SPACE=limit:6GiB, and what lets go of it, SPACE=release:STAGE; may be repeated. What runs the package does so, unless its own --memory says otherwise")
 	o.addLinks(cmd)
 	o.addQuantize(cmd)
 	return cmd
@@ -64,6 +66,9 @@ func runConvert(ctx context.Context, o *convertOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := o.policy(&w); err != nil {
+		return err
+	}
 	s, err := o.load(o.src, w)
 	if err != nil {
 		return err
@@ -78,13 +83,17 @@ func runConvert(ctx context.Context, o *convertOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	memory, err := mnnconv.Policy(s, plans, w)
+	if err != nil {
+		return err
+	}
 	rules := o.place
 	if s.Package != nil && !s.Recut(w) {
 		rules = s.Package.Rules
 	}
 	bar := o.progress("writing", measure(s.Phases).Weights, true)
 	defer bar.end()
-	if err := mnnconv.Convert(ctx, s, plans, o.out, mnnconv.ConvertOptions{Tool: readVersion().tool(), Rules: rules, Force: o.force, Wrote: bar.add, Disk: o.disk, Quantized: quantized}); err != nil {
+	if err := mnnconv.Convert(ctx, s, plans, o.out, mnnconv.ConvertOptions{Tool: readVersion().tool(), Rules: rules, Memory: memory, Force: o.force, Wrote: bar.add, Disk: o.disk, Quantized: quantized}); err != nil {
 		return err
 	}
 	bar.end()

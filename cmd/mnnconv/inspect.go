@@ -86,6 +86,11 @@ func runInspect(_ context.Context, o *inspectOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	policy, err := mnnconv.Policy(s, plans, w)
+	if err != nil {
+		return err
+	}
+	inspected.Memory.Policy = policy.Texts()
 	budget.Elsewhere()
 	inspected.addBudget(budget, session)
 	if o.json {

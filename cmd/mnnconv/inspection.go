@@ -108,6 +108,7 @@ type memoryInfo struct {
 	WeightsByType map[string]int64        `json:"weights_by_dtype"`
 	StatePerToken int64                   `json:"state_per_token"`    // bytes
 	Capacity      int                     `json:"capacity,omitempty"` // tokens of the context that the spaces are for
+	Policy        []string                `json:"policy,omitempty"`   // of spaces, as --memory takes them
 	Spaces        []partition.SpaceBudget `json:"spaces"`
 }
 

@@ -140,6 +140,9 @@ func (m *memoryInfo) rows() table {
 	if m.StatePerToken > 0 {
 		t.add("state", bytesText(m.StatePerToken), "a token of context")
 	}
+	for _, p := range m.Policy {
+		t.add("policy", printable(p))
+	}
 	return t
 }
 

@@ -19,10 +19,27 @@ type memoryOptions struct {
 const mostImages = 16
 
 func (o *memoryOptions) addMemory(cmd *cobra.Command) {
+	o.addPolicy(cmd, "bound a memory, SPACE=limit:6GiB, and let weights go after their phase, SPACE=release:STAGE; may be repeated")
 	f := cmd.Flags()
-	f.Var(list{&o.memory, "SPACE=POLICY"}, "memory", "bound a memory, SPACE=limit:6GiB, and let weights go after their phase, SPACE=release:STAGE; may be repeated")
 	f.IntVarP(&o.context, "context", "c", 0, "room for `N` tokens of prompt and answer; 0: 4096, what the model allows, or what fits")
 	f.IntVar(&o.maxImages, "max-images", mostImages, "pictures and videos a question may have")
+}
+
+func (o *memoryOptions) addPolicy(cmd *cobra.Command, help string) {
+	cmd.Flags().Var(list{&o.memory, "SPACE=POLICY"}, "memory", help)
+}
+
+// policy hands what --memory says to the library.
+func (o *memoryOptions) policy(w *mnnconv.Options) error {
+	if w.Memory == nil {
+		w.Memory = partition.Policy{}
+	}
+	for _, text := range o.memory {
+		if err := w.Memory.Parse(text); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // bound checks the options and hands them to the library. frames bounds videos, see
@@ -34,13 +51,8 @@ func (o *memoryOptions) bound(w *mnnconv.Options, frames int) error {
 	case o.maxImages < 0:
 		return usagef("--max-images %d: want 0 or more", o.maxImages)
 	}
-	if w.Memory == nil {
-		w.Memory = partition.Policy{}
-	}
-	for _, text := range o.memory {
-		if err := w.Memory.Parse(text); err != nil {
-			return err
-		}
+	if err := o.policy(w); err != nil {
+		return err
 	}
 	w.Session = models.SessionOptions{Capacity: o.context, Images: max(1, o.maxImages), Frames: frames}
 	return nil

@@ -76,19 +76,23 @@ func (o *convertOptions) quantize(ctx context.Context, s *mnnconv.Source, w mnnc
 	if q == nil || err != nil {
 		return nil, err
 	}
-	if s.Package != nil {
-		return nil, usagef("--quantize takes the exporter's folder: %s is cut already", s.Path)
-	}
 	if o.calibrate != "" {
-		if s.Model == nil {
+		switch {
+		case s.Model == nil:
 			return nil, usagef("--calibrate asks a model questions: %s is one graph", o.src)
+		case s.Package != nil:
+			return nil, usagef("--calibrate runs a model as its exporter wrote it, and %s is cut: give the exporter's folder, or leave --calibrate out", o.src)
 		}
 		if q.Calibrate, err = o.calibrator(ctx, o.calibrate, o.src, w); err != nil {
 			return nil, err
 		}
 	}
 	q.Table = w.Load.Table
-	return mnnconv.Quantize(s, *q)
+	r, err := mnnconv.Quantize(s, *q)
+	if err == nil && s.Package != nil && len(r.Weights) == 0 {
+		return nil, usagef("--quantize %s changes nothing in %s: what it matches is stored in so few bits already; other codes are made from the exporter's folder", o.spec, o.src)
+	}
+	return r, err
 }
 
 // writeQuantized prints the bytes and errors by part, and what was kept.

@@ -19,8 +19,9 @@ import (
 // after everything made from it.
 type Opened struct {
 	Dir    string
-	Tool   string // that wrote it
-	Rules  string // the placement rules that it was made by
+	Tool   string           // that wrote it
+	Rules  string           // the placement rules that it was made by
+	Memory partition.Policy // of sessions that run it
 	Source Source
 	Phases []Phase
 
@@ -45,7 +46,16 @@ func Open(dir string, o onnx.Options) (*Opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &Opened{Dir: dir, Tool: p.Tool, Rules: p.Rules, Source: p.Source, plan: p}
+	x := &Opened{Dir: dir, Tool: p.Tool, Rules: p.Rules, Memory: partition.Policy{}, Source: p.Source, plan: p}
+	for _, text := range p.Memory {
+		if err := x.Memory.Parse(text); err != nil {
+			return nil, fmt.Errorf("%s: %w: %s: %w", dir, ErrDamaged, planFile, err)
+		}
+	}
+	for space, s := range x.Memory {
+		s.Source = planFile + " of the package"
+		x.Memory[space] = s
+	}
 	if err := x.open(o); err != nil {
 		return nil, errors.Join(err, x.Close())
 	}

@@ -63,6 +63,7 @@ type Package struct {
 	Tool      string            // name and version of the writing program
 	Source    Source            // where the plans come from
 	Rules     string            // the placement rules that the plans were made by
+	Memory    partition.Policy  // of the sessions that will run the plans
 	Plans     []*partition.Plan // one a phase; they are not changed
 	Contracts any               // written as contract.json; nil: none
 	Functions []onnx.Function   // bodies of operators that ONNX lacks

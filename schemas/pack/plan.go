@@ -34,6 +34,7 @@ type plan struct {
 	Model         string      `json:"model"` // names the source, see Source.model
 	Source        Source      `json:"source"`
 	Rules         string      `json:"rules"`
+	Memory        []string    `json:"memory,omitempty"` // policies of spaces, as --memory takes them
 	Weights       File        `json:"weights"`
 	Side          []File      `json:"side"`
 	Phases        []phaseInfo `json:"phases"`
@@ -114,7 +115,7 @@ type memoryInfo struct {
 }
 
 func newPlan(p Package) *plan {
-	out := &plan{SchemaVersion: planVersion, Tool: p.Tool, Model: p.Source.model(), Source: p.Source, Rules: p.Rules, Side: []File{}}
+	out := &plan{SchemaVersion: planVersion, Tool: p.Tool, Model: p.Source.model(), Source: p.Source, Rules: p.Rules, Memory: p.Memory.Texts(), Side: []File{}}
 	for _, ph := range p.Plans {
 		out.Phases = append(out.Phases, newPhaseInfo(ph))
 	}
