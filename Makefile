@@ -56,10 +56,11 @@ levels:
 	  MNNCONV_CPU=$$level $(GO) test -count 1 ./runtime/host; \
 	done
 
-# The operators' cases and the kernels' loops as arm64 runs them, in Debian's qemu-user-static.
+# The operators' cases, the kernels' loops, sim's conformance and what conversions write as
+# arm64 has them, in Debian's qemu-user-static.
 .PHONY: arm64
 arm64:
-	CGO_ENABLED=0 GOARCH=arm64 $(GO) test -count 1 -exec qemu-aarch64-static ./schemas/op ./runtime/host/internal/simd
+	CGO_ENABLED=0 GOARCH=arm64 $(GO) test -count 1 -exec qemu-aarch64-static ./schemas/op ./runtime/host/internal/simd ./tests/everywhere
 
 # The race detector over the packages where goroutines share memory. It needs a
 # C compiler, which the product does not. Package tests repeats for whole models, at

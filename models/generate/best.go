@@ -133,7 +133,7 @@ func (s *Sampler) keepBest(top, floor float32, all bool) bool {
 		return s.opt.MinP > others
 	}
 	low := sum(s.kept)
-	high := low + others*float64(len(s.scores)-len(s.ranked))
+	high := low + float64(others*float64(len(s.scores)-len(s.ranked)))
 	slices.SortFunc(s.kept, heavier)
 	reached := 0.0
 	for i, c := range s.kept {

@@ -134,7 +134,7 @@ func (f *processorFile) config(path string) (Config, error) {
 	if f.Resample != nil && *f.Resample != bicubicFilter {
 		return Config{}, refuse("resample", *f.Resample, bicubicFilter)
 	}
-	if f.RescaleFactor != nil && math.Abs(*f.RescaleFactor*255-1) > 1e-6 {
+	if f.RescaleFactor != nil && math.Abs(float64(*f.RescaleFactor*255)-1) > 1e-6 {
 		return Config{}, refuse("rescale_factor", *f.RescaleFactor, 1./255)
 	}
 	c := Qwen()

@@ -158,7 +158,7 @@ func bicubic(in, out int) *filter {
 			largest = max(largest, w[j])
 		}
 	}
-	for f.shift < 22 && int(0.5+largest*float64(int(2)<<f.shift)) < 1<<15 {
+	for f.shift < 22 && int(0.5+float64(largest*float64(int(2)<<f.shift))) < 1<<15 {
 		f.shift++
 	}
 	f.weight = make([]int16, len(exact))

@@ -43,7 +43,7 @@ func (m *Model) mostRows() int64 {
 	side := float64(m.Pictures.PatchSize * m.Pictures.MergeSize)
 	least, most := math.Sqrt(float64(m.Pictures.MinPixels))/side, math.Sqrt(float64(m.Pictures.MaxPixels))/side
 	ratio := math.Sqrt(200)
-	return int64(max(1, most*most, most*ratio, least*least+least*(ratio+1/ratio)+1))
+	return int64(max(1, most*most, most*ratio, float64(least*least)+float64(least*(ratio+1/ratio))+1))
 }
 
 // bounds gives every symbol of the graphs its largest value in a context of

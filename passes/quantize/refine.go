@@ -26,7 +26,7 @@ func (c coding) refine(q []uint8, w, weight []float32, scratch []uint8) grid {
 		return true
 	}
 	for step := range refineSteps {
-		g := grid{asStored(start.scale * (1.05 - refineStep*float32(step))), start.zero}
+		g := grid{asStored(start.scale * (1.05 - float32(refineStep*float32(step)))), start.zero}
 		try(g)
 		for range refineFits {
 			f := c.fit(scratch, w, weight, g)

@@ -68,7 +68,7 @@ func (s *statistics) prepare() error {
 		return fmt.Errorf("%w: calibration data are not finite", ErrValues)
 	}
 	for i := range n {
-		a[i*n+i] += float32(damping*mean + 1e-12)
+		a[i*n+i] += float32(float64(damping*mean) + 1e-12)
 	}
 	if err := factor(a, n); err != nil {
 		return err

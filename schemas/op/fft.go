@@ -45,10 +45,15 @@ func transform(x []complex128, stride, n int, roots []complex128) []complex128 {
 	step := len(roots) / n
 	for j := range y {
 		for r, part := range parts {
-			y[j] += part[j%m] * roots[j*r%n*step]
+			y[j] += times(part[j%m], roots[j*r%n*step])
 		}
 	}
 	return y
+}
+
+// times is a·b, its products rounded before they are added.
+func times(a, b complex128) complex128 {
+	return complex(float64(real(a)*real(b))-float64(imag(a)*imag(b)), float64(real(a)*imag(b))+float64(imag(a)*real(b)))
 }
 
 func smallestFactor(n int) int {

@@ -119,7 +119,7 @@ func (g *gridSampler) aim(coords []float64) {
 	for a := range g.shape {
 		n, x := float64(g.shape[a]), coords[len(coords)-1-a]
 		if g.corners {
-			x = (x + 1) / 2 * (n - 1)
+			x = float64((x + 1) / 2 * (n - 1))
 		} else {
 			x = (float64((x+1)*n) - 1) / 2
 		}

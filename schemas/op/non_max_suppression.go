@@ -111,7 +111,7 @@ func newBox(v []float32, centred bool) box {
 	return box{min(v[1], v[3]), min(v[0], v[2]), max(v[1], v[3]), max(v[0], v[2])}
 }
 
-func (b box) area() float32 { return (b.x2 - b.x1) * (b.y2 - b.y1) }
+func (b box) area() float32 { return float32((b.x2 - b.x1) * (b.y2 - b.y1)) }
 
 // overlaps reports whether intersection over union is above a threshold.
 func (b box) overlaps(o box, threshold float32) bool {

@@ -173,9 +173,9 @@ func (r *resampler) cubic(x float64) float64 {
 	x = math.Abs(x)
 	switch {
 	case x <= 1:
-		return float64(((r.a+2)*x-(r.a+3))*x*x) + 1
+		return float64((float64((r.a+2)*x)-(r.a+3))*x*x) + 1
 	case x < 2:
-		return float64((float64((float64(r.a*x)-5*r.a)*x)+8*r.a)*x) - 4*r.a
+		return float64((float64((float64(r.a*x)-float64(5*r.a))*x)+8*r.a)*x) - 4*r.a
 	}
 	return 0
 }

@@ -81,7 +81,7 @@ var STFT = &Op{
 						line[k] = complex(e[0], e[1])
 					}
 					if window != nil {
-						line[k] *= complex(window[k], 0)
+						line[k] = complex(real(line[k])*window[k], imag(line[k])*window[k])
 					}
 				}
 				for _, z := range fourier(line, false)[:bins] {

@@ -20,7 +20,7 @@ func Exp(x float32) float32 {
 	p = float32(p*r) + 1.6666665459e-1
 	p = float32(p*r) + 5.0000001201e-1
 	p = float32(p*float32(r*r)) + r + 1
-	return p * math.Float32frombits(math.Float32bits(t)<<23+0x3f800000)
+	return float32(p * math.Float32frombits(math.Float32bits(t)<<23+0x3f800000))
 }
 
 // farExp is Exp where 2^n is no normal number. Inlined, it would push Exp's numbers
