@@ -11,6 +11,9 @@ import (
 
 // embed adds the lookup of token embeddings and returns [batch, tokens, width].
 func embed(g *graph.Graph, e *embedPart, ids *graph.Value, table op.Table) (*graph.Value, error) {
+	if e.codes != nil {
+		return e.codes.lookup(g, ids), nil
+	}
 	if e.table != nil {
 		t := g.NewConst("embed.table", e.table)
 		n := g.NewNode("", "Gather", passes.Opset, []*graph.Value{t, ids}, "embed.rows")

@@ -54,6 +54,8 @@ func (p *parts) stages() []models.Stage {
 	switch {
 	case p.embed != nil && p.embed.file != nil:
 		out = append(out, models.Stage{Name: "embed", File: p.embed.file.path})
+	case p.embed != nil && p.embed.codes != nil:
+		out = append(out, models.Stage{Name: "embed", File: p.embed.codes.codes.Source.File})
 	case p.embed != nil:
 		out = append(out, models.Stage{Name: "embed", File: p.embed.table.Source.File})
 	case d.ids:
@@ -88,6 +90,7 @@ type embedPart struct {
 	features string        // input for image rows, which the graph merges itself; or empty
 	output   string        // output of the graph
 	table    *graph.Tensor // [vocabulary, width] instead of a graph
+	codes    *mnnCodes     // likewise
 }
 
 // decoderPart is the language model.

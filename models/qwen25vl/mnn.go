@@ -12,7 +12,7 @@ import (
 // mnn is MNN's llmexport --export onnx: vision(patches, position_ids [2,
 // patches], attention_mask [2, 1, patches, patches] with the full mask first,
 // window_index), a decoder whose cache is hidden in FusedAttention, and the
-// embedding table in a file of its own.
+// embedding table in a file of its own, of bfloat16 or of codes.
 var mnn = Family{Name: "MNN llmexport", match: func(f *folder) (*parts, error) {
 	v, err := f.mnnVision()
 	if err != nil {
@@ -35,8 +35,10 @@ var mnn = Family{Name: "MNN llmexport", match: func(f *folder) (*parts, error) {
 		return nil, fmt.Errorf("%s: %w: input_ids is %s, expected [tokens, batch, width] with a number for the width", filepath.Join(f.dir, d.path),
 			ErrConfig, d.input("input_ids").Type)
 	}
-	table, err := f.mnnTable(width)
-	p.embed = &embedPart{table: table}
+	p.embed = &embedPart{}
+	if p.embed.codes, err = f.mnnCodesBeside(width); p.embed.codes == nil && err == nil {
+		p.embed.table, err = f.mnnTable(width)
+	}
 	return p, err
 }}
 
