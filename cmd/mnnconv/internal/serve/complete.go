@@ -59,12 +59,14 @@ func usageOf(a *models.Answer) *usage {
 
 // complete answers POST /v1/chat/completions.
 func (s *Server) complete(w http.ResponseWriter, r *http.Request) {
-	q, err := s.read(w, r)
+	held := &holding{m: s.memory}
+	defer held.release()
+	q, err := s.read(w, r, held)
 	if err != nil {
 		s.fail(w, err)
 		return
 	}
-	question, marks, err := s.question(q)
+	question, marks, err := s.question(r.Context(), q, held)
 	if err != nil {
 		s.fail(w, err)
 		return

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -10,6 +11,7 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 
@@ -105,7 +107,7 @@ func (s *stops) UnmarshalJSON(data []byte) error {
 }
 
 // read decodes and checks the body of a request.
-func (s *Server) read(w http.ResponseWriter, r *http.Request) (*request, error) {
+func (s *Server) read(w http.ResponseWriter, r *http.Request, held *holding) (*request, error) {
 	if t := r.Header.Get("Content-Type"); t != "" && !strings.HasPrefix(t, "application/json") {
 		return nil, failure{http.StatusUnsupportedMediaType, "content_type", "", "the body must be application/json, not " + quoted(t)}
 	}
@@ -113,7 +115,7 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request) (*request, error) 
 		return nil, failure{http.StatusRequestEntityTooLarge, "too_large", "", fmt.Sprintf("the body has %d bytes, at most %d are allowed", r.ContentLength, s.c.Limits.Body)}
 	}
 	var q request
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, s.c.Limits.Body))
+	d := json.NewDecoder(counted{http.MaxBytesReader(w, r.Body, s.c.Limits.Body), held})
 	d.DisallowUnknownFields()
 	err := d.Decode(&q)
 	if err == nil {
@@ -121,9 +123,14 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request) (*request, error) 
 			return nil, bad("", "the body holds more than one JSON value")
 		}
 	}
+	var full failure
 	var large *http.MaxBytesError
 	var kind *json.UnmarshalTypeError
 	switch {
+	case errors.As(err, &full):
+		return nil, full
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, failure{http.StatusRequestTimeout, "timeout", "", fmt.Sprintf("the request did not come within %v", s.c.Limits.Read)}
 	case errors.As(err, &large):
 		return nil, failure{http.StatusRequestEntityTooLarge, "too_large", "", fmt.Sprintf("the body has more than %d bytes", large.Limit)}
 	case errors.As(err, &kind):
@@ -201,7 +208,7 @@ type mark [32]byte
 
 // question makes a conversation of the messages, decoding their pictures, and a mark
 // for each turn.
-func (s *Server) question(q *request) (models.Question, []mark, error) {
+func (s *Server) question(ctx context.Context, q *request, held *holding) (models.Question, []mark, error) {
 	var out models.Question
 	var marks []mark
 	images := 0
@@ -227,7 +234,7 @@ func (s *Server) question(q *request) (models.Question, []mark, error) {
 				if images++; images > s.c.Limits.Images {
 					return out, nil, bad(at, fmt.Sprintf("at most %d pictures a request", s.c.Limits.Images))
 				}
-				img, err := s.picture(p.ImageURL.URL)
+				img, err := s.picture(ctx, p.ImageURL.URL, held)
 				if err != nil {
 					return out, nil, fmt.Errorf("%s: %w", at, err)
 				}
@@ -246,7 +253,7 @@ func (s *Server) question(q *request) (models.Question, []mark, error) {
 }
 
 // picture decodes the picture in a data URL. No other URL is ever fetched.
-func (s *Server) picture(url string) (*picture.RGB, error) {
+func (s *Server) picture(ctx context.Context, url string, held *holding) (img *picture.RGB, err error) {
 	rest, ok := strings.CutPrefix(url, "data:")
 	if !ok {
 		return nil, failure{http.StatusBadRequest, "invalid_image", "messages", "a picture must be in the request, as data:image/png;base64,…; this server fetches nothing, not " + quoted(url)}
@@ -259,5 +266,11 @@ func (s *Server) picture(url string) (*picture.RGB, error) {
 	if err != nil {
 		return nil, failure{http.StatusBadRequest, "invalid_image", "messages", "a data URL is not base64: " + err.Error()}
 	}
-	return picture.DecodeWithin("the picture", raw, s.c.Limits.Pixels)
+	err = held.decode(ctx, 3*int64(s.c.Limits.Pixels), func() (int64, error) {
+		if img, err = picture.DecodeWithin("the picture", raw, s.c.Limits.Pixels); err != nil {
+			return 0, err
+		}
+		return int64(len(img.Pix)), nil
+	})
+	return img, err
 }

@@ -37,6 +37,7 @@ type Config struct {
 type Limits struct {
 	Queue       int           // requests that wait for a slot
 	Body        int64         // bytes of a request
+	Memory      int64         // bytes that all requests may hold together
 	Images      int           // of a request
 	Pixels      int           // of a picture
 	Connections int           // at a time
@@ -46,21 +47,22 @@ type Limits struct {
 
 // DefaultLimits suit a machine that does other things too.
 func DefaultLimits() Limits {
-	return Limits{Queue: 512, Body: 96 << 20, Images: 16, Pixels: 1 << 24, Connections: 4096,
+	return Limits{Queue: 512, Body: 96 << 20, Memory: 2 << 30, Images: 16, Pixels: 1 << 24, Connections: 4096,
 		Read: 30 * time.Second, Idle: 120 * time.Second, Write: 30 * time.Second}
 }
 
 // Server serves one model.
 type Server struct {
-	c     Config
-	slots *slots
-	count *counters
-	lost  atomic.Bool // a device answers nothing any more, for good
+	c      Config
+	slots  *slots
+	memory *memory
+	count  *counters
+	lost   atomic.Bool // a device answers nothing any more, for good
 }
 
 // New makes a server over sessions, at least one, which stay the caller's.
 func New(c Config, sessions []models.Session) *Server {
-	s := &Server{c: c, slots: newSlots(sessions, c.Limits.Queue)}
+	s := &Server{c: c, slots: newSlots(sessions, c.Limits.Queue), memory: newMemory(c.Limits.Memory)}
 	s.count = newCounters(s.slots)
 	return s
 }
