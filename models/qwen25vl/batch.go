@@ -7,6 +7,7 @@ import (
 	goruntime "runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mnnconv/graph"
@@ -75,6 +76,7 @@ type batch struct {
 	stopped sync.WaitGroup
 	open    sync.Mutex
 	users   int
+	told    atomic.Pointer[func(rows int)] // of each step; nil: nobody
 }
 
 // sequence is a question on its way through a batch.
@@ -119,6 +121,9 @@ type slot struct {
 
 // Memory lists what all slots together need.
 func (s *slot) Memory() []runtime.Need { return s.b.s.Memory() }
+
+// OnStep has f told of how many slots each step is that follows, of this slot or others.
+func (s *slot) OnStep(f func(rows int)) { s.b.told.Store(&f) }
 
 // Close closes the batch with the last of its slots.
 func (s *slot) Close() error {
@@ -340,6 +345,9 @@ func (b *batch) step(rows []*sequence) {
 			x.err = err
 		}
 		return
+	}
+	if f := b.told.Load(); f != nil {
+		(*f)(len(rows))
 	}
 	for _, x := range rows {
 		b.held[x.slot] = append(b.held[x.slot], cell{id: x.history[len(x.history)-1]})

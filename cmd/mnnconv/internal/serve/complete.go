@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"mnnconv/models"
@@ -67,6 +68,10 @@ func (s *Server) complete(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	question, marks, err := s.question(r.Context(), q, held)
+	if r.Context().Err() != nil { // while others' pictures were decoded
+		s.count.request(statusGone)
+		return
+	}
 	if err != nil {
 		s.fail(w, err)
 		return
@@ -122,7 +127,14 @@ func (s *Server) ask(ctx context.Context, q models.Question, marks []mark, set m
 	if err != nil {
 		return nil, err
 	}
-	defer s.slots.give(x, marks)
+	var left atomic.Pointer[time.Time]
+	defer context.AfterFunc(ctx, func() { now := time.Now(); left.Store(&now) })()
+	defer func() {
+		s.slots.give(x, marks)
+		if at := left.Load(); at != nil {
+			s.count.left.Observe(time.Since(*at).Seconds())
+		}
+	}()
 	s.count.waited(time.Since(queued))
 	cut := &stopper{stops: stops, say: out.text}
 	set.OnText = cut.push

@@ -14,6 +14,7 @@ type counters struct {
 	requests                                *prometheus.CounterVec
 	promptTokens, reusedTokens, tokens      prometheus.Counter
 	queued, firstToken, tokenTime, duration prometheus.Histogram
+	rows, left                              prometheus.Histogram
 }
 
 func newCounters(s *slots) *counters {
@@ -41,8 +42,11 @@ func newCounters(s *slots) *counters {
 		firstToken:   histogram("first_token_seconds", "Time from slot to first token.", 0.004),
 		tokenTime:    histogram("token_seconds", "Time of a token after the first, on average of an answer.", 0.0001),
 		duration:     histogram("answer_seconds", "Time of an answer in its slot.", 0.004),
+		left:         histogram("left_seconds", "Time from when a client went away to when its slot was free.", 0.001),
+		rows: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "mnnconv_step_rows", Help: "Conversations that a decode step was of, where slots share steps.",
+			Buckets: []float64{1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16}}),
 	}
-	r.MustRegister(c.requests, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	r.MustRegister(c.requests, c.rows, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	gauge("slots", "Slots.", func() int { return s.all })
 	gauge("slots_busy", "Slots that answer.", func() int { busy, _ := s.load(); return busy })
 	gauge("queue", "Requests that wait for a slot.", func() int { _, waiting := s.load(); return waiting })

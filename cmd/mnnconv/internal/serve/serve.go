@@ -64,7 +64,16 @@ type Server struct {
 func New(c Config, sessions []models.Session) *Server {
 	s := &Server{c: c, slots: newSlots(sessions, c.Limits.Queue), memory: newMemory(c.Limits.Memory)}
 	s.count = newCounters(s.slots)
+	if b, ok := sessions[0].(batcher); ok {
+		b.OnStep(func(rows int) { s.count.rows.Observe(float64(rows)) })
+	}
 	return s
+}
+
+// batcher is a session that shares its decode steps with others.
+type batcher interface {
+	// OnStep has f told of how many conversations each step is that follows.
+	OnStep(f func(rows int))
 }
 
 // Serve answers on a listener until ctx ends, then stops at once what is being
