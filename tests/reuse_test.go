@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"mnnconv/models"
+	"mnnconv/models/picture"
 )
 
 // said is an answer as a turn.
@@ -69,5 +70,29 @@ func TestReuse(t *testing.T) {
 	kept, _ := ask(other)
 	if kept.Stats.ReusedTokens >= kept.PromptTokens/2 {
 		t.Errorf("%d of %d tokens reused before another picture", kept.Stats.ReusedTokens, kept.PromptTokens)
+	}
+}
+
+// BenchmarkLaterTurn asks again about six photos that the state holds.
+func BenchmarkLaterTurn(b *testing.B) {
+	s := chat(b, Export(b, "tjs-fp16"), options(""))
+	var photos []models.Media
+	for i := range 6 {
+		photo := &picture.RGB{Width: 1920, Height: 1080, Pix: make([]uint8, 3*1920*1080)}
+		for at := range photo.Pix {
+			photo.Pix[at] = uint8(at * (i + 1) >> 4)
+		}
+		photos = append(photos, models.Media{Frames: []*picture.RGB{photo}})
+	}
+	set := greedy
+	set.Most, set.Reuse = 1, true
+	q := models.Asking("What is this?", photos...)
+	if _, err := s.Ask(context.Background(), q, set); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := s.Ask(context.Background(), q, set); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

@@ -27,44 +27,55 @@ func Process(cfg Config, img *RGB) (values []float32, grid [3]int64, err error) 
 // The error is ErrLimit for a ratio of sides over 200, more than 768 frames or more than 602,112,000 values,
 // ErrMalformed for frames of different sizes and for no frames.
 func ProcessVideo(cfg Config, frames []*RGB) (values []float32, grid [3]int64, err error) {
-	if err := cfg.check(); err != nil {
+	grid, err = Grid(cfg, frames)
+	if err != nil {
 		return nil, grid, err
 	}
-	if len(frames) == 0 {
-		return nil, grid, fmt.Errorf("%w: a video without frames", ErrMalformed)
-	}
-	first := frames[0]
-	if len(frames) > maxFrames {
-		return nil, grid, fmt.Errorf("%s: %w: the video has %d frames, at most %d are allowed; take fewer a second", first.Name, ErrLimit, len(frames), maxFrames)
-	}
-	for _, f := range frames {
-		if f.Width < 1 || f.Height < 1 || len(f.Pix) != 3*f.Width*f.Height {
-			return nil, grid, fmt.Errorf("%s: %w: %d bytes for %d×%d pixels", f.Name, ErrMalformed, len(f.Pix), f.Width, f.Height)
-		}
-		if f.Width != first.Width || f.Height != first.Height {
-			return nil, grid, fmt.Errorf("%s: %w: a frame of %d×%d pixels in a video whose first, %s, has %d×%d", f.Name, ErrMalformed, f.Width, f.Height, first.Name, first.Width, first.Height)
-		}
-	}
-	h, w, err := SmartResize(first.Height, first.Width, cfg.PatchSize*cfg.MergeSize, cfg.MinPixels, cfg.MaxPixels)
-	if err != nil {
-		return nil, grid, fmt.Errorf("%s: %w", first.Name, err)
-	}
-	t := (len(frames) + cfg.TemporalPatch - 1) / cfg.TemporalPatch
-	gh, gw := h/cfg.PatchSize, w/cfg.PatchSize
-	step := gh * gw * cfg.rowLength()
-	if t*step > maxValues {
-		return nil, grid, fmt.Errorf("%s: %w: %d×%d×%d patches have %d values, at most %d are allowed; lower the pixels or the frames", first.Name, ErrLimit, t, gh, gw, t*step, maxValues)
-	}
+	h, w := int(grid[1])*cfg.PatchSize, int(grid[2])*cfg.PatchSize
+	step := int(grid[1]*grid[2]) * cfg.rowLength()
 	l := newLevels(cfg)
-	values = make([]float32, t*step)
+	values = make([]float32, int(grid[0])*step)
 	var sized *RGB
-	for i := range t * cfg.TemporalPatch {
+	for i := range int(grid[0]) * cfg.TemporalPatch {
 		if i < len(frames) {
 			sized = Resize(frames[i], w, h)
 		}
 		cfg.flatten(values[i/cfg.TemporalPatch*step:], sized, i%cfg.TemporalPatch, l)
 	}
-	return values, [3]int64{int64(t), int64(gh), int64(gw)}, nil
+	return values, grid, nil
+}
+
+// Grid is the grid that ProcessVideo returns for frames, or its error, without the values.
+func Grid(cfg Config, frames []*RGB) (grid [3]int64, err error) {
+	if err := cfg.check(); err != nil {
+		return grid, err
+	}
+	if len(frames) == 0 {
+		return grid, fmt.Errorf("%w: a video without frames", ErrMalformed)
+	}
+	first := frames[0]
+	if len(frames) > maxFrames {
+		return grid, fmt.Errorf("%s: %w: the video has %d frames, at most %d are allowed; take fewer a second", first.Name, ErrLimit, len(frames), maxFrames)
+	}
+	for _, f := range frames {
+		if f.Width < 1 || f.Height < 1 || len(f.Pix) != 3*f.Width*f.Height {
+			return grid, fmt.Errorf("%s: %w: %d bytes for %d×%d pixels", f.Name, ErrMalformed, len(f.Pix), f.Width, f.Height)
+		}
+		if f.Width != first.Width || f.Height != first.Height {
+			return grid, fmt.Errorf("%s: %w: a frame of %d×%d pixels in a video whose first, %s, has %d×%d", f.Name, ErrMalformed, f.Width, f.Height, first.Name, first.Width, first.Height)
+		}
+	}
+	h, w, err := SmartResize(first.Height, first.Width, cfg.PatchSize*cfg.MergeSize, cfg.MinPixels, cfg.MaxPixels)
+	if err != nil {
+		return grid, fmt.Errorf("%s: %w", first.Name, err)
+	}
+	t := (len(frames) + cfg.TemporalPatch - 1) / cfg.TemporalPatch
+	gh, gw := h/cfg.PatchSize, w/cfg.PatchSize
+	step := gh * gw * cfg.rowLength()
+	if t*step > maxValues {
+		return grid, fmt.Errorf("%s: %w: %d×%d×%d patches have %d values, at most %d are allowed; lower the pixels or the frames", first.Name, ErrLimit, t, gh, gw, t*step, maxValues)
+	}
+	return [3]int64{int64(t), int64(gh), int64(gw)}, nil
 }
 
 // rowLength is the number of values of a patch.

@@ -149,9 +149,13 @@ func (s *slot) Ask(ctx context.Context, q models.Question, set models.Settings) 
 	if err != nil {
 		return nil, err
 	}
+	from := b.s.m.shared(b.held[s.i], p, t) // between two questions nobody changes what a slot holds
+	if err := b.s.process(p, from, t); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	x := &sequence{ctx: ctx, slot: s.i, prompt: p, turn: t, most: most, history: slices.Clone(p.IDs), next: p.next, out: make(chan int32, most)}
+	x := &sequence{ctx: ctx, slot: s.i, prompt: p, turn: t, from: from, most: most, history: slices.Clone(p.IDs), next: p.next, out: make(chan int32, most)}
 	b.asked <- x
 	a := &models.Answer{PromptTokens: len(p.IDs)}
 	text := b.s.telling(a, set)
@@ -231,10 +235,6 @@ func (b *batch) prefill(x *sequence) bool {
 	start := time.Now()
 	s, p := b.s, x.prompt
 	if x.ends == nil { // it begins
-		x.from = 0
-		if x.turn.set.Reuse {
-			x.from = s.m.whole(p, min(common(b.held[x.slot], p.cells), len(p.IDs)-1))
-		}
 		b.held[x.slot] = b.held[x.slot][:min(x.from, len(b.held[x.slot]))]
 		x.turn.stats.PromptTokens, x.turn.stats.ReusedTokens = len(p.IDs), x.from
 		for _, m := range p.media {

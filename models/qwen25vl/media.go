@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"time"
 
 	"mnnconv/models"
 	"mnnconv/models/picture"
@@ -13,21 +14,23 @@ import (
 // medium is a picture or video on its way into a prompt.
 type medium struct {
 	span
-	pixels  []float32 // [patches, values]
-	content [32]byte  // tells it from any other: a hash of pixels, grid and time
+	frames  []*picture.RGB
+	content [32]byte  // tells it from any other: a hash of frames, grid and time
+	pixels  []float32 // [patches, values]; nil until it is known that its rows are needed
 }
 
-// prepare makes the pixel values of a medium.
+// prepare finds out how many rows a medium has, and whether it is one that a state
+// holds.
 func (m *Model) prepare(x *models.Media) (*medium, error) {
-	process := func() ([]float32, [3]int64, error) { return picture.Process(m.Pictures, x.Frames[0]) }
-	if x.Video {
-		process = func() ([]float32, [3]int64, error) { return picture.ProcessVideo(m.Pictures, x.Frames) }
+	frames := x.Frames
+	if !x.Video {
+		frames = frames[:min(1, len(frames))]
 	}
-	pixels, g, err := process()
+	g, err := picture.Grid(m.Pictures, frames)
 	if err != nil {
 		return nil, err
 	}
-	p := &medium{span: span{grid: Grid{g[0], g[1], g[2]}}, pixels: pixels}
+	p := &medium{span: span{grid: Grid{g[0], g[1], g[2]}}, frames: frames}
 	if x.Video {
 		p.second = float64(m.Pictures.TemporalPatch) / x.FPS
 	}
@@ -37,23 +40,47 @@ func (m *Model) prepare(x *models.Media) (*medium, error) {
 
 func (p *medium) hash() [32]byte {
 	h := sha256.New()
-	buf := make([]byte, 0, 4096)
+	var buf []byte
 	for _, x := range []uint64{uint64(p.grid.T), uint64(p.grid.H), uint64(p.grid.W), math.Float64bits(p.second)} {
 		buf = binary.LittleEndian.AppendUint64(buf, x)
 	}
-	for _, x := range p.pixels {
-		if len(buf) == cap(buf) {
-			h.Write(buf)
-			buf = buf[:0]
-		}
-		buf = binary.LittleEndian.AppendUint32(buf, math.Float32bits(x))
+	for _, f := range p.frames { // all have the size of the first
+		buf = binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(buf, uint64(f.Width)), uint64(f.Height))
+		h.Write(buf)
+		h.Write(f.Pix)
+		buf = buf[:0]
 	}
-	h.Write(buf)
 	return [32]byte(h.Sum(nil))
 }
 
-// prepareAll makes the pixel values of all media of a conversation, while they fit
-// in capacity tokens.
+// process makes the pixel values of the media at token from of a prompt and behind it:
+// a state holds the rows of the others.
+func (s *Session) process(p *Prompt, from int, t *turn) error {
+	defer s.trace.Begin(preprocessLabel).End()
+	start := time.Now()
+	for _, x := range p.media {
+		if x.start < from {
+			continue
+		}
+		var err error
+		if x.pixels, _, err = picture.ProcessVideo(s.m.Pictures, x.frames); err != nil {
+			return err
+		}
+	}
+	t.stats.Preprocess += time.Since(start)
+	return nil
+}
+
+// shared is how many tokens of a prompt a state need not take again: those that it
+// holds, without a part of a medium, and without the last, whose logits are wanted.
+func (m *Model) shared(held []cell, p *Prompt, t *turn) int {
+	if !t.set.Reuse {
+		return 0
+	}
+	return m.whole(p, min(common(held, p.cells), len(p.IDs)-1))
+}
+
+// prepareAll prepares all media of a conversation, while they fit in capacity tokens.
 func (m *Model) prepareAll(q models.Question, capacity int) ([]*medium, error) {
 	var all []*medium
 	total := int64(0)

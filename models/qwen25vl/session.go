@@ -283,7 +283,7 @@ func (s *Session) Ask(ctx context.Context, q models.Question, set models.Setting
 	return s.answer(ctx, p, t)
 }
 
-// prepare makes a question's prompt, with the pixel values of its media.
+// prepare makes a question's prompt.
 func (s *Session) prepare(q models.Question, set models.Settings) (*Prompt, *turn, error) {
 	if err := s.m.answers(); err != nil {
 		return nil, nil, err
@@ -355,9 +355,9 @@ func (s *Session) answer(ctx context.Context, p *Prompt, t *turn) (*models.Answe
 	if err != nil {
 		return nil, err
 	}
-	from := 0
-	if t.set.Reuse {
-		from = s.m.whole(p, min(common(s.held, p.cells), len(p.IDs)-1)) // the last token's logits are wanted
+	from := s.m.shared(s.held, p, t)
+	if err := s.process(p, from, t); err != nil {
+		return nil, err
 	}
 	start := time.Now()
 	if err := s.look(ctx, p, from); err != nil {
