@@ -13,8 +13,33 @@ import (
 // bareGraph is the architecture of a source that is one graph.
 const bareGraph = "ONNX graph"
 
-// loadPackage opens a package. Its graphs are raised, placed and cut already.
+// loadPackage opens a package. Its graphs are raised, placed and cut already. One that
+// is replaced meanwhile is read again, so that all of it is of one version.
 func loadPackage(dir string, o Options) (*Source, error) {
+	var replaced error
+	for range 10 {
+		v, err := pack.Look(dir)
+		if err != nil {
+			return nil, err
+		}
+		s, err := loadVersion(dir, o)
+		replaced = v.Check()
+		if err := v.Close(); err != nil {
+			return nil, err
+		}
+		if replaced == nil {
+			return s, err
+		}
+		if s != nil {
+			if err := s.Close(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return nil, replaced
+}
+
+func loadVersion(dir string, o Options) (*Source, error) {
 	p, err := pack.Open(dir, o.Load.ONNX)
 	if err != nil {
 		return nil, err

@@ -25,8 +25,9 @@ type Opened struct {
 	Source Source
 	Phases []Phase
 
-	plan   *plan
-	models []*onnx.Model
+	plan    *plan
+	models  []*onnx.Model
+	version *Version
 }
 
 // Phase is one placed and cut graph of a package.
@@ -39,17 +40,24 @@ type Phase struct {
 // plan; of the weights, which may be larger than memory, only the size is, see
 // [Opened.CheckWeights]. Nothing is converted, and no weight is read.
 func Open(dir string, o onnx.Options) (*Opened, error) {
+	v, err := Look(dir)
+	if err != nil {
+		return nil, err
+	}
 	p, err := readPlan(filepath.Join(dir, planFile))
+	if err != nil {
+		err = errors.Join(err, v.Close())
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s: %w: %s is missing: %s", dir, ErrDamaged, planFile, remake)
 	}
 	if err != nil {
 		return nil, err
 	}
-	x := &Opened{Dir: dir, Tool: p.Tool, Rules: p.Rules, Memory: partition.Policy{}, Source: p.Source, plan: p}
+	x := &Opened{Dir: dir, Tool: p.Tool, Rules: p.Rules, Memory: partition.Policy{}, Source: p.Source, plan: p, version: v}
 	for _, text := range p.Memory {
 		if err := x.Memory.Parse(text); err != nil {
-			return nil, fmt.Errorf("%s: %w: %s: %w", dir, ErrDamaged, planFile, err)
+			return nil, errors.Join(fmt.Errorf("%s: %w: %s: %w", dir, ErrDamaged, planFile, err), x.Close())
 		}
 	}
 	for space, s := range x.Memory {
@@ -146,7 +154,13 @@ func (x *Opened) checkHash(ctx context.Context, f File) error {
 }
 
 // CheckWeights reads all weights and compares them with the hash in the plan.
-func (x *Opened) CheckWeights(ctx context.Context) error { return x.checkHash(ctx, x.plan.Weights) }
+func (x *Opened) CheckWeights(ctx context.Context) error {
+	err := x.checkHash(ctx, x.plan.Weights)
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	return first(x.version.Check(), err)
+}
 
 // CheckPlans compares plans made from the package's graphs with its own: they
 // must have the same partitions and copies in the same order.
@@ -181,7 +195,7 @@ func (x *Opened) Side() []string {
 
 // Close unmaps the files.
 func (x *Opened) Close() error {
-	var errs []error
+	errs := []error{x.version.Close()}
 	for _, m := range x.models {
 		errs = append(errs, m.Close())
 	}
