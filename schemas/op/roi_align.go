@@ -154,7 +154,7 @@ func (a *roiAligner) cell(image []float64, i, j float64) float64 {
 
 // sample returns the weighted neighbours of a place; zeros beyond the image.
 func (a *roiAligner) sample(image []float64, y, x float64) (v [4]float64) {
-	if y < -1 || y > float64(a.height) || x < -1 || x > float64(a.width) || y != y || x != x {
+	if a.height == 0 || a.width == 0 || y < -1 || y > float64(a.height) || x < -1 || x > float64(a.width) || y != y || x != x {
 		return v
 	}
 	split := func(p float64, n int) (low, high int, t float64) {

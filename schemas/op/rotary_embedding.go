@@ -32,8 +32,8 @@ var RotaryEmbedding = &Op{
 		if turned == 0 {
 			turned = int64(v.size)
 		}
-		if int64(table.half) != turned/2 {
-			return inputErrorf("caches of %d angles for %d elements", table.half, turned)
+		if int64(table.half) != turned/2 || turned < 0 || turned > int64(v.size) {
+			return inputErrorf("caches of %d angles to turn %d of %d elements", table.half, turned, v.size)
 		}
 		at := func(b, r int) int64 { return int64(b*v.rows + r) }
 		if pos == nil {
