@@ -101,7 +101,9 @@ func emptied(in []*graph.Tensor) []variant {
 		with(fmt.Sprintf("input %d is empty", i), only(func(x *graph.Tensor) *graph.Tensor { return empty(x.DType, 0) }))
 	}
 	for n := range extents {
-		with(fmt.Sprintf("0 for %d", n), func(_ int, x *graph.Tensor) *graph.Tensor { return zeroed(x, func(_ int, m int64) bool { return m == n }) })
+		with(fmt.Sprintf("0 for %d", n), func(_ int, x *graph.Tensor) *graph.Tensor {
+			return zeroed(x, func(_ int, m int64) bool { return m == n })
+		})
 	}
 	return out
 }

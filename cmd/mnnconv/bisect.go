@@ -104,7 +104,7 @@ func (o *bisectOptions) save(ctx context.Context, f *compare.Found, b *bisection
 		}
 	}
 	b.Replay = []string{"mnnconv", "compare", filepath.Join(o.saveCase, "model.onnx"), "--inputs", filepath.Join(o.saveCase, "inputs"), "--place", k.Place}
-	again := compareOptions{app: o.app, modelOptions: modelOptions{place: k.Place, threads: o.threads}, memoryOptions: memoryOptions{maxImages: 1},
+	again := compareOptions{app: o.app, modelOptions: modelOptions{place: k.Place, threads: o.threads, timeout: o.timeout}, memoryOptions: memoryOptions{maxImages: 1},
 		src: b.Replay[2], recorded: b.Replay[4], tokens: 1, fps: 1, reference: o.reference}
 	c, closeAll, err := again.open()
 	if err != nil {

@@ -59,4 +59,3 @@ func TestAcceptReadersOfReplaced(t *testing.T) {
 		}
 	}
 }
-

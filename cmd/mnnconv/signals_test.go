@@ -99,26 +99,3 @@ func TestStoppedAnswer(t *testing.T) {
 	}
 	ask.Close()
 }
-
-// TestClosedOutput: a reader that goes away, as head does, ends the program
-// without a word.
-func TestClosedOutput(t *testing.T) {
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Close()
-	defer w.Close()
-	for _, args := range [][]string{
-		{"devices"},
-		{"version"},
-		{"inspect", bundled},
-		{"run", bundled, "-p", "Count from 6 to 13."},
-		{"tokenize", bundled, "text"},
-	} {
-		var errs bytes.Buffer
-		if code := run(args, strings.NewReader(""), w, &errs); code != 141 || errs.Len() > 0 {
-			t.Errorf("%s: exit code %d and %q, want 141 and nothing", args[0], code, &errs)
-		}
-	}
-}

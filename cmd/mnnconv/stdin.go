@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 )
 
@@ -27,6 +29,9 @@ func (r awaited) Read(b []byte) (int, error) {
 	}()
 	select {
 	case x := <-came:
+		if x.err != nil && !errors.Is(x.err, io.EOF) {
+			x.err = fmt.Errorf("stdin: %w", x.err)
+		}
 		return copy(b, own[:x.n]), x.err
 	case <-r.ctx.Done():
 		return 0, context.Cause(r.ctx)
