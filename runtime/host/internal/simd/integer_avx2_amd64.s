@@ -261,89 +261,63 @@ columns8:
 	CMPQ   n+72(FP), $0x02
 	JL     columns9
 	SUBQ   $0x02, n+72(FP)
-	MOVQ   blocks+80(FP), DX
-	MOVQ   x+16(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
-	LEAQ   4096(SI), R8
-	LEAQ   512(DI), R9
+	MOVQ   blocks+80(FP), DX
+	MOVQ   w+32(FP), BX
+	MOVQ   s+48(FP), SI
+	MOVQ   x+16(FP), DI
+	MOVQ   BX, R8
+	MOVQ   SI, R9
+	LEAQ   4096(BX), BX
+	LEAQ   512(SI), SI
 
 blocks12:
 	SUBQ        $0x02, DX
 	JL          rest11
-	PREFETCHT0  (R8)
-	PREFETCHT0  (R9)
-	VMOVUPS     (SI), Y5
-	VMOVSD      (DI), X7
+	PREFETCHT1  (BX)
+	PREFETCHT1  (SI)
+	VMOVUPS     (R8), Y5
+	VMOVSD      (R9), X7
 	VPERMPS     Y7, Y1, Y7
 	VPSRLW      $0x04, Y5, Y6
 	VPAND       Y0, Y5, Y5
 	VPAND       Y0, Y6, Y6
-	VPMADDUBSW  (BX), Y5, Y5
-	VPMADDUBSW  64(BX), Y6, Y6
+	VPMADDUBSW  (DI), Y5, Y5
+	VPMADDUBSW  64(DI), Y6, Y6
 	VPADDW      Y6, Y5, Y5
 	VPMADDWD    Y2, Y5, Y5
-	VPADDD      192(BX), Y5, Y5
+	VPADDD      192(DI), Y5, Y5
 	VCVTDQ2PS   Y5, Y5
-	VMULPS      128(BX), Y7, Y6
+	VMULPS      128(DI), Y7, Y6
 	VFMADD231PS Y6, Y5, Y3
-	VMOVUPS     (SI)(AX*1), Y5
-	VMOVSD      (DI)(CX*1), X8
+	ADDQ        $+32, R8
+	ADDQ        $+8, R9
+	ADDQ        $+32, BX
+	ADDQ        $+8, SI
+	SUBQ        $0x02, DX
+	JL          rest11
+	PREFETCHT1  (BX)
+	PREFETCHT1  (SI)
+	VMOVUPS     (R8), Y5
+	VMOVSD      (R9), X8
 	VPERMPS     Y8, Y1, Y8
 	VPSRLW      $0x04, Y5, Y6
 	VPAND       Y0, Y5, Y5
 	VPAND       Y0, Y6, Y6
-	VPMADDUBSW  (BX), Y5, Y5
-	VPMADDUBSW  64(BX), Y6, Y6
+	VPMADDUBSW  32(DI), Y5, Y5
+	VPMADDUBSW  96(DI), Y6, Y6
 	VPADDW      Y6, Y5, Y5
 	VPMADDWD    Y2, Y5, Y5
-	VPADDD      192(BX), Y5, Y5
+	VPADDD      224(DI), Y5, Y5
 	VCVTDQ2PS   Y5, Y5
-	VMULPS      128(BX), Y8, Y6
-	VFMADD231PS Y6, Y5, Y4
-	ADDQ        $+32, SI
-	ADDQ        $+8, DI
-	ADDQ        $+64, R8
-	ADDQ        $+16, R9
-	SUBQ        $0x02, DX
-	JL          rest11
-	PREFETCHT0  (R8)
-	PREFETCHT0  (R9)
-	VMOVUPS     (SI), Y5
-	VMOVSD      (DI), X9
-	VPERMPS     Y9, Y1, Y9
-	VPSRLW      $0x04, Y5, Y6
-	VPAND       Y0, Y5, Y5
-	VPAND       Y0, Y6, Y6
-	VPMADDUBSW  32(BX), Y5, Y5
-	VPMADDUBSW  96(BX), Y6, Y6
-	VPADDW      Y6, Y5, Y5
-	VPMADDWD    Y2, Y5, Y5
-	VPADDD      224(BX), Y5, Y5
-	VCVTDQ2PS   Y5, Y5
-	VMULPS      160(BX), Y9, Y6
+	VMULPS      160(DI), Y8, Y6
 	VFMADD231PS Y6, Y5, Y3
-	VMOVUPS     (SI)(AX*1), Y5
-	VMOVSD      (DI)(CX*1), X10
-	VPERMPS     Y10, Y1, Y10
-	VPSRLW      $0x04, Y5, Y6
-	VPAND       Y0, Y5, Y5
-	VPAND       Y0, Y6, Y6
-	VPMADDUBSW  32(BX), Y5, Y5
-	VPMADDUBSW  96(BX), Y6, Y6
-	VPADDW      Y6, Y5, Y5
-	VPMADDWD    Y2, Y5, Y5
-	VPADDD      224(BX), Y5, Y5
-	VCVTDQ2PS   Y5, Y5
-	VMULPS      160(BX), Y10, Y6
-	VFMADD231PS Y6, Y5, Y4
-	ADDQ        $+32, SI
-	ADDQ        $+8, DI
-	ADDQ        $+64, R8
-	ADDQ        $+16, R9
-	ADDQ        $+256, BX
+	ADDQ        $+32, R8
+	ADDQ        $+8, R9
+	ADDQ        $+32, BX
+	ADDQ        $+8, SI
+	ADDQ        $+256, DI
 	JMP         blocks12
 
 rest11:
@@ -351,6 +325,70 @@ rest11:
 	JZ   columns10
 
 columns10:
+	MOVQ blocks+80(FP), DX
+	MOVQ w+32(FP), BX
+	MOVQ s+48(FP), SI
+	ADDQ AX, BX
+	ADDQ CX, SI
+	MOVQ x+16(FP), DI
+	MOVQ BX, R8
+	MOVQ SI, R9
+	LEAQ 4096(BX), BX
+	LEAQ 512(SI), SI
+
+blocks15:
+	SUBQ        $0x02, DX
+	JL          rest14
+	PREFETCHT1  (BX)
+	PREFETCHT1  (SI)
+	VMOVUPS     (R8), Y5
+	VMOVSD      (R9), X9
+	VPERMPS     Y9, Y1, Y9
+	VPSRLW      $0x04, Y5, Y6
+	VPAND       Y0, Y5, Y5
+	VPAND       Y0, Y6, Y6
+	VPMADDUBSW  (DI), Y5, Y5
+	VPMADDUBSW  64(DI), Y6, Y6
+	VPADDW      Y6, Y5, Y5
+	VPMADDWD    Y2, Y5, Y5
+	VPADDD      192(DI), Y5, Y5
+	VCVTDQ2PS   Y5, Y5
+	VMULPS      128(DI), Y9, Y6
+	VFMADD231PS Y6, Y5, Y4
+	ADDQ        $+32, R8
+	ADDQ        $+8, R9
+	ADDQ        $+32, BX
+	ADDQ        $+8, SI
+	SUBQ        $0x02, DX
+	JL          rest14
+	PREFETCHT1  (BX)
+	PREFETCHT1  (SI)
+	VMOVUPS     (R8), Y5
+	VMOVSD      (R9), X10
+	VPERMPS     Y10, Y1, Y10
+	VPSRLW      $0x04, Y5, Y6
+	VPAND       Y0, Y5, Y5
+	VPAND       Y0, Y6, Y6
+	VPMADDUBSW  32(DI), Y5, Y5
+	VPMADDUBSW  96(DI), Y6, Y6
+	VPADDW      Y6, Y5, Y5
+	VPMADDWD    Y2, Y5, Y5
+	VPADDD      224(DI), Y5, Y5
+	VCVTDQ2PS   Y5, Y5
+	VMULPS      160(DI), Y10, Y6
+	VFMADD231PS Y6, Y5, Y4
+	ADDQ        $+32, R8
+	ADDQ        $+8, R9
+	ADDQ        $+32, BX
+	ADDQ        $+8, SI
+	ADDQ        $+256, DI
+	JMP         blocks15
+
+rest14:
+	ADDQ $0x02, DX
+	JZ   columns13
+
+columns13:
 	MOVQ         c+0(FP), DX
 	MOVQ         ldc+8(FP), BX
 	SHLQ         $0x02, BX
@@ -374,71 +412,73 @@ columns10:
 	JMP          columns8
 
 columns9:
-columns13:
+columns16:
 	CMPQ   n+72(FP), $0x01
-	JL     columns14
+	JL     columns17
 	SUBQ   $0x01, n+72(FP)
-	MOVQ   blocks+80(FP), DX
-	MOVQ   x+16(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
 	VXORPS Y3, Y3, Y3
-	LEAQ   4096(SI), R8
-	LEAQ   512(DI), R9
+	MOVQ   blocks+80(FP), DX
+	MOVQ   w+32(FP), BX
+	MOVQ   s+48(FP), SI
+	MOVQ   x+16(FP), DI
+	MOVQ   BX, R8
+	MOVQ   SI, R9
+	LEAQ   4096(BX), BX
+	LEAQ   512(SI), SI
 
-blocks17:
+blocks20:
 	SUBQ        $0x02, DX
-	JL          rest16
-	PREFETCHT0  (R8)
-	PREFETCHT0  (R9)
-	VMOVUPS     (SI), Y4
-	VMOVSD      (DI), X11
+	JL          rest19
+	PREFETCHT1  (BX)
+	PREFETCHT1  (SI)
+	VMOVUPS     (R8), Y4
+	VMOVSD      (R9), X11
 	VPERMPS     Y11, Y1, Y11
 	VPSRLW      $0x04, Y4, Y5
 	VPAND       Y0, Y4, Y4
 	VPAND       Y0, Y5, Y5
-	VPMADDUBSW  (BX), Y4, Y4
-	VPMADDUBSW  64(BX), Y5, Y5
+	VPMADDUBSW  (DI), Y4, Y4
+	VPMADDUBSW  64(DI), Y5, Y5
 	VPADDW      Y5, Y4, Y4
 	VPMADDWD    Y2, Y4, Y4
-	VPADDD      192(BX), Y4, Y4
+	VPADDD      192(DI), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
-	VMULPS      128(BX), Y11, Y5
+	VMULPS      128(DI), Y11, Y5
 	VFMADD231PS Y5, Y4, Y3
-	ADDQ        $+32, SI
-	ADDQ        $+8, DI
 	ADDQ        $+32, R8
 	ADDQ        $+8, R9
+	ADDQ        $+32, BX
+	ADDQ        $+8, SI
 	SUBQ        $0x02, DX
-	JL          rest16
-	PREFETCHT0  (R8)
-	PREFETCHT0  (R9)
-	VMOVUPS     (SI), Y4
-	VMOVSD      (DI), X12
+	JL          rest19
+	PREFETCHT1  (BX)
+	PREFETCHT1  (SI)
+	VMOVUPS     (R8), Y4
+	VMOVSD      (R9), X12
 	VPERMPS     Y12, Y1, Y12
 	VPSRLW      $0x04, Y4, Y5
 	VPAND       Y0, Y4, Y4
 	VPAND       Y0, Y5, Y5
-	VPMADDUBSW  32(BX), Y4, Y4
-	VPMADDUBSW  96(BX), Y5, Y5
+	VPMADDUBSW  32(DI), Y4, Y4
+	VPMADDUBSW  96(DI), Y5, Y5
 	VPADDW      Y5, Y4, Y4
 	VPMADDWD    Y2, Y4, Y4
-	VPADDD      224(BX), Y4, Y4
+	VPADDD      224(DI), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
-	VMULPS      160(BX), Y12, Y5
+	VMULPS      160(DI), Y12, Y5
 	VFMADD231PS Y5, Y4, Y3
-	ADDQ        $+32, SI
-	ADDQ        $+8, DI
 	ADDQ        $+32, R8
 	ADDQ        $+8, R9
-	ADDQ        $+256, BX
-	JMP         blocks17
+	ADDQ        $+32, BX
+	ADDQ        $+8, SI
+	ADDQ        $+256, DI
+	JMP         blocks20
 
-rest16:
+rest19:
 	ADDQ $0x02, DX
-	JZ   columns15
+	JZ   columns18
 
-columns15:
+columns18:
 	MOVQ         c+0(FP), DX
 	MOVQ         ldc+8(FP), BX
 	SHLQ         $0x02, BX
@@ -456,9 +496,9 @@ columns15:
 	ADDQ         $0x04, c+0(FP)
 	ADDQ         AX, w+32(FP)
 	ADDQ         CX, s+48(FP)
-	JMP          columns13
+	JMP          columns16
 
-columns14:
+columns17:
 	VZEROUPPER
 	RET
 
@@ -475,134 +515,136 @@ rows2:
 	VMOVD        BX, X2
 	VPBROADCASTD X2, Y2
 
-columns18:
+columns21:
 	CMPQ   n+72(FP), $0x02
-	JL     columns19
+	JL     columns22
 	SUBQ   $0x02, n+72(FP)
-	MOVQ   blocks+80(FP), BX
-	MOVQ   x+16(FP), SI
-	MOVQ   w+32(FP), DI
-	MOVQ   s+48(FP), R8
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
-	LEAQ   4096(DI), R9
-	LEAQ   512(R8), R10
+	MOVQ   blocks+80(FP), BX
+	MOVQ   w+32(FP), SI
+	MOVQ   s+48(FP), DI
+	MOVQ   x+16(FP), R8
+	MOVQ   SI, R9
+	MOVQ   DI, R10
+	LEAQ   4096(SI), SI
+	LEAQ   512(DI), DI
 
-blocks22:
+blocks25:
 	SUBQ        $0x02, BX
-	JL          rest21
-	PREFETCHT0  (R9)
-	PREFETCHT0  (R10)
-	VMOVUPS     (DI), Y7
-	VMOVSD      (R8), X9
+	JL          rest24
+	PREFETCHT1  (SI)
+	PREFETCHT1  (DI)
+	VMOVUPS     (R9), Y7
+	VMOVSD      (R10), X9
 	VPERMPS     Y9, Y1, Y9
 	VPSRLW      $0x04, Y7, Y8
 	VPAND       Y0, Y7, Y7
 	VPAND       Y0, Y8, Y8
-	VPMADDUBSW  (SI), Y7, Y10
-	VPMADDUBSW  64(SI), Y8, Y11
+	VPMADDUBSW  (R8), Y7, Y10
+	VPMADDUBSW  64(R8), Y8, Y11
 	VPADDW      Y11, Y10, Y10
 	VPMADDWD    Y2, Y10, Y10
-	VPADDD      192(SI), Y10, Y10
+	VPADDD      192(R8), Y10, Y10
 	VCVTDQ2PS   Y10, Y10
-	VMULPS      128(SI), Y9, Y11
+	VMULPS      128(R8), Y9, Y11
 	VFMADD231PS Y11, Y10, Y3
-	VPMADDUBSW  (SI)(AX*1), Y7, Y7
-	VPMADDUBSW  64(SI)(AX*1), Y8, Y8
+	VPMADDUBSW  (R8)(AX*1), Y7, Y7
+	VPMADDUBSW  64(R8)(AX*1), Y8, Y8
 	VPADDW      Y8, Y7, Y7
 	VPMADDWD    Y2, Y7, Y7
-	VPADDD      192(SI)(AX*1), Y7, Y7
+	VPADDD      192(R8)(AX*1), Y7, Y7
 	VCVTDQ2PS   Y7, Y7
-	VMULPS      128(SI)(AX*1), Y9, Y8
+	VMULPS      128(R8)(AX*1), Y9, Y8
 	VFMADD231PS Y8, Y7, Y5
-	VMOVUPS     (DI)(CX*1), Y7
-	VMOVSD      (R8)(DX*1), X12
+	VMOVUPS     (R9)(CX*1), Y7
+	VMOVSD      (R10)(DX*1), X12
 	VPERMPS     Y12, Y1, Y12
 	VPSRLW      $0x04, Y7, Y8
 	VPAND       Y0, Y7, Y7
 	VPAND       Y0, Y8, Y8
-	VPMADDUBSW  (SI), Y7, Y10
-	VPMADDUBSW  64(SI), Y8, Y11
+	VPMADDUBSW  (R8), Y7, Y10
+	VPMADDUBSW  64(R8), Y8, Y11
 	VPADDW      Y11, Y10, Y10
 	VPMADDWD    Y2, Y10, Y10
-	VPADDD      192(SI), Y10, Y10
+	VPADDD      192(R8), Y10, Y10
 	VCVTDQ2PS   Y10, Y10
-	VMULPS      128(SI), Y12, Y11
+	VMULPS      128(R8), Y12, Y11
 	VFMADD231PS Y11, Y10, Y4
-	VPMADDUBSW  (SI)(AX*1), Y7, Y7
-	VPMADDUBSW  64(SI)(AX*1), Y8, Y8
+	VPMADDUBSW  (R8)(AX*1), Y7, Y7
+	VPMADDUBSW  64(R8)(AX*1), Y8, Y8
 	VPADDW      Y8, Y7, Y7
 	VPMADDWD    Y2, Y7, Y7
-	VPADDD      192(SI)(AX*1), Y7, Y7
+	VPADDD      192(R8)(AX*1), Y7, Y7
 	VCVTDQ2PS   Y7, Y7
-	VMULPS      128(SI)(AX*1), Y12, Y8
+	VMULPS      128(R8)(AX*1), Y12, Y8
 	VFMADD231PS Y8, Y7, Y6
-	ADDQ        $+32, DI
-	ADDQ        $+8, R8
-	ADDQ        $+64, R9
-	ADDQ        $+16, R10
+	ADDQ        $+32, R9
+	ADDQ        $+8, R10
+	ADDQ        $+64, SI
+	ADDQ        $+16, DI
 	SUBQ        $0x02, BX
-	JL          rest21
-	PREFETCHT0  (R9)
-	PREFETCHT0  (R10)
-	VMOVUPS     (DI), Y7
-	VMOVSD      (R8), X13
+	JL          rest24
+	PREFETCHT1  (SI)
+	PREFETCHT1  (DI)
+	VMOVUPS     (R9), Y7
+	VMOVSD      (R10), X13
 	VPERMPS     Y13, Y1, Y13
 	VPSRLW      $0x04, Y7, Y8
 	VPAND       Y0, Y7, Y7
 	VPAND       Y0, Y8, Y8
-	VPMADDUBSW  32(SI), Y7, Y10
-	VPMADDUBSW  96(SI), Y8, Y11
+	VPMADDUBSW  32(R8), Y7, Y10
+	VPMADDUBSW  96(R8), Y8, Y11
 	VPADDW      Y11, Y10, Y10
 	VPMADDWD    Y2, Y10, Y10
-	VPADDD      224(SI), Y10, Y10
+	VPADDD      224(R8), Y10, Y10
 	VCVTDQ2PS   Y10, Y10
-	VMULPS      160(SI), Y13, Y11
+	VMULPS      160(R8), Y13, Y11
 	VFMADD231PS Y11, Y10, Y3
-	VPMADDUBSW  32(SI)(AX*1), Y7, Y7
-	VPMADDUBSW  96(SI)(AX*1), Y8, Y8
+	VPMADDUBSW  32(R8)(AX*1), Y7, Y7
+	VPMADDUBSW  96(R8)(AX*1), Y8, Y8
 	VPADDW      Y8, Y7, Y7
 	VPMADDWD    Y2, Y7, Y7
-	VPADDD      224(SI)(AX*1), Y7, Y7
+	VPADDD      224(R8)(AX*1), Y7, Y7
 	VCVTDQ2PS   Y7, Y7
-	VMULPS      160(SI)(AX*1), Y13, Y8
+	VMULPS      160(R8)(AX*1), Y13, Y8
 	VFMADD231PS Y8, Y7, Y5
-	VMOVUPS     (DI)(CX*1), Y7
-	VMOVSD      (R8)(DX*1), X14
+	VMOVUPS     (R9)(CX*1), Y7
+	VMOVSD      (R10)(DX*1), X14
 	VPERMPS     Y14, Y1, Y14
 	VPSRLW      $0x04, Y7, Y8
 	VPAND       Y0, Y7, Y7
 	VPAND       Y0, Y8, Y8
-	VPMADDUBSW  32(SI), Y7, Y10
-	VPMADDUBSW  96(SI), Y8, Y11
+	VPMADDUBSW  32(R8), Y7, Y10
+	VPMADDUBSW  96(R8), Y8, Y11
 	VPADDW      Y11, Y10, Y10
 	VPMADDWD    Y2, Y10, Y10
-	VPADDD      224(SI), Y10, Y10
+	VPADDD      224(R8), Y10, Y10
 	VCVTDQ2PS   Y10, Y10
-	VMULPS      160(SI), Y14, Y11
+	VMULPS      160(R8), Y14, Y11
 	VFMADD231PS Y11, Y10, Y4
-	VPMADDUBSW  32(SI)(AX*1), Y7, Y7
-	VPMADDUBSW  96(SI)(AX*1), Y8, Y8
+	VPMADDUBSW  32(R8)(AX*1), Y7, Y7
+	VPMADDUBSW  96(R8)(AX*1), Y8, Y8
 	VPADDW      Y8, Y7, Y7
 	VPMADDWD    Y2, Y7, Y7
-	VPADDD      224(SI)(AX*1), Y7, Y7
+	VPADDD      224(R8)(AX*1), Y7, Y7
 	VCVTDQ2PS   Y7, Y7
-	VMULPS      160(SI)(AX*1), Y14, Y8
+	VMULPS      160(R8)(AX*1), Y14, Y8
 	VFMADD231PS Y8, Y7, Y6
-	ADDQ        $+32, DI
-	ADDQ        $+8, R8
-	ADDQ        $+64, R9
-	ADDQ        $+16, R10
-	ADDQ        $+256, SI
-	JMP         blocks22
+	ADDQ        $+32, R9
+	ADDQ        $+8, R10
+	ADDQ        $+64, SI
+	ADDQ        $+16, DI
+	ADDQ        $+256, R8
+	JMP         blocks25
 
-rest21:
+rest24:
 	ADDQ $0x02, BX
-	JZ   columns20
+	JZ   columns23
 
-columns20:
+columns23:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
@@ -635,91 +677,93 @@ columns20:
 	ADDQ         DX, s+48(FP)
 	ADDQ         CX, w+32(FP)
 	ADDQ         DX, s+48(FP)
-	JMP          columns18
+	JMP          columns21
 
-columns19:
-columns23:
+columns22:
+columns26:
 	CMPQ   n+72(FP), $0x01
-	JL     columns24
+	JL     columns27
 	SUBQ   $0x01, n+72(FP)
-	MOVQ   blocks+80(FP), BX
-	MOVQ   x+16(FP), SI
-	MOVQ   w+32(FP), DI
-	MOVQ   s+48(FP), R8
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
-	LEAQ   4096(DI), R9
-	LEAQ   512(R8), R10
+	MOVQ   blocks+80(FP), BX
+	MOVQ   w+32(FP), SI
+	MOVQ   s+48(FP), DI
+	MOVQ   x+16(FP), R8
+	MOVQ   SI, R9
+	MOVQ   DI, R10
+	LEAQ   4096(SI), SI
+	LEAQ   512(DI), DI
 
-blocks27:
+blocks30:
 	SUBQ        $0x02, BX
-	JL          rest26
-	PREFETCHT0  (R9)
-	PREFETCHT0  (R10)
-	VMOVUPS     (DI), Y5
-	VMOVSD      (R8), X15
+	JL          rest29
+	PREFETCHT1  (SI)
+	PREFETCHT1  (DI)
+	VMOVUPS     (R9), Y5
+	VMOVSD      (R10), X15
 	VPERMPS     Y15, Y1, Y15
 	VPSRLW      $0x04, Y5, Y6
 	VPAND       Y0, Y5, Y5
 	VPAND       Y0, Y6, Y6
-	VPMADDUBSW  (SI), Y5, Y7
-	VPMADDUBSW  64(SI), Y6, Y8
+	VPMADDUBSW  (R8), Y5, Y7
+	VPMADDUBSW  64(R8), Y6, Y8
 	VPADDW      Y8, Y7, Y7
 	VPMADDWD    Y2, Y7, Y7
-	VPADDD      192(SI), Y7, Y7
+	VPADDD      192(R8), Y7, Y7
 	VCVTDQ2PS   Y7, Y7
-	VMULPS      128(SI), Y15, Y8
+	VMULPS      128(R8), Y15, Y8
 	VFMADD231PS Y8, Y7, Y3
-	VPMADDUBSW  (SI)(AX*1), Y5, Y5
-	VPMADDUBSW  64(SI)(AX*1), Y6, Y6
+	VPMADDUBSW  (R8)(AX*1), Y5, Y5
+	VPMADDUBSW  64(R8)(AX*1), Y6, Y6
 	VPADDW      Y6, Y5, Y5
 	VPMADDWD    Y2, Y5, Y5
-	VPADDD      192(SI)(AX*1), Y5, Y5
+	VPADDD      192(R8)(AX*1), Y5, Y5
 	VCVTDQ2PS   Y5, Y5
-	VMULPS      128(SI)(AX*1), Y15, Y6
+	VMULPS      128(R8)(AX*1), Y15, Y6
 	VFMADD231PS Y6, Y5, Y4
-	ADDQ        $+32, DI
-	ADDQ        $+8, R8
 	ADDQ        $+32, R9
 	ADDQ        $+8, R10
+	ADDQ        $+32, SI
+	ADDQ        $+8, DI
 	SUBQ        $0x02, BX
-	JL          rest26
-	PREFETCHT0  (R9)
-	PREFETCHT0  (R10)
-	VMOVUPS     (DI), Y5
-	VMOVSD      (R8), X16
+	JL          rest29
+	PREFETCHT1  (SI)
+	PREFETCHT1  (DI)
+	VMOVUPS     (R9), Y5
+	VMOVSD      (R10), X16
 	VPERMPS     Y16, Y1, Y16
 	VPSRLW      $0x04, Y5, Y6
 	VPAND       Y0, Y5, Y5
 	VPAND       Y0, Y6, Y6
-	VPMADDUBSW  32(SI), Y5, Y7
-	VPMADDUBSW  96(SI), Y6, Y8
+	VPMADDUBSW  32(R8), Y5, Y7
+	VPMADDUBSW  96(R8), Y6, Y8
 	VPADDW      Y8, Y7, Y7
 	VPMADDWD    Y2, Y7, Y7
-	VPADDD      224(SI), Y7, Y7
+	VPADDD      224(R8), Y7, Y7
 	VCVTDQ2PS   Y7, Y7
-	VMULPS      160(SI), Y16, Y8
+	VMULPS      160(R8), Y16, Y8
 	VFMADD231PS Y8, Y7, Y3
-	VPMADDUBSW  32(SI)(AX*1), Y5, Y5
-	VPMADDUBSW  96(SI)(AX*1), Y6, Y6
+	VPMADDUBSW  32(R8)(AX*1), Y5, Y5
+	VPMADDUBSW  96(R8)(AX*1), Y6, Y6
 	VPADDW      Y6, Y5, Y5
 	VPMADDWD    Y2, Y5, Y5
-	VPADDD      224(SI)(AX*1), Y5, Y5
+	VPADDD      224(R8)(AX*1), Y5, Y5
 	VCVTDQ2PS   Y5, Y5
-	VMULPS      160(SI)(AX*1), Y16, Y6
+	VMULPS      160(R8)(AX*1), Y16, Y6
 	VFMADD231PS Y6, Y5, Y4
-	ADDQ        $+32, DI
-	ADDQ        $+8, R8
 	ADDQ        $+32, R9
 	ADDQ        $+8, R10
-	ADDQ        $+256, SI
-	JMP         blocks27
+	ADDQ        $+32, SI
+	ADDQ        $+8, DI
+	ADDQ        $+256, R8
+	JMP         blocks30
 
-rest26:
+rest29:
 	ADDQ $0x02, BX
-	JZ   columns25
+	JZ   columns28
 
-columns25:
+columns28:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
@@ -748,9 +792,9 @@ columns25:
 	ADDQ         $0x04, c+0(FP)
 	ADDQ         CX, w+32(FP)
 	ADDQ         DX, s+48(FP)
-	JMP          columns23
+	JMP          columns26
 
-columns24:
+columns27:
 	VZEROUPPER
 	RET
 
@@ -767,125 +811,127 @@ rows4:
 	VMOVD        BX, X2
 	VPBROADCASTD X2, Y2
 
-columns28:
+columns31:
 	CMPQ   n+72(FP), $0x01
-	JL     columns29
+	JL     columns32
 	SUBQ   $0x01, n+72(FP)
-	MOVQ   blocks+80(FP), BX
-	MOVQ   x+16(FP), SI
-	LEAQ   (SI)(AX*2), DI
-	ADDQ   AX, DI
-	MOVQ   w+32(FP), R8
-	MOVQ   s+48(FP), R9
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
-	LEAQ   4096(R8), R10
-	LEAQ   512(R9), R11
+	MOVQ   blocks+80(FP), BX
+	MOVQ   w+32(FP), SI
+	MOVQ   s+48(FP), DI
+	MOVQ   x+16(FP), R8
+	LEAQ   (R8)(AX*2), R9
+	ADDQ   AX, R9
+	MOVQ   SI, R10
+	MOVQ   DI, R11
+	LEAQ   4096(SI), SI
+	LEAQ   512(DI), DI
 
-blocks32:
+blocks35:
 	SUBQ        $0x02, BX
-	JL          rest31
-	PREFETCHT0  (R10)
-	PREFETCHT0  (R11)
-	VMOVUPS     (R8), Y7
-	VMOVSD      (R9), X9
+	JL          rest34
+	PREFETCHT1  (SI)
+	PREFETCHT1  (DI)
+	VMOVUPS     (R10), Y7
+	VMOVSD      (R11), X9
 	VPERMPS     Y9, Y1, Y9
 	VPSRLW      $0x04, Y7, Y8
 	VPAND       Y0, Y7, Y7
 	VPAND       Y0, Y8, Y8
-	VPMADDUBSW  (SI), Y7, Y10
-	VPMADDUBSW  64(SI), Y8, Y11
+	VPMADDUBSW  (R8), Y7, Y10
+	VPMADDUBSW  64(R8), Y8, Y11
 	VPADDW      Y11, Y10, Y10
 	VPMADDWD    Y2, Y10, Y10
-	VPADDD      192(SI), Y10, Y10
+	VPADDD      192(R8), Y10, Y10
 	VCVTDQ2PS   Y10, Y10
-	VMULPS      128(SI), Y9, Y11
+	VMULPS      128(R8), Y9, Y11
 	VFMADD231PS Y11, Y10, Y3
-	VPMADDUBSW  (SI)(AX*1), Y7, Y10
-	VPMADDUBSW  64(SI)(AX*1), Y8, Y11
+	VPMADDUBSW  (R8)(AX*1), Y7, Y10
+	VPMADDUBSW  64(R8)(AX*1), Y8, Y11
 	VPADDW      Y11, Y10, Y10
 	VPMADDWD    Y2, Y10, Y10
-	VPADDD      192(SI)(AX*1), Y10, Y10
+	VPADDD      192(R8)(AX*1), Y10, Y10
 	VCVTDQ2PS   Y10, Y10
-	VMULPS      128(SI)(AX*1), Y9, Y11
+	VMULPS      128(R8)(AX*1), Y9, Y11
 	VFMADD231PS Y11, Y10, Y4
-	VPMADDUBSW  (SI)(AX*2), Y7, Y10
-	VPMADDUBSW  64(SI)(AX*2), Y8, Y11
+	VPMADDUBSW  (R8)(AX*2), Y7, Y10
+	VPMADDUBSW  64(R8)(AX*2), Y8, Y11
 	VPADDW      Y11, Y10, Y10
 	VPMADDWD    Y2, Y10, Y10
-	VPADDD      192(SI)(AX*2), Y10, Y10
+	VPADDD      192(R8)(AX*2), Y10, Y10
 	VCVTDQ2PS   Y10, Y10
-	VMULPS      128(SI)(AX*2), Y9, Y11
+	VMULPS      128(R8)(AX*2), Y9, Y11
 	VFMADD231PS Y11, Y10, Y5
-	VPMADDUBSW  (DI), Y7, Y7
-	VPMADDUBSW  64(DI), Y8, Y8
+	VPMADDUBSW  (R9), Y7, Y7
+	VPMADDUBSW  64(R9), Y8, Y8
 	VPADDW      Y8, Y7, Y7
 	VPMADDWD    Y2, Y7, Y7
-	VPADDD      192(DI), Y7, Y7
+	VPADDD      192(R9), Y7, Y7
 	VCVTDQ2PS   Y7, Y7
-	VMULPS      128(DI), Y9, Y8
+	VMULPS      128(R9), Y9, Y8
 	VFMADD231PS Y8, Y7, Y6
-	ADDQ        $+32, R8
-	ADDQ        $+8, R9
 	ADDQ        $+32, R10
 	ADDQ        $+8, R11
+	ADDQ        $+32, SI
+	ADDQ        $+8, DI
 	SUBQ        $0x02, BX
-	JL          rest31
-	PREFETCHT0  (R10)
-	PREFETCHT0  (R11)
-	VMOVUPS     (R8), Y7
-	VMOVSD      (R9), X12
+	JL          rest34
+	PREFETCHT1  (SI)
+	PREFETCHT1  (DI)
+	VMOVUPS     (R10), Y7
+	VMOVSD      (R11), X12
 	VPERMPS     Y12, Y1, Y12
 	VPSRLW      $0x04, Y7, Y8
 	VPAND       Y0, Y7, Y7
 	VPAND       Y0, Y8, Y8
-	VPMADDUBSW  32(SI), Y7, Y10
-	VPMADDUBSW  96(SI), Y8, Y11
+	VPMADDUBSW  32(R8), Y7, Y10
+	VPMADDUBSW  96(R8), Y8, Y11
 	VPADDW      Y11, Y10, Y10
 	VPMADDWD    Y2, Y10, Y10
-	VPADDD      224(SI), Y10, Y10
+	VPADDD      224(R8), Y10, Y10
 	VCVTDQ2PS   Y10, Y10
-	VMULPS      160(SI), Y12, Y11
+	VMULPS      160(R8), Y12, Y11
 	VFMADD231PS Y11, Y10, Y3
-	VPMADDUBSW  32(SI)(AX*1), Y7, Y10
-	VPMADDUBSW  96(SI)(AX*1), Y8, Y11
+	VPMADDUBSW  32(R8)(AX*1), Y7, Y10
+	VPMADDUBSW  96(R8)(AX*1), Y8, Y11
 	VPADDW      Y11, Y10, Y10
 	VPMADDWD    Y2, Y10, Y10
-	VPADDD      224(SI)(AX*1), Y10, Y10
+	VPADDD      224(R8)(AX*1), Y10, Y10
 	VCVTDQ2PS   Y10, Y10
-	VMULPS      160(SI)(AX*1), Y12, Y11
+	VMULPS      160(R8)(AX*1), Y12, Y11
 	VFMADD231PS Y11, Y10, Y4
-	VPMADDUBSW  32(SI)(AX*2), Y7, Y10
-	VPMADDUBSW  96(SI)(AX*2), Y8, Y11
+	VPMADDUBSW  32(R8)(AX*2), Y7, Y10
+	VPMADDUBSW  96(R8)(AX*2), Y8, Y11
 	VPADDW      Y11, Y10, Y10
 	VPMADDWD    Y2, Y10, Y10
-	VPADDD      224(SI)(AX*2), Y10, Y10
+	VPADDD      224(R8)(AX*2), Y10, Y10
 	VCVTDQ2PS   Y10, Y10
-	VMULPS      160(SI)(AX*2), Y12, Y11
+	VMULPS      160(R8)(AX*2), Y12, Y11
 	VFMADD231PS Y11, Y10, Y5
-	VPMADDUBSW  32(DI), Y7, Y7
-	VPMADDUBSW  96(DI), Y8, Y8
+	VPMADDUBSW  32(R9), Y7, Y7
+	VPMADDUBSW  96(R9), Y8, Y8
 	VPADDW      Y8, Y7, Y7
 	VPMADDWD    Y2, Y7, Y7
-	VPADDD      224(DI), Y7, Y7
+	VPADDD      224(R9), Y7, Y7
 	VCVTDQ2PS   Y7, Y7
-	VMULPS      160(DI), Y12, Y8
+	VMULPS      160(R9), Y12, Y8
 	VFMADD231PS Y8, Y7, Y6
-	ADDQ        $+32, R8
-	ADDQ        $+8, R9
 	ADDQ        $+32, R10
 	ADDQ        $+8, R11
-	ADDQ        $+256, SI
-	ADDQ        $+256, DI
-	JMP         blocks32
+	ADDQ        $+32, SI
+	ADDQ        $+8, DI
+	ADDQ        $+256, R8
+	ADDQ        $+256, R9
+	JMP         blocks35
 
-rest31:
+rest34:
 	ADDQ $0x02, BX
-	JZ   columns30
+	JZ   columns33
 
-columns30:
+columns33:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
@@ -936,128 +982,130 @@ columns30:
 	ADDQ         $0x04, c+0(FP)
 	ADDQ         CX, w+32(FP)
 	ADDQ         DX, s+48(FP)
-	JMP          columns28
+	JMP          columns31
 
-columns29:
-columns33:
+columns32:
+columns36:
 	CMPQ   n+72(FP), $0x01
-	JL     columns34
+	JL     columns37
 	SUBQ   $0x01, n+72(FP)
-	MOVQ   blocks+80(FP), BX
-	MOVQ   x+16(FP), SI
-	LEAQ   (SI)(AX*2), DI
-	ADDQ   AX, DI
-	MOVQ   w+32(FP), R8
-	MOVQ   s+48(FP), R9
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
-	LEAQ   4096(R8), R10
-	LEAQ   512(R9), R11
+	MOVQ   blocks+80(FP), BX
+	MOVQ   w+32(FP), SI
+	MOVQ   s+48(FP), DI
+	MOVQ   x+16(FP), R8
+	LEAQ   (R8)(AX*2), R9
+	ADDQ   AX, R9
+	MOVQ   SI, R10
+	MOVQ   DI, R11
+	LEAQ   4096(SI), SI
+	LEAQ   512(DI), DI
 
-blocks37:
+blocks40:
 	SUBQ        $0x02, BX
-	JL          rest36
-	PREFETCHT0  (R10)
-	PREFETCHT0  (R11)
-	VMOVUPS     (R8), Y7
-	VMOVSD      (R9), X13
+	JL          rest39
+	PREFETCHT1  (SI)
+	PREFETCHT1  (DI)
+	VMOVUPS     (R10), Y7
+	VMOVSD      (R11), X13
 	VPERMPS     Y13, Y1, Y13
 	VPSRLW      $0x04, Y7, Y8
 	VPAND       Y0, Y7, Y7
 	VPAND       Y0, Y8, Y8
-	VPMADDUBSW  (SI), Y7, Y9
-	VPMADDUBSW  64(SI), Y8, Y10
+	VPMADDUBSW  (R8), Y7, Y9
+	VPMADDUBSW  64(R8), Y8, Y10
 	VPADDW      Y10, Y9, Y9
 	VPMADDWD    Y2, Y9, Y9
-	VPADDD      192(SI), Y9, Y9
+	VPADDD      192(R8), Y9, Y9
 	VCVTDQ2PS   Y9, Y9
-	VMULPS      128(SI), Y13, Y10
+	VMULPS      128(R8), Y13, Y10
 	VFMADD231PS Y10, Y9, Y3
-	VPMADDUBSW  (SI)(AX*1), Y7, Y9
-	VPMADDUBSW  64(SI)(AX*1), Y8, Y10
+	VPMADDUBSW  (R8)(AX*1), Y7, Y9
+	VPMADDUBSW  64(R8)(AX*1), Y8, Y10
 	VPADDW      Y10, Y9, Y9
 	VPMADDWD    Y2, Y9, Y9
-	VPADDD      192(SI)(AX*1), Y9, Y9
+	VPADDD      192(R8)(AX*1), Y9, Y9
 	VCVTDQ2PS   Y9, Y9
-	VMULPS      128(SI)(AX*1), Y13, Y10
+	VMULPS      128(R8)(AX*1), Y13, Y10
 	VFMADD231PS Y10, Y9, Y4
-	VPMADDUBSW  (SI)(AX*2), Y7, Y9
-	VPMADDUBSW  64(SI)(AX*2), Y8, Y10
+	VPMADDUBSW  (R8)(AX*2), Y7, Y9
+	VPMADDUBSW  64(R8)(AX*2), Y8, Y10
 	VPADDW      Y10, Y9, Y9
 	VPMADDWD    Y2, Y9, Y9
-	VPADDD      192(SI)(AX*2), Y9, Y9
+	VPADDD      192(R8)(AX*2), Y9, Y9
 	VCVTDQ2PS   Y9, Y9
-	VMULPS      128(SI)(AX*2), Y13, Y10
+	VMULPS      128(R8)(AX*2), Y13, Y10
 	VFMADD231PS Y10, Y9, Y5
-	VPMADDUBSW  (DI), Y7, Y7
-	VPMADDUBSW  64(DI), Y8, Y8
+	VPMADDUBSW  (R9), Y7, Y7
+	VPMADDUBSW  64(R9), Y8, Y8
 	VPADDW      Y8, Y7, Y7
 	VPMADDWD    Y2, Y7, Y7
-	VPADDD      192(DI), Y7, Y7
+	VPADDD      192(R9), Y7, Y7
 	VCVTDQ2PS   Y7, Y7
-	VMULPS      128(DI), Y13, Y8
+	VMULPS      128(R9), Y13, Y8
 	VFMADD231PS Y8, Y7, Y6
-	ADDQ        $+32, R8
-	ADDQ        $+8, R9
 	ADDQ        $+32, R10
 	ADDQ        $+8, R11
+	ADDQ        $+32, SI
+	ADDQ        $+8, DI
 	SUBQ        $0x02, BX
-	JL          rest36
-	PREFETCHT0  (R10)
-	PREFETCHT0  (R11)
-	VMOVUPS     (R8), Y7
-	VMOVSD      (R9), X14
+	JL          rest39
+	PREFETCHT1  (SI)
+	PREFETCHT1  (DI)
+	VMOVUPS     (R10), Y7
+	VMOVSD      (R11), X14
 	VPERMPS     Y14, Y1, Y14
 	VPSRLW      $0x04, Y7, Y8
 	VPAND       Y0, Y7, Y7
 	VPAND       Y0, Y8, Y8
-	VPMADDUBSW  32(SI), Y7, Y9
-	VPMADDUBSW  96(SI), Y8, Y10
+	VPMADDUBSW  32(R8), Y7, Y9
+	VPMADDUBSW  96(R8), Y8, Y10
 	VPADDW      Y10, Y9, Y9
 	VPMADDWD    Y2, Y9, Y9
-	VPADDD      224(SI), Y9, Y9
+	VPADDD      224(R8), Y9, Y9
 	VCVTDQ2PS   Y9, Y9
-	VMULPS      160(SI), Y14, Y10
+	VMULPS      160(R8), Y14, Y10
 	VFMADD231PS Y10, Y9, Y3
-	VPMADDUBSW  32(SI)(AX*1), Y7, Y9
-	VPMADDUBSW  96(SI)(AX*1), Y8, Y10
+	VPMADDUBSW  32(R8)(AX*1), Y7, Y9
+	VPMADDUBSW  96(R8)(AX*1), Y8, Y10
 	VPADDW      Y10, Y9, Y9
 	VPMADDWD    Y2, Y9, Y9
-	VPADDD      224(SI)(AX*1), Y9, Y9
+	VPADDD      224(R8)(AX*1), Y9, Y9
 	VCVTDQ2PS   Y9, Y9
-	VMULPS      160(SI)(AX*1), Y14, Y10
+	VMULPS      160(R8)(AX*1), Y14, Y10
 	VFMADD231PS Y10, Y9, Y4
-	VPMADDUBSW  32(SI)(AX*2), Y7, Y9
-	VPMADDUBSW  96(SI)(AX*2), Y8, Y10
+	VPMADDUBSW  32(R8)(AX*2), Y7, Y9
+	VPMADDUBSW  96(R8)(AX*2), Y8, Y10
 	VPADDW      Y10, Y9, Y9
 	VPMADDWD    Y2, Y9, Y9
-	VPADDD      224(SI)(AX*2), Y9, Y9
+	VPADDD      224(R8)(AX*2), Y9, Y9
 	VCVTDQ2PS   Y9, Y9
-	VMULPS      160(SI)(AX*2), Y14, Y10
+	VMULPS      160(R8)(AX*2), Y14, Y10
 	VFMADD231PS Y10, Y9, Y5
-	VPMADDUBSW  32(DI), Y7, Y7
-	VPMADDUBSW  96(DI), Y8, Y8
+	VPMADDUBSW  32(R9), Y7, Y7
+	VPMADDUBSW  96(R9), Y8, Y8
 	VPADDW      Y8, Y7, Y7
 	VPMADDWD    Y2, Y7, Y7
-	VPADDD      224(DI), Y7, Y7
+	VPADDD      224(R9), Y7, Y7
 	VCVTDQ2PS   Y7, Y7
-	VMULPS      160(DI), Y14, Y8
+	VMULPS      160(R9), Y14, Y8
 	VFMADD231PS Y8, Y7, Y6
-	ADDQ        $+32, R8
-	ADDQ        $+8, R9
 	ADDQ        $+32, R10
 	ADDQ        $+8, R11
-	ADDQ        $+256, SI
-	ADDQ        $+256, DI
-	JMP         blocks37
+	ADDQ        $+32, SI
+	ADDQ        $+8, DI
+	ADDQ        $+256, R8
+	ADDQ        $+256, R9
+	JMP         blocks40
 
-rest36:
+rest39:
 	ADDQ $0x02, BX
-	JZ   columns35
+	JZ   columns38
 
-columns35:
+columns38:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
@@ -1108,9 +1156,9 @@ columns35:
 	ADDQ         $0x04, c+0(FP)
 	ADDQ         CX, w+32(FP)
 	ADDQ         DX, s+48(FP)
-	JMP          columns33
+	JMP          columns36
 
-columns34:
+columns37:
 	VZEROUPPER
 	RET
 
@@ -1144,104 +1192,142 @@ TEXT ·dotQuantised4F16AVX2(SB), NOSPLIT, $0-88
 	VMOVD        DX, X2
 	VPBROADCASTD X2, Y2
 
-columns38:
+columns41:
 	CMPQ   n+72(FP), $0x02
-	JL     columns39
+	JL     columns42
 	SUBQ   $0x02, n+72(FP)
-	MOVQ   blocks+80(FP), DX
-	MOVQ   x+16(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
-	LEAQ   4096(SI), R8
-	LEAQ   512(DI), R9
+	MOVQ   blocks+80(FP), DX
+	MOVQ   w+32(FP), BX
+	MOVQ   s+48(FP), SI
+	MOVQ   x+16(FP), DI
+	MOVQ   BX, R8
+	MOVQ   SI, R9
+	LEAQ   4096(BX), BX
+	LEAQ   512(SI), SI
 
-blocks42:
+blocks45:
 	SUBQ        $0x02, DX
-	JL          rest41
-	PREFETCHT0  (R8)
-	PREFETCHT0  (R9)
-	VMOVUPS     (SI), Y5
-	VMOVD       (DI), X7
+	JL          rest44
+	PREFETCHT1  (BX)
+	PREFETCHT1  (SI)
+	VMOVUPS     (R8), Y5
+	VMOVD       (R9), X7
 	VCVTPH2PS   X7, X7
 	VPERMPS     Y7, Y1, Y7
 	VPSRLW      $0x04, Y5, Y6
 	VPAND       Y0, Y5, Y5
 	VPAND       Y0, Y6, Y6
-	VPMADDUBSW  (BX), Y5, Y5
-	VPMADDUBSW  64(BX), Y6, Y6
+	VPMADDUBSW  (DI), Y5, Y5
+	VPMADDUBSW  64(DI), Y6, Y6
 	VPADDW      Y6, Y5, Y5
 	VPMADDWD    Y2, Y5, Y5
-	VPADDD      192(BX), Y5, Y5
+	VPADDD      192(DI), Y5, Y5
 	VCVTDQ2PS   Y5, Y5
-	VMULPS      128(BX), Y7, Y6
+	VMULPS      128(DI), Y7, Y6
 	VFMADD231PS Y6, Y5, Y3
-	VMOVUPS     (SI)(AX*1), Y5
-	VMOVD       (DI)(CX*1), X8
+	ADDQ        $+32, R8
+	ADDQ        $+4, R9
+	ADDQ        $+32, BX
+	ADDQ        $+4, SI
+	SUBQ        $0x02, DX
+	JL          rest44
+	PREFETCHT1  (BX)
+	PREFETCHT1  (SI)
+	VMOVUPS     (R8), Y5
+	VMOVD       (R9), X8
 	VCVTPH2PS   X8, X8
 	VPERMPS     Y8, Y1, Y8
 	VPSRLW      $0x04, Y5, Y6
 	VPAND       Y0, Y5, Y5
 	VPAND       Y0, Y6, Y6
-	VPMADDUBSW  (BX), Y5, Y5
-	VPMADDUBSW  64(BX), Y6, Y6
+	VPMADDUBSW  32(DI), Y5, Y5
+	VPMADDUBSW  96(DI), Y6, Y6
 	VPADDW      Y6, Y5, Y5
 	VPMADDWD    Y2, Y5, Y5
-	VPADDD      192(BX), Y5, Y5
+	VPADDD      224(DI), Y5, Y5
 	VCVTDQ2PS   Y5, Y5
-	VMULPS      128(BX), Y8, Y6
-	VFMADD231PS Y6, Y5, Y4
-	ADDQ        $+32, SI
-	ADDQ        $+4, DI
-	ADDQ        $+64, R8
-	ADDQ        $+8, R9
+	VMULPS      160(DI), Y8, Y6
+	VFMADD231PS Y6, Y5, Y3
+	ADDQ        $+32, R8
+	ADDQ        $+4, R9
+	ADDQ        $+32, BX
+	ADDQ        $+4, SI
+	ADDQ        $+256, DI
+	JMP         blocks45
+
+rest44:
+	ADDQ $0x02, DX
+	JZ   columns43
+
+columns43:
+	MOVQ blocks+80(FP), DX
+	MOVQ w+32(FP), BX
+	MOVQ s+48(FP), SI
+	ADDQ AX, BX
+	ADDQ CX, SI
+	MOVQ x+16(FP), DI
+	MOVQ BX, R8
+	MOVQ SI, R9
+	LEAQ 4096(BX), BX
+	LEAQ 512(SI), SI
+
+blocks48:
 	SUBQ        $0x02, DX
-	JL          rest41
-	PREFETCHT0  (R8)
-	PREFETCHT0  (R9)
-	VMOVUPS     (SI), Y5
-	VMOVD       (DI), X9
+	JL          rest47
+	PREFETCHT1  (BX)
+	PREFETCHT1  (SI)
+	VMOVUPS     (R8), Y5
+	VMOVD       (R9), X9
 	VCVTPH2PS   X9, X9
 	VPERMPS     Y9, Y1, Y9
 	VPSRLW      $0x04, Y5, Y6
 	VPAND       Y0, Y5, Y5
 	VPAND       Y0, Y6, Y6
-	VPMADDUBSW  32(BX), Y5, Y5
-	VPMADDUBSW  96(BX), Y6, Y6
+	VPMADDUBSW  (DI), Y5, Y5
+	VPMADDUBSW  64(DI), Y6, Y6
 	VPADDW      Y6, Y5, Y5
 	VPMADDWD    Y2, Y5, Y5
-	VPADDD      224(BX), Y5, Y5
+	VPADDD      192(DI), Y5, Y5
 	VCVTDQ2PS   Y5, Y5
-	VMULPS      160(BX), Y9, Y6
-	VFMADD231PS Y6, Y5, Y3
-	VMOVUPS     (SI)(AX*1), Y5
-	VMOVD       (DI)(CX*1), X10
+	VMULPS      128(DI), Y9, Y6
+	VFMADD231PS Y6, Y5, Y4
+	ADDQ        $+32, R8
+	ADDQ        $+4, R9
+	ADDQ        $+32, BX
+	ADDQ        $+4, SI
+	SUBQ        $0x02, DX
+	JL          rest47
+	PREFETCHT1  (BX)
+	PREFETCHT1  (SI)
+	VMOVUPS     (R8), Y5
+	VMOVD       (R9), X10
 	VCVTPH2PS   X10, X10
 	VPERMPS     Y10, Y1, Y10
 	VPSRLW      $0x04, Y5, Y6
 	VPAND       Y0, Y5, Y5
 	VPAND       Y0, Y6, Y6
-	VPMADDUBSW  32(BX), Y5, Y5
-	VPMADDUBSW  96(BX), Y6, Y6
+	VPMADDUBSW  32(DI), Y5, Y5
+	VPMADDUBSW  96(DI), Y6, Y6
 	VPADDW      Y6, Y5, Y5
 	VPMADDWD    Y2, Y5, Y5
-	VPADDD      224(BX), Y5, Y5
+	VPADDD      224(DI), Y5, Y5
 	VCVTDQ2PS   Y5, Y5
-	VMULPS      160(BX), Y10, Y6
+	VMULPS      160(DI), Y10, Y6
 	VFMADD231PS Y6, Y5, Y4
-	ADDQ        $+32, SI
-	ADDQ        $+4, DI
-	ADDQ        $+64, R8
-	ADDQ        $+8, R9
-	ADDQ        $+256, BX
-	JMP         blocks42
+	ADDQ        $+32, R8
+	ADDQ        $+4, R9
+	ADDQ        $+32, BX
+	ADDQ        $+4, SI
+	ADDQ        $+256, DI
+	JMP         blocks48
 
-rest41:
+rest47:
 	ADDQ $0x02, DX
-	JZ   columns40
+	JZ   columns46
 
-columns40:
+columns46:
 	MOVQ         c+0(FP), DX
 	MOVQ         ldc+8(FP), BX
 	SHLQ         $0x02, BX
@@ -1262,76 +1348,78 @@ columns40:
 	ADDQ         CX, s+48(FP)
 	ADDQ         AX, w+32(FP)
 	ADDQ         CX, s+48(FP)
-	JMP          columns38
+	JMP          columns41
 
-columns39:
-columns43:
+columns42:
+columns49:
 	CMPQ   n+72(FP), $0x01
-	JL     columns44
+	JL     columns50
 	SUBQ   $0x01, n+72(FP)
-	MOVQ   blocks+80(FP), DX
-	MOVQ   x+16(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
 	VXORPS Y3, Y3, Y3
-	LEAQ   4096(SI), R8
-	LEAQ   512(DI), R9
+	MOVQ   blocks+80(FP), DX
+	MOVQ   w+32(FP), BX
+	MOVQ   s+48(FP), SI
+	MOVQ   x+16(FP), DI
+	MOVQ   BX, R8
+	MOVQ   SI, R9
+	LEAQ   4096(BX), BX
+	LEAQ   512(SI), SI
 
-blocks47:
+blocks53:
 	SUBQ        $0x02, DX
-	JL          rest46
-	PREFETCHT0  (R8)
-	PREFETCHT0  (R9)
-	VMOVUPS     (SI), Y4
-	VMOVD       (DI), X11
+	JL          rest52
+	PREFETCHT1  (BX)
+	PREFETCHT1  (SI)
+	VMOVUPS     (R8), Y4
+	VMOVD       (R9), X11
 	VCVTPH2PS   X11, X11
 	VPERMPS     Y11, Y1, Y11
 	VPSRLW      $0x04, Y4, Y5
 	VPAND       Y0, Y4, Y4
 	VPAND       Y0, Y5, Y5
-	VPMADDUBSW  (BX), Y4, Y4
-	VPMADDUBSW  64(BX), Y5, Y5
+	VPMADDUBSW  (DI), Y4, Y4
+	VPMADDUBSW  64(DI), Y5, Y5
 	VPADDW      Y5, Y4, Y4
 	VPMADDWD    Y2, Y4, Y4
-	VPADDD      192(BX), Y4, Y4
+	VPADDD      192(DI), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
-	VMULPS      128(BX), Y11, Y5
+	VMULPS      128(DI), Y11, Y5
 	VFMADD231PS Y5, Y4, Y3
-	ADDQ        $+32, SI
-	ADDQ        $+4, DI
 	ADDQ        $+32, R8
 	ADDQ        $+4, R9
+	ADDQ        $+32, BX
+	ADDQ        $+4, SI
 	SUBQ        $0x02, DX
-	JL          rest46
-	PREFETCHT0  (R8)
-	PREFETCHT0  (R9)
-	VMOVUPS     (SI), Y4
-	VMOVD       (DI), X12
+	JL          rest52
+	PREFETCHT1  (BX)
+	PREFETCHT1  (SI)
+	VMOVUPS     (R8), Y4
+	VMOVD       (R9), X12
 	VCVTPH2PS   X12, X12
 	VPERMPS     Y12, Y1, Y12
 	VPSRLW      $0x04, Y4, Y5
 	VPAND       Y0, Y4, Y4
 	VPAND       Y0, Y5, Y5
-	VPMADDUBSW  32(BX), Y4, Y4
-	VPMADDUBSW  96(BX), Y5, Y5
+	VPMADDUBSW  32(DI), Y4, Y4
+	VPMADDUBSW  96(DI), Y5, Y5
 	VPADDW      Y5, Y4, Y4
 	VPMADDWD    Y2, Y4, Y4
-	VPADDD      224(BX), Y4, Y4
+	VPADDD      224(DI), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
-	VMULPS      160(BX), Y12, Y5
+	VMULPS      160(DI), Y12, Y5
 	VFMADD231PS Y5, Y4, Y3
-	ADDQ        $+32, SI
-	ADDQ        $+4, DI
 	ADDQ        $+32, R8
 	ADDQ        $+4, R9
-	ADDQ        $+256, BX
-	JMP         blocks47
+	ADDQ        $+32, BX
+	ADDQ        $+4, SI
+	ADDQ        $+256, DI
+	JMP         blocks53
 
-rest46:
+rest52:
 	ADDQ $0x02, DX
-	JZ   columns45
+	JZ   columns51
 
-columns45:
+columns51:
 	MOVQ         c+0(FP), DX
 	MOVQ         ldc+8(FP), BX
 	SHLQ         $0x02, BX
@@ -1349,9 +1437,9 @@ columns45:
 	ADDQ         $0x04, c+0(FP)
 	ADDQ         AX, w+32(FP)
 	ADDQ         CX, s+48(FP)
-	JMP          columns43
+	JMP          columns49
 
-columns44:
+columns50:
 	VZEROUPPER
 	RET
 
@@ -1368,138 +1456,140 @@ rows2:
 	VMOVD        BX, X2
 	VPBROADCASTD X2, Y2
 
-columns48:
+columns54:
 	CMPQ   n+72(FP), $0x02
-	JL     columns49
+	JL     columns55
 	SUBQ   $0x02, n+72(FP)
-	MOVQ   blocks+80(FP), BX
-	MOVQ   x+16(FP), SI
-	MOVQ   w+32(FP), DI
-	MOVQ   s+48(FP), R8
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
-	LEAQ   4096(DI), R9
-	LEAQ   512(R8), R10
+	MOVQ   blocks+80(FP), BX
+	MOVQ   w+32(FP), SI
+	MOVQ   s+48(FP), DI
+	MOVQ   x+16(FP), R8
+	MOVQ   SI, R9
+	MOVQ   DI, R10
+	LEAQ   4096(SI), SI
+	LEAQ   512(DI), DI
 
-blocks52:
+blocks58:
 	SUBQ        $0x02, BX
-	JL          rest51
-	PREFETCHT0  (R9)
-	PREFETCHT0  (R10)
-	VMOVUPS     (DI), Y7
-	VMOVD       (R8), X9
+	JL          rest57
+	PREFETCHT1  (SI)
+	PREFETCHT1  (DI)
+	VMOVUPS     (R9), Y7
+	VMOVD       (R10), X9
 	VCVTPH2PS   X9, X9
 	VPERMPS     Y9, Y1, Y9
 	VPSRLW      $0x04, Y7, Y8
 	VPAND       Y0, Y7, Y7
 	VPAND       Y0, Y8, Y8
-	VPMADDUBSW  (SI), Y7, Y10
-	VPMADDUBSW  64(SI), Y8, Y11
+	VPMADDUBSW  (R8), Y7, Y10
+	VPMADDUBSW  64(R8), Y8, Y11
 	VPADDW      Y11, Y10, Y10
 	VPMADDWD    Y2, Y10, Y10
-	VPADDD      192(SI), Y10, Y10
+	VPADDD      192(R8), Y10, Y10
 	VCVTDQ2PS   Y10, Y10
-	VMULPS      128(SI), Y9, Y11
+	VMULPS      128(R8), Y9, Y11
 	VFMADD231PS Y11, Y10, Y3
-	VPMADDUBSW  (SI)(AX*1), Y7, Y7
-	VPMADDUBSW  64(SI)(AX*1), Y8, Y8
+	VPMADDUBSW  (R8)(AX*1), Y7, Y7
+	VPMADDUBSW  64(R8)(AX*1), Y8, Y8
 	VPADDW      Y8, Y7, Y7
 	VPMADDWD    Y2, Y7, Y7
-	VPADDD      192(SI)(AX*1), Y7, Y7
+	VPADDD      192(R8)(AX*1), Y7, Y7
 	VCVTDQ2PS   Y7, Y7
-	VMULPS      128(SI)(AX*1), Y9, Y8
+	VMULPS      128(R8)(AX*1), Y9, Y8
 	VFMADD231PS Y8, Y7, Y5
-	VMOVUPS     (DI)(CX*1), Y7
-	VMOVD       (R8)(DX*1), X12
+	VMOVUPS     (R9)(CX*1), Y7
+	VMOVD       (R10)(DX*1), X12
 	VCVTPH2PS   X12, X12
 	VPERMPS     Y12, Y1, Y12
 	VPSRLW      $0x04, Y7, Y8
 	VPAND       Y0, Y7, Y7
 	VPAND       Y0, Y8, Y8
-	VPMADDUBSW  (SI), Y7, Y10
-	VPMADDUBSW  64(SI), Y8, Y11
+	VPMADDUBSW  (R8), Y7, Y10
+	VPMADDUBSW  64(R8), Y8, Y11
 	VPADDW      Y11, Y10, Y10
 	VPMADDWD    Y2, Y10, Y10
-	VPADDD      192(SI), Y10, Y10
+	VPADDD      192(R8), Y10, Y10
 	VCVTDQ2PS   Y10, Y10
-	VMULPS      128(SI), Y12, Y11
+	VMULPS      128(R8), Y12, Y11
 	VFMADD231PS Y11, Y10, Y4
-	VPMADDUBSW  (SI)(AX*1), Y7, Y7
-	VPMADDUBSW  64(SI)(AX*1), Y8, Y8
+	VPMADDUBSW  (R8)(AX*1), Y7, Y7
+	VPMADDUBSW  64(R8)(AX*1), Y8, Y8
 	VPADDW      Y8, Y7, Y7
 	VPMADDWD    Y2, Y7, Y7
-	VPADDD      192(SI)(AX*1), Y7, Y7
+	VPADDD      192(R8)(AX*1), Y7, Y7
 	VCVTDQ2PS   Y7, Y7
-	VMULPS      128(SI)(AX*1), Y12, Y8
+	VMULPS      128(R8)(AX*1), Y12, Y8
 	VFMADD231PS Y8, Y7, Y6
-	ADDQ        $+32, DI
-	ADDQ        $+4, R8
-	ADDQ        $+64, R9
-	ADDQ        $+8, R10
+	ADDQ        $+32, R9
+	ADDQ        $+4, R10
+	ADDQ        $+64, SI
+	ADDQ        $+8, DI
 	SUBQ        $0x02, BX
-	JL          rest51
-	PREFETCHT0  (R9)
-	PREFETCHT0  (R10)
-	VMOVUPS     (DI), Y7
-	VMOVD       (R8), X13
+	JL          rest57
+	PREFETCHT1  (SI)
+	PREFETCHT1  (DI)
+	VMOVUPS     (R9), Y7
+	VMOVD       (R10), X13
 	VCVTPH2PS   X13, X13
 	VPERMPS     Y13, Y1, Y13
 	VPSRLW      $0x04, Y7, Y8
 	VPAND       Y0, Y7, Y7
 	VPAND       Y0, Y8, Y8
-	VPMADDUBSW  32(SI), Y7, Y10
-	VPMADDUBSW  96(SI), Y8, Y11
+	VPMADDUBSW  32(R8), Y7, Y10
+	VPMADDUBSW  96(R8), Y8, Y11
 	VPADDW      Y11, Y10, Y10
 	VPMADDWD    Y2, Y10, Y10
-	VPADDD      224(SI), Y10, Y10
+	VPADDD      224(R8), Y10, Y10
 	VCVTDQ2PS   Y10, Y10
-	VMULPS      160(SI), Y13, Y11
+	VMULPS      160(R8), Y13, Y11
 	VFMADD231PS Y11, Y10, Y3
-	VPMADDUBSW  32(SI)(AX*1), Y7, Y7
-	VPMADDUBSW  96(SI)(AX*1), Y8, Y8
+	VPMADDUBSW  32(R8)(AX*1), Y7, Y7
+	VPMADDUBSW  96(R8)(AX*1), Y8, Y8
 	VPADDW      Y8, Y7, Y7
 	VPMADDWD    Y2, Y7, Y7
-	VPADDD      224(SI)(AX*1), Y7, Y7
+	VPADDD      224(R8)(AX*1), Y7, Y7
 	VCVTDQ2PS   Y7, Y7
-	VMULPS      160(SI)(AX*1), Y13, Y8
+	VMULPS      160(R8)(AX*1), Y13, Y8
 	VFMADD231PS Y8, Y7, Y5
-	VMOVUPS     (DI)(CX*1), Y7
-	VMOVD       (R8)(DX*1), X14
+	VMOVUPS     (R9)(CX*1), Y7
+	VMOVD       (R10)(DX*1), X14
 	VCVTPH2PS   X14, X14
 	VPERMPS     Y14, Y1, Y14
 	VPSRLW      $0x04, Y7, Y8
 	VPAND       Y0, Y7, Y7
 	VPAND       Y0, Y8, Y8
-	VPMADDUBSW  32(SI), Y7, Y10
-	VPMADDUBSW  96(SI), Y8, Y11
+	VPMADDUBSW  32(R8), Y7, Y10
+	VPMADDUBSW  96(R8), Y8, Y11
 	VPADDW      Y11, Y10, Y10
 	VPMADDWD    Y2, Y10, Y10
-	VPADDD      224(SI), Y10, Y10
+	VPADDD      224(R8), Y10, Y10
 	VCVTDQ2PS   Y10, Y10
-	VMULPS      160(SI), Y14, Y11
+	VMULPS      160(R8), Y14, Y11
 	VFMADD231PS Y11, Y10, Y4
-	VPMADDUBSW  32(SI)(AX*1), Y7, Y7
-	VPMADDUBSW  96(SI)(AX*1), Y8, Y8
+	VPMADDUBSW  32(R8)(AX*1), Y7, Y7
+	VPMADDUBSW  96(R8)(AX*1), Y8, Y8
 	VPADDW      Y8, Y7, Y7
 	VPMADDWD    Y2, Y7, Y7
-	VPADDD      224(SI)(AX*1), Y7, Y7
+	VPADDD      224(R8)(AX*1), Y7, Y7
 	VCVTDQ2PS   Y7, Y7
-	VMULPS      160(SI)(AX*1), Y14, Y8
+	VMULPS      160(R8)(AX*1), Y14, Y8
 	VFMADD231PS Y8, Y7, Y6
-	ADDQ        $+32, DI
-	ADDQ        $+4, R8
-	ADDQ        $+64, R9
-	ADDQ        $+8, R10
-	ADDQ        $+256, SI
-	JMP         blocks52
+	ADDQ        $+32, R9
+	ADDQ        $+4, R10
+	ADDQ        $+64, SI
+	ADDQ        $+8, DI
+	ADDQ        $+256, R8
+	JMP         blocks58
 
-rest51:
+rest57:
 	ADDQ $0x02, BX
-	JZ   columns50
+	JZ   columns56
 
-columns50:
+columns56:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
@@ -1532,93 +1622,95 @@ columns50:
 	ADDQ         DX, s+48(FP)
 	ADDQ         CX, w+32(FP)
 	ADDQ         DX, s+48(FP)
-	JMP          columns48
+	JMP          columns54
 
-columns49:
-columns53:
+columns55:
+columns59:
 	CMPQ   n+72(FP), $0x01
-	JL     columns54
+	JL     columns60
 	SUBQ   $0x01, n+72(FP)
-	MOVQ   blocks+80(FP), BX
-	MOVQ   x+16(FP), SI
-	MOVQ   w+32(FP), DI
-	MOVQ   s+48(FP), R8
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
-	LEAQ   4096(DI), R9
-	LEAQ   512(R8), R10
+	MOVQ   blocks+80(FP), BX
+	MOVQ   w+32(FP), SI
+	MOVQ   s+48(FP), DI
+	MOVQ   x+16(FP), R8
+	MOVQ   SI, R9
+	MOVQ   DI, R10
+	LEAQ   4096(SI), SI
+	LEAQ   512(DI), DI
 
-blocks57:
+blocks63:
 	SUBQ        $0x02, BX
-	JL          rest56
-	PREFETCHT0  (R9)
-	PREFETCHT0  (R10)
-	VMOVUPS     (DI), Y5
-	VMOVD       (R8), X15
+	JL          rest62
+	PREFETCHT1  (SI)
+	PREFETCHT1  (DI)
+	VMOVUPS     (R9), Y5
+	VMOVD       (R10), X15
 	VCVTPH2PS   X15, X15
 	VPERMPS     Y15, Y1, Y15
 	VPSRLW      $0x04, Y5, Y6
 	VPAND       Y0, Y5, Y5
 	VPAND       Y0, Y6, Y6
-	VPMADDUBSW  (SI), Y5, Y7
-	VPMADDUBSW  64(SI), Y6, Y8
+	VPMADDUBSW  (R8), Y5, Y7
+	VPMADDUBSW  64(R8), Y6, Y8
 	VPADDW      Y8, Y7, Y7
 	VPMADDWD    Y2, Y7, Y7
-	VPADDD      192(SI), Y7, Y7
+	VPADDD      192(R8), Y7, Y7
 	VCVTDQ2PS   Y7, Y7
-	VMULPS      128(SI), Y15, Y8
+	VMULPS      128(R8), Y15, Y8
 	VFMADD231PS Y8, Y7, Y3
-	VPMADDUBSW  (SI)(AX*1), Y5, Y5
-	VPMADDUBSW  64(SI)(AX*1), Y6, Y6
+	VPMADDUBSW  (R8)(AX*1), Y5, Y5
+	VPMADDUBSW  64(R8)(AX*1), Y6, Y6
 	VPADDW      Y6, Y5, Y5
 	VPMADDWD    Y2, Y5, Y5
-	VPADDD      192(SI)(AX*1), Y5, Y5
+	VPADDD      192(R8)(AX*1), Y5, Y5
 	VCVTDQ2PS   Y5, Y5
-	VMULPS      128(SI)(AX*1), Y15, Y6
+	VMULPS      128(R8)(AX*1), Y15, Y6
 	VFMADD231PS Y6, Y5, Y4
-	ADDQ        $+32, DI
-	ADDQ        $+4, R8
 	ADDQ        $+32, R9
 	ADDQ        $+4, R10
+	ADDQ        $+32, SI
+	ADDQ        $+4, DI
 	SUBQ        $0x02, BX
-	JL          rest56
-	PREFETCHT0  (R9)
-	PREFETCHT0  (R10)
-	VMOVUPS     (DI), Y5
-	VMOVD       (R8), X16
+	JL          rest62
+	PREFETCHT1  (SI)
+	PREFETCHT1  (DI)
+	VMOVUPS     (R9), Y5
+	VMOVD       (R10), X16
 	VCVTPH2PS   X16, X16
 	VPERMPS     Y16, Y1, Y16
 	VPSRLW      $0x04, Y5, Y6
 	VPAND       Y0, Y5, Y5
 	VPAND       Y0, Y6, Y6
-	VPMADDUBSW  32(SI), Y5, Y7
-	VPMADDUBSW  96(SI), Y6, Y8
+	VPMADDUBSW  32(R8), Y5, Y7
+	VPMADDUBSW  96(R8), Y6, Y8
 	VPADDW      Y8, Y7, Y7
 	VPMADDWD    Y2, Y7, Y7
-	VPADDD      224(SI), Y7, Y7
+	VPADDD      224(R8), Y7, Y7
 	VCVTDQ2PS   Y7, Y7
-	VMULPS      160(SI), Y16, Y8
+	VMULPS      160(R8), Y16, Y8
 	VFMADD231PS Y8, Y7, Y3
-	VPMADDUBSW  32(SI)(AX*1), Y5, Y5
-	VPMADDUBSW  96(SI)(AX*1), Y6, Y6
+	VPMADDUBSW  32(R8)(AX*1), Y5, Y5
+	VPMADDUBSW  96(R8)(AX*1), Y6, Y6
 	VPADDW      Y6, Y5, Y5
 	VPMADDWD    Y2, Y5, Y5
-	VPADDD      224(SI)(AX*1), Y5, Y5
+	VPADDD      224(R8)(AX*1), Y5, Y5
 	VCVTDQ2PS   Y5, Y5
-	VMULPS      160(SI)(AX*1), Y16, Y6
+	VMULPS      160(R8)(AX*1), Y16, Y6
 	VFMADD231PS Y6, Y5, Y4
-	ADDQ        $+32, DI
-	ADDQ        $+4, R8
 	ADDQ        $+32, R9
 	ADDQ        $+4, R10
-	ADDQ        $+256, SI
-	JMP         blocks57
+	ADDQ        $+32, SI
+	ADDQ        $+4, DI
+	ADDQ        $+256, R8
+	JMP         blocks63
 
-rest56:
+rest62:
 	ADDQ $0x02, BX
-	JZ   columns55
+	JZ   columns61
 
-columns55:
+columns61:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
@@ -1647,9 +1739,9 @@ columns55:
 	ADDQ         $0x04, c+0(FP)
 	ADDQ         CX, w+32(FP)
 	ADDQ         DX, s+48(FP)
-	JMP          columns53
+	JMP          columns59
 
-columns54:
+columns60:
 	VZEROUPPER
 	RET
 
@@ -1666,127 +1758,129 @@ rows4:
 	VMOVD        BX, X2
 	VPBROADCASTD X2, Y2
 
-columns58:
+columns64:
 	CMPQ   n+72(FP), $0x01
-	JL     columns59
+	JL     columns65
 	SUBQ   $0x01, n+72(FP)
-	MOVQ   blocks+80(FP), BX
-	MOVQ   x+16(FP), SI
-	LEAQ   (SI)(AX*2), DI
-	ADDQ   AX, DI
-	MOVQ   w+32(FP), R8
-	MOVQ   s+48(FP), R9
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
-	LEAQ   4096(R8), R10
-	LEAQ   512(R9), R11
+	MOVQ   blocks+80(FP), BX
+	MOVQ   w+32(FP), SI
+	MOVQ   s+48(FP), DI
+	MOVQ   x+16(FP), R8
+	LEAQ   (R8)(AX*2), R9
+	ADDQ   AX, R9
+	MOVQ   SI, R10
+	MOVQ   DI, R11
+	LEAQ   4096(SI), SI
+	LEAQ   512(DI), DI
 
-blocks62:
+blocks68:
 	SUBQ        $0x02, BX
-	JL          rest61
-	PREFETCHT0  (R10)
-	PREFETCHT0  (R11)
-	VMOVUPS     (R8), Y7
-	VMOVD       (R9), X9
+	JL          rest67
+	PREFETCHT1  (SI)
+	PREFETCHT1  (DI)
+	VMOVUPS     (R10), Y7
+	VMOVD       (R11), X9
 	VCVTPH2PS   X9, X9
 	VPERMPS     Y9, Y1, Y9
 	VPSRLW      $0x04, Y7, Y8
 	VPAND       Y0, Y7, Y7
 	VPAND       Y0, Y8, Y8
-	VPMADDUBSW  (SI), Y7, Y10
-	VPMADDUBSW  64(SI), Y8, Y11
+	VPMADDUBSW  (R8), Y7, Y10
+	VPMADDUBSW  64(R8), Y8, Y11
 	VPADDW      Y11, Y10, Y10
 	VPMADDWD    Y2, Y10, Y10
-	VPADDD      192(SI), Y10, Y10
+	VPADDD      192(R8), Y10, Y10
 	VCVTDQ2PS   Y10, Y10
-	VMULPS      128(SI), Y9, Y11
+	VMULPS      128(R8), Y9, Y11
 	VFMADD231PS Y11, Y10, Y3
-	VPMADDUBSW  (SI)(AX*1), Y7, Y10
-	VPMADDUBSW  64(SI)(AX*1), Y8, Y11
+	VPMADDUBSW  (R8)(AX*1), Y7, Y10
+	VPMADDUBSW  64(R8)(AX*1), Y8, Y11
 	VPADDW      Y11, Y10, Y10
 	VPMADDWD    Y2, Y10, Y10
-	VPADDD      192(SI)(AX*1), Y10, Y10
+	VPADDD      192(R8)(AX*1), Y10, Y10
 	VCVTDQ2PS   Y10, Y10
-	VMULPS      128(SI)(AX*1), Y9, Y11
+	VMULPS      128(R8)(AX*1), Y9, Y11
 	VFMADD231PS Y11, Y10, Y4
-	VPMADDUBSW  (SI)(AX*2), Y7, Y10
-	VPMADDUBSW  64(SI)(AX*2), Y8, Y11
+	VPMADDUBSW  (R8)(AX*2), Y7, Y10
+	VPMADDUBSW  64(R8)(AX*2), Y8, Y11
 	VPADDW      Y11, Y10, Y10
 	VPMADDWD    Y2, Y10, Y10
-	VPADDD      192(SI)(AX*2), Y10, Y10
+	VPADDD      192(R8)(AX*2), Y10, Y10
 	VCVTDQ2PS   Y10, Y10
-	VMULPS      128(SI)(AX*2), Y9, Y11
+	VMULPS      128(R8)(AX*2), Y9, Y11
 	VFMADD231PS Y11, Y10, Y5
-	VPMADDUBSW  (DI), Y7, Y7
-	VPMADDUBSW  64(DI), Y8, Y8
+	VPMADDUBSW  (R9), Y7, Y7
+	VPMADDUBSW  64(R9), Y8, Y8
 	VPADDW      Y8, Y7, Y7
 	VPMADDWD    Y2, Y7, Y7
-	VPADDD      192(DI), Y7, Y7
+	VPADDD      192(R9), Y7, Y7
 	VCVTDQ2PS   Y7, Y7
-	VMULPS      128(DI), Y9, Y8
+	VMULPS      128(R9), Y9, Y8
 	VFMADD231PS Y8, Y7, Y6
-	ADDQ        $+32, R8
-	ADDQ        $+4, R9
 	ADDQ        $+32, R10
 	ADDQ        $+4, R11
+	ADDQ        $+32, SI
+	ADDQ        $+4, DI
 	SUBQ        $0x02, BX
-	JL          rest61
-	PREFETCHT0  (R10)
-	PREFETCHT0  (R11)
-	VMOVUPS     (R8), Y7
-	VMOVD       (R9), X12
+	JL          rest67
+	PREFETCHT1  (SI)
+	PREFETCHT1  (DI)
+	VMOVUPS     (R10), Y7
+	VMOVD       (R11), X12
 	VCVTPH2PS   X12, X12
 	VPERMPS     Y12, Y1, Y12
 	VPSRLW      $0x04, Y7, Y8
 	VPAND       Y0, Y7, Y7
 	VPAND       Y0, Y8, Y8
-	VPMADDUBSW  32(SI), Y7, Y10
-	VPMADDUBSW  96(SI), Y8, Y11
+	VPMADDUBSW  32(R8), Y7, Y10
+	VPMADDUBSW  96(R8), Y8, Y11
 	VPADDW      Y11, Y10, Y10
 	VPMADDWD    Y2, Y10, Y10
-	VPADDD      224(SI), Y10, Y10
+	VPADDD      224(R8), Y10, Y10
 	VCVTDQ2PS   Y10, Y10
-	VMULPS      160(SI), Y12, Y11
+	VMULPS      160(R8), Y12, Y11
 	VFMADD231PS Y11, Y10, Y3
-	VPMADDUBSW  32(SI)(AX*1), Y7, Y10
-	VPMADDUBSW  96(SI)(AX*1), Y8, Y11
+	VPMADDUBSW  32(R8)(AX*1), Y7, Y10
+	VPMADDUBSW  96(R8)(AX*1), Y8, Y11
 	VPADDW      Y11, Y10, Y10
 	VPMADDWD    Y2, Y10, Y10
-	VPADDD      224(SI)(AX*1), Y10, Y10
+	VPADDD      224(R8)(AX*1), Y10, Y10
 	VCVTDQ2PS   Y10, Y10
-	VMULPS      160(SI)(AX*1), Y12, Y11
+	VMULPS      160(R8)(AX*1), Y12, Y11
 	VFMADD231PS Y11, Y10, Y4
-	VPMADDUBSW  32(SI)(AX*2), Y7, Y10
-	VPMADDUBSW  96(SI)(AX*2), Y8, Y11
+	VPMADDUBSW  32(R8)(AX*2), Y7, Y10
+	VPMADDUBSW  96(R8)(AX*2), Y8, Y11
 	VPADDW      Y11, Y10, Y10
 	VPMADDWD    Y2, Y10, Y10
-	VPADDD      224(SI)(AX*2), Y10, Y10
+	VPADDD      224(R8)(AX*2), Y10, Y10
 	VCVTDQ2PS   Y10, Y10
-	VMULPS      160(SI)(AX*2), Y12, Y11
+	VMULPS      160(R8)(AX*2), Y12, Y11
 	VFMADD231PS Y11, Y10, Y5
-	VPMADDUBSW  32(DI), Y7, Y7
-	VPMADDUBSW  96(DI), Y8, Y8
+	VPMADDUBSW  32(R9), Y7, Y7
+	VPMADDUBSW  96(R9), Y8, Y8
 	VPADDW      Y8, Y7, Y7
 	VPMADDWD    Y2, Y7, Y7
-	VPADDD      224(DI), Y7, Y7
+	VPADDD      224(R9), Y7, Y7
 	VCVTDQ2PS   Y7, Y7
-	VMULPS      160(DI), Y12, Y8
+	VMULPS      160(R9), Y12, Y8
 	VFMADD231PS Y8, Y7, Y6
-	ADDQ        $+32, R8
-	ADDQ        $+4, R9
 	ADDQ        $+32, R10
 	ADDQ        $+4, R11
-	ADDQ        $+256, SI
-	ADDQ        $+256, DI
-	JMP         blocks62
+	ADDQ        $+32, SI
+	ADDQ        $+4, DI
+	ADDQ        $+256, R8
+	ADDQ        $+256, R9
+	JMP         blocks68
 
-rest61:
+rest67:
 	ADDQ $0x02, BX
-	JZ   columns60
+	JZ   columns66
 
-columns60:
+columns66:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
@@ -1837,130 +1931,132 @@ columns60:
 	ADDQ         $0x04, c+0(FP)
 	ADDQ         CX, w+32(FP)
 	ADDQ         DX, s+48(FP)
-	JMP          columns58
+	JMP          columns64
 
-columns59:
-columns63:
+columns65:
+columns69:
 	CMPQ   n+72(FP), $0x01
-	JL     columns64
+	JL     columns70
 	SUBQ   $0x01, n+72(FP)
-	MOVQ   blocks+80(FP), BX
-	MOVQ   x+16(FP), SI
-	LEAQ   (SI)(AX*2), DI
-	ADDQ   AX, DI
-	MOVQ   w+32(FP), R8
-	MOVQ   s+48(FP), R9
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
-	LEAQ   4096(R8), R10
-	LEAQ   512(R9), R11
+	MOVQ   blocks+80(FP), BX
+	MOVQ   w+32(FP), SI
+	MOVQ   s+48(FP), DI
+	MOVQ   x+16(FP), R8
+	LEAQ   (R8)(AX*2), R9
+	ADDQ   AX, R9
+	MOVQ   SI, R10
+	MOVQ   DI, R11
+	LEAQ   4096(SI), SI
+	LEAQ   512(DI), DI
 
-blocks67:
+blocks73:
 	SUBQ        $0x02, BX
-	JL          rest66
-	PREFETCHT0  (R10)
-	PREFETCHT0  (R11)
-	VMOVUPS     (R8), Y7
-	VMOVD       (R9), X13
+	JL          rest72
+	PREFETCHT1  (SI)
+	PREFETCHT1  (DI)
+	VMOVUPS     (R10), Y7
+	VMOVD       (R11), X13
 	VCVTPH2PS   X13, X13
 	VPERMPS     Y13, Y1, Y13
 	VPSRLW      $0x04, Y7, Y8
 	VPAND       Y0, Y7, Y7
 	VPAND       Y0, Y8, Y8
-	VPMADDUBSW  (SI), Y7, Y9
-	VPMADDUBSW  64(SI), Y8, Y10
+	VPMADDUBSW  (R8), Y7, Y9
+	VPMADDUBSW  64(R8), Y8, Y10
 	VPADDW      Y10, Y9, Y9
 	VPMADDWD    Y2, Y9, Y9
-	VPADDD      192(SI), Y9, Y9
+	VPADDD      192(R8), Y9, Y9
 	VCVTDQ2PS   Y9, Y9
-	VMULPS      128(SI), Y13, Y10
+	VMULPS      128(R8), Y13, Y10
 	VFMADD231PS Y10, Y9, Y3
-	VPMADDUBSW  (SI)(AX*1), Y7, Y9
-	VPMADDUBSW  64(SI)(AX*1), Y8, Y10
+	VPMADDUBSW  (R8)(AX*1), Y7, Y9
+	VPMADDUBSW  64(R8)(AX*1), Y8, Y10
 	VPADDW      Y10, Y9, Y9
 	VPMADDWD    Y2, Y9, Y9
-	VPADDD      192(SI)(AX*1), Y9, Y9
+	VPADDD      192(R8)(AX*1), Y9, Y9
 	VCVTDQ2PS   Y9, Y9
-	VMULPS      128(SI)(AX*1), Y13, Y10
+	VMULPS      128(R8)(AX*1), Y13, Y10
 	VFMADD231PS Y10, Y9, Y4
-	VPMADDUBSW  (SI)(AX*2), Y7, Y9
-	VPMADDUBSW  64(SI)(AX*2), Y8, Y10
+	VPMADDUBSW  (R8)(AX*2), Y7, Y9
+	VPMADDUBSW  64(R8)(AX*2), Y8, Y10
 	VPADDW      Y10, Y9, Y9
 	VPMADDWD    Y2, Y9, Y9
-	VPADDD      192(SI)(AX*2), Y9, Y9
+	VPADDD      192(R8)(AX*2), Y9, Y9
 	VCVTDQ2PS   Y9, Y9
-	VMULPS      128(SI)(AX*2), Y13, Y10
+	VMULPS      128(R8)(AX*2), Y13, Y10
 	VFMADD231PS Y10, Y9, Y5
-	VPMADDUBSW  (DI), Y7, Y7
-	VPMADDUBSW  64(DI), Y8, Y8
+	VPMADDUBSW  (R9), Y7, Y7
+	VPMADDUBSW  64(R9), Y8, Y8
 	VPADDW      Y8, Y7, Y7
 	VPMADDWD    Y2, Y7, Y7
-	VPADDD      192(DI), Y7, Y7
+	VPADDD      192(R9), Y7, Y7
 	VCVTDQ2PS   Y7, Y7
-	VMULPS      128(DI), Y13, Y8
+	VMULPS      128(R9), Y13, Y8
 	VFMADD231PS Y8, Y7, Y6
-	ADDQ        $+32, R8
-	ADDQ        $+4, R9
 	ADDQ        $+32, R10
 	ADDQ        $+4, R11
+	ADDQ        $+32, SI
+	ADDQ        $+4, DI
 	SUBQ        $0x02, BX
-	JL          rest66
-	PREFETCHT0  (R10)
-	PREFETCHT0  (R11)
-	VMOVUPS     (R8), Y7
-	VMOVD       (R9), X14
+	JL          rest72
+	PREFETCHT1  (SI)
+	PREFETCHT1  (DI)
+	VMOVUPS     (R10), Y7
+	VMOVD       (R11), X14
 	VCVTPH2PS   X14, X14
 	VPERMPS     Y14, Y1, Y14
 	VPSRLW      $0x04, Y7, Y8
 	VPAND       Y0, Y7, Y7
 	VPAND       Y0, Y8, Y8
-	VPMADDUBSW  32(SI), Y7, Y9
-	VPMADDUBSW  96(SI), Y8, Y10
+	VPMADDUBSW  32(R8), Y7, Y9
+	VPMADDUBSW  96(R8), Y8, Y10
 	VPADDW      Y10, Y9, Y9
 	VPMADDWD    Y2, Y9, Y9
-	VPADDD      224(SI), Y9, Y9
+	VPADDD      224(R8), Y9, Y9
 	VCVTDQ2PS   Y9, Y9
-	VMULPS      160(SI), Y14, Y10
+	VMULPS      160(R8), Y14, Y10
 	VFMADD231PS Y10, Y9, Y3
-	VPMADDUBSW  32(SI)(AX*1), Y7, Y9
-	VPMADDUBSW  96(SI)(AX*1), Y8, Y10
+	VPMADDUBSW  32(R8)(AX*1), Y7, Y9
+	VPMADDUBSW  96(R8)(AX*1), Y8, Y10
 	VPADDW      Y10, Y9, Y9
 	VPMADDWD    Y2, Y9, Y9
-	VPADDD      224(SI)(AX*1), Y9, Y9
+	VPADDD      224(R8)(AX*1), Y9, Y9
 	VCVTDQ2PS   Y9, Y9
-	VMULPS      160(SI)(AX*1), Y14, Y10
+	VMULPS      160(R8)(AX*1), Y14, Y10
 	VFMADD231PS Y10, Y9, Y4
-	VPMADDUBSW  32(SI)(AX*2), Y7, Y9
-	VPMADDUBSW  96(SI)(AX*2), Y8, Y10
+	VPMADDUBSW  32(R8)(AX*2), Y7, Y9
+	VPMADDUBSW  96(R8)(AX*2), Y8, Y10
 	VPADDW      Y10, Y9, Y9
 	VPMADDWD    Y2, Y9, Y9
-	VPADDD      224(SI)(AX*2), Y9, Y9
+	VPADDD      224(R8)(AX*2), Y9, Y9
 	VCVTDQ2PS   Y9, Y9
-	VMULPS      160(SI)(AX*2), Y14, Y10
+	VMULPS      160(R8)(AX*2), Y14, Y10
 	VFMADD231PS Y10, Y9, Y5
-	VPMADDUBSW  32(DI), Y7, Y7
-	VPMADDUBSW  96(DI), Y8, Y8
+	VPMADDUBSW  32(R9), Y7, Y7
+	VPMADDUBSW  96(R9), Y8, Y8
 	VPADDW      Y8, Y7, Y7
 	VPMADDWD    Y2, Y7, Y7
-	VPADDD      224(DI), Y7, Y7
+	VPADDD      224(R9), Y7, Y7
 	VCVTDQ2PS   Y7, Y7
-	VMULPS      160(DI), Y14, Y8
+	VMULPS      160(R9), Y14, Y8
 	VFMADD231PS Y8, Y7, Y6
-	ADDQ        $+32, R8
-	ADDQ        $+4, R9
 	ADDQ        $+32, R10
 	ADDQ        $+4, R11
-	ADDQ        $+256, SI
-	ADDQ        $+256, DI
-	JMP         blocks67
+	ADDQ        $+32, SI
+	ADDQ        $+4, DI
+	ADDQ        $+256, R8
+	ADDQ        $+256, R9
+	JMP         blocks73
 
-rest66:
+rest72:
 	ADDQ $0x02, BX
-	JZ   columns65
+	JZ   columns71
 
-columns65:
+columns71:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
@@ -2011,9 +2107,9 @@ columns65:
 	ADDQ         $0x04, c+0(FP)
 	ADDQ         CX, w+32(FP)
 	ADDQ         DX, s+48(FP)
-	JMP          columns63
+	JMP          columns69
 
-columns64:
+columns70:
 	VZEROUPPER
 	RET
 
@@ -2031,9 +2127,9 @@ TEXT ·pack4AVX2(SB), NOSPLIT, $0-48
 	VMOVD        R8, X0
 	VPBROADCASTD X0, Y0
 
-block68:
+block74:
 	DECQ        DI
-	JL          block69
+	JL          block75
 	MOVQ        CX, R8
 	VMOVDQU     (R8), X1
 	ADDQ        DX, R8
@@ -2106,9 +2202,9 @@ block68:
 	ADDQ        $+288, AX
 	ADDQ        $0x10, CX
 	ADDQ        $0x04, BX
-	JMP         block68
+	JMP         block74
 
-block69:
+block75:
 	VZEROUPPER
 	RET
 
@@ -2136,9 +2232,9 @@ TEXT ·quantiseDot8AVX2(SB), NOSPLIT, $0-24
 	VMOVD        DI, X4
 	VPBROADCASTD X4, Y4
 
-block70:
+block76:
 	DECQ         DX
-	JL           block71
+	JL           block77
 	VMOVAPS      Y1, Y9
 	XORQ         DI, DI
 	VMOVUPS      (CX), Y5
@@ -2192,10 +2288,10 @@ block70:
 	VPADDD       X9, X6, X6
 	VPMULLD      X4, X6, X6
 	TESTQ        DI, DI
-	JZ           number72
+	JZ           number78
 	VMOVAPS      X3, X10
 
-number72:
+number78:
 	VMOVDQU      Y5, (AX)
 	VXORPS       X5, X5, X5
 	VMOVSS       X6, X5, X6
@@ -2206,16 +2302,16 @@ number72:
 	ADDQ         $0x20, AX
 	ADDQ         $0x20, BX
 	DECQ         SI
-	JNZ          group73
+	JNZ          group79
 	MOVQ         $+2, SI
 	ADDQ         $+128, AX
 	ADDQ         $+128, BX
 
-group73:
+group79:
 	ADDQ $+128, CX
-	JMP  block70
+	JMP  block76
 
-block71:
+block77:
 	VZEROUPPER
 	RET
 
@@ -2243,9 +2339,9 @@ TEXT ·quantiseTile8AVX2(SB), NOSPLIT, $0-24
 	VMOVD        BX, X4
 	VPBROADCASTD X4, Y4
 
-block74:
+block80:
 	DECQ         DX
-	JL           block75
+	JL           block81
 	VMOVAPS      Y1, Y9
 	XORQ         BX, BX
 	VMOVUPS      (CX), Y5
@@ -2299,18 +2395,18 @@ block74:
 	VPADDD       X9, X6, X6
 	VPMULLD      X4, X6, X6
 	TESTQ        BX, BX
-	JZ           number76
+	JZ           number82
 	VMOVAPS      X3, X10
 
-number76:
+number82:
 	VMOVDQU Y5, (AX)
 	VMOVSS  X10, 32(AX)
 	VMOVD   X6, 36(AX)
 	ADDQ    $0x28, AX
 	ADDQ    $+128, CX
-	JMP     block74
+	JMP     block80
 
-block75:
+block81:
 	VZEROUPPER
 	RET
 
@@ -2330,96 +2426,134 @@ TEXT ·dotQuantised8AVX2(SB), NOSPLIT, $0-88
 	VMOVD        DX, X0
 	VPBROADCASTD X0, Y0
 
-columns77:
+columns83:
 	CMPQ   n+72(FP), $0x02
-	JL     columns78
+	JL     columns84
 	SUBQ   $0x02, n+72(FP)
-	MOVQ   blocks+80(FP), DX
-	MOVQ   x+16(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
-	LEAQ   4096(SI), R8
-	LEAQ   512(DI), R9
+	MOVQ   blocks+80(FP), DX
+	MOVQ   w+32(FP), BX
+	MOVQ   s+48(FP), SI
+	MOVQ   x+16(FP), DI
+	MOVQ   BX, R8
+	MOVQ   SI, R9
+	LEAQ   4096(BX), BX
+	LEAQ   512(SI), SI
 
-blocks81:
+blocks87:
 	SUBQ         $0x01, DX
-	JL           rest80
-	PREFETCHT0   (R8)
-	PREFETCHT0   (R9)
-	VMOVUPS      (SI), Y2
-	VBROADCASTSS (DI), Y2
-	VPMOVZXBW    (SI), Y3
-	VPMOVSXBW    (BX), Y4
+	JL           rest86
+	PREFETCHT1   (BX)
+	PREFETCHT1   (SI)
+	VMOVUPS      (R8), Y2
+	VBROADCASTSS (R9), Y2
+	VPMOVZXBW    (R8), Y3
+	VPMOVSXBW    (DI), Y4
 	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(SI), Y4
-	VPMOVSXBW    16(BX), Y5
+	VPMOVZXBW    16(R8), Y4
+	VPMOVSXBW    16(DI), Y5
 	VPMADDWD     Y5, Y4, Y4
 	VPADDD       Y4, Y3, Y3
-	VPADDD       128(BX), Y3, Y3
+	VPADDD       128(DI), Y3, Y3
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       64(BX), Y2, Y2
+	VMULPS       64(DI), Y2, Y2
 	VFMADD231PS  Y2, Y3, Y0
-	VMOVUPS      (SI)(AX*1), Y2
-	VBROADCASTSS (DI)(CX*1), Y2
-	VPMOVZXBW    (SI)(AX*1), Y3
-	VPMOVSXBW    (BX), Y4
-	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(SI)(AX*1), Y4
-	VPMOVSXBW    16(BX), Y5
-	VPMADDWD     Y5, Y4, Y4
-	VPADDD       Y4, Y3, Y3
-	VPADDD       128(BX), Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       64(BX), Y2, Y2
-	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         $+32, SI
-	ADDQ         $+4, DI
-	ADDQ         $+64, R8
-	ADDQ         $+8, R9
+	ADDQ         $+32, R8
+	ADDQ         $+4, R9
+	ADDQ         $+32, BX
+	ADDQ         $+4, SI
 	SUBQ         $0x01, DX
-	JL           rest80
-	PREFETCHT0   (R8)
-	PREFETCHT0   (R9)
-	VMOVUPS      (SI), Y2
-	VBROADCASTSS (DI), Y2
-	VPMOVZXBW    (SI), Y3
-	VPMOVSXBW    32(BX), Y4
+	JL           rest86
+	PREFETCHT1   (BX)
+	PREFETCHT1   (SI)
+	VMOVUPS      (R8), Y2
+	VBROADCASTSS (R9), Y2
+	VPMOVZXBW    (R8), Y3
+	VPMOVSXBW    32(DI), Y4
 	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(SI), Y4
-	VPMOVSXBW    48(BX), Y5
+	VPMOVZXBW    16(R8), Y4
+	VPMOVSXBW    48(DI), Y5
 	VPMADDWD     Y5, Y4, Y4
 	VPADDD       Y4, Y3, Y3
-	VPADDD       160(BX), Y3, Y3
+	VPADDD       160(DI), Y3, Y3
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       96(BX), Y2, Y2
+	VMULPS       96(DI), Y2, Y2
 	VFMADD231PS  Y2, Y3, Y0
-	VMOVUPS      (SI)(AX*1), Y2
-	VBROADCASTSS (DI)(CX*1), Y2
-	VPMOVZXBW    (SI)(AX*1), Y3
-	VPMOVSXBW    32(BX), Y4
-	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(SI)(AX*1), Y4
-	VPMOVSXBW    48(BX), Y5
-	VPMADDWD     Y5, Y4, Y4
-	VPADDD       Y4, Y3, Y3
-	VPADDD       160(BX), Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       96(BX), Y2, Y2
-	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         $+32, SI
-	ADDQ         $+4, DI
-	ADDQ         $+64, R8
-	ADDQ         $+8, R9
-	ADDQ         $+192, BX
-	JMP          blocks81
+	ADDQ         $+32, R8
+	ADDQ         $+4, R9
+	ADDQ         $+32, BX
+	ADDQ         $+4, SI
+	ADDQ         $+192, DI
+	JMP          blocks87
 
-rest80:
+rest86:
 	ADDQ $0x01, DX
-	JZ   columns79
+	JZ   columns85
 
-columns79:
+columns85:
+	MOVQ blocks+80(FP), DX
+	MOVQ w+32(FP), BX
+	MOVQ s+48(FP), SI
+	ADDQ AX, BX
+	ADDQ CX, SI
+	MOVQ x+16(FP), DI
+	MOVQ BX, R8
+	MOVQ SI, R9
+	LEAQ 4096(BX), BX
+	LEAQ 512(SI), SI
+
+blocks90:
+	SUBQ         $0x01, DX
+	JL           rest89
+	PREFETCHT1   (BX)
+	PREFETCHT1   (SI)
+	VMOVUPS      (R8), Y2
+	VBROADCASTSS (R9), Y2
+	VPMOVZXBW    (R8), Y3
+	VPMOVSXBW    (DI), Y4
+	VPMADDWD     Y4, Y3, Y3
+	VPMOVZXBW    16(R8), Y4
+	VPMOVSXBW    16(DI), Y5
+	VPMADDWD     Y5, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPADDD       128(DI), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       64(DI), Y2, Y2
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         $+32, R8
+	ADDQ         $+4, R9
+	ADDQ         $+32, BX
+	ADDQ         $+4, SI
+	SUBQ         $0x01, DX
+	JL           rest89
+	PREFETCHT1   (BX)
+	PREFETCHT1   (SI)
+	VMOVUPS      (R8), Y2
+	VBROADCASTSS (R9), Y2
+	VPMOVZXBW    (R8), Y3
+	VPMOVSXBW    32(DI), Y4
+	VPMADDWD     Y4, Y3, Y3
+	VPMOVZXBW    16(R8), Y4
+	VPMOVSXBW    48(DI), Y5
+	VPMADDWD     Y5, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPADDD       160(DI), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       96(DI), Y2, Y2
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         $+32, R8
+	ADDQ         $+4, R9
+	ADDQ         $+32, BX
+	ADDQ         $+4, SI
+	ADDQ         $+192, DI
+	JMP          blocks90
+
+rest89:
+	ADDQ $0x01, DX
+	JZ   columns88
+
+columns88:
 	MOVQ         c+0(FP), DX
 	MOVQ         ldc+8(FP), BX
 	SHLQ         $0x02, BX
@@ -2440,72 +2574,74 @@ columns79:
 	ADDQ         CX, s+48(FP)
 	ADDQ         AX, w+32(FP)
 	ADDQ         CX, s+48(FP)
-	JMP          columns77
-
-columns78:
-columns82:
-	CMPQ   n+72(FP), $0x01
-	JL     columns83
-	SUBQ   $0x01, n+72(FP)
-	MOVQ   blocks+80(FP), DX
-	MOVQ   x+16(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
-	VXORPS Y0, Y0, Y0
-	LEAQ   4096(SI), R8
-	LEAQ   512(DI), R9
-
-blocks86:
-	SUBQ         $0x01, DX
-	JL           rest85
-	PREFETCHT0   (R8)
-	PREFETCHT0   (R9)
-	VMOVUPS      (SI), Y1
-	VBROADCASTSS (DI), Y1
-	VPMOVZXBW    (SI), Y2
-	VPMOVSXBW    (BX), Y3
-	VPMADDWD     Y3, Y2, Y2
-	VPMOVZXBW    16(SI), Y3
-	VPMOVSXBW    16(BX), Y4
-	VPMADDWD     Y4, Y3, Y3
-	VPADDD       Y3, Y2, Y2
-	VPADDD       128(BX), Y2, Y2
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       64(BX), Y1, Y1
-	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         $+32, SI
-	ADDQ         $+4, DI
-	ADDQ         $+32, R8
-	ADDQ         $+4, R9
-	SUBQ         $0x01, DX
-	JL           rest85
-	PREFETCHT0   (R8)
-	PREFETCHT0   (R9)
-	VMOVUPS      (SI), Y1
-	VBROADCASTSS (DI), Y1
-	VPMOVZXBW    (SI), Y2
-	VPMOVSXBW    32(BX), Y3
-	VPMADDWD     Y3, Y2, Y2
-	VPMOVZXBW    16(SI), Y3
-	VPMOVSXBW    48(BX), Y4
-	VPMADDWD     Y4, Y3, Y3
-	VPADDD       Y3, Y2, Y2
-	VPADDD       160(BX), Y2, Y2
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       96(BX), Y1, Y1
-	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         $+32, SI
-	ADDQ         $+4, DI
-	ADDQ         $+32, R8
-	ADDQ         $+4, R9
-	ADDQ         $+192, BX
-	JMP          blocks86
-
-rest85:
-	ADDQ $0x01, DX
-	JZ   columns84
+	JMP          columns83
 
 columns84:
+columns91:
+	CMPQ   n+72(FP), $0x01
+	JL     columns92
+	SUBQ   $0x01, n+72(FP)
+	VXORPS Y0, Y0, Y0
+	MOVQ   blocks+80(FP), DX
+	MOVQ   w+32(FP), BX
+	MOVQ   s+48(FP), SI
+	MOVQ   x+16(FP), DI
+	MOVQ   BX, R8
+	MOVQ   SI, R9
+	LEAQ   4096(BX), BX
+	LEAQ   512(SI), SI
+
+blocks95:
+	SUBQ         $0x01, DX
+	JL           rest94
+	PREFETCHT1   (BX)
+	PREFETCHT1   (SI)
+	VMOVUPS      (R8), Y1
+	VBROADCASTSS (R9), Y1
+	VPMOVZXBW    (R8), Y2
+	VPMOVSXBW    (DI), Y3
+	VPMADDWD     Y3, Y2, Y2
+	VPMOVZXBW    16(R8), Y3
+	VPMOVSXBW    16(DI), Y4
+	VPMADDWD     Y4, Y3, Y3
+	VPADDD       Y3, Y2, Y2
+	VPADDD       128(DI), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       64(DI), Y1, Y1
+	VFMADD231PS  Y1, Y2, Y0
+	ADDQ         $+32, R8
+	ADDQ         $+4, R9
+	ADDQ         $+32, BX
+	ADDQ         $+4, SI
+	SUBQ         $0x01, DX
+	JL           rest94
+	PREFETCHT1   (BX)
+	PREFETCHT1   (SI)
+	VMOVUPS      (R8), Y1
+	VBROADCASTSS (R9), Y1
+	VPMOVZXBW    (R8), Y2
+	VPMOVSXBW    32(DI), Y3
+	VPMADDWD     Y3, Y2, Y2
+	VPMOVZXBW    16(R8), Y3
+	VPMOVSXBW    48(DI), Y4
+	VPMADDWD     Y4, Y3, Y3
+	VPADDD       Y3, Y2, Y2
+	VPADDD       160(DI), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       96(DI), Y1, Y1
+	VFMADD231PS  Y1, Y2, Y0
+	ADDQ         $+32, R8
+	ADDQ         $+4, R9
+	ADDQ         $+32, BX
+	ADDQ         $+4, SI
+	ADDQ         $+192, DI
+	JMP          blocks95
+
+rest94:
+	ADDQ $0x01, DX
+	JZ   columns93
+
+columns93:
 	MOVQ         c+0(FP), DX
 	MOVQ         ldc+8(FP), BX
 	SHLQ         $0x02, BX
@@ -2523,9 +2659,9 @@ columns84:
 	ADDQ         $0x04, c+0(FP)
 	ADDQ         AX, w+32(FP)
 	ADDQ         CX, s+48(FP)
-	JMP          columns82
+	JMP          columns91
 
-columns83:
+columns92:
 	VZEROUPPER
 	RET
 
@@ -2538,142 +2674,144 @@ rows2:
 	VMOVD        BX, X0
 	VPBROADCASTD X0, Y0
 
-columns87:
+columns96:
 	CMPQ   n+72(FP), $0x02
-	JL     columns88
+	JL     columns97
 	SUBQ   $0x02, n+72(FP)
-	MOVQ   blocks+80(FP), BX
-	MOVQ   x+16(FP), SI
-	MOVQ   w+32(FP), DI
-	MOVQ   s+48(FP), R8
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	LEAQ   4096(DI), R9
-	LEAQ   512(R8), R10
+	MOVQ   blocks+80(FP), BX
+	MOVQ   w+32(FP), SI
+	MOVQ   s+48(FP), DI
+	MOVQ   x+16(FP), R8
+	MOVQ   SI, R9
+	MOVQ   DI, R10
+	LEAQ   4096(SI), SI
+	LEAQ   512(DI), DI
 
-blocks91:
+blocks100:
 	SUBQ         $0x01, BX
-	JL           rest90
-	PREFETCHT0   (R9)
-	PREFETCHT0   (R10)
-	VMOVUPS      (DI), Y4
-	VBROADCASTSS (R8), Y4
-	VPMOVZXBW    (DI), Y5
-	VPMOVSXBW    (SI), Y6
+	JL           rest99
+	PREFETCHT1   (SI)
+	PREFETCHT1   (DI)
+	VMOVUPS      (R9), Y4
+	VBROADCASTSS (R10), Y4
+	VPMOVZXBW    (R9), Y5
+	VPMOVSXBW    (R8), Y6
 	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(DI), Y6
-	VPMOVSXBW    16(SI), Y7
+	VPMOVZXBW    16(R9), Y6
+	VPMOVSXBW    16(R8), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VPADDD       128(SI), Y5, Y5
+	VPADDD       128(R8), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(SI), Y4, Y6
+	VMULPS       64(R8), Y4, Y6
 	VFMADD231PS  Y6, Y5, Y0
-	VPMOVZXBW    (DI), Y5
-	VPMOVSXBW    (SI)(AX*1), Y6
+	VPMOVZXBW    (R9), Y5
+	VPMOVSXBW    (R8)(AX*1), Y6
 	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(DI), Y6
-	VPMOVSXBW    16(SI)(AX*1), Y7
+	VPMOVZXBW    16(R9), Y6
+	VPMOVSXBW    16(R8)(AX*1), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VPADDD       128(SI)(AX*1), Y5, Y5
+	VPADDD       128(R8)(AX*1), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(SI)(AX*1), Y4, Y4
+	VMULPS       64(R8)(AX*1), Y4, Y4
 	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      (DI)(CX*1), Y4
-	VBROADCASTSS (R8)(DX*1), Y4
-	VPMOVZXBW    (DI)(CX*1), Y5
-	VPMOVSXBW    (SI), Y6
+	VMOVUPS      (R9)(CX*1), Y4
+	VBROADCASTSS (R10)(DX*1), Y4
+	VPMOVZXBW    (R9)(CX*1), Y5
+	VPMOVSXBW    (R8), Y6
 	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(DI)(CX*1), Y6
-	VPMOVSXBW    16(SI), Y7
+	VPMOVZXBW    16(R9)(CX*1), Y6
+	VPMOVSXBW    16(R8), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VPADDD       128(SI), Y5, Y5
+	VPADDD       128(R8), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(SI), Y4, Y6
+	VMULPS       64(R8), Y4, Y6
 	VFMADD231PS  Y6, Y5, Y1
-	VPMOVZXBW    (DI)(CX*1), Y5
-	VPMOVSXBW    (SI)(AX*1), Y6
+	VPMOVZXBW    (R9)(CX*1), Y5
+	VPMOVSXBW    (R8)(AX*1), Y6
 	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(DI)(CX*1), Y6
-	VPMOVSXBW    16(SI)(AX*1), Y7
+	VPMOVZXBW    16(R9)(CX*1), Y6
+	VPMOVSXBW    16(R8)(AX*1), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VPADDD       128(SI)(AX*1), Y5, Y5
+	VPADDD       128(R8)(AX*1), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(SI)(AX*1), Y4, Y4
+	VMULPS       64(R8)(AX*1), Y4, Y4
 	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $+32, DI
-	ADDQ         $+4, R8
-	ADDQ         $+64, R9
-	ADDQ         $+8, R10
+	ADDQ         $+32, R9
+	ADDQ         $+4, R10
+	ADDQ         $+64, SI
+	ADDQ         $+8, DI
 	SUBQ         $0x01, BX
-	JL           rest90
-	PREFETCHT0   (R9)
-	PREFETCHT0   (R10)
-	VMOVUPS      (DI), Y4
-	VBROADCASTSS (R8), Y4
-	VPMOVZXBW    (DI), Y5
-	VPMOVSXBW    32(SI), Y6
+	JL           rest99
+	PREFETCHT1   (SI)
+	PREFETCHT1   (DI)
+	VMOVUPS      (R9), Y4
+	VBROADCASTSS (R10), Y4
+	VPMOVZXBW    (R9), Y5
+	VPMOVSXBW    32(R8), Y6
 	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(DI), Y6
-	VPMOVSXBW    48(SI), Y7
+	VPMOVZXBW    16(R9), Y6
+	VPMOVSXBW    48(R8), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VPADDD       160(SI), Y5, Y5
+	VPADDD       160(R8), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(SI), Y4, Y6
+	VMULPS       96(R8), Y4, Y6
 	VFMADD231PS  Y6, Y5, Y0
-	VPMOVZXBW    (DI), Y5
-	VPMOVSXBW    32(SI)(AX*1), Y6
+	VPMOVZXBW    (R9), Y5
+	VPMOVSXBW    32(R8)(AX*1), Y6
 	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(DI), Y6
-	VPMOVSXBW    48(SI)(AX*1), Y7
+	VPMOVZXBW    16(R9), Y6
+	VPMOVSXBW    48(R8)(AX*1), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VPADDD       160(SI)(AX*1), Y5, Y5
+	VPADDD       160(R8)(AX*1), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(SI)(AX*1), Y4, Y4
+	VMULPS       96(R8)(AX*1), Y4, Y4
 	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      (DI)(CX*1), Y4
-	VBROADCASTSS (R8)(DX*1), Y4
-	VPMOVZXBW    (DI)(CX*1), Y5
-	VPMOVSXBW    32(SI), Y6
+	VMOVUPS      (R9)(CX*1), Y4
+	VBROADCASTSS (R10)(DX*1), Y4
+	VPMOVZXBW    (R9)(CX*1), Y5
+	VPMOVSXBW    32(R8), Y6
 	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(DI)(CX*1), Y6
-	VPMOVSXBW    48(SI), Y7
+	VPMOVZXBW    16(R9)(CX*1), Y6
+	VPMOVSXBW    48(R8), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VPADDD       160(SI), Y5, Y5
+	VPADDD       160(R8), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(SI), Y4, Y6
+	VMULPS       96(R8), Y4, Y6
 	VFMADD231PS  Y6, Y5, Y1
-	VPMOVZXBW    (DI)(CX*1), Y5
-	VPMOVSXBW    32(SI)(AX*1), Y6
+	VPMOVZXBW    (R9)(CX*1), Y5
+	VPMOVSXBW    32(R8)(AX*1), Y6
 	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(DI)(CX*1), Y6
-	VPMOVSXBW    48(SI)(AX*1), Y7
+	VPMOVZXBW    16(R9)(CX*1), Y6
+	VPMOVSXBW    48(R8)(AX*1), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VPADDD       160(SI)(AX*1), Y5, Y5
+	VPADDD       160(R8)(AX*1), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(SI)(AX*1), Y4, Y4
+	VMULPS       96(R8)(AX*1), Y4, Y4
 	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $+32, DI
-	ADDQ         $+4, R8
-	ADDQ         $+64, R9
-	ADDQ         $+8, R10
-	ADDQ         $+192, SI
-	JMP          blocks91
+	ADDQ         $+32, R9
+	ADDQ         $+4, R10
+	ADDQ         $+64, SI
+	ADDQ         $+8, DI
+	ADDQ         $+192, R8
+	JMP          blocks100
 
-rest90:
+rest99:
 	ADDQ $0x01, BX
-	JZ   columns89
+	JZ   columns98
 
-columns89:
+columns98:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
@@ -2706,95 +2844,97 @@ columns89:
 	ADDQ         DX, s+48(FP)
 	ADDQ         CX, w+32(FP)
 	ADDQ         DX, s+48(FP)
-	JMP          columns87
+	JMP          columns96
 
-columns88:
-columns92:
+columns97:
+columns101:
 	CMPQ   n+72(FP), $0x01
-	JL     columns93
+	JL     columns102
 	SUBQ   $0x01, n+72(FP)
-	MOVQ   blocks+80(FP), BX
-	MOVQ   x+16(FP), SI
-	MOVQ   w+32(FP), DI
-	MOVQ   s+48(FP), R8
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
-	LEAQ   4096(DI), R9
-	LEAQ   512(R8), R10
+	MOVQ   blocks+80(FP), BX
+	MOVQ   w+32(FP), SI
+	MOVQ   s+48(FP), DI
+	MOVQ   x+16(FP), R8
+	MOVQ   SI, R9
+	MOVQ   DI, R10
+	LEAQ   4096(SI), SI
+	LEAQ   512(DI), DI
 
-blocks96:
+blocks105:
 	SUBQ         $0x01, BX
-	JL           rest95
-	PREFETCHT0   (R9)
-	PREFETCHT0   (R10)
-	VMOVUPS      (DI), Y2
-	VBROADCASTSS (R8), Y2
-	VPMOVZXBW    (DI), Y3
-	VPMOVSXBW    (SI), Y4
+	JL           rest104
+	PREFETCHT1   (SI)
+	PREFETCHT1   (DI)
+	VMOVUPS      (R9), Y2
+	VBROADCASTSS (R10), Y2
+	VPMOVZXBW    (R9), Y3
+	VPMOVSXBW    (R8), Y4
 	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(DI), Y4
-	VPMOVSXBW    16(SI), Y5
+	VPMOVZXBW    16(R9), Y4
+	VPMOVSXBW    16(R8), Y5
 	VPMADDWD     Y5, Y4, Y4
 	VPADDD       Y4, Y3, Y3
-	VPADDD       128(SI), Y3, Y3
+	VPADDD       128(R8), Y3, Y3
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       64(SI), Y2, Y4
+	VMULPS       64(R8), Y2, Y4
 	VFMADD231PS  Y4, Y3, Y0
-	VPMOVZXBW    (DI), Y3
-	VPMOVSXBW    (SI)(AX*1), Y4
+	VPMOVZXBW    (R9), Y3
+	VPMOVSXBW    (R8)(AX*1), Y4
 	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(DI), Y4
-	VPMOVSXBW    16(SI)(AX*1), Y5
+	VPMOVZXBW    16(R9), Y4
+	VPMOVSXBW    16(R8)(AX*1), Y5
 	VPMADDWD     Y5, Y4, Y4
 	VPADDD       Y4, Y3, Y3
-	VPADDD       128(SI)(AX*1), Y3, Y3
+	VPADDD       128(R8)(AX*1), Y3, Y3
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       64(SI)(AX*1), Y2, Y2
+	VMULPS       64(R8)(AX*1), Y2, Y2
 	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         $+32, DI
-	ADDQ         $+4, R8
 	ADDQ         $+32, R9
 	ADDQ         $+4, R10
+	ADDQ         $+32, SI
+	ADDQ         $+4, DI
 	SUBQ         $0x01, BX
-	JL           rest95
-	PREFETCHT0   (R9)
-	PREFETCHT0   (R10)
-	VMOVUPS      (DI), Y2
-	VBROADCASTSS (R8), Y2
-	VPMOVZXBW    (DI), Y3
-	VPMOVSXBW    32(SI), Y4
+	JL           rest104
+	PREFETCHT1   (SI)
+	PREFETCHT1   (DI)
+	VMOVUPS      (R9), Y2
+	VBROADCASTSS (R10), Y2
+	VPMOVZXBW    (R9), Y3
+	VPMOVSXBW    32(R8), Y4
 	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(DI), Y4
-	VPMOVSXBW    48(SI), Y5
+	VPMOVZXBW    16(R9), Y4
+	VPMOVSXBW    48(R8), Y5
 	VPMADDWD     Y5, Y4, Y4
 	VPADDD       Y4, Y3, Y3
-	VPADDD       160(SI), Y3, Y3
+	VPADDD       160(R8), Y3, Y3
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       96(SI), Y2, Y4
+	VMULPS       96(R8), Y2, Y4
 	VFMADD231PS  Y4, Y3, Y0
-	VPMOVZXBW    (DI), Y3
-	VPMOVSXBW    32(SI)(AX*1), Y4
+	VPMOVZXBW    (R9), Y3
+	VPMOVSXBW    32(R8)(AX*1), Y4
 	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(DI), Y4
-	VPMOVSXBW    48(SI)(AX*1), Y5
+	VPMOVZXBW    16(R9), Y4
+	VPMOVSXBW    48(R8)(AX*1), Y5
 	VPMADDWD     Y5, Y4, Y4
 	VPADDD       Y4, Y3, Y3
-	VPADDD       160(SI)(AX*1), Y3, Y3
+	VPADDD       160(R8)(AX*1), Y3, Y3
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       96(SI)(AX*1), Y2, Y2
+	VMULPS       96(R8)(AX*1), Y2, Y2
 	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         $+32, DI
-	ADDQ         $+4, R8
 	ADDQ         $+32, R9
 	ADDQ         $+4, R10
-	ADDQ         $+192, SI
-	JMP          blocks96
+	ADDQ         $+32, SI
+	ADDQ         $+4, DI
+	ADDQ         $+192, R8
+	JMP          blocks105
 
-rest95:
+rest104:
 	ADDQ $0x01, BX
-	JZ   columns94
+	JZ   columns103
 
-columns94:
+columns103:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
@@ -2823,9 +2963,9 @@ columns94:
 	ADDQ         $0x04, c+0(FP)
 	ADDQ         CX, w+32(FP)
 	ADDQ         DX, s+48(FP)
-	JMP          columns92
+	JMP          columns101
 
-columns93:
+columns102:
 	VZEROUPPER
 	RET
 
@@ -2838,141 +2978,143 @@ rows4:
 	VMOVD        BX, X0
 	VPBROADCASTD X0, Y0
 
-columns97:
+columns106:
 	CMPQ   n+72(FP), $0x01
-	JL     columns98
+	JL     columns107
 	SUBQ   $0x01, n+72(FP)
-	MOVQ   blocks+80(FP), BX
-	MOVQ   x+16(FP), SI
-	LEAQ   (SI)(AX*2), DI
-	ADDQ   AX, DI
-	MOVQ   w+32(FP), R8
-	MOVQ   s+48(FP), R9
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	LEAQ   4096(R8), R10
-	LEAQ   512(R9), R11
+	MOVQ   blocks+80(FP), BX
+	MOVQ   w+32(FP), SI
+	MOVQ   s+48(FP), DI
+	MOVQ   x+16(FP), R8
+	LEAQ   (R8)(AX*2), R9
+	ADDQ   AX, R9
+	MOVQ   SI, R10
+	MOVQ   DI, R11
+	LEAQ   4096(SI), SI
+	LEAQ   512(DI), DI
 
-blocks101:
+blocks110:
 	SUBQ         $0x01, BX
-	JL           rest100
-	PREFETCHT0   (R10)
-	PREFETCHT0   (R11)
-	VMOVUPS      (R8), Y4
-	VBROADCASTSS (R9), Y4
-	VPMOVZXBW    (R8), Y5
-	VPMOVSXBW    (SI), Y6
+	JL           rest109
+	PREFETCHT1   (SI)
+	PREFETCHT1   (DI)
+	VMOVUPS      (R10), Y4
+	VBROADCASTSS (R11), Y4
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    (R8), Y6
 	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R8), Y6
-	VPMOVSXBW    16(SI), Y7
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    16(R8), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VPADDD       128(SI), Y5, Y5
+	VPADDD       128(R8), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(SI), Y4, Y6
+	VMULPS       64(R8), Y4, Y6
 	VFMADD231PS  Y6, Y5, Y0
-	VPMOVZXBW    (R8), Y5
-	VPMOVSXBW    (SI)(AX*1), Y6
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    (R8)(AX*1), Y6
 	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R8), Y6
-	VPMOVSXBW    16(SI)(AX*1), Y7
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    16(R8)(AX*1), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VPADDD       128(SI)(AX*1), Y5, Y5
+	VPADDD       128(R8)(AX*1), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(SI)(AX*1), Y4, Y6
+	VMULPS       64(R8)(AX*1), Y4, Y6
 	VFMADD231PS  Y6, Y5, Y1
-	VPMOVZXBW    (R8), Y5
-	VPMOVSXBW    (SI)(AX*2), Y6
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    (R8)(AX*2), Y6
 	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R8), Y6
-	VPMOVSXBW    16(SI)(AX*2), Y7
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    16(R8)(AX*2), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VPADDD       128(SI)(AX*2), Y5, Y5
+	VPADDD       128(R8)(AX*2), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(SI)(AX*2), Y4, Y6
+	VMULPS       64(R8)(AX*2), Y4, Y6
 	VFMADD231PS  Y6, Y5, Y2
-	VPMOVZXBW    (R8), Y5
-	VPMOVSXBW    (DI), Y6
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    (R9), Y6
 	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R8), Y6
-	VPMOVSXBW    16(DI), Y7
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    16(R9), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VPADDD       128(DI), Y5, Y5
+	VPADDD       128(R9), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(DI), Y4, Y4
+	VMULPS       64(R9), Y4, Y4
 	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $+32, R8
-	ADDQ         $+4, R9
 	ADDQ         $+32, R10
 	ADDQ         $+4, R11
+	ADDQ         $+32, SI
+	ADDQ         $+4, DI
 	SUBQ         $0x01, BX
-	JL           rest100
-	PREFETCHT0   (R10)
-	PREFETCHT0   (R11)
-	VMOVUPS      (R8), Y4
-	VBROADCASTSS (R9), Y4
-	VPMOVZXBW    (R8), Y5
-	VPMOVSXBW    32(SI), Y6
+	JL           rest109
+	PREFETCHT1   (SI)
+	PREFETCHT1   (DI)
+	VMOVUPS      (R10), Y4
+	VBROADCASTSS (R11), Y4
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    32(R8), Y6
 	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R8), Y6
-	VPMOVSXBW    48(SI), Y7
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    48(R8), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VPADDD       160(SI), Y5, Y5
+	VPADDD       160(R8), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(SI), Y4, Y6
+	VMULPS       96(R8), Y4, Y6
 	VFMADD231PS  Y6, Y5, Y0
-	VPMOVZXBW    (R8), Y5
-	VPMOVSXBW    32(SI)(AX*1), Y6
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    32(R8)(AX*1), Y6
 	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R8), Y6
-	VPMOVSXBW    48(SI)(AX*1), Y7
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    48(R8)(AX*1), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VPADDD       160(SI)(AX*1), Y5, Y5
+	VPADDD       160(R8)(AX*1), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(SI)(AX*1), Y4, Y6
+	VMULPS       96(R8)(AX*1), Y4, Y6
 	VFMADD231PS  Y6, Y5, Y1
-	VPMOVZXBW    (R8), Y5
-	VPMOVSXBW    32(SI)(AX*2), Y6
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    32(R8)(AX*2), Y6
 	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R8), Y6
-	VPMOVSXBW    48(SI)(AX*2), Y7
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    48(R8)(AX*2), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VPADDD       160(SI)(AX*2), Y5, Y5
+	VPADDD       160(R8)(AX*2), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(SI)(AX*2), Y4, Y6
+	VMULPS       96(R8)(AX*2), Y4, Y6
 	VFMADD231PS  Y6, Y5, Y2
-	VPMOVZXBW    (R8), Y5
-	VPMOVSXBW    32(DI), Y6
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    32(R9), Y6
 	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R8), Y6
-	VPMOVSXBW    48(DI), Y7
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    48(R9), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VPADDD       160(DI), Y5, Y5
+	VPADDD       160(R9), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(DI), Y4, Y4
+	VMULPS       96(R9), Y4, Y4
 	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $+32, R8
-	ADDQ         $+4, R9
 	ADDQ         $+32, R10
 	ADDQ         $+4, R11
-	ADDQ         $+192, SI
-	ADDQ         $+192, DI
-	JMP          blocks101
+	ADDQ         $+32, SI
+	ADDQ         $+4, DI
+	ADDQ         $+192, R8
+	ADDQ         $+192, R9
+	JMP          blocks110
 
-rest100:
+rest109:
 	ADDQ $0x01, BX
-	JZ   columns99
+	JZ   columns108
 
-columns99:
+columns108:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
@@ -3023,144 +3165,146 @@ columns99:
 	ADDQ         $0x04, c+0(FP)
 	ADDQ         CX, w+32(FP)
 	ADDQ         DX, s+48(FP)
-	JMP          columns97
+	JMP          columns106
 
-columns98:
-columns102:
+columns107:
+columns111:
 	CMPQ   n+72(FP), $0x01
-	JL     columns103
+	JL     columns112
 	SUBQ   $0x01, n+72(FP)
-	MOVQ   blocks+80(FP), BX
-	MOVQ   x+16(FP), SI
-	LEAQ   (SI)(AX*2), DI
-	ADDQ   AX, DI
-	MOVQ   w+32(FP), R8
-	MOVQ   s+48(FP), R9
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	LEAQ   4096(R8), R10
-	LEAQ   512(R9), R11
+	MOVQ   blocks+80(FP), BX
+	MOVQ   w+32(FP), SI
+	MOVQ   s+48(FP), DI
+	MOVQ   x+16(FP), R8
+	LEAQ   (R8)(AX*2), R9
+	ADDQ   AX, R9
+	MOVQ   SI, R10
+	MOVQ   DI, R11
+	LEAQ   4096(SI), SI
+	LEAQ   512(DI), DI
 
-blocks106:
+blocks115:
 	SUBQ         $0x01, BX
-	JL           rest105
-	PREFETCHT0   (R10)
-	PREFETCHT0   (R11)
-	VMOVUPS      (R8), Y4
-	VBROADCASTSS (R9), Y4
-	VPMOVZXBW    (R8), Y5
-	VPMOVSXBW    (SI), Y6
+	JL           rest114
+	PREFETCHT1   (SI)
+	PREFETCHT1   (DI)
+	VMOVUPS      (R10), Y4
+	VBROADCASTSS (R11), Y4
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    (R8), Y6
 	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R8), Y6
-	VPMOVSXBW    16(SI), Y7
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    16(R8), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VPADDD       128(SI), Y5, Y5
+	VPADDD       128(R8), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(SI), Y4, Y6
+	VMULPS       64(R8), Y4, Y6
 	VFMADD231PS  Y6, Y5, Y0
-	VPMOVZXBW    (R8), Y5
-	VPMOVSXBW    (SI)(AX*1), Y6
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    (R8)(AX*1), Y6
 	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R8), Y6
-	VPMOVSXBW    16(SI)(AX*1), Y7
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    16(R8)(AX*1), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VPADDD       128(SI)(AX*1), Y5, Y5
+	VPADDD       128(R8)(AX*1), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(SI)(AX*1), Y4, Y6
+	VMULPS       64(R8)(AX*1), Y4, Y6
 	VFMADD231PS  Y6, Y5, Y1
-	VPMOVZXBW    (R8), Y5
-	VPMOVSXBW    (SI)(AX*2), Y6
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    (R8)(AX*2), Y6
 	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R8), Y6
-	VPMOVSXBW    16(SI)(AX*2), Y7
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    16(R8)(AX*2), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VPADDD       128(SI)(AX*2), Y5, Y5
+	VPADDD       128(R8)(AX*2), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(SI)(AX*2), Y4, Y6
+	VMULPS       64(R8)(AX*2), Y4, Y6
 	VFMADD231PS  Y6, Y5, Y2
-	VPMOVZXBW    (R8), Y5
-	VPMOVSXBW    (DI), Y6
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    (R9), Y6
 	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R8), Y6
-	VPMOVSXBW    16(DI), Y7
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    16(R9), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VPADDD       128(DI), Y5, Y5
+	VPADDD       128(R9), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(DI), Y4, Y4
+	VMULPS       64(R9), Y4, Y4
 	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $+32, R8
-	ADDQ         $+4, R9
 	ADDQ         $+32, R10
 	ADDQ         $+4, R11
+	ADDQ         $+32, SI
+	ADDQ         $+4, DI
 	SUBQ         $0x01, BX
-	JL           rest105
-	PREFETCHT0   (R10)
-	PREFETCHT0   (R11)
-	VMOVUPS      (R8), Y4
-	VBROADCASTSS (R9), Y4
-	VPMOVZXBW    (R8), Y5
-	VPMOVSXBW    32(SI), Y6
+	JL           rest114
+	PREFETCHT1   (SI)
+	PREFETCHT1   (DI)
+	VMOVUPS      (R10), Y4
+	VBROADCASTSS (R11), Y4
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    32(R8), Y6
 	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R8), Y6
-	VPMOVSXBW    48(SI), Y7
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    48(R8), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VPADDD       160(SI), Y5, Y5
+	VPADDD       160(R8), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(SI), Y4, Y6
+	VMULPS       96(R8), Y4, Y6
 	VFMADD231PS  Y6, Y5, Y0
-	VPMOVZXBW    (R8), Y5
-	VPMOVSXBW    32(SI)(AX*1), Y6
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    32(R8)(AX*1), Y6
 	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R8), Y6
-	VPMOVSXBW    48(SI)(AX*1), Y7
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    48(R8)(AX*1), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VPADDD       160(SI)(AX*1), Y5, Y5
+	VPADDD       160(R8)(AX*1), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(SI)(AX*1), Y4, Y6
+	VMULPS       96(R8)(AX*1), Y4, Y6
 	VFMADD231PS  Y6, Y5, Y1
-	VPMOVZXBW    (R8), Y5
-	VPMOVSXBW    32(SI)(AX*2), Y6
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    32(R8)(AX*2), Y6
 	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R8), Y6
-	VPMOVSXBW    48(SI)(AX*2), Y7
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    48(R8)(AX*2), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VPADDD       160(SI)(AX*2), Y5, Y5
+	VPADDD       160(R8)(AX*2), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(SI)(AX*2), Y4, Y6
+	VMULPS       96(R8)(AX*2), Y4, Y6
 	VFMADD231PS  Y6, Y5, Y2
-	VPMOVZXBW    (R8), Y5
-	VPMOVSXBW    32(DI), Y6
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    32(R9), Y6
 	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R8), Y6
-	VPMOVSXBW    48(DI), Y7
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    48(R9), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VPADDD       160(DI), Y5, Y5
+	VPADDD       160(R9), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(DI), Y4, Y4
+	VMULPS       96(R9), Y4, Y4
 	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $+32, R8
-	ADDQ         $+4, R9
 	ADDQ         $+32, R10
 	ADDQ         $+4, R11
-	ADDQ         $+192, SI
-	ADDQ         $+192, DI
-	JMP          blocks106
+	ADDQ         $+32, SI
+	ADDQ         $+4, DI
+	ADDQ         $+192, R8
+	ADDQ         $+192, R9
+	JMP          blocks115
 
-rest105:
+rest114:
 	ADDQ $0x01, BX
-	JZ   columns104
+	JZ   columns113
 
-columns104:
+columns113:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
@@ -3211,9 +3355,9 @@ columns104:
 	ADDQ         $0x04, c+0(FP)
 	ADDQ         CX, w+32(FP)
 	ADDQ         DX, s+48(FP)
-	JMP          columns102
+	JMP          columns111
 
-columns103:
+columns112:
 	VZEROUPPER
 	RET
 
@@ -3233,100 +3377,138 @@ TEXT ·dotQuantised8F16AVX2(SB), NOSPLIT, $0-88
 	VMOVD        DX, X0
 	VPBROADCASTD X0, Y0
 
-columns107:
+columns116:
 	CMPQ   n+72(FP), $0x02
-	JL     columns108
+	JL     columns117
 	SUBQ   $0x02, n+72(FP)
-	MOVQ   blocks+80(FP), DX
-	MOVQ   x+16(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
-	LEAQ   4096(SI), R8
-	LEAQ   512(DI), R9
+	MOVQ   blocks+80(FP), DX
+	MOVQ   w+32(FP), BX
+	MOVQ   s+48(FP), SI
+	MOVQ   x+16(FP), DI
+	MOVQ   BX, R8
+	MOVQ   SI, R9
+	LEAQ   4096(BX), BX
+	LEAQ   512(SI), SI
 
-blocks111:
+blocks120:
 	SUBQ         $0x01, DX
-	JL           rest110
-	PREFETCHT0   (R8)
-	PREFETCHT0   (R9)
-	VMOVUPS      (SI), Y2
-	VPBROADCASTW (DI), X2
+	JL           rest119
+	PREFETCHT1   (BX)
+	PREFETCHT1   (SI)
+	VMOVUPS      (R8), Y2
+	VPBROADCASTW (R9), X2
 	VCVTPH2PS    X2, Y2
-	VPMOVZXBW    (SI), Y3
-	VPMOVSXBW    (BX), Y4
+	VPMOVZXBW    (R8), Y3
+	VPMOVSXBW    (DI), Y4
 	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(SI), Y4
-	VPMOVSXBW    16(BX), Y5
+	VPMOVZXBW    16(R8), Y4
+	VPMOVSXBW    16(DI), Y5
 	VPMADDWD     Y5, Y4, Y4
 	VPADDD       Y4, Y3, Y3
-	VPADDD       128(BX), Y3, Y3
+	VPADDD       128(DI), Y3, Y3
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       64(BX), Y2, Y2
+	VMULPS       64(DI), Y2, Y2
 	VFMADD231PS  Y2, Y3, Y0
-	VMOVUPS      (SI)(AX*1), Y2
-	VPBROADCASTW (DI)(CX*1), X2
-	VCVTPH2PS    X2, Y2
-	VPMOVZXBW    (SI)(AX*1), Y3
-	VPMOVSXBW    (BX), Y4
-	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(SI)(AX*1), Y4
-	VPMOVSXBW    16(BX), Y5
-	VPMADDWD     Y5, Y4, Y4
-	VPADDD       Y4, Y3, Y3
-	VPADDD       128(BX), Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       64(BX), Y2, Y2
-	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         $+32, SI
-	ADDQ         $+2, DI
-	ADDQ         $+64, R8
-	ADDQ         $+4, R9
+	ADDQ         $+32, R8
+	ADDQ         $+2, R9
+	ADDQ         $+32, BX
+	ADDQ         $+2, SI
 	SUBQ         $0x01, DX
-	JL           rest110
-	PREFETCHT0   (R8)
-	PREFETCHT0   (R9)
-	VMOVUPS      (SI), Y2
-	VPBROADCASTW (DI), X2
+	JL           rest119
+	PREFETCHT1   (BX)
+	PREFETCHT1   (SI)
+	VMOVUPS      (R8), Y2
+	VPBROADCASTW (R9), X2
 	VCVTPH2PS    X2, Y2
-	VPMOVZXBW    (SI), Y3
-	VPMOVSXBW    32(BX), Y4
+	VPMOVZXBW    (R8), Y3
+	VPMOVSXBW    32(DI), Y4
 	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(SI), Y4
-	VPMOVSXBW    48(BX), Y5
+	VPMOVZXBW    16(R8), Y4
+	VPMOVSXBW    48(DI), Y5
 	VPMADDWD     Y5, Y4, Y4
 	VPADDD       Y4, Y3, Y3
-	VPADDD       160(BX), Y3, Y3
+	VPADDD       160(DI), Y3, Y3
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       96(BX), Y2, Y2
+	VMULPS       96(DI), Y2, Y2
 	VFMADD231PS  Y2, Y3, Y0
-	VMOVUPS      (SI)(AX*1), Y2
-	VPBROADCASTW (DI)(CX*1), X2
-	VCVTPH2PS    X2, Y2
-	VPMOVZXBW    (SI)(AX*1), Y3
-	VPMOVSXBW    32(BX), Y4
-	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(SI)(AX*1), Y4
-	VPMOVSXBW    48(BX), Y5
-	VPMADDWD     Y5, Y4, Y4
-	VPADDD       Y4, Y3, Y3
-	VPADDD       160(BX), Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       96(BX), Y2, Y2
-	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         $+32, SI
-	ADDQ         $+2, DI
-	ADDQ         $+64, R8
-	ADDQ         $+4, R9
-	ADDQ         $+192, BX
-	JMP          blocks111
+	ADDQ         $+32, R8
+	ADDQ         $+2, R9
+	ADDQ         $+32, BX
+	ADDQ         $+2, SI
+	ADDQ         $+192, DI
+	JMP          blocks120
 
-rest110:
+rest119:
 	ADDQ $0x01, DX
-	JZ   columns109
+	JZ   columns118
 
-columns109:
+columns118:
+	MOVQ blocks+80(FP), DX
+	MOVQ w+32(FP), BX
+	MOVQ s+48(FP), SI
+	ADDQ AX, BX
+	ADDQ CX, SI
+	MOVQ x+16(FP), DI
+	MOVQ BX, R8
+	MOVQ SI, R9
+	LEAQ 4096(BX), BX
+	LEAQ 512(SI), SI
+
+blocks123:
+	SUBQ         $0x01, DX
+	JL           rest122
+	PREFETCHT1   (BX)
+	PREFETCHT1   (SI)
+	VMOVUPS      (R8), Y2
+	VPBROADCASTW (R9), X2
+	VCVTPH2PS    X2, Y2
+	VPMOVZXBW    (R8), Y3
+	VPMOVSXBW    (DI), Y4
+	VPMADDWD     Y4, Y3, Y3
+	VPMOVZXBW    16(R8), Y4
+	VPMOVSXBW    16(DI), Y5
+	VPMADDWD     Y5, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPADDD       128(DI), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       64(DI), Y2, Y2
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         $+32, R8
+	ADDQ         $+2, R9
+	ADDQ         $+32, BX
+	ADDQ         $+2, SI
+	SUBQ         $0x01, DX
+	JL           rest122
+	PREFETCHT1   (BX)
+	PREFETCHT1   (SI)
+	VMOVUPS      (R8), Y2
+	VPBROADCASTW (R9), X2
+	VCVTPH2PS    X2, Y2
+	VPMOVZXBW    (R8), Y3
+	VPMOVSXBW    32(DI), Y4
+	VPMADDWD     Y4, Y3, Y3
+	VPMOVZXBW    16(R8), Y4
+	VPMOVSXBW    48(DI), Y5
+	VPMADDWD     Y5, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPADDD       160(DI), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       96(DI), Y2, Y2
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         $+32, R8
+	ADDQ         $+2, R9
+	ADDQ         $+32, BX
+	ADDQ         $+2, SI
+	ADDQ         $+192, DI
+	JMP          blocks123
+
+rest122:
+	ADDQ $0x01, DX
+	JZ   columns121
+
+columns121:
 	MOVQ         c+0(FP), DX
 	MOVQ         ldc+8(FP), BX
 	SHLQ         $0x02, BX
@@ -3347,74 +3529,76 @@ columns109:
 	ADDQ         CX, s+48(FP)
 	ADDQ         AX, w+32(FP)
 	ADDQ         CX, s+48(FP)
-	JMP          columns107
+	JMP          columns116
 
-columns108:
-columns112:
+columns117:
+columns124:
 	CMPQ   n+72(FP), $0x01
-	JL     columns113
+	JL     columns125
 	SUBQ   $0x01, n+72(FP)
-	MOVQ   blocks+80(FP), DX
-	MOVQ   x+16(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
 	VXORPS Y0, Y0, Y0
-	LEAQ   4096(SI), R8
-	LEAQ   512(DI), R9
+	MOVQ   blocks+80(FP), DX
+	MOVQ   w+32(FP), BX
+	MOVQ   s+48(FP), SI
+	MOVQ   x+16(FP), DI
+	MOVQ   BX, R8
+	MOVQ   SI, R9
+	LEAQ   4096(BX), BX
+	LEAQ   512(SI), SI
 
-blocks116:
+blocks128:
 	SUBQ         $0x01, DX
-	JL           rest115
-	PREFETCHT0   (R8)
-	PREFETCHT0   (R9)
-	VMOVUPS      (SI), Y1
-	VPBROADCASTW (DI), X1
+	JL           rest127
+	PREFETCHT1   (BX)
+	PREFETCHT1   (SI)
+	VMOVUPS      (R8), Y1
+	VPBROADCASTW (R9), X1
 	VCVTPH2PS    X1, Y1
-	VPMOVZXBW    (SI), Y2
-	VPMOVSXBW    (BX), Y3
+	VPMOVZXBW    (R8), Y2
+	VPMOVSXBW    (DI), Y3
 	VPMADDWD     Y3, Y2, Y2
-	VPMOVZXBW    16(SI), Y3
-	VPMOVSXBW    16(BX), Y4
+	VPMOVZXBW    16(R8), Y3
+	VPMOVSXBW    16(DI), Y4
 	VPMADDWD     Y4, Y3, Y3
 	VPADDD       Y3, Y2, Y2
-	VPADDD       128(BX), Y2, Y2
+	VPADDD       128(DI), Y2, Y2
 	VCVTDQ2PS    Y2, Y2
-	VMULPS       64(BX), Y1, Y1
+	VMULPS       64(DI), Y1, Y1
 	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         $+32, SI
-	ADDQ         $+2, DI
 	ADDQ         $+32, R8
 	ADDQ         $+2, R9
+	ADDQ         $+32, BX
+	ADDQ         $+2, SI
 	SUBQ         $0x01, DX
-	JL           rest115
-	PREFETCHT0   (R8)
-	PREFETCHT0   (R9)
-	VMOVUPS      (SI), Y1
-	VPBROADCASTW (DI), X1
+	JL           rest127
+	PREFETCHT1   (BX)
+	PREFETCHT1   (SI)
+	VMOVUPS      (R8), Y1
+	VPBROADCASTW (R9), X1
 	VCVTPH2PS    X1, Y1
-	VPMOVZXBW    (SI), Y2
-	VPMOVSXBW    32(BX), Y3
+	VPMOVZXBW    (R8), Y2
+	VPMOVSXBW    32(DI), Y3
 	VPMADDWD     Y3, Y2, Y2
-	VPMOVZXBW    16(SI), Y3
-	VPMOVSXBW    48(BX), Y4
+	VPMOVZXBW    16(R8), Y3
+	VPMOVSXBW    48(DI), Y4
 	VPMADDWD     Y4, Y3, Y3
 	VPADDD       Y3, Y2, Y2
-	VPADDD       160(BX), Y2, Y2
+	VPADDD       160(DI), Y2, Y2
 	VCVTDQ2PS    Y2, Y2
-	VMULPS       96(BX), Y1, Y1
+	VMULPS       96(DI), Y1, Y1
 	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         $+32, SI
-	ADDQ         $+2, DI
 	ADDQ         $+32, R8
 	ADDQ         $+2, R9
-	ADDQ         $+192, BX
-	JMP          blocks116
+	ADDQ         $+32, BX
+	ADDQ         $+2, SI
+	ADDQ         $+192, DI
+	JMP          blocks128
 
-rest115:
+rest127:
 	ADDQ $0x01, DX
-	JZ   columns114
+	JZ   columns126
 
-columns114:
+columns126:
 	MOVQ         c+0(FP), DX
 	MOVQ         ldc+8(FP), BX
 	SHLQ         $0x02, BX
@@ -3432,9 +3616,9 @@ columns114:
 	ADDQ         $0x04, c+0(FP)
 	ADDQ         AX, w+32(FP)
 	ADDQ         CX, s+48(FP)
-	JMP          columns112
+	JMP          columns124
 
-columns113:
+columns125:
 	VZEROUPPER
 	RET
 
@@ -3447,146 +3631,148 @@ rows2:
 	VMOVD        BX, X0
 	VPBROADCASTD X0, Y0
 
-columns117:
+columns129:
 	CMPQ   n+72(FP), $0x02
-	JL     columns118
+	JL     columns130
 	SUBQ   $0x02, n+72(FP)
-	MOVQ   blocks+80(FP), BX
-	MOVQ   x+16(FP), SI
-	MOVQ   w+32(FP), DI
-	MOVQ   s+48(FP), R8
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	LEAQ   4096(DI), R9
-	LEAQ   512(R8), R10
+	MOVQ   blocks+80(FP), BX
+	MOVQ   w+32(FP), SI
+	MOVQ   s+48(FP), DI
+	MOVQ   x+16(FP), R8
+	MOVQ   SI, R9
+	MOVQ   DI, R10
+	LEAQ   4096(SI), SI
+	LEAQ   512(DI), DI
 
-blocks121:
+blocks133:
 	SUBQ         $0x01, BX
-	JL           rest120
-	PREFETCHT0   (R9)
-	PREFETCHT0   (R10)
-	VMOVUPS      (DI), Y4
-	VPBROADCASTW (R8), X4
+	JL           rest132
+	PREFETCHT1   (SI)
+	PREFETCHT1   (DI)
+	VMOVUPS      (R9), Y4
+	VPBROADCASTW (R10), X4
 	VCVTPH2PS    X4, Y4
-	VPMOVZXBW    (DI), Y5
-	VPMOVSXBW    (SI), Y6
+	VPMOVZXBW    (R9), Y5
+	VPMOVSXBW    (R8), Y6
 	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(DI), Y6
-	VPMOVSXBW    16(SI), Y7
+	VPMOVZXBW    16(R9), Y6
+	VPMOVSXBW    16(R8), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VPADDD       128(SI), Y5, Y5
+	VPADDD       128(R8), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(SI), Y4, Y6
+	VMULPS       64(R8), Y4, Y6
 	VFMADD231PS  Y6, Y5, Y0
-	VPMOVZXBW    (DI), Y5
-	VPMOVSXBW    (SI)(AX*1), Y6
+	VPMOVZXBW    (R9), Y5
+	VPMOVSXBW    (R8)(AX*1), Y6
 	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(DI), Y6
-	VPMOVSXBW    16(SI)(AX*1), Y7
+	VPMOVZXBW    16(R9), Y6
+	VPMOVSXBW    16(R8)(AX*1), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VPADDD       128(SI)(AX*1), Y5, Y5
+	VPADDD       128(R8)(AX*1), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(SI)(AX*1), Y4, Y4
+	VMULPS       64(R8)(AX*1), Y4, Y4
 	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      (DI)(CX*1), Y4
-	VPBROADCASTW (R8)(DX*1), X4
+	VMOVUPS      (R9)(CX*1), Y4
+	VPBROADCASTW (R10)(DX*1), X4
 	VCVTPH2PS    X4, Y4
-	VPMOVZXBW    (DI)(CX*1), Y5
-	VPMOVSXBW    (SI), Y6
+	VPMOVZXBW    (R9)(CX*1), Y5
+	VPMOVSXBW    (R8), Y6
 	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(DI)(CX*1), Y6
-	VPMOVSXBW    16(SI), Y7
+	VPMOVZXBW    16(R9)(CX*1), Y6
+	VPMOVSXBW    16(R8), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VPADDD       128(SI), Y5, Y5
+	VPADDD       128(R8), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(SI), Y4, Y6
+	VMULPS       64(R8), Y4, Y6
 	VFMADD231PS  Y6, Y5, Y1
-	VPMOVZXBW    (DI)(CX*1), Y5
-	VPMOVSXBW    (SI)(AX*1), Y6
+	VPMOVZXBW    (R9)(CX*1), Y5
+	VPMOVSXBW    (R8)(AX*1), Y6
 	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(DI)(CX*1), Y6
-	VPMOVSXBW    16(SI)(AX*1), Y7
+	VPMOVZXBW    16(R9)(CX*1), Y6
+	VPMOVSXBW    16(R8)(AX*1), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VPADDD       128(SI)(AX*1), Y5, Y5
+	VPADDD       128(R8)(AX*1), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(SI)(AX*1), Y4, Y4
+	VMULPS       64(R8)(AX*1), Y4, Y4
 	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $+32, DI
-	ADDQ         $+2, R8
-	ADDQ         $+64, R9
-	ADDQ         $+4, R10
+	ADDQ         $+32, R9
+	ADDQ         $+2, R10
+	ADDQ         $+64, SI
+	ADDQ         $+4, DI
 	SUBQ         $0x01, BX
-	JL           rest120
-	PREFETCHT0   (R9)
-	PREFETCHT0   (R10)
-	VMOVUPS      (DI), Y4
-	VPBROADCASTW (R8), X4
+	JL           rest132
+	PREFETCHT1   (SI)
+	PREFETCHT1   (DI)
+	VMOVUPS      (R9), Y4
+	VPBROADCASTW (R10), X4
 	VCVTPH2PS    X4, Y4
-	VPMOVZXBW    (DI), Y5
-	VPMOVSXBW    32(SI), Y6
+	VPMOVZXBW    (R9), Y5
+	VPMOVSXBW    32(R8), Y6
 	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(DI), Y6
-	VPMOVSXBW    48(SI), Y7
+	VPMOVZXBW    16(R9), Y6
+	VPMOVSXBW    48(R8), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VPADDD       160(SI), Y5, Y5
+	VPADDD       160(R8), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(SI), Y4, Y6
+	VMULPS       96(R8), Y4, Y6
 	VFMADD231PS  Y6, Y5, Y0
-	VPMOVZXBW    (DI), Y5
-	VPMOVSXBW    32(SI)(AX*1), Y6
+	VPMOVZXBW    (R9), Y5
+	VPMOVSXBW    32(R8)(AX*1), Y6
 	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(DI), Y6
-	VPMOVSXBW    48(SI)(AX*1), Y7
+	VPMOVZXBW    16(R9), Y6
+	VPMOVSXBW    48(R8)(AX*1), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VPADDD       160(SI)(AX*1), Y5, Y5
+	VPADDD       160(R8)(AX*1), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(SI)(AX*1), Y4, Y4
+	VMULPS       96(R8)(AX*1), Y4, Y4
 	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      (DI)(CX*1), Y4
-	VPBROADCASTW (R8)(DX*1), X4
+	VMOVUPS      (R9)(CX*1), Y4
+	VPBROADCASTW (R10)(DX*1), X4
 	VCVTPH2PS    X4, Y4
-	VPMOVZXBW    (DI)(CX*1), Y5
-	VPMOVSXBW    32(SI), Y6
+	VPMOVZXBW    (R9)(CX*1), Y5
+	VPMOVSXBW    32(R8), Y6
 	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(DI)(CX*1), Y6
-	VPMOVSXBW    48(SI), Y7
+	VPMOVZXBW    16(R9)(CX*1), Y6
+	VPMOVSXBW    48(R8), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VPADDD       160(SI), Y5, Y5
+	VPADDD       160(R8), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(SI), Y4, Y6
+	VMULPS       96(R8), Y4, Y6
 	VFMADD231PS  Y6, Y5, Y1
-	VPMOVZXBW    (DI)(CX*1), Y5
-	VPMOVSXBW    32(SI)(AX*1), Y6
+	VPMOVZXBW    (R9)(CX*1), Y5
+	VPMOVSXBW    32(R8)(AX*1), Y6
 	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(DI)(CX*1), Y6
-	VPMOVSXBW    48(SI)(AX*1), Y7
+	VPMOVZXBW    16(R9)(CX*1), Y6
+	VPMOVSXBW    48(R8)(AX*1), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VPADDD       160(SI)(AX*1), Y5, Y5
+	VPADDD       160(R8)(AX*1), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(SI)(AX*1), Y4, Y4
+	VMULPS       96(R8)(AX*1), Y4, Y4
 	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $+32, DI
-	ADDQ         $+2, R8
-	ADDQ         $+64, R9
-	ADDQ         $+4, R10
-	ADDQ         $+192, SI
-	JMP          blocks121
+	ADDQ         $+32, R9
+	ADDQ         $+2, R10
+	ADDQ         $+64, SI
+	ADDQ         $+4, DI
+	ADDQ         $+192, R8
+	JMP          blocks133
 
-rest120:
+rest132:
 	ADDQ $0x01, BX
-	JZ   columns119
+	JZ   columns131
 
-columns119:
+columns131:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
@@ -3619,97 +3805,99 @@ columns119:
 	ADDQ         DX, s+48(FP)
 	ADDQ         CX, w+32(FP)
 	ADDQ         DX, s+48(FP)
-	JMP          columns117
+	JMP          columns129
 
-columns118:
-columns122:
+columns130:
+columns134:
 	CMPQ   n+72(FP), $0x01
-	JL     columns123
+	JL     columns135
 	SUBQ   $0x01, n+72(FP)
-	MOVQ   blocks+80(FP), BX
-	MOVQ   x+16(FP), SI
-	MOVQ   w+32(FP), DI
-	MOVQ   s+48(FP), R8
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
-	LEAQ   4096(DI), R9
-	LEAQ   512(R8), R10
+	MOVQ   blocks+80(FP), BX
+	MOVQ   w+32(FP), SI
+	MOVQ   s+48(FP), DI
+	MOVQ   x+16(FP), R8
+	MOVQ   SI, R9
+	MOVQ   DI, R10
+	LEAQ   4096(SI), SI
+	LEAQ   512(DI), DI
 
-blocks126:
+blocks138:
 	SUBQ         $0x01, BX
-	JL           rest125
-	PREFETCHT0   (R9)
-	PREFETCHT0   (R10)
-	VMOVUPS      (DI), Y2
-	VPBROADCASTW (R8), X2
+	JL           rest137
+	PREFETCHT1   (SI)
+	PREFETCHT1   (DI)
+	VMOVUPS      (R9), Y2
+	VPBROADCASTW (R10), X2
 	VCVTPH2PS    X2, Y2
-	VPMOVZXBW    (DI), Y3
-	VPMOVSXBW    (SI), Y4
+	VPMOVZXBW    (R9), Y3
+	VPMOVSXBW    (R8), Y4
 	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(DI), Y4
-	VPMOVSXBW    16(SI), Y5
+	VPMOVZXBW    16(R9), Y4
+	VPMOVSXBW    16(R8), Y5
 	VPMADDWD     Y5, Y4, Y4
 	VPADDD       Y4, Y3, Y3
-	VPADDD       128(SI), Y3, Y3
+	VPADDD       128(R8), Y3, Y3
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       64(SI), Y2, Y4
+	VMULPS       64(R8), Y2, Y4
 	VFMADD231PS  Y4, Y3, Y0
-	VPMOVZXBW    (DI), Y3
-	VPMOVSXBW    (SI)(AX*1), Y4
+	VPMOVZXBW    (R9), Y3
+	VPMOVSXBW    (R8)(AX*1), Y4
 	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(DI), Y4
-	VPMOVSXBW    16(SI)(AX*1), Y5
+	VPMOVZXBW    16(R9), Y4
+	VPMOVSXBW    16(R8)(AX*1), Y5
 	VPMADDWD     Y5, Y4, Y4
 	VPADDD       Y4, Y3, Y3
-	VPADDD       128(SI)(AX*1), Y3, Y3
+	VPADDD       128(R8)(AX*1), Y3, Y3
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       64(SI)(AX*1), Y2, Y2
+	VMULPS       64(R8)(AX*1), Y2, Y2
 	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         $+32, DI
-	ADDQ         $+2, R8
 	ADDQ         $+32, R9
 	ADDQ         $+2, R10
+	ADDQ         $+32, SI
+	ADDQ         $+2, DI
 	SUBQ         $0x01, BX
-	JL           rest125
-	PREFETCHT0   (R9)
-	PREFETCHT0   (R10)
-	VMOVUPS      (DI), Y2
-	VPBROADCASTW (R8), X2
+	JL           rest137
+	PREFETCHT1   (SI)
+	PREFETCHT1   (DI)
+	VMOVUPS      (R9), Y2
+	VPBROADCASTW (R10), X2
 	VCVTPH2PS    X2, Y2
-	VPMOVZXBW    (DI), Y3
-	VPMOVSXBW    32(SI), Y4
+	VPMOVZXBW    (R9), Y3
+	VPMOVSXBW    32(R8), Y4
 	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(DI), Y4
-	VPMOVSXBW    48(SI), Y5
+	VPMOVZXBW    16(R9), Y4
+	VPMOVSXBW    48(R8), Y5
 	VPMADDWD     Y5, Y4, Y4
 	VPADDD       Y4, Y3, Y3
-	VPADDD       160(SI), Y3, Y3
+	VPADDD       160(R8), Y3, Y3
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       96(SI), Y2, Y4
+	VMULPS       96(R8), Y2, Y4
 	VFMADD231PS  Y4, Y3, Y0
-	VPMOVZXBW    (DI), Y3
-	VPMOVSXBW    32(SI)(AX*1), Y4
+	VPMOVZXBW    (R9), Y3
+	VPMOVSXBW    32(R8)(AX*1), Y4
 	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(DI), Y4
-	VPMOVSXBW    48(SI)(AX*1), Y5
+	VPMOVZXBW    16(R9), Y4
+	VPMOVSXBW    48(R8)(AX*1), Y5
 	VPMADDWD     Y5, Y4, Y4
 	VPADDD       Y4, Y3, Y3
-	VPADDD       160(SI)(AX*1), Y3, Y3
+	VPADDD       160(R8)(AX*1), Y3, Y3
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       96(SI)(AX*1), Y2, Y2
+	VMULPS       96(R8)(AX*1), Y2, Y2
 	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         $+32, DI
-	ADDQ         $+2, R8
 	ADDQ         $+32, R9
 	ADDQ         $+2, R10
-	ADDQ         $+192, SI
-	JMP          blocks126
+	ADDQ         $+32, SI
+	ADDQ         $+2, DI
+	ADDQ         $+192, R8
+	JMP          blocks138
 
-rest125:
+rest137:
 	ADDQ $0x01, BX
-	JZ   columns124
+	JZ   columns136
 
-columns124:
+columns136:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
@@ -3738,9 +3926,9 @@ columns124:
 	ADDQ         $0x04, c+0(FP)
 	ADDQ         CX, w+32(FP)
 	ADDQ         DX, s+48(FP)
-	JMP          columns122
+	JMP          columns134
 
-columns123:
+columns135:
 	VZEROUPPER
 	RET
 
@@ -3753,143 +3941,145 @@ rows4:
 	VMOVD        BX, X0
 	VPBROADCASTD X0, Y0
 
-columns127:
+columns139:
 	CMPQ   n+72(FP), $0x01
-	JL     columns128
+	JL     columns140
 	SUBQ   $0x01, n+72(FP)
-	MOVQ   blocks+80(FP), BX
-	MOVQ   x+16(FP), SI
-	LEAQ   (SI)(AX*2), DI
-	ADDQ   AX, DI
-	MOVQ   w+32(FP), R8
-	MOVQ   s+48(FP), R9
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	LEAQ   4096(R8), R10
-	LEAQ   512(R9), R11
+	MOVQ   blocks+80(FP), BX
+	MOVQ   w+32(FP), SI
+	MOVQ   s+48(FP), DI
+	MOVQ   x+16(FP), R8
+	LEAQ   (R8)(AX*2), R9
+	ADDQ   AX, R9
+	MOVQ   SI, R10
+	MOVQ   DI, R11
+	LEAQ   4096(SI), SI
+	LEAQ   512(DI), DI
 
-blocks131:
+blocks143:
 	SUBQ         $0x01, BX
-	JL           rest130
-	PREFETCHT0   (R10)
-	PREFETCHT0   (R11)
-	VMOVUPS      (R8), Y4
-	VPBROADCASTW (R9), X4
+	JL           rest142
+	PREFETCHT1   (SI)
+	PREFETCHT1   (DI)
+	VMOVUPS      (R10), Y4
+	VPBROADCASTW (R11), X4
 	VCVTPH2PS    X4, Y4
-	VPMOVZXBW    (R8), Y5
-	VPMOVSXBW    (SI), Y6
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    (R8), Y6
 	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R8), Y6
-	VPMOVSXBW    16(SI), Y7
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    16(R8), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VPADDD       128(SI), Y5, Y5
+	VPADDD       128(R8), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(SI), Y4, Y6
+	VMULPS       64(R8), Y4, Y6
 	VFMADD231PS  Y6, Y5, Y0
-	VPMOVZXBW    (R8), Y5
-	VPMOVSXBW    (SI)(AX*1), Y6
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    (R8)(AX*1), Y6
 	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R8), Y6
-	VPMOVSXBW    16(SI)(AX*1), Y7
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    16(R8)(AX*1), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VPADDD       128(SI)(AX*1), Y5, Y5
+	VPADDD       128(R8)(AX*1), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(SI)(AX*1), Y4, Y6
+	VMULPS       64(R8)(AX*1), Y4, Y6
 	VFMADD231PS  Y6, Y5, Y1
-	VPMOVZXBW    (R8), Y5
-	VPMOVSXBW    (SI)(AX*2), Y6
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    (R8)(AX*2), Y6
 	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R8), Y6
-	VPMOVSXBW    16(SI)(AX*2), Y7
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    16(R8)(AX*2), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VPADDD       128(SI)(AX*2), Y5, Y5
+	VPADDD       128(R8)(AX*2), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(SI)(AX*2), Y4, Y6
+	VMULPS       64(R8)(AX*2), Y4, Y6
 	VFMADD231PS  Y6, Y5, Y2
-	VPMOVZXBW    (R8), Y5
-	VPMOVSXBW    (DI), Y6
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    (R9), Y6
 	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R8), Y6
-	VPMOVSXBW    16(DI), Y7
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    16(R9), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VPADDD       128(DI), Y5, Y5
+	VPADDD       128(R9), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(DI), Y4, Y4
+	VMULPS       64(R9), Y4, Y4
 	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $+32, R8
-	ADDQ         $+2, R9
 	ADDQ         $+32, R10
 	ADDQ         $+2, R11
+	ADDQ         $+32, SI
+	ADDQ         $+2, DI
 	SUBQ         $0x01, BX
-	JL           rest130
-	PREFETCHT0   (R10)
-	PREFETCHT0   (R11)
-	VMOVUPS      (R8), Y4
-	VPBROADCASTW (R9), X4
+	JL           rest142
+	PREFETCHT1   (SI)
+	PREFETCHT1   (DI)
+	VMOVUPS      (R10), Y4
+	VPBROADCASTW (R11), X4
 	VCVTPH2PS    X4, Y4
-	VPMOVZXBW    (R8), Y5
-	VPMOVSXBW    32(SI), Y6
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    32(R8), Y6
 	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R8), Y6
-	VPMOVSXBW    48(SI), Y7
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    48(R8), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VPADDD       160(SI), Y5, Y5
+	VPADDD       160(R8), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(SI), Y4, Y6
+	VMULPS       96(R8), Y4, Y6
 	VFMADD231PS  Y6, Y5, Y0
-	VPMOVZXBW    (R8), Y5
-	VPMOVSXBW    32(SI)(AX*1), Y6
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    32(R8)(AX*1), Y6
 	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R8), Y6
-	VPMOVSXBW    48(SI)(AX*1), Y7
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    48(R8)(AX*1), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VPADDD       160(SI)(AX*1), Y5, Y5
+	VPADDD       160(R8)(AX*1), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(SI)(AX*1), Y4, Y6
+	VMULPS       96(R8)(AX*1), Y4, Y6
 	VFMADD231PS  Y6, Y5, Y1
-	VPMOVZXBW    (R8), Y5
-	VPMOVSXBW    32(SI)(AX*2), Y6
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    32(R8)(AX*2), Y6
 	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R8), Y6
-	VPMOVSXBW    48(SI)(AX*2), Y7
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    48(R8)(AX*2), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VPADDD       160(SI)(AX*2), Y5, Y5
+	VPADDD       160(R8)(AX*2), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(SI)(AX*2), Y4, Y6
+	VMULPS       96(R8)(AX*2), Y4, Y6
 	VFMADD231PS  Y6, Y5, Y2
-	VPMOVZXBW    (R8), Y5
-	VPMOVSXBW    32(DI), Y6
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    32(R9), Y6
 	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R8), Y6
-	VPMOVSXBW    48(DI), Y7
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    48(R9), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VPADDD       160(DI), Y5, Y5
+	VPADDD       160(R9), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(DI), Y4, Y4
+	VMULPS       96(R9), Y4, Y4
 	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $+32, R8
-	ADDQ         $+2, R9
 	ADDQ         $+32, R10
 	ADDQ         $+2, R11
-	ADDQ         $+192, SI
-	ADDQ         $+192, DI
-	JMP          blocks131
+	ADDQ         $+32, SI
+	ADDQ         $+2, DI
+	ADDQ         $+192, R8
+	ADDQ         $+192, R9
+	JMP          blocks143
 
-rest130:
+rest142:
 	ADDQ $0x01, BX
-	JZ   columns129
+	JZ   columns141
 
-columns129:
+columns141:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
@@ -3940,146 +4130,148 @@ columns129:
 	ADDQ         $0x04, c+0(FP)
 	ADDQ         CX, w+32(FP)
 	ADDQ         DX, s+48(FP)
-	JMP          columns127
+	JMP          columns139
 
-columns128:
-columns132:
+columns140:
+columns144:
 	CMPQ   n+72(FP), $0x01
-	JL     columns133
+	JL     columns145
 	SUBQ   $0x01, n+72(FP)
-	MOVQ   blocks+80(FP), BX
-	MOVQ   x+16(FP), SI
-	LEAQ   (SI)(AX*2), DI
-	ADDQ   AX, DI
-	MOVQ   w+32(FP), R8
-	MOVQ   s+48(FP), R9
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	LEAQ   4096(R8), R10
-	LEAQ   512(R9), R11
+	MOVQ   blocks+80(FP), BX
+	MOVQ   w+32(FP), SI
+	MOVQ   s+48(FP), DI
+	MOVQ   x+16(FP), R8
+	LEAQ   (R8)(AX*2), R9
+	ADDQ   AX, R9
+	MOVQ   SI, R10
+	MOVQ   DI, R11
+	LEAQ   4096(SI), SI
+	LEAQ   512(DI), DI
 
-blocks136:
+blocks148:
 	SUBQ         $0x01, BX
-	JL           rest135
-	PREFETCHT0   (R10)
-	PREFETCHT0   (R11)
-	VMOVUPS      (R8), Y4
-	VPBROADCASTW (R9), X4
+	JL           rest147
+	PREFETCHT1   (SI)
+	PREFETCHT1   (DI)
+	VMOVUPS      (R10), Y4
+	VPBROADCASTW (R11), X4
 	VCVTPH2PS    X4, Y4
-	VPMOVZXBW    (R8), Y5
-	VPMOVSXBW    (SI), Y6
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    (R8), Y6
 	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R8), Y6
-	VPMOVSXBW    16(SI), Y7
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    16(R8), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VPADDD       128(SI), Y5, Y5
+	VPADDD       128(R8), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(SI), Y4, Y6
+	VMULPS       64(R8), Y4, Y6
 	VFMADD231PS  Y6, Y5, Y0
-	VPMOVZXBW    (R8), Y5
-	VPMOVSXBW    (SI)(AX*1), Y6
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    (R8)(AX*1), Y6
 	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R8), Y6
-	VPMOVSXBW    16(SI)(AX*1), Y7
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    16(R8)(AX*1), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VPADDD       128(SI)(AX*1), Y5, Y5
+	VPADDD       128(R8)(AX*1), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(SI)(AX*1), Y4, Y6
+	VMULPS       64(R8)(AX*1), Y4, Y6
 	VFMADD231PS  Y6, Y5, Y1
-	VPMOVZXBW    (R8), Y5
-	VPMOVSXBW    (SI)(AX*2), Y6
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    (R8)(AX*2), Y6
 	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R8), Y6
-	VPMOVSXBW    16(SI)(AX*2), Y7
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    16(R8)(AX*2), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VPADDD       128(SI)(AX*2), Y5, Y5
+	VPADDD       128(R8)(AX*2), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(SI)(AX*2), Y4, Y6
+	VMULPS       64(R8)(AX*2), Y4, Y6
 	VFMADD231PS  Y6, Y5, Y2
-	VPMOVZXBW    (R8), Y5
-	VPMOVSXBW    (DI), Y6
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    (R9), Y6
 	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R8), Y6
-	VPMOVSXBW    16(DI), Y7
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    16(R9), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VPADDD       128(DI), Y5, Y5
+	VPADDD       128(R9), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(DI), Y4, Y4
+	VMULPS       64(R9), Y4, Y4
 	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $+32, R8
-	ADDQ         $+2, R9
 	ADDQ         $+32, R10
 	ADDQ         $+2, R11
+	ADDQ         $+32, SI
+	ADDQ         $+2, DI
 	SUBQ         $0x01, BX
-	JL           rest135
-	PREFETCHT0   (R10)
-	PREFETCHT0   (R11)
-	VMOVUPS      (R8), Y4
-	VPBROADCASTW (R9), X4
+	JL           rest147
+	PREFETCHT1   (SI)
+	PREFETCHT1   (DI)
+	VMOVUPS      (R10), Y4
+	VPBROADCASTW (R11), X4
 	VCVTPH2PS    X4, Y4
-	VPMOVZXBW    (R8), Y5
-	VPMOVSXBW    32(SI), Y6
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    32(R8), Y6
 	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R8), Y6
-	VPMOVSXBW    48(SI), Y7
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    48(R8), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VPADDD       160(SI), Y5, Y5
+	VPADDD       160(R8), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(SI), Y4, Y6
+	VMULPS       96(R8), Y4, Y6
 	VFMADD231PS  Y6, Y5, Y0
-	VPMOVZXBW    (R8), Y5
-	VPMOVSXBW    32(SI)(AX*1), Y6
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    32(R8)(AX*1), Y6
 	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R8), Y6
-	VPMOVSXBW    48(SI)(AX*1), Y7
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    48(R8)(AX*1), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VPADDD       160(SI)(AX*1), Y5, Y5
+	VPADDD       160(R8)(AX*1), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(SI)(AX*1), Y4, Y6
+	VMULPS       96(R8)(AX*1), Y4, Y6
 	VFMADD231PS  Y6, Y5, Y1
-	VPMOVZXBW    (R8), Y5
-	VPMOVSXBW    32(SI)(AX*2), Y6
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    32(R8)(AX*2), Y6
 	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R8), Y6
-	VPMOVSXBW    48(SI)(AX*2), Y7
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    48(R8)(AX*2), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VPADDD       160(SI)(AX*2), Y5, Y5
+	VPADDD       160(R8)(AX*2), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(SI)(AX*2), Y4, Y6
+	VMULPS       96(R8)(AX*2), Y4, Y6
 	VFMADD231PS  Y6, Y5, Y2
-	VPMOVZXBW    (R8), Y5
-	VPMOVSXBW    32(DI), Y6
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    32(R9), Y6
 	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R8), Y6
-	VPMOVSXBW    48(DI), Y7
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    48(R9), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	VPADDD       160(DI), Y5, Y5
+	VPADDD       160(R9), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(DI), Y4, Y4
+	VMULPS       96(R9), Y4, Y4
 	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $+32, R8
-	ADDQ         $+2, R9
 	ADDQ         $+32, R10
 	ADDQ         $+2, R11
-	ADDQ         $+192, SI
-	ADDQ         $+192, DI
-	JMP          blocks136
+	ADDQ         $+32, SI
+	ADDQ         $+2, DI
+	ADDQ         $+192, R8
+	ADDQ         $+192, R9
+	JMP          blocks148
 
-rest135:
+rest147:
 	ADDQ $0x01, BX
-	JZ   columns134
+	JZ   columns146
 
-columns134:
+columns146:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
@@ -4130,9 +4322,9 @@ columns134:
 	ADDQ         $0x04, c+0(FP)
 	ADDQ         CX, w+32(FP)
 	ADDQ         DX, s+48(FP)
-	JMP          columns132
+	JMP          columns144
 
-columns133:
+columns145:
 	VZEROUPPER
 	RET
 
@@ -4147,9 +4339,9 @@ TEXT ·pack8AVX2(SB), NOSPLIT, $0-48
 	SHLQ $0x02, SI
 	MOVQ blocks+40(FP), DI
 
-block137:
+block149:
 	DECQ        DI
-	JL          block138
+	JL          block150
 	MOVQ        CX, R8
 	VMOVDQU     (R8), X0
 	ADDQ        DX, R8
@@ -4235,9 +4427,9 @@ block137:
 	ADDQ        $+288, AX
 	ADDQ        $0x20, CX
 	ADDQ        $0x04, BX
-	JMP         block137
+	JMP         block149
 
-block138:
+block150:
 	VZEROUPPER
 	RET
 
@@ -4270,9 +4462,9 @@ rows1:
 	VMOVUPS      (DI), Y1
 	ADDQ         CX, DI
 
-blocks139:
+blocks151:
 	DECQ         SI
-	JL           blocks140
+	JL           blocks152
 	VMOVUPS      (BX), Y2
 	VPBROADCASTD (DX), Y3
 	VPMADDUBSW   Y3, Y2, Y2
@@ -4314,9 +4506,9 @@ blocks139:
 	VFMADD231PS  Y4, Y2, Y1
 	ADDQ         $+40, DX
 	ADDQ         $+288, BX
-	JMP          blocks139
+	JMP          blocks151
 
-blocks140:
+blocks152:
 	VMOVUPS Y1, (AX)
 	ADDQ    CX, AX
 	VZEROUPPER
@@ -4339,9 +4531,9 @@ rows2:
 	VMOVUPS      (R8), Y2
 	ADDQ         CX, R8
 
-blocks141:
+blocks153:
 	DECQ         DI
-	JL           blocks142
+	JL           blocks154
 	VMOVUPS      (SI), Y4
 	VPBROADCASTD (DX), Y3
 	VPMADDUBSW   Y3, Y4, Y3
@@ -4413,9 +4605,9 @@ blocks141:
 	VFMADD231PS  Y3, Y4, Y2
 	ADDQ         $+40, DX
 	ADDQ         $+288, SI
-	JMP          blocks141
+	JMP          blocks153
 
-blocks142:
+blocks154:
 	VMOVUPS Y1, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Y2, (AX)
@@ -4442,9 +4634,9 @@ rows3:
 	VMOVUPS      (R8), Y3
 	ADDQ         CX, R8
 
-blocks143:
+blocks155:
 	DECQ         DI
-	JL           blocks144
+	JL           blocks156
 	VMOVUPS      (SI), Y6
 	VPBROADCASTD (DX), Y4
 	VPMADDUBSW   Y4, Y6, Y4
@@ -4546,9 +4738,9 @@ blocks143:
 	VFMADD231PS  Y4, Y6, Y3
 	ADDQ         $+40, DX
 	ADDQ         $+288, SI
-	JMP          blocks143
+	JMP          blocks155
 
-blocks144:
+blocks156:
 	VMOVUPS Y1, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Y2, (AX)
@@ -4581,9 +4773,9 @@ rows4:
 	VMOVUPS      (R9), Y4
 	ADDQ         CX, R9
 
-blocks145:
+blocks157:
 	DECQ         R8
-	JL           blocks146
+	JL           blocks158
 	VMOVUPS      (DI), Y8
 	VPBROADCASTD (DX), Y5
 	VPMADDUBSW   Y5, Y8, Y5
@@ -4716,9 +4908,9 @@ blocks145:
 	ADDQ         $+40, DX
 	ADDQ         $+40, SI
 	ADDQ         $+288, DI
-	JMP          blocks145
+	JMP          blocks157
 
-blocks146:
+blocks158:
 	VMOVUPS Y1, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Y2, (AX)

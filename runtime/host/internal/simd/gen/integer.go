@@ -268,97 +268,108 @@ func (g *gen) dotQuantisedOf(bits int, stored stored, m, n int) {
 		ones = g.broadcastBits(0x00010001)
 	}
 	for _, wide := range []int{n, 1} {
-		loop, end, next, rest := g.label("columns"), g.label("columns"), g.label("columns"), g.label("rest")
+		loop, end := g.label("columns"), g.label("columns")
 		g.Label(loop)
 		g.CMPQ(place("n"), operand.Imm(uint64(wide)))
 		g.JL(operand.LabelRef(end))
 		g.SUBQ(operand.Imm(uint64(wide)), place("n"))
-		k := g.param("blocks")
-		x, w, s := g.rowsAt(g.param("x"), ldx, m), g.rowsAt(g.param("w"), ldw, wide), g.rowsAt(g.param("s"), lds, wide)
 		sums := g.vecs(m * wide)
 		for _, v := range sums {
 			g.VXORPS(v, v, v)
 		}
-		next1, next2 := g.GP64(), g.GP64()
-		g.LEAQ(operand.Mem{Base: w.bases[0], Disp: ahead}, next1)
-		g.LEAQ(operand.Mem{Base: s.bases[0], Disp: ahead / 8}, next2)
-		// step takes one vector of each row, the part at of a record on. Of the last one
-		// there may be no more than the masks say.
-		step := func(at int, bytes, scales *reg.OpmaskVirtual) {
-			for at := 0; at < wide*g.bytes(); at += 64 {
-				g.PREFETCHT0(operand.Mem{Base: next1, Disp: at})
+		together := wide // rows of weights; one after the other they are read in the order of memory
+		if m == 1 {
+			together = 1
+		}
+		for first := 0; first < wide; first += together {
+			next, rest := g.label("columns"), g.label("rest")
+			k, at, scalesAt := g.param("blocks"), g.param("w"), g.param("s")
+			for range first {
+				g.ADDQ(ldw, at)
+				g.ADDQ(lds, scalesAt)
 			}
-			g.PREFETCHT0(operand.Mem{Base: next2})
-			for j := range wide {
-				v, h, scale := g.vec(), g.vec(), g.vec()
-				if bytes != nil {
-					g.VMOVDQU8_Z(w.row(j, 0), *bytes, v)
-				} else {
-					g.VMOVUPS(w.row(j, 0), v)
+			x, w, s := g.rowsAt(g.param("x"), ldx, m), g.rowsAt(at, ldw, together), g.rowsAt(scalesAt, lds, together)
+			soon, soonScales := g.GP64(), g.GP64()
+			g.LEAQ(operand.Mem{Base: at, Disp: ahead}, soon)
+			g.LEAQ(operand.Mem{Base: scalesAt, Disp: ahead / 8}, soonScales)
+			// step takes one vector of each row, the part at of a record on. Of the last one
+			// there may be no more than the masks say.
+			step := func(at int, bytes, scales *reg.OpmaskVirtual) {
+				for at := 0; at < together*g.bytes(); at += 64 {
+					g.PREFETCHT1(operand.Mem{Base: soon, Disp: at})
 				}
-				g.someScales(stored, per, s.row(j, 0), scale, scales)
-				if per > 1 {
-					g.VPERMPS(scale, repeat, scale)
-				}
-				if bits == 4 {
-					g.VPSRLW(operand.Imm(4), v, h)
-					g.pand(low, v, v)
-					g.pand(low, h, h)
-				}
-				for i := range m {
-					sum, by := g.vec(), g.vec()
-					switch {
-					case g.floats == 16:
-						g.VMOVUPS(x.row(i, factors+64+at), sum)
-						g.VPDPBUSD(x.row(i, at), v, sum)
-						if bits == 4 {
-							g.VPDPBUSD(x.row(i, 64+at), h, sum)
-						}
-					case bits == 4:
-						t := g.vec()
-						g.VPMADDUBSW(x.row(i, at), v, sum)
-						g.VPMADDUBSW(x.row(i, 64+at), h, t)
-						g.VPADDW(t, sum, sum)
-						g.VPMADDWD(ones, sum, sum)
-						g.VPADDD(x.row(i, factors+64+at), sum, sum)
-					default:
-						g.wideProducts(x.row(i, at), w.row(j, 0), sum)
-						t := g.vec()
-						g.wideProducts(x.row(i, at+16), w.row(j, 16), t)
-						g.VPADDD(t, sum, sum)
-						g.VPADDD(x.row(i, factors+64+at), sum, sum)
+				g.PREFETCHT1(operand.Mem{Base: soonScales})
+				for j := range together {
+					v, h, scale := g.vec(), g.vec(), g.vec()
+					if bytes != nil {
+						g.VMOVDQU8_Z(w.row(j, 0), *bytes, v)
+					} else {
+						g.VMOVUPS(w.row(j, 0), v)
 					}
-					g.VCVTDQ2PS(sum, sum)
-					g.VMULPS(x.row(i, factors+at), scale, by)
-					g.VFMADD231PS(by, sum, sums[i*wide+j])
+					g.someScales(stored, per, s.row(j, 0), scale, scales)
+					if per > 1 {
+						g.VPERMPS(scale, repeat, scale)
+					}
+					if bits == 4 {
+						g.VPSRLW(operand.Imm(4), v, h)
+						g.pand(low, v, v)
+						g.pand(low, h, h)
+					}
+					for i := range m {
+						sum, by := g.vec(), g.vec()
+						switch {
+						case g.floats == 16:
+							g.VMOVUPS(x.row(i, factors+64+at), sum)
+							g.VPDPBUSD(x.row(i, at), v, sum)
+							if bits == 4 {
+								g.VPDPBUSD(x.row(i, 64+at), h, sum)
+							}
+						case bits == 4:
+							t := g.vec()
+							g.VPMADDUBSW(x.row(i, at), v, sum)
+							g.VPMADDUBSW(x.row(i, 64+at), h, t)
+							g.VPADDW(t, sum, sum)
+							g.VPMADDWD(ones, sum, sum)
+							g.VPADDD(x.row(i, factors+64+at), sum, sum)
+						default:
+							g.wideProducts(x.row(i, at), w.row(j, 0), sum)
+							t := g.vec()
+							g.wideProducts(x.row(i, at+16), w.row(j, 16), t)
+							g.VPADDD(t, sum, sum)
+							g.VPADDD(x.row(i, factors+64+at), sum, sum)
+						}
+						g.VCVTDQ2PS(sum, sum)
+						g.VMULPS(x.row(i, factors+at), scale, by)
+						g.VFMADD231PS(by, sum, sums[i*wide+first+j])
+					}
 				}
 			}
+			inner := g.label("blocks")
+			g.Label(inner)
+			for i := range 16 / g.floats { // a record is a vector of 512 bits
+				g.SUBQ(operand.Imm(uint64(per)), k)
+				g.JL(operand.LabelRef(rest))
+				step(i*32, nil, nil)
+				g.advance(w, g.bytes())
+				g.advance(s, stored.size*per)
+				g.ADDQ(operand.I32(together*g.bytes()), soon)
+				g.ADDQ(operand.I32(together*stored.size*per), soonScales)
+			}
+			g.advance(x, record)
+			g.JMP(operand.LabelRef(inner))
+			g.Label(rest)
+			g.ADDQ(operand.Imm(uint64(per)), k)
+			g.JZ(operand.LabelRef(next))
+			if g.floats == 16 {
+				all, bits64, bytes, scales := g.GP64(), g.GP64(), g.K(), g.tail(k)
+				g.MOVQ(operand.I32(-1), all)
+				g.SHLQ(operand.Imm(uint64(math.Log2(float64(4*bits)))), k)
+				g.BZHIQ(k, all, bits64)
+				g.KMOVQ(bits64, bytes)
+				step(0, &bytes, &scales)
+			}
+			g.Label(next)
 		}
-		inner := g.label("blocks")
-		g.Label(inner)
-		for i := range 16 / g.floats { // a record is a vector of 512 bits
-			g.SUBQ(operand.Imm(uint64(per)), k)
-			g.JL(operand.LabelRef(rest))
-			step(i*32, nil, nil)
-			g.advance(w, g.bytes())
-			g.advance(s, stored.size*per)
-			g.ADDQ(operand.I32(wide*g.bytes()), next1)
-			g.ADDQ(operand.I32(wide*stored.size*per), next2)
-		}
-		g.advance(x, record)
-		g.JMP(operand.LabelRef(inner))
-		g.Label(rest)
-		g.ADDQ(operand.Imm(uint64(per)), k)
-		g.JZ(operand.LabelRef(next))
-		if g.floats == 16 {
-			all, bits64, bytes, scales := g.GP64(), g.GP64(), g.K(), g.tail(k)
-			g.MOVQ(operand.I32(-1), all)
-			g.SHLQ(operand.Imm(uint64(math.Log2(float64(4*bits)))), k)
-			g.BZHIQ(k, all, bits64)
-			g.KMOVQ(bits64, bytes)
-			step(0, &bytes, &scales)
-		}
-		g.Label(next)
 		c, ldc := g.param("c"), g.stride("ldc", 4)
 		for i := range m {
 			total := g.sum(sums[i*wide : i*wide+wide])
