@@ -275,8 +275,8 @@ columns8:
 blocks12:
 	SUBQ        $0x02, DX
 	JL          rest11
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
+	PREFETCHT0  (BX)
+	PREFETCHT0  (SI)
 	VMOVUPS     (R8), Y5
 	VMOVSD      (R9), X7
 	VPERMPS     Y7, Y1, Y7
@@ -291,59 +291,9 @@ blocks12:
 	VCVTDQ2PS   Y5, Y5
 	VMULPS      128(DI), Y7, Y6
 	VFMADD231PS Y6, Y5, Y3
-	ADDQ        $+32, R8
-	ADDQ        $+8, R9
-	ADDQ        $+32, BX
-	ADDQ        $+8, SI
-	SUBQ        $0x02, DX
-	JL          rest11
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVUPS     (R8), Y5
-	VMOVSD      (R9), X8
+	VMOVUPS     (R8)(AX*1), Y5
+	VMOVSD      (R9)(CX*1), X8
 	VPERMPS     Y8, Y1, Y8
-	VPSRLW      $0x04, Y5, Y6
-	VPAND       Y0, Y5, Y5
-	VPAND       Y0, Y6, Y6
-	VPMADDUBSW  32(DI), Y5, Y5
-	VPMADDUBSW  96(DI), Y6, Y6
-	VPADDW      Y6, Y5, Y5
-	VPMADDWD    Y2, Y5, Y5
-	VPADDD      224(DI), Y5, Y5
-	VCVTDQ2PS   Y5, Y5
-	VMULPS      160(DI), Y8, Y6
-	VFMADD231PS Y6, Y5, Y3
-	ADDQ        $+32, R8
-	ADDQ        $+8, R9
-	ADDQ        $+32, BX
-	ADDQ        $+8, SI
-	ADDQ        $+256, DI
-	JMP         blocks12
-
-rest11:
-	ADDQ $0x02, DX
-	JZ   columns10
-
-columns10:
-	MOVQ blocks+80(FP), DX
-	MOVQ w+32(FP), BX
-	MOVQ s+48(FP), SI
-	ADDQ AX, BX
-	ADDQ CX, SI
-	MOVQ x+16(FP), DI
-	MOVQ BX, R8
-	MOVQ SI, R9
-	LEAQ 4096(BX), BX
-	LEAQ 512(SI), SI
-
-blocks15:
-	SUBQ        $0x02, DX
-	JL          rest14
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVUPS     (R8), Y5
-	VMOVSD      (R9), X9
-	VPERMPS     Y9, Y1, Y9
 	VPSRLW      $0x04, Y5, Y6
 	VPAND       Y0, Y5, Y5
 	VPAND       Y0, Y6, Y6
@@ -353,18 +303,32 @@ blocks15:
 	VPMADDWD    Y2, Y5, Y5
 	VPADDD      192(DI), Y5, Y5
 	VCVTDQ2PS   Y5, Y5
-	VMULPS      128(DI), Y9, Y6
+	VMULPS      128(DI), Y8, Y6
 	VFMADD231PS Y6, Y5, Y4
 	ADDQ        $+32, R8
 	ADDQ        $+8, R9
-	ADDQ        $+32, BX
-	ADDQ        $+8, SI
+	ADDQ        $+64, BX
+	ADDQ        $+16, SI
 	SUBQ        $0x02, DX
-	JL          rest14
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
+	JL          rest11
+	PREFETCHT0  (BX)
+	PREFETCHT0  (SI)
 	VMOVUPS     (R8), Y5
-	VMOVSD      (R9), X10
+	VMOVSD      (R9), X9
+	VPERMPS     Y9, Y1, Y9
+	VPSRLW      $0x04, Y5, Y6
+	VPAND       Y0, Y5, Y5
+	VPAND       Y0, Y6, Y6
+	VPMADDUBSW  32(DI), Y5, Y5
+	VPMADDUBSW  96(DI), Y6, Y6
+	VPADDW      Y6, Y5, Y5
+	VPMADDWD    Y2, Y5, Y5
+	VPADDD      224(DI), Y5, Y5
+	VCVTDQ2PS   Y5, Y5
+	VMULPS      160(DI), Y9, Y6
+	VFMADD231PS Y6, Y5, Y3
+	VMOVUPS     (R8)(AX*1), Y5
+	VMOVSD      (R9)(CX*1), X10
 	VPERMPS     Y10, Y1, Y10
 	VPSRLW      $0x04, Y5, Y6
 	VPAND       Y0, Y5, Y5
@@ -379,16 +343,16 @@ blocks15:
 	VFMADD231PS Y6, Y5, Y4
 	ADDQ        $+32, R8
 	ADDQ        $+8, R9
-	ADDQ        $+32, BX
-	ADDQ        $+8, SI
+	ADDQ        $+64, BX
+	ADDQ        $+16, SI
 	ADDQ        $+256, DI
-	JMP         blocks15
+	JMP         blocks12
 
-rest14:
+rest11:
 	ADDQ $0x02, DX
-	JZ   columns13
+	JZ   columns10
 
-columns13:
+columns10:
 	MOVQ         c+0(FP), DX
 	MOVQ         ldc+8(FP), BX
 	SHLQ         $0x02, BX
@@ -412,9 +376,9 @@ columns13:
 	JMP          columns8
 
 columns9:
-columns16:
+columns13:
 	CMPQ   n+72(FP), $0x01
-	JL     columns17
+	JL     columns14
 	SUBQ   $0x01, n+72(FP)
 	VXORPS Y3, Y3, Y3
 	MOVQ   blocks+80(FP), DX
@@ -426,11 +390,11 @@ columns16:
 	LEAQ   4096(BX), BX
 	LEAQ   512(SI), SI
 
-blocks20:
+blocks17:
 	SUBQ        $0x02, DX
-	JL          rest19
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
+	JL          rest16
+	PREFETCHT0  (BX)
+	PREFETCHT0  (SI)
 	VMOVUPS     (R8), Y4
 	VMOVSD      (R9), X11
 	VPERMPS     Y11, Y1, Y11
@@ -450,9 +414,9 @@ blocks20:
 	ADDQ        $+32, BX
 	ADDQ        $+8, SI
 	SUBQ        $0x02, DX
-	JL          rest19
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
+	JL          rest16
+	PREFETCHT0  (BX)
+	PREFETCHT0  (SI)
 	VMOVUPS     (R8), Y4
 	VMOVSD      (R9), X12
 	VPERMPS     Y12, Y1, Y12
@@ -472,13 +436,13 @@ blocks20:
 	ADDQ        $+32, BX
 	ADDQ        $+8, SI
 	ADDQ        $+256, DI
-	JMP         blocks20
+	JMP         blocks17
 
-rest19:
+rest16:
 	ADDQ $0x02, DX
-	JZ   columns18
+	JZ   columns15
 
-columns18:
+columns15:
 	MOVQ         c+0(FP), DX
 	MOVQ         ldc+8(FP), BX
 	SHLQ         $0x02, BX
@@ -496,9 +460,9 @@ columns18:
 	ADDQ         $0x04, c+0(FP)
 	ADDQ         AX, w+32(FP)
 	ADDQ         CX, s+48(FP)
-	JMP          columns16
+	JMP          columns13
 
-columns17:
+columns14:
 	VZEROUPPER
 	RET
 
@@ -515,9 +479,9 @@ rows2:
 	VMOVD        BX, X2
 	VPBROADCASTD X2, Y2
 
-columns21:
+columns18:
 	CMPQ   n+72(FP), $0x02
-	JL     columns22
+	JL     columns19
 	SUBQ   $0x02, n+72(FP)
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
@@ -532,11 +496,11 @@ columns21:
 	LEAQ   4096(SI), SI
 	LEAQ   512(DI), DI
 
-blocks25:
+blocks22:
 	SUBQ        $0x02, BX
-	JL          rest24
-	PREFETCHT1  (SI)
-	PREFETCHT1  (DI)
+	JL          rest21
+	PREFETCHT0  (SI)
+	PREFETCHT0  (DI)
 	VMOVUPS     (R9), Y7
 	VMOVSD      (R10), X9
 	VPERMPS     Y9, Y1, Y9
@@ -586,9 +550,9 @@ blocks25:
 	ADDQ        $+64, SI
 	ADDQ        $+16, DI
 	SUBQ        $0x02, BX
-	JL          rest24
-	PREFETCHT1  (SI)
-	PREFETCHT1  (DI)
+	JL          rest21
+	PREFETCHT0  (SI)
+	PREFETCHT0  (DI)
 	VMOVUPS     (R9), Y7
 	VMOVSD      (R10), X13
 	VPERMPS     Y13, Y1, Y13
@@ -638,13 +602,13 @@ blocks25:
 	ADDQ        $+64, SI
 	ADDQ        $+16, DI
 	ADDQ        $+256, R8
-	JMP         blocks25
+	JMP         blocks22
 
-rest24:
+rest21:
 	ADDQ $0x02, BX
-	JZ   columns23
+	JZ   columns20
 
-columns23:
+columns20:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
@@ -677,12 +641,12 @@ columns23:
 	ADDQ         DX, s+48(FP)
 	ADDQ         CX, w+32(FP)
 	ADDQ         DX, s+48(FP)
-	JMP          columns21
+	JMP          columns18
 
-columns22:
-columns26:
+columns19:
+columns23:
 	CMPQ   n+72(FP), $0x01
-	JL     columns27
+	JL     columns24
 	SUBQ   $0x01, n+72(FP)
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
@@ -695,11 +659,11 @@ columns26:
 	LEAQ   4096(SI), SI
 	LEAQ   512(DI), DI
 
-blocks30:
+blocks27:
 	SUBQ        $0x02, BX
-	JL          rest29
-	PREFETCHT1  (SI)
-	PREFETCHT1  (DI)
+	JL          rest26
+	PREFETCHT0  (SI)
+	PREFETCHT0  (DI)
 	VMOVUPS     (R9), Y5
 	VMOVSD      (R10), X15
 	VPERMPS     Y15, Y1, Y15
@@ -727,9 +691,9 @@ blocks30:
 	ADDQ        $+32, SI
 	ADDQ        $+8, DI
 	SUBQ        $0x02, BX
-	JL          rest29
-	PREFETCHT1  (SI)
-	PREFETCHT1  (DI)
+	JL          rest26
+	PREFETCHT0  (SI)
+	PREFETCHT0  (DI)
 	VMOVUPS     (R9), Y5
 	VMOVSD      (R10), X16
 	VPERMPS     Y16, Y1, Y16
@@ -757,13 +721,13 @@ blocks30:
 	ADDQ        $+32, SI
 	ADDQ        $+8, DI
 	ADDQ        $+256, R8
-	JMP         blocks30
+	JMP         blocks27
 
-rest29:
+rest26:
 	ADDQ $0x02, BX
-	JZ   columns28
+	JZ   columns25
 
-columns28:
+columns25:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
@@ -792,9 +756,9 @@ columns28:
 	ADDQ         $0x04, c+0(FP)
 	ADDQ         CX, w+32(FP)
 	ADDQ         DX, s+48(FP)
-	JMP          columns26
+	JMP          columns23
 
-columns27:
+columns24:
 	VZEROUPPER
 	RET
 
@@ -811,9 +775,9 @@ rows4:
 	VMOVD        BX, X2
 	VPBROADCASTD X2, Y2
 
-columns31:
+columns28:
 	CMPQ   n+72(FP), $0x01
-	JL     columns32
+	JL     columns29
 	SUBQ   $0x01, n+72(FP)
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
@@ -830,11 +794,11 @@ columns31:
 	LEAQ   4096(SI), SI
 	LEAQ   512(DI), DI
 
-blocks35:
+blocks32:
 	SUBQ        $0x02, BX
-	JL          rest34
-	PREFETCHT1  (SI)
-	PREFETCHT1  (DI)
+	JL          rest31
+	PREFETCHT0  (SI)
+	PREFETCHT0  (DI)
 	VMOVUPS     (R10), Y7
 	VMOVSD      (R11), X9
 	VPERMPS     Y9, Y1, Y9
@@ -878,9 +842,9 @@ blocks35:
 	ADDQ        $+32, SI
 	ADDQ        $+8, DI
 	SUBQ        $0x02, BX
-	JL          rest34
-	PREFETCHT1  (SI)
-	PREFETCHT1  (DI)
+	JL          rest31
+	PREFETCHT0  (SI)
+	PREFETCHT0  (DI)
 	VMOVUPS     (R10), Y7
 	VMOVSD      (R11), X12
 	VPERMPS     Y12, Y1, Y12
@@ -925,13 +889,13 @@ blocks35:
 	ADDQ        $+8, DI
 	ADDQ        $+256, R8
 	ADDQ        $+256, R9
-	JMP         blocks35
+	JMP         blocks32
 
-rest34:
+rest31:
 	ADDQ $0x02, BX
-	JZ   columns33
+	JZ   columns30
 
-columns33:
+columns30:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
@@ -982,12 +946,12 @@ columns33:
 	ADDQ         $0x04, c+0(FP)
 	ADDQ         CX, w+32(FP)
 	ADDQ         DX, s+48(FP)
-	JMP          columns31
+	JMP          columns28
 
-columns32:
-columns36:
+columns29:
+columns33:
 	CMPQ   n+72(FP), $0x01
-	JL     columns37
+	JL     columns34
 	SUBQ   $0x01, n+72(FP)
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
@@ -1004,11 +968,11 @@ columns36:
 	LEAQ   4096(SI), SI
 	LEAQ   512(DI), DI
 
-blocks40:
+blocks37:
 	SUBQ        $0x02, BX
-	JL          rest39
-	PREFETCHT1  (SI)
-	PREFETCHT1  (DI)
+	JL          rest36
+	PREFETCHT0  (SI)
+	PREFETCHT0  (DI)
 	VMOVUPS     (R10), Y7
 	VMOVSD      (R11), X13
 	VPERMPS     Y13, Y1, Y13
@@ -1052,9 +1016,9 @@ blocks40:
 	ADDQ        $+32, SI
 	ADDQ        $+8, DI
 	SUBQ        $0x02, BX
-	JL          rest39
-	PREFETCHT1  (SI)
-	PREFETCHT1  (DI)
+	JL          rest36
+	PREFETCHT0  (SI)
+	PREFETCHT0  (DI)
 	VMOVUPS     (R10), Y7
 	VMOVSD      (R11), X14
 	VPERMPS     Y14, Y1, Y14
@@ -1099,13 +1063,13 @@ blocks40:
 	ADDQ        $+8, DI
 	ADDQ        $+256, R8
 	ADDQ        $+256, R9
-	JMP         blocks40
+	JMP         blocks37
 
-rest39:
+rest36:
 	ADDQ $0x02, BX
-	JZ   columns38
+	JZ   columns35
 
-columns38:
+columns35:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
@@ -1156,9 +1120,9 @@ columns38:
 	ADDQ         $0x04, c+0(FP)
 	ADDQ         CX, w+32(FP)
 	ADDQ         DX, s+48(FP)
-	JMP          columns36
+	JMP          columns33
 
-columns37:
+columns34:
 	VZEROUPPER
 	RET
 
@@ -1192,9 +1156,9 @@ TEXT ·dotQuantised4F16AVX2(SB), NOSPLIT, $0-88
 	VMOVD        DX, X2
 	VPBROADCASTD X2, Y2
 
-columns41:
+columns38:
 	CMPQ   n+72(FP), $0x02
-	JL     columns42
+	JL     columns39
 	SUBQ   $0x02, n+72(FP)
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
@@ -1207,11 +1171,11 @@ columns41:
 	LEAQ   4096(BX), BX
 	LEAQ   512(SI), SI
 
-blocks45:
+blocks42:
 	SUBQ        $0x02, DX
-	JL          rest44
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
+	JL          rest41
+	PREFETCHT0  (BX)
+	PREFETCHT0  (SI)
 	VMOVUPS     (R8), Y5
 	VMOVD       (R9), X7
 	VCVTPH2PS   X7, X7
@@ -1227,61 +1191,10 @@ blocks45:
 	VCVTDQ2PS   Y5, Y5
 	VMULPS      128(DI), Y7, Y6
 	VFMADD231PS Y6, Y5, Y3
-	ADDQ        $+32, R8
-	ADDQ        $+4, R9
-	ADDQ        $+32, BX
-	ADDQ        $+4, SI
-	SUBQ        $0x02, DX
-	JL          rest44
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVUPS     (R8), Y5
-	VMOVD       (R9), X8
+	VMOVUPS     (R8)(AX*1), Y5
+	VMOVD       (R9)(CX*1), X8
 	VCVTPH2PS   X8, X8
 	VPERMPS     Y8, Y1, Y8
-	VPSRLW      $0x04, Y5, Y6
-	VPAND       Y0, Y5, Y5
-	VPAND       Y0, Y6, Y6
-	VPMADDUBSW  32(DI), Y5, Y5
-	VPMADDUBSW  96(DI), Y6, Y6
-	VPADDW      Y6, Y5, Y5
-	VPMADDWD    Y2, Y5, Y5
-	VPADDD      224(DI), Y5, Y5
-	VCVTDQ2PS   Y5, Y5
-	VMULPS      160(DI), Y8, Y6
-	VFMADD231PS Y6, Y5, Y3
-	ADDQ        $+32, R8
-	ADDQ        $+4, R9
-	ADDQ        $+32, BX
-	ADDQ        $+4, SI
-	ADDQ        $+256, DI
-	JMP         blocks45
-
-rest44:
-	ADDQ $0x02, DX
-	JZ   columns43
-
-columns43:
-	MOVQ blocks+80(FP), DX
-	MOVQ w+32(FP), BX
-	MOVQ s+48(FP), SI
-	ADDQ AX, BX
-	ADDQ CX, SI
-	MOVQ x+16(FP), DI
-	MOVQ BX, R8
-	MOVQ SI, R9
-	LEAQ 4096(BX), BX
-	LEAQ 512(SI), SI
-
-blocks48:
-	SUBQ        $0x02, DX
-	JL          rest47
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVUPS     (R8), Y5
-	VMOVD       (R9), X9
-	VCVTPH2PS   X9, X9
-	VPERMPS     Y9, Y1, Y9
 	VPSRLW      $0x04, Y5, Y6
 	VPAND       Y0, Y5, Y5
 	VPAND       Y0, Y6, Y6
@@ -1291,18 +1204,33 @@ blocks48:
 	VPMADDWD    Y2, Y5, Y5
 	VPADDD      192(DI), Y5, Y5
 	VCVTDQ2PS   Y5, Y5
-	VMULPS      128(DI), Y9, Y6
+	VMULPS      128(DI), Y8, Y6
 	VFMADD231PS Y6, Y5, Y4
 	ADDQ        $+32, R8
 	ADDQ        $+4, R9
-	ADDQ        $+32, BX
-	ADDQ        $+4, SI
+	ADDQ        $+64, BX
+	ADDQ        $+8, SI
 	SUBQ        $0x02, DX
-	JL          rest47
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
+	JL          rest41
+	PREFETCHT0  (BX)
+	PREFETCHT0  (SI)
 	VMOVUPS     (R8), Y5
-	VMOVD       (R9), X10
+	VMOVD       (R9), X9
+	VCVTPH2PS   X9, X9
+	VPERMPS     Y9, Y1, Y9
+	VPSRLW      $0x04, Y5, Y6
+	VPAND       Y0, Y5, Y5
+	VPAND       Y0, Y6, Y6
+	VPMADDUBSW  32(DI), Y5, Y5
+	VPMADDUBSW  96(DI), Y6, Y6
+	VPADDW      Y6, Y5, Y5
+	VPMADDWD    Y2, Y5, Y5
+	VPADDD      224(DI), Y5, Y5
+	VCVTDQ2PS   Y5, Y5
+	VMULPS      160(DI), Y9, Y6
+	VFMADD231PS Y6, Y5, Y3
+	VMOVUPS     (R8)(AX*1), Y5
+	VMOVD       (R9)(CX*1), X10
 	VCVTPH2PS   X10, X10
 	VPERMPS     Y10, Y1, Y10
 	VPSRLW      $0x04, Y5, Y6
@@ -1318,16 +1246,16 @@ blocks48:
 	VFMADD231PS Y6, Y5, Y4
 	ADDQ        $+32, R8
 	ADDQ        $+4, R9
-	ADDQ        $+32, BX
-	ADDQ        $+4, SI
+	ADDQ        $+64, BX
+	ADDQ        $+8, SI
 	ADDQ        $+256, DI
-	JMP         blocks48
+	JMP         blocks42
 
-rest47:
+rest41:
 	ADDQ $0x02, DX
-	JZ   columns46
+	JZ   columns40
 
-columns46:
+columns40:
 	MOVQ         c+0(FP), DX
 	MOVQ         ldc+8(FP), BX
 	SHLQ         $0x02, BX
@@ -1348,12 +1276,12 @@ columns46:
 	ADDQ         CX, s+48(FP)
 	ADDQ         AX, w+32(FP)
 	ADDQ         CX, s+48(FP)
-	JMP          columns41
+	JMP          columns38
 
-columns42:
-columns49:
+columns39:
+columns43:
 	CMPQ   n+72(FP), $0x01
-	JL     columns50
+	JL     columns44
 	SUBQ   $0x01, n+72(FP)
 	VXORPS Y3, Y3, Y3
 	MOVQ   blocks+80(FP), DX
@@ -1365,11 +1293,11 @@ columns49:
 	LEAQ   4096(BX), BX
 	LEAQ   512(SI), SI
 
-blocks53:
+blocks47:
 	SUBQ        $0x02, DX
-	JL          rest52
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
+	JL          rest46
+	PREFETCHT0  (BX)
+	PREFETCHT0  (SI)
 	VMOVUPS     (R8), Y4
 	VMOVD       (R9), X11
 	VCVTPH2PS   X11, X11
@@ -1390,9 +1318,9 @@ blocks53:
 	ADDQ        $+32, BX
 	ADDQ        $+4, SI
 	SUBQ        $0x02, DX
-	JL          rest52
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
+	JL          rest46
+	PREFETCHT0  (BX)
+	PREFETCHT0  (SI)
 	VMOVUPS     (R8), Y4
 	VMOVD       (R9), X12
 	VCVTPH2PS   X12, X12
@@ -1413,13 +1341,13 @@ blocks53:
 	ADDQ        $+32, BX
 	ADDQ        $+4, SI
 	ADDQ        $+256, DI
-	JMP         blocks53
+	JMP         blocks47
 
-rest52:
+rest46:
 	ADDQ $0x02, DX
-	JZ   columns51
+	JZ   columns45
 
-columns51:
+columns45:
 	MOVQ         c+0(FP), DX
 	MOVQ         ldc+8(FP), BX
 	SHLQ         $0x02, BX
@@ -1437,9 +1365,9 @@ columns51:
 	ADDQ         $0x04, c+0(FP)
 	ADDQ         AX, w+32(FP)
 	ADDQ         CX, s+48(FP)
-	JMP          columns49
+	JMP          columns43
 
-columns50:
+columns44:
 	VZEROUPPER
 	RET
 
@@ -1456,9 +1384,9 @@ rows2:
 	VMOVD        BX, X2
 	VPBROADCASTD X2, Y2
 
-columns54:
+columns48:
 	CMPQ   n+72(FP), $0x02
-	JL     columns55
+	JL     columns49
 	SUBQ   $0x02, n+72(FP)
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
@@ -1473,11 +1401,11 @@ columns54:
 	LEAQ   4096(SI), SI
 	LEAQ   512(DI), DI
 
-blocks58:
+blocks52:
 	SUBQ        $0x02, BX
-	JL          rest57
-	PREFETCHT1  (SI)
-	PREFETCHT1  (DI)
+	JL          rest51
+	PREFETCHT0  (SI)
+	PREFETCHT0  (DI)
 	VMOVUPS     (R9), Y7
 	VMOVD       (R10), X9
 	VCVTPH2PS   X9, X9
@@ -1529,9 +1457,9 @@ blocks58:
 	ADDQ        $+64, SI
 	ADDQ        $+8, DI
 	SUBQ        $0x02, BX
-	JL          rest57
-	PREFETCHT1  (SI)
-	PREFETCHT1  (DI)
+	JL          rest51
+	PREFETCHT0  (SI)
+	PREFETCHT0  (DI)
 	VMOVUPS     (R9), Y7
 	VMOVD       (R10), X13
 	VCVTPH2PS   X13, X13
@@ -1583,13 +1511,13 @@ blocks58:
 	ADDQ        $+64, SI
 	ADDQ        $+8, DI
 	ADDQ        $+256, R8
-	JMP         blocks58
+	JMP         blocks52
 
-rest57:
+rest51:
 	ADDQ $0x02, BX
-	JZ   columns56
+	JZ   columns50
 
-columns56:
+columns50:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
@@ -1622,12 +1550,12 @@ columns56:
 	ADDQ         DX, s+48(FP)
 	ADDQ         CX, w+32(FP)
 	ADDQ         DX, s+48(FP)
-	JMP          columns54
+	JMP          columns48
 
-columns55:
-columns59:
+columns49:
+columns53:
 	CMPQ   n+72(FP), $0x01
-	JL     columns60
+	JL     columns54
 	SUBQ   $0x01, n+72(FP)
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
@@ -1640,11 +1568,11 @@ columns59:
 	LEAQ   4096(SI), SI
 	LEAQ   512(DI), DI
 
-blocks63:
+blocks57:
 	SUBQ        $0x02, BX
-	JL          rest62
-	PREFETCHT1  (SI)
-	PREFETCHT1  (DI)
+	JL          rest56
+	PREFETCHT0  (SI)
+	PREFETCHT0  (DI)
 	VMOVUPS     (R9), Y5
 	VMOVD       (R10), X15
 	VCVTPH2PS   X15, X15
@@ -1673,9 +1601,9 @@ blocks63:
 	ADDQ        $+32, SI
 	ADDQ        $+4, DI
 	SUBQ        $0x02, BX
-	JL          rest62
-	PREFETCHT1  (SI)
-	PREFETCHT1  (DI)
+	JL          rest56
+	PREFETCHT0  (SI)
+	PREFETCHT0  (DI)
 	VMOVUPS     (R9), Y5
 	VMOVD       (R10), X16
 	VCVTPH2PS   X16, X16
@@ -1704,13 +1632,13 @@ blocks63:
 	ADDQ        $+32, SI
 	ADDQ        $+4, DI
 	ADDQ        $+256, R8
-	JMP         blocks63
+	JMP         blocks57
 
-rest62:
+rest56:
 	ADDQ $0x02, BX
-	JZ   columns61
+	JZ   columns55
 
-columns61:
+columns55:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
@@ -1739,9 +1667,9 @@ columns61:
 	ADDQ         $0x04, c+0(FP)
 	ADDQ         CX, w+32(FP)
 	ADDQ         DX, s+48(FP)
-	JMP          columns59
+	JMP          columns53
 
-columns60:
+columns54:
 	VZEROUPPER
 	RET
 
@@ -1758,9 +1686,9 @@ rows4:
 	VMOVD        BX, X2
 	VPBROADCASTD X2, Y2
 
-columns64:
+columns58:
 	CMPQ   n+72(FP), $0x01
-	JL     columns65
+	JL     columns59
 	SUBQ   $0x01, n+72(FP)
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
@@ -1777,11 +1705,11 @@ columns64:
 	LEAQ   4096(SI), SI
 	LEAQ   512(DI), DI
 
-blocks68:
+blocks62:
 	SUBQ        $0x02, BX
-	JL          rest67
-	PREFETCHT1  (SI)
-	PREFETCHT1  (DI)
+	JL          rest61
+	PREFETCHT0  (SI)
+	PREFETCHT0  (DI)
 	VMOVUPS     (R10), Y7
 	VMOVD       (R11), X9
 	VCVTPH2PS   X9, X9
@@ -1826,9 +1754,9 @@ blocks68:
 	ADDQ        $+32, SI
 	ADDQ        $+4, DI
 	SUBQ        $0x02, BX
-	JL          rest67
-	PREFETCHT1  (SI)
-	PREFETCHT1  (DI)
+	JL          rest61
+	PREFETCHT0  (SI)
+	PREFETCHT0  (DI)
 	VMOVUPS     (R10), Y7
 	VMOVD       (R11), X12
 	VCVTPH2PS   X12, X12
@@ -1874,13 +1802,13 @@ blocks68:
 	ADDQ        $+4, DI
 	ADDQ        $+256, R8
 	ADDQ        $+256, R9
-	JMP         blocks68
+	JMP         blocks62
 
-rest67:
+rest61:
 	ADDQ $0x02, BX
-	JZ   columns66
+	JZ   columns60
 
-columns66:
+columns60:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
@@ -1931,12 +1859,12 @@ columns66:
 	ADDQ         $0x04, c+0(FP)
 	ADDQ         CX, w+32(FP)
 	ADDQ         DX, s+48(FP)
-	JMP          columns64
+	JMP          columns58
 
-columns65:
-columns69:
+columns59:
+columns63:
 	CMPQ   n+72(FP), $0x01
-	JL     columns70
+	JL     columns64
 	SUBQ   $0x01, n+72(FP)
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
@@ -1953,11 +1881,11 @@ columns69:
 	LEAQ   4096(SI), SI
 	LEAQ   512(DI), DI
 
-blocks73:
+blocks67:
 	SUBQ        $0x02, BX
-	JL          rest72
-	PREFETCHT1  (SI)
-	PREFETCHT1  (DI)
+	JL          rest66
+	PREFETCHT0  (SI)
+	PREFETCHT0  (DI)
 	VMOVUPS     (R10), Y7
 	VMOVD       (R11), X13
 	VCVTPH2PS   X13, X13
@@ -2002,9 +1930,9 @@ blocks73:
 	ADDQ        $+32, SI
 	ADDQ        $+4, DI
 	SUBQ        $0x02, BX
-	JL          rest72
-	PREFETCHT1  (SI)
-	PREFETCHT1  (DI)
+	JL          rest66
+	PREFETCHT0  (SI)
+	PREFETCHT0  (DI)
 	VMOVUPS     (R10), Y7
 	VMOVD       (R11), X14
 	VCVTPH2PS   X14, X14
@@ -2050,13 +1978,13 @@ blocks73:
 	ADDQ        $+4, DI
 	ADDQ        $+256, R8
 	ADDQ        $+256, R9
-	JMP         blocks73
+	JMP         blocks67
 
-rest72:
+rest66:
 	ADDQ $0x02, BX
-	JZ   columns71
+	JZ   columns65
 
-columns71:
+columns65:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
@@ -2107,9 +2035,9 @@ columns71:
 	ADDQ         $0x04, c+0(FP)
 	ADDQ         CX, w+32(FP)
 	ADDQ         DX, s+48(FP)
-	JMP          columns69
+	JMP          columns63
 
-columns70:
+columns64:
 	VZEROUPPER
 	RET
 
@@ -2127,9 +2055,9 @@ TEXT ·pack4AVX2(SB), NOSPLIT, $0-48
 	VMOVD        R8, X0
 	VPBROADCASTD X0, Y0
 
-block74:
+block68:
 	DECQ        DI
-	JL          block75
+	JL          block69
 	MOVQ        CX, R8
 	VMOVDQU     (R8), X1
 	ADDQ        DX, R8
@@ -2202,9 +2130,9 @@ block74:
 	ADDQ        $+288, AX
 	ADDQ        $0x10, CX
 	ADDQ        $0x04, BX
-	JMP         block74
+	JMP         block68
 
-block75:
+block69:
 	VZEROUPPER
 	RET
 
@@ -2232,9 +2160,9 @@ TEXT ·quantiseDot8AVX2(SB), NOSPLIT, $0-24
 	VMOVD        DI, X4
 	VPBROADCASTD X4, Y4
 
-block76:
+block70:
 	DECQ         DX
-	JL           block77
+	JL           block71
 	VMOVAPS      Y1, Y9
 	XORQ         DI, DI
 	VMOVUPS      (CX), Y5
@@ -2288,10 +2216,10 @@ block76:
 	VPADDD       X9, X6, X6
 	VPMULLD      X4, X6, X6
 	TESTQ        DI, DI
-	JZ           number78
+	JZ           number72
 	VMOVAPS      X3, X10
 
-number78:
+number72:
 	VMOVDQU      Y5, (AX)
 	VXORPS       X5, X5, X5
 	VMOVSS       X6, X5, X6
@@ -2302,16 +2230,16 @@ number78:
 	ADDQ         $0x20, AX
 	ADDQ         $0x20, BX
 	DECQ         SI
-	JNZ          group79
+	JNZ          group73
 	MOVQ         $+2, SI
 	ADDQ         $+128, AX
 	ADDQ         $+128, BX
 
-group79:
+group73:
 	ADDQ $+128, CX
-	JMP  block76
+	JMP  block70
 
-block77:
+block71:
 	VZEROUPPER
 	RET
 
@@ -2339,9 +2267,9 @@ TEXT ·quantiseTile8AVX2(SB), NOSPLIT, $0-24
 	VMOVD        BX, X4
 	VPBROADCASTD X4, Y4
 
-block80:
+block74:
 	DECQ         DX
-	JL           block81
+	JL           block75
 	VMOVAPS      Y1, Y9
 	XORQ         BX, BX
 	VMOVUPS      (CX), Y5
@@ -2395,18 +2323,18 @@ block80:
 	VPADDD       X9, X6, X6
 	VPMULLD      X4, X6, X6
 	TESTQ        BX, BX
-	JZ           number82
+	JZ           number76
 	VMOVAPS      X3, X10
 
-number82:
+number76:
 	VMOVDQU Y5, (AX)
 	VMOVSS  X10, 32(AX)
 	VMOVD   X6, 36(AX)
 	ADDQ    $0x28, AX
 	ADDQ    $+128, CX
-	JMP     block80
+	JMP     block74
 
-block81:
+block75:
 	VZEROUPPER
 	RET
 
@@ -2426,9 +2354,9 @@ TEXT ·dotQuantised8AVX2(SB), NOSPLIT, $0-88
 	VMOVD        DX, X0
 	VPBROADCASTD X0, Y0
 
-columns83:
+columns77:
 	CMPQ   n+72(FP), $0x02
-	JL     columns84
+	JL     columns78
 	SUBQ   $0x02, n+72(FP)
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -2441,11 +2369,11 @@ columns83:
 	LEAQ   4096(BX), BX
 	LEAQ   512(SI), SI
 
-blocks87:
+blocks81:
 	SUBQ         $0x01, DX
-	JL           rest86
-	PREFETCHT1   (BX)
-	PREFETCHT1   (SI)
+	JL           rest80
+	PREFETCHT0   (BX)
+	PREFETCHT0   (SI)
 	VMOVUPS      (R8), Y2
 	VBROADCASTSS (R9), Y2
 	VPMOVZXBW    (R8), Y3
@@ -2459,14 +2387,27 @@ blocks87:
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       64(DI), Y2, Y2
 	VFMADD231PS  Y2, Y3, Y0
+	VMOVUPS      (R8)(AX*1), Y2
+	VBROADCASTSS (R9)(CX*1), Y2
+	VPMOVZXBW    (R8)(AX*1), Y3
+	VPMOVSXBW    (DI), Y4
+	VPMADDWD     Y4, Y3, Y3
+	VPMOVZXBW    16(R8)(AX*1), Y4
+	VPMOVSXBW    16(DI), Y5
+	VPMADDWD     Y5, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPADDD       128(DI), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       64(DI), Y2, Y2
+	VFMADD231PS  Y2, Y3, Y1
 	ADDQ         $+32, R8
 	ADDQ         $+4, R9
-	ADDQ         $+32, BX
-	ADDQ         $+4, SI
+	ADDQ         $+64, BX
+	ADDQ         $+8, SI
 	SUBQ         $0x01, DX
-	JL           rest86
-	PREFETCHT1   (BX)
-	PREFETCHT1   (SI)
+	JL           rest80
+	PREFETCHT0   (BX)
+	PREFETCHT0   (SI)
 	VMOVUPS      (R8), Y2
 	VBROADCASTSS (R9), Y2
 	VPMOVZXBW    (R8), Y3
@@ -2480,61 +2421,12 @@ blocks87:
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       96(DI), Y2, Y2
 	VFMADD231PS  Y2, Y3, Y0
-	ADDQ         $+32, R8
-	ADDQ         $+4, R9
-	ADDQ         $+32, BX
-	ADDQ         $+4, SI
-	ADDQ         $+192, DI
-	JMP          blocks87
-
-rest86:
-	ADDQ $0x01, DX
-	JZ   columns85
-
-columns85:
-	MOVQ blocks+80(FP), DX
-	MOVQ w+32(FP), BX
-	MOVQ s+48(FP), SI
-	ADDQ AX, BX
-	ADDQ CX, SI
-	MOVQ x+16(FP), DI
-	MOVQ BX, R8
-	MOVQ SI, R9
-	LEAQ 4096(BX), BX
-	LEAQ 512(SI), SI
-
-blocks90:
-	SUBQ         $0x01, DX
-	JL           rest89
-	PREFETCHT1   (BX)
-	PREFETCHT1   (SI)
-	VMOVUPS      (R8), Y2
-	VBROADCASTSS (R9), Y2
-	VPMOVZXBW    (R8), Y3
-	VPMOVSXBW    (DI), Y4
-	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(R8), Y4
-	VPMOVSXBW    16(DI), Y5
-	VPMADDWD     Y5, Y4, Y4
-	VPADDD       Y4, Y3, Y3
-	VPADDD       128(DI), Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       64(DI), Y2, Y2
-	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         $+32, R8
-	ADDQ         $+4, R9
-	ADDQ         $+32, BX
-	ADDQ         $+4, SI
-	SUBQ         $0x01, DX
-	JL           rest89
-	PREFETCHT1   (BX)
-	PREFETCHT1   (SI)
-	VMOVUPS      (R8), Y2
-	VBROADCASTSS (R9), Y2
-	VPMOVZXBW    (R8), Y3
+	VMOVUPS      (R8)(AX*1), Y2
+	VBROADCASTSS (R9)(CX*1), Y2
+	VPMOVZXBW    (R8)(AX*1), Y3
 	VPMOVSXBW    32(DI), Y4
 	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(R8), Y4
+	VPMOVZXBW    16(R8)(AX*1), Y4
 	VPMOVSXBW    48(DI), Y5
 	VPMADDWD     Y5, Y4, Y4
 	VPADDD       Y4, Y3, Y3
@@ -2544,16 +2436,16 @@ blocks90:
 	VFMADD231PS  Y2, Y3, Y1
 	ADDQ         $+32, R8
 	ADDQ         $+4, R9
-	ADDQ         $+32, BX
-	ADDQ         $+4, SI
+	ADDQ         $+64, BX
+	ADDQ         $+8, SI
 	ADDQ         $+192, DI
-	JMP          blocks90
+	JMP          blocks81
 
-rest89:
+rest80:
 	ADDQ $0x01, DX
-	JZ   columns88
+	JZ   columns79
 
-columns88:
+columns79:
 	MOVQ         c+0(FP), DX
 	MOVQ         ldc+8(FP), BX
 	SHLQ         $0x02, BX
@@ -2574,12 +2466,12 @@ columns88:
 	ADDQ         CX, s+48(FP)
 	ADDQ         AX, w+32(FP)
 	ADDQ         CX, s+48(FP)
-	JMP          columns83
+	JMP          columns77
 
-columns84:
-columns91:
+columns78:
+columns82:
 	CMPQ   n+72(FP), $0x01
-	JL     columns92
+	JL     columns83
 	SUBQ   $0x01, n+72(FP)
 	VXORPS Y0, Y0, Y0
 	MOVQ   blocks+80(FP), DX
@@ -2591,11 +2483,11 @@ columns91:
 	LEAQ   4096(BX), BX
 	LEAQ   512(SI), SI
 
-blocks95:
+blocks86:
 	SUBQ         $0x01, DX
-	JL           rest94
-	PREFETCHT1   (BX)
-	PREFETCHT1   (SI)
+	JL           rest85
+	PREFETCHT0   (BX)
+	PREFETCHT0   (SI)
 	VMOVUPS      (R8), Y1
 	VBROADCASTSS (R9), Y1
 	VPMOVZXBW    (R8), Y2
@@ -2614,9 +2506,9 @@ blocks95:
 	ADDQ         $+32, BX
 	ADDQ         $+4, SI
 	SUBQ         $0x01, DX
-	JL           rest94
-	PREFETCHT1   (BX)
-	PREFETCHT1   (SI)
+	JL           rest85
+	PREFETCHT0   (BX)
+	PREFETCHT0   (SI)
 	VMOVUPS      (R8), Y1
 	VBROADCASTSS (R9), Y1
 	VPMOVZXBW    (R8), Y2
@@ -2635,13 +2527,13 @@ blocks95:
 	ADDQ         $+32, BX
 	ADDQ         $+4, SI
 	ADDQ         $+192, DI
-	JMP          blocks95
+	JMP          blocks86
 
-rest94:
+rest85:
 	ADDQ $0x01, DX
-	JZ   columns93
+	JZ   columns84
 
-columns93:
+columns84:
 	MOVQ         c+0(FP), DX
 	MOVQ         ldc+8(FP), BX
 	SHLQ         $0x02, BX
@@ -2659,9 +2551,9 @@ columns93:
 	ADDQ         $0x04, c+0(FP)
 	ADDQ         AX, w+32(FP)
 	ADDQ         CX, s+48(FP)
-	JMP          columns91
+	JMP          columns82
 
-columns92:
+columns83:
 	VZEROUPPER
 	RET
 
@@ -2674,9 +2566,9 @@ rows2:
 	VMOVD        BX, X0
 	VPBROADCASTD X0, Y0
 
-columns96:
+columns87:
 	CMPQ   n+72(FP), $0x02
-	JL     columns97
+	JL     columns88
 	SUBQ   $0x02, n+72(FP)
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -2691,11 +2583,11 @@ columns96:
 	LEAQ   4096(SI), SI
 	LEAQ   512(DI), DI
 
-blocks100:
+blocks91:
 	SUBQ         $0x01, BX
-	JL           rest99
-	PREFETCHT1   (SI)
-	PREFETCHT1   (DI)
+	JL           rest90
+	PREFETCHT0   (SI)
+	PREFETCHT0   (DI)
 	VMOVUPS      (R9), Y4
 	VBROADCASTSS (R10), Y4
 	VPMOVZXBW    (R9), Y5
@@ -2749,9 +2641,9 @@ blocks100:
 	ADDQ         $+64, SI
 	ADDQ         $+8, DI
 	SUBQ         $0x01, BX
-	JL           rest99
-	PREFETCHT1   (SI)
-	PREFETCHT1   (DI)
+	JL           rest90
+	PREFETCHT0   (SI)
+	PREFETCHT0   (DI)
 	VMOVUPS      (R9), Y4
 	VBROADCASTSS (R10), Y4
 	VPMOVZXBW    (R9), Y5
@@ -2805,13 +2697,13 @@ blocks100:
 	ADDQ         $+64, SI
 	ADDQ         $+8, DI
 	ADDQ         $+192, R8
-	JMP          blocks100
+	JMP          blocks91
 
-rest99:
+rest90:
 	ADDQ $0x01, BX
-	JZ   columns98
+	JZ   columns89
 
-columns98:
+columns89:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
@@ -2844,12 +2736,12 @@ columns98:
 	ADDQ         DX, s+48(FP)
 	ADDQ         CX, w+32(FP)
 	ADDQ         DX, s+48(FP)
-	JMP          columns96
+	JMP          columns87
 
-columns97:
-columns101:
+columns88:
+columns92:
 	CMPQ   n+72(FP), $0x01
-	JL     columns102
+	JL     columns93
 	SUBQ   $0x01, n+72(FP)
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -2862,11 +2754,11 @@ columns101:
 	LEAQ   4096(SI), SI
 	LEAQ   512(DI), DI
 
-blocks105:
+blocks96:
 	SUBQ         $0x01, BX
-	JL           rest104
-	PREFETCHT1   (SI)
-	PREFETCHT1   (DI)
+	JL           rest95
+	PREFETCHT0   (SI)
+	PREFETCHT0   (DI)
 	VMOVUPS      (R9), Y2
 	VBROADCASTSS (R10), Y2
 	VPMOVZXBW    (R9), Y3
@@ -2896,9 +2788,9 @@ blocks105:
 	ADDQ         $+32, SI
 	ADDQ         $+4, DI
 	SUBQ         $0x01, BX
-	JL           rest104
-	PREFETCHT1   (SI)
-	PREFETCHT1   (DI)
+	JL           rest95
+	PREFETCHT0   (SI)
+	PREFETCHT0   (DI)
 	VMOVUPS      (R9), Y2
 	VBROADCASTSS (R10), Y2
 	VPMOVZXBW    (R9), Y3
@@ -2928,13 +2820,13 @@ blocks105:
 	ADDQ         $+32, SI
 	ADDQ         $+4, DI
 	ADDQ         $+192, R8
-	JMP          blocks105
+	JMP          blocks96
 
-rest104:
+rest95:
 	ADDQ $0x01, BX
-	JZ   columns103
+	JZ   columns94
 
-columns103:
+columns94:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
@@ -2963,9 +2855,9 @@ columns103:
 	ADDQ         $0x04, c+0(FP)
 	ADDQ         CX, w+32(FP)
 	ADDQ         DX, s+48(FP)
-	JMP          columns101
+	JMP          columns92
 
-columns102:
+columns93:
 	VZEROUPPER
 	RET
 
@@ -2978,9 +2870,9 @@ rows4:
 	VMOVD        BX, X0
 	VPBROADCASTD X0, Y0
 
-columns106:
+columns97:
 	CMPQ   n+72(FP), $0x01
-	JL     columns107
+	JL     columns98
 	SUBQ   $0x01, n+72(FP)
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -2997,11 +2889,11 @@ columns106:
 	LEAQ   4096(SI), SI
 	LEAQ   512(DI), DI
 
-blocks110:
+blocks101:
 	SUBQ         $0x01, BX
-	JL           rest109
-	PREFETCHT1   (SI)
-	PREFETCHT1   (DI)
+	JL           rest100
+	PREFETCHT0   (SI)
+	PREFETCHT0   (DI)
 	VMOVUPS      (R10), Y4
 	VBROADCASTSS (R11), Y4
 	VPMOVZXBW    (R10), Y5
@@ -3053,9 +2945,9 @@ blocks110:
 	ADDQ         $+32, SI
 	ADDQ         $+4, DI
 	SUBQ         $0x01, BX
-	JL           rest109
-	PREFETCHT1   (SI)
-	PREFETCHT1   (DI)
+	JL           rest100
+	PREFETCHT0   (SI)
+	PREFETCHT0   (DI)
 	VMOVUPS      (R10), Y4
 	VBROADCASTSS (R11), Y4
 	VPMOVZXBW    (R10), Y5
@@ -3108,13 +3000,13 @@ blocks110:
 	ADDQ         $+4, DI
 	ADDQ         $+192, R8
 	ADDQ         $+192, R9
-	JMP          blocks110
+	JMP          blocks101
 
-rest109:
+rest100:
 	ADDQ $0x01, BX
-	JZ   columns108
+	JZ   columns99
 
-columns108:
+columns99:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
@@ -3165,12 +3057,12 @@ columns108:
 	ADDQ         $0x04, c+0(FP)
 	ADDQ         CX, w+32(FP)
 	ADDQ         DX, s+48(FP)
-	JMP          columns106
+	JMP          columns97
 
-columns107:
-columns111:
+columns98:
+columns102:
 	CMPQ   n+72(FP), $0x01
-	JL     columns112
+	JL     columns103
 	SUBQ   $0x01, n+72(FP)
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -3187,11 +3079,11 @@ columns111:
 	LEAQ   4096(SI), SI
 	LEAQ   512(DI), DI
 
-blocks115:
+blocks106:
 	SUBQ         $0x01, BX
-	JL           rest114
-	PREFETCHT1   (SI)
-	PREFETCHT1   (DI)
+	JL           rest105
+	PREFETCHT0   (SI)
+	PREFETCHT0   (DI)
 	VMOVUPS      (R10), Y4
 	VBROADCASTSS (R11), Y4
 	VPMOVZXBW    (R10), Y5
@@ -3243,9 +3135,9 @@ blocks115:
 	ADDQ         $+32, SI
 	ADDQ         $+4, DI
 	SUBQ         $0x01, BX
-	JL           rest114
-	PREFETCHT1   (SI)
-	PREFETCHT1   (DI)
+	JL           rest105
+	PREFETCHT0   (SI)
+	PREFETCHT0   (DI)
 	VMOVUPS      (R10), Y4
 	VBROADCASTSS (R11), Y4
 	VPMOVZXBW    (R10), Y5
@@ -3298,13 +3190,13 @@ blocks115:
 	ADDQ         $+4, DI
 	ADDQ         $+192, R8
 	ADDQ         $+192, R9
-	JMP          blocks115
+	JMP          blocks106
 
-rest114:
+rest105:
 	ADDQ $0x01, BX
-	JZ   columns113
+	JZ   columns104
 
-columns113:
+columns104:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
@@ -3355,9 +3247,9 @@ columns113:
 	ADDQ         $0x04, c+0(FP)
 	ADDQ         CX, w+32(FP)
 	ADDQ         DX, s+48(FP)
-	JMP          columns111
+	JMP          columns102
 
-columns112:
+columns103:
 	VZEROUPPER
 	RET
 
@@ -3377,9 +3269,9 @@ TEXT ·dotQuantised8F16AVX2(SB), NOSPLIT, $0-88
 	VMOVD        DX, X0
 	VPBROADCASTD X0, Y0
 
-columns116:
+columns107:
 	CMPQ   n+72(FP), $0x02
-	JL     columns117
+	JL     columns108
 	SUBQ   $0x02, n+72(FP)
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -3392,11 +3284,11 @@ columns116:
 	LEAQ   4096(BX), BX
 	LEAQ   512(SI), SI
 
-blocks120:
+blocks111:
 	SUBQ         $0x01, DX
-	JL           rest119
-	PREFETCHT1   (BX)
-	PREFETCHT1   (SI)
+	JL           rest110
+	PREFETCHT0   (BX)
+	PREFETCHT0   (SI)
 	VMOVUPS      (R8), Y2
 	VPBROADCASTW (R9), X2
 	VCVTPH2PS    X2, Y2
@@ -3411,14 +3303,28 @@ blocks120:
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       64(DI), Y2, Y2
 	VFMADD231PS  Y2, Y3, Y0
+	VMOVUPS      (R8)(AX*1), Y2
+	VPBROADCASTW (R9)(CX*1), X2
+	VCVTPH2PS    X2, Y2
+	VPMOVZXBW    (R8)(AX*1), Y3
+	VPMOVSXBW    (DI), Y4
+	VPMADDWD     Y4, Y3, Y3
+	VPMOVZXBW    16(R8)(AX*1), Y4
+	VPMOVSXBW    16(DI), Y5
+	VPMADDWD     Y5, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPADDD       128(DI), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       64(DI), Y2, Y2
+	VFMADD231PS  Y2, Y3, Y1
 	ADDQ         $+32, R8
 	ADDQ         $+2, R9
-	ADDQ         $+32, BX
-	ADDQ         $+2, SI
+	ADDQ         $+64, BX
+	ADDQ         $+4, SI
 	SUBQ         $0x01, DX
-	JL           rest119
-	PREFETCHT1   (BX)
-	PREFETCHT1   (SI)
+	JL           rest110
+	PREFETCHT0   (BX)
+	PREFETCHT0   (SI)
 	VMOVUPS      (R8), Y2
 	VPBROADCASTW (R9), X2
 	VCVTPH2PS    X2, Y2
@@ -3433,63 +3339,13 @@ blocks120:
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       96(DI), Y2, Y2
 	VFMADD231PS  Y2, Y3, Y0
-	ADDQ         $+32, R8
-	ADDQ         $+2, R9
-	ADDQ         $+32, BX
-	ADDQ         $+2, SI
-	ADDQ         $+192, DI
-	JMP          blocks120
-
-rest119:
-	ADDQ $0x01, DX
-	JZ   columns118
-
-columns118:
-	MOVQ blocks+80(FP), DX
-	MOVQ w+32(FP), BX
-	MOVQ s+48(FP), SI
-	ADDQ AX, BX
-	ADDQ CX, SI
-	MOVQ x+16(FP), DI
-	MOVQ BX, R8
-	MOVQ SI, R9
-	LEAQ 4096(BX), BX
-	LEAQ 512(SI), SI
-
-blocks123:
-	SUBQ         $0x01, DX
-	JL           rest122
-	PREFETCHT1   (BX)
-	PREFETCHT1   (SI)
-	VMOVUPS      (R8), Y2
-	VPBROADCASTW (R9), X2
+	VMOVUPS      (R8)(AX*1), Y2
+	VPBROADCASTW (R9)(CX*1), X2
 	VCVTPH2PS    X2, Y2
-	VPMOVZXBW    (R8), Y3
-	VPMOVSXBW    (DI), Y4
-	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(R8), Y4
-	VPMOVSXBW    16(DI), Y5
-	VPMADDWD     Y5, Y4, Y4
-	VPADDD       Y4, Y3, Y3
-	VPADDD       128(DI), Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       64(DI), Y2, Y2
-	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         $+32, R8
-	ADDQ         $+2, R9
-	ADDQ         $+32, BX
-	ADDQ         $+2, SI
-	SUBQ         $0x01, DX
-	JL           rest122
-	PREFETCHT1   (BX)
-	PREFETCHT1   (SI)
-	VMOVUPS      (R8), Y2
-	VPBROADCASTW (R9), X2
-	VCVTPH2PS    X2, Y2
-	VPMOVZXBW    (R8), Y3
+	VPMOVZXBW    (R8)(AX*1), Y3
 	VPMOVSXBW    32(DI), Y4
 	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(R8), Y4
+	VPMOVZXBW    16(R8)(AX*1), Y4
 	VPMOVSXBW    48(DI), Y5
 	VPMADDWD     Y5, Y4, Y4
 	VPADDD       Y4, Y3, Y3
@@ -3499,16 +3355,16 @@ blocks123:
 	VFMADD231PS  Y2, Y3, Y1
 	ADDQ         $+32, R8
 	ADDQ         $+2, R9
-	ADDQ         $+32, BX
-	ADDQ         $+2, SI
+	ADDQ         $+64, BX
+	ADDQ         $+4, SI
 	ADDQ         $+192, DI
-	JMP          blocks123
+	JMP          blocks111
 
-rest122:
+rest110:
 	ADDQ $0x01, DX
-	JZ   columns121
+	JZ   columns109
 
-columns121:
+columns109:
 	MOVQ         c+0(FP), DX
 	MOVQ         ldc+8(FP), BX
 	SHLQ         $0x02, BX
@@ -3529,12 +3385,12 @@ columns121:
 	ADDQ         CX, s+48(FP)
 	ADDQ         AX, w+32(FP)
 	ADDQ         CX, s+48(FP)
-	JMP          columns116
+	JMP          columns107
 
-columns117:
-columns124:
+columns108:
+columns112:
 	CMPQ   n+72(FP), $0x01
-	JL     columns125
+	JL     columns113
 	SUBQ   $0x01, n+72(FP)
 	VXORPS Y0, Y0, Y0
 	MOVQ   blocks+80(FP), DX
@@ -3546,11 +3402,11 @@ columns124:
 	LEAQ   4096(BX), BX
 	LEAQ   512(SI), SI
 
-blocks128:
+blocks116:
 	SUBQ         $0x01, DX
-	JL           rest127
-	PREFETCHT1   (BX)
-	PREFETCHT1   (SI)
+	JL           rest115
+	PREFETCHT0   (BX)
+	PREFETCHT0   (SI)
 	VMOVUPS      (R8), Y1
 	VPBROADCASTW (R9), X1
 	VCVTPH2PS    X1, Y1
@@ -3570,9 +3426,9 @@ blocks128:
 	ADDQ         $+32, BX
 	ADDQ         $+2, SI
 	SUBQ         $0x01, DX
-	JL           rest127
-	PREFETCHT1   (BX)
-	PREFETCHT1   (SI)
+	JL           rest115
+	PREFETCHT0   (BX)
+	PREFETCHT0   (SI)
 	VMOVUPS      (R8), Y1
 	VPBROADCASTW (R9), X1
 	VCVTPH2PS    X1, Y1
@@ -3592,13 +3448,13 @@ blocks128:
 	ADDQ         $+32, BX
 	ADDQ         $+2, SI
 	ADDQ         $+192, DI
-	JMP          blocks128
+	JMP          blocks116
 
-rest127:
+rest115:
 	ADDQ $0x01, DX
-	JZ   columns126
+	JZ   columns114
 
-columns126:
+columns114:
 	MOVQ         c+0(FP), DX
 	MOVQ         ldc+8(FP), BX
 	SHLQ         $0x02, BX
@@ -3616,9 +3472,9 @@ columns126:
 	ADDQ         $0x04, c+0(FP)
 	ADDQ         AX, w+32(FP)
 	ADDQ         CX, s+48(FP)
-	JMP          columns124
+	JMP          columns112
 
-columns125:
+columns113:
 	VZEROUPPER
 	RET
 
@@ -3631,9 +3487,9 @@ rows2:
 	VMOVD        BX, X0
 	VPBROADCASTD X0, Y0
 
-columns129:
+columns117:
 	CMPQ   n+72(FP), $0x02
-	JL     columns130
+	JL     columns118
 	SUBQ   $0x02, n+72(FP)
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -3648,11 +3504,11 @@ columns129:
 	LEAQ   4096(SI), SI
 	LEAQ   512(DI), DI
 
-blocks133:
+blocks121:
 	SUBQ         $0x01, BX
-	JL           rest132
-	PREFETCHT1   (SI)
-	PREFETCHT1   (DI)
+	JL           rest120
+	PREFETCHT0   (SI)
+	PREFETCHT0   (DI)
 	VMOVUPS      (R9), Y4
 	VPBROADCASTW (R10), X4
 	VCVTPH2PS    X4, Y4
@@ -3708,9 +3564,9 @@ blocks133:
 	ADDQ         $+64, SI
 	ADDQ         $+4, DI
 	SUBQ         $0x01, BX
-	JL           rest132
-	PREFETCHT1   (SI)
-	PREFETCHT1   (DI)
+	JL           rest120
+	PREFETCHT0   (SI)
+	PREFETCHT0   (DI)
 	VMOVUPS      (R9), Y4
 	VPBROADCASTW (R10), X4
 	VCVTPH2PS    X4, Y4
@@ -3766,13 +3622,13 @@ blocks133:
 	ADDQ         $+64, SI
 	ADDQ         $+4, DI
 	ADDQ         $+192, R8
-	JMP          blocks133
+	JMP          blocks121
 
-rest132:
+rest120:
 	ADDQ $0x01, BX
-	JZ   columns131
+	JZ   columns119
 
-columns131:
+columns119:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
@@ -3805,12 +3661,12 @@ columns131:
 	ADDQ         DX, s+48(FP)
 	ADDQ         CX, w+32(FP)
 	ADDQ         DX, s+48(FP)
-	JMP          columns129
+	JMP          columns117
 
-columns130:
-columns134:
+columns118:
+columns122:
 	CMPQ   n+72(FP), $0x01
-	JL     columns135
+	JL     columns123
 	SUBQ   $0x01, n+72(FP)
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -3823,11 +3679,11 @@ columns134:
 	LEAQ   4096(SI), SI
 	LEAQ   512(DI), DI
 
-blocks138:
+blocks126:
 	SUBQ         $0x01, BX
-	JL           rest137
-	PREFETCHT1   (SI)
-	PREFETCHT1   (DI)
+	JL           rest125
+	PREFETCHT0   (SI)
+	PREFETCHT0   (DI)
 	VMOVUPS      (R9), Y2
 	VPBROADCASTW (R10), X2
 	VCVTPH2PS    X2, Y2
@@ -3858,9 +3714,9 @@ blocks138:
 	ADDQ         $+32, SI
 	ADDQ         $+2, DI
 	SUBQ         $0x01, BX
-	JL           rest137
-	PREFETCHT1   (SI)
-	PREFETCHT1   (DI)
+	JL           rest125
+	PREFETCHT0   (SI)
+	PREFETCHT0   (DI)
 	VMOVUPS      (R9), Y2
 	VPBROADCASTW (R10), X2
 	VCVTPH2PS    X2, Y2
@@ -3891,13 +3747,13 @@ blocks138:
 	ADDQ         $+32, SI
 	ADDQ         $+2, DI
 	ADDQ         $+192, R8
-	JMP          blocks138
+	JMP          blocks126
 
-rest137:
+rest125:
 	ADDQ $0x01, BX
-	JZ   columns136
+	JZ   columns124
 
-columns136:
+columns124:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
@@ -3926,9 +3782,9 @@ columns136:
 	ADDQ         $0x04, c+0(FP)
 	ADDQ         CX, w+32(FP)
 	ADDQ         DX, s+48(FP)
-	JMP          columns134
+	JMP          columns122
 
-columns135:
+columns123:
 	VZEROUPPER
 	RET
 
@@ -3941,9 +3797,9 @@ rows4:
 	VMOVD        BX, X0
 	VPBROADCASTD X0, Y0
 
-columns139:
+columns127:
 	CMPQ   n+72(FP), $0x01
-	JL     columns140
+	JL     columns128
 	SUBQ   $0x01, n+72(FP)
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -3960,11 +3816,11 @@ columns139:
 	LEAQ   4096(SI), SI
 	LEAQ   512(DI), DI
 
-blocks143:
+blocks131:
 	SUBQ         $0x01, BX
-	JL           rest142
-	PREFETCHT1   (SI)
-	PREFETCHT1   (DI)
+	JL           rest130
+	PREFETCHT0   (SI)
+	PREFETCHT0   (DI)
 	VMOVUPS      (R10), Y4
 	VPBROADCASTW (R11), X4
 	VCVTPH2PS    X4, Y4
@@ -4017,9 +3873,9 @@ blocks143:
 	ADDQ         $+32, SI
 	ADDQ         $+2, DI
 	SUBQ         $0x01, BX
-	JL           rest142
-	PREFETCHT1   (SI)
-	PREFETCHT1   (DI)
+	JL           rest130
+	PREFETCHT0   (SI)
+	PREFETCHT0   (DI)
 	VMOVUPS      (R10), Y4
 	VPBROADCASTW (R11), X4
 	VCVTPH2PS    X4, Y4
@@ -4073,13 +3929,13 @@ blocks143:
 	ADDQ         $+2, DI
 	ADDQ         $+192, R8
 	ADDQ         $+192, R9
-	JMP          blocks143
+	JMP          blocks131
 
-rest142:
+rest130:
 	ADDQ $0x01, BX
-	JZ   columns141
+	JZ   columns129
 
-columns141:
+columns129:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
@@ -4130,12 +3986,12 @@ columns141:
 	ADDQ         $0x04, c+0(FP)
 	ADDQ         CX, w+32(FP)
 	ADDQ         DX, s+48(FP)
-	JMP          columns139
+	JMP          columns127
 
-columns140:
-columns144:
+columns128:
+columns132:
 	CMPQ   n+72(FP), $0x01
-	JL     columns145
+	JL     columns133
 	SUBQ   $0x01, n+72(FP)
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -4152,11 +4008,11 @@ columns144:
 	LEAQ   4096(SI), SI
 	LEAQ   512(DI), DI
 
-blocks148:
+blocks136:
 	SUBQ         $0x01, BX
-	JL           rest147
-	PREFETCHT1   (SI)
-	PREFETCHT1   (DI)
+	JL           rest135
+	PREFETCHT0   (SI)
+	PREFETCHT0   (DI)
 	VMOVUPS      (R10), Y4
 	VPBROADCASTW (R11), X4
 	VCVTPH2PS    X4, Y4
@@ -4209,9 +4065,9 @@ blocks148:
 	ADDQ         $+32, SI
 	ADDQ         $+2, DI
 	SUBQ         $0x01, BX
-	JL           rest147
-	PREFETCHT1   (SI)
-	PREFETCHT1   (DI)
+	JL           rest135
+	PREFETCHT0   (SI)
+	PREFETCHT0   (DI)
 	VMOVUPS      (R10), Y4
 	VPBROADCASTW (R11), X4
 	VCVTPH2PS    X4, Y4
@@ -4265,13 +4121,13 @@ blocks148:
 	ADDQ         $+2, DI
 	ADDQ         $+192, R8
 	ADDQ         $+192, R9
-	JMP          blocks148
+	JMP          blocks136
 
-rest147:
+rest135:
 	ADDQ $0x01, BX
-	JZ   columns146
+	JZ   columns134
 
-columns146:
+columns134:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
@@ -4322,9 +4178,9 @@ columns146:
 	ADDQ         $0x04, c+0(FP)
 	ADDQ         CX, w+32(FP)
 	ADDQ         DX, s+48(FP)
-	JMP          columns144
+	JMP          columns132
 
-columns145:
+columns133:
 	VZEROUPPER
 	RET
 
@@ -4339,9 +4195,9 @@ TEXT ·pack8AVX2(SB), NOSPLIT, $0-48
 	SHLQ $0x02, SI
 	MOVQ blocks+40(FP), DI
 
-block149:
+block137:
 	DECQ        DI
-	JL          block150
+	JL          block138
 	MOVQ        CX, R8
 	VMOVDQU     (R8), X0
 	ADDQ        DX, R8
@@ -4427,9 +4283,9 @@ block149:
 	ADDQ        $+288, AX
 	ADDQ        $0x20, CX
 	ADDQ        $0x04, BX
-	JMP         block149
+	JMP         block137
 
-block150:
+block138:
 	VZEROUPPER
 	RET
 
@@ -4462,9 +4318,9 @@ rows1:
 	VMOVUPS      (DI), Y1
 	ADDQ         CX, DI
 
-blocks151:
+blocks139:
 	DECQ         SI
-	JL           blocks152
+	JL           blocks140
 	VMOVUPS      (BX), Y2
 	VPBROADCASTD (DX), Y3
 	VPMADDUBSW   Y3, Y2, Y2
@@ -4506,9 +4362,9 @@ blocks151:
 	VFMADD231PS  Y4, Y2, Y1
 	ADDQ         $+40, DX
 	ADDQ         $+288, BX
-	JMP          blocks151
+	JMP          blocks139
 
-blocks152:
+blocks140:
 	VMOVUPS Y1, (AX)
 	ADDQ    CX, AX
 	VZEROUPPER
@@ -4531,9 +4387,9 @@ rows2:
 	VMOVUPS      (R8), Y2
 	ADDQ         CX, R8
 
-blocks153:
+blocks141:
 	DECQ         DI
-	JL           blocks154
+	JL           blocks142
 	VMOVUPS      (SI), Y4
 	VPBROADCASTD (DX), Y3
 	VPMADDUBSW   Y3, Y4, Y3
@@ -4605,9 +4461,9 @@ blocks153:
 	VFMADD231PS  Y3, Y4, Y2
 	ADDQ         $+40, DX
 	ADDQ         $+288, SI
-	JMP          blocks153
+	JMP          blocks141
 
-blocks154:
+blocks142:
 	VMOVUPS Y1, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Y2, (AX)
@@ -4634,9 +4490,9 @@ rows3:
 	VMOVUPS      (R8), Y3
 	ADDQ         CX, R8
 
-blocks155:
+blocks143:
 	DECQ         DI
-	JL           blocks156
+	JL           blocks144
 	VMOVUPS      (SI), Y6
 	VPBROADCASTD (DX), Y4
 	VPMADDUBSW   Y4, Y6, Y4
@@ -4738,9 +4594,9 @@ blocks155:
 	VFMADD231PS  Y4, Y6, Y3
 	ADDQ         $+40, DX
 	ADDQ         $+288, SI
-	JMP          blocks155
+	JMP          blocks143
 
-blocks156:
+blocks144:
 	VMOVUPS Y1, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Y2, (AX)
@@ -4773,9 +4629,9 @@ rows4:
 	VMOVUPS      (R9), Y4
 	ADDQ         CX, R9
 
-blocks157:
+blocks145:
 	DECQ         R8
-	JL           blocks158
+	JL           blocks146
 	VMOVUPS      (DI), Y8
 	VPBROADCASTD (DX), Y5
 	VPMADDUBSW   Y5, Y8, Y5
@@ -4908,9 +4764,9 @@ blocks157:
 	ADDQ         $+40, DX
 	ADDQ         $+40, SI
 	ADDQ         $+288, DI
-	JMP          blocks157
+	JMP          blocks145
 
-blocks158:
+blocks146:
 	VMOVUPS Y1, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Y2, (AX)

@@ -277,9 +277,11 @@ func (g *gen) dotQuantisedOf(bits int, stored stored, m, n int) {
 		for _, v := range sums {
 			g.VXORPS(v, v, v)
 		}
-		together := wide // rows of weights; one after the other they are read in the order of memory
-		if m == 1 {
-			together = 1
+		// Rows of weights go together, or one after the other, in the order of memory, which
+		// is faster with vectors of 512 bits and slower with those of 256.
+		together, ask := wide, g.PREFETCHT0
+		if m == 1 && g.floats == 16 {
+			together, ask = 1, g.PREFETCHT1
 		}
 		for first := 0; first < wide; first += together {
 			next, rest := g.label("columns"), g.label("rest")
@@ -296,9 +298,9 @@ func (g *gen) dotQuantisedOf(bits int, stored stored, m, n int) {
 			// there may be no more than the masks say.
 			step := func(at int, bytes, scales *reg.OpmaskVirtual) {
 				for at := 0; at < together*g.bytes(); at += 64 {
-					g.PREFETCHT1(operand.Mem{Base: soon, Disp: at})
+					ask(operand.Mem{Base: soon, Disp: at})
 				}
-				g.PREFETCHT1(operand.Mem{Base: soonScales})
+				ask(operand.Mem{Base: soonScales})
 				for j := range together {
 					v, h, scale := g.vec(), g.vec(), g.vec()
 					if bytes != nil {
