@@ -21,10 +21,11 @@ type convertOptions struct {
 	modelOptions
 	memoryOptions
 	quantizeOptions
-	src   string
-	out   string
-	force bool
-	json  bool
+	src     string
+	out     string
+	batched bool
+	force   bool
+	json    bool
 }
 
 func newConvertCmd(a *app) *cobra.Command {
@@ -46,6 +47,7 @@ func newConvertCmd(a *app) *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVarP(&o.out, "output", "o", "", "write the package `NAME"+pack.Suffix+"`")
+	f.BoolVar(&o.batched, "batched", false, "write graphs that take several sequences a run, for serve and run with --slots")
 	f.BoolVar(&o.force, "force", false, "replace a package that is there")
 	f.BoolVar(&o.json, "json", false, "print one line of JSON")
 	o.addPlace(cmd)
@@ -69,11 +71,15 @@ func runConvert(ctx context.Context, o *convertOptions) (err error) {
 	if err := o.policy(&w); err != nil {
 		return err
 	}
+	w.Load.Batched = o.batched
 	s, err := o.load(o.src, w)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
+	if o.batched && (s.Model == nil || !s.Model.Batches()) {
+		return usagef("--batched: the graphs of %s take one sequence at a time; write the package without it", printable(o.src))
+	}
 	o.note(s)
 	quantized, err := o.quantize(ctx, s, w)
 	if err != nil {
