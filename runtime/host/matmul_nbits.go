@@ -153,6 +153,15 @@ func (b *blocks) dots(c, a panel, scratch []float32, row, col, m, k, n int) {
 	vectors.DotsBlocks(c, a, &w, m, ceil(k, simd.Block), n)
 }
 
+// parts implements [weights]: a code of 4 bits and its zero differ by a number of 5 bits,
+// and a scale of float16 has 11.
+func (b *blocks) parts() int {
+	if b.bits == 4 && b.scales.DType != graph.Float32 && (b.zeros == nil || b.zeros.DType == graph.Uint8) {
+		return 2
+	}
+	return 3
+}
+
 // stream implements [weights]. Blocks lie along k: no product takes them so.
 func (b *blocks) stream(c, a panel, scratch []float32, row, col, m, k, n int) {
 	vectors.Stream(c, a, b.view(scratch, row, col, k, n), m, k, n)

@@ -39,6 +39,7 @@ type product struct {
 	scratch int
 
 	records simd.Panel[uint8] // left, quantised, where the way wants it so
+	split   splitLeft         // or in parts
 }
 
 // way is how a product is computed. It follows from how the weights are stored
@@ -51,6 +52,7 @@ const (
 	byPanels                           // stored k×n: a panel at a time is widened, and all rows pass by
 	byStrips                           // stored n×k: the same, turned to k×n
 	byPairs                            // of bfloat16, either way
+	bySplits                           // of numbers in parts of bfloat16, either way
 	byQuantisedDots                    // byDots, and
 	byQuantisedTiles                   // byStrips, with activations quantised to 8 bits
 	fewRows          = 16              // of byRows
@@ -129,7 +131,6 @@ func (p *product) operations() int { return p.batch.count() * p.m * p.n * p.k }
 // a band of rows is converted again for each stripe, a stripe of weights for each
 // band.
 func (p *product) cut(workers, each int) {
-	const part = 1 << 20 // products
 	if p.out.Len() == 0 {
 		p.tasks, p.together = 0, 1
 		return
@@ -143,6 +144,8 @@ func (p *product) cut(workers, each int) {
 		p.way, p.depth = byQuantisedTiles, 0
 	case p.inPairs():
 		p.way, p.depth = byPairs, 2*panelDeep
+	case p.m > manyDots && vectors.HasTiles():
+		p.way, p.depth = bySplits, min(p.k, panelDeep)
 	case p.transposed && p.m <= manyDots:
 		p.way, p.depth = byDots, min(p.k, dotsDeep)
 	case p.transposed:
@@ -169,6 +172,13 @@ func (p *product) cut(workers, each int) {
 		}
 		p.rows, p.cols = p.grain(most).even(p.m, p.n, count, workers)
 	}
+	p.divide()
+}
+
+// divide cuts the product into tasks of rows×cols, and says what scratch they need.
+func (p *product) divide() {
+	const part = 1 << 20 // products
+	count := p.batch.count()
 	p.stripes, p.bands = ceil(p.n, p.cols), ceil(p.m, p.rows)
 	p.tasks = count * p.stripes * p.bands
 	p.together = max(1, int(part/(float64(p.rows)*float64(p.cols)*float64(p.k+8))))
@@ -192,6 +202,8 @@ func (p *product) cut(workers, each int) {
 	}
 	left := p.rows * p.stride
 	switch p.way {
+	case bySplits:
+		left, weights = 0, 3*splitStride*strip+p.depth*strip+(strip+1)*whole
 	case byQuantisedDots:
 		k := ceil(p.k, simd.Block)
 		left, weights = 0, max(dotsPanel, (4+manyDots)*k)+manyDots*k
@@ -213,8 +225,11 @@ type grain struct{ rows, maxRows, maxCols, aRow, aCol int }
 
 // grain returns that of the product's way.
 func (p *product) grain(maxCols int) grain {
-	if p.way == byPairs && vectors.HasTiles() {
-		return grain{32, 768, maxCols, 48, 128}
+	switch {
+	case p.way == byPairs && vectors.HasTiles():
+		return grain{32, 1024, maxCols, 16, 128}
+	case p.way == bySplits:
+		return grain{32, 512, maxCols, 4, 64}
 	}
 	return grain{12, 768, maxCols, 12, 64}
 }
@@ -277,6 +292,8 @@ func (p *product) sums(w *Worker, scratch []float32, t task) (sums panel, extra 
 		p.quantisedTiles(w, sums, scratch, t.row, t.col, t.m, t.n)
 	case byPairs:
 		p.pairedProducts(sums, scratch, ia*p.m+t.row, ib, t.col, t.m, t.n)
+	case bySplits:
+		p.splitProducts(sums, scratch, ia*p.m+t.row, ib, t.col, t.m, t.n)
 	default:
 		p.products(sums, scratch, ia*p.m+t.row, ib, t.col, t.m, t.n)
 	}

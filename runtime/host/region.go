@@ -110,16 +110,17 @@ func (r *running) Part(w *Worker, i int) {
 	p.part(i-from, func(t task) { p.store(w, scratch, t) })
 }
 
-// left makes, of the rows that products share, the records that they want: of dots or
-// of tiles, for weights of 4 or of 8 bits.
+// left makes, of the rows that products share, what they want: records of dots or of
+// tiles, for weights of 4 or of 8 bits, or parts.
 type left struct {
 	rows    dense
 	blocks  int
 	records [2][2]simd.Panel[uint8] // of dots and tiles; for 4 and 8 bits
+	split   splitLeft
 	cut     cut
 }
 
-// prepare makes the records.
+// prepare makes them.
 func (l *left) prepare(c *Call, products []product) error {
 	*l = left{}
 	size := 0
@@ -142,10 +143,25 @@ func (l *left) prepare(c *Call, products []product) error {
 		l.cut = cutBy(p.m, p.k)
 		size += p.m * x.Stride
 	})
-	if size == 0 {
+	inParts := 0
+	for i := range products {
+		if p := &products[i]; p.way == bySplits && p.tasks > 0 {
+			rows := len(p.left.data) * 8 / p.left.dtype.Bits() / max(1, p.k)
+			l.rows, l.blocks, l.cut = p.left, max(l.blocks, ceil(p.k, simd.Block)), cutBy(rows, p.k)
+			l.split.rows, l.split.count = rows, partsOf(p.left.dtype)
+			inParts = splitSize(rows, p.k)
+		}
+	}
+	if size+inParts == 0 {
 		return nil
 	}
-	memory := c.shared(size)
+	memory := c.shared(4*inParts + size)
+	if inParts > 0 {
+		l.split.memory, memory = graph.ViewBytes[float32](memory[:4*inParts]), memory[4*inParts:]
+		for i := range products {
+			products[i].split = l.split
+		}
+	}
 	wanted(func(p *product, x *simd.Panel[uint8]) {
 		if x.At == nil {
 			x.At, memory = memory[:p.m*x.Stride], memory[p.m*x.Stride:]
@@ -162,6 +178,9 @@ func (l *left) Part(w *Worker, i int) {
 	for r := from; r < to; r++ {
 		loadFloats(x[:l.rows.cols], l.rows.dtype, l.rows.data, r*l.rows.cols)
 		clear(x[l.rows.cols:])
+		if l.split.memory != nil {
+			l.split.set(r, x[:l.rows.cols])
+		}
 		for b, bits := range []int{4, 8} {
 			if dots := &l.records[0][b]; dots.At != nil {
 				vectors.QuantiseDots(dots.Row(r, dots.Stride), x, bits, l.blocks)

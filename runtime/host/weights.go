@@ -23,6 +23,8 @@ type weights interface {
 	// stream adds to c the products of m rows of a and k rows of its own, from row on, of
 	// n numbers from col on, in the order in which they lie in memory.
 	stream(c, a panel, scratch []float32, row, col, m, k, n int)
+	// parts is how many numbers of bfloat16 have all bits of one of its own.
+	parts() int
 }
 
 // dense is weights of a float type, as a tensor stores them.
@@ -53,6 +55,8 @@ func (d *dense) halves(row, col int) simd.Panel[uint16] {
 }
 
 func (d *dense) arrange(panel, int, int) {}
+
+func (d *dense) parts() int { return partsOf(d.dtype) }
 
 func (d *dense) dots(c, a panel, scratch []float32, row, col, m, k, n int) {
 	switch {

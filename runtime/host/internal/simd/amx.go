@@ -5,7 +5,7 @@ const tileSide = 16
 
 // rowsAMX is RowsBF16 on tiles. 16 pairs at a time, the products of first numbers are
 // summed, and those of second ones; the two sums are added, and that to c.
-func (l *Level) rowsAMX(c, a, w Panel[float32], terms []term, m, k, n int) {
+func rowsAMX(c, a, w Panel[float32], terms []term, m, k, n int) {
 	for j := 0; j < n; j += 2 * tileSide {
 		wide := min(2*tileSide, n-j)
 		for i := 0; i < m; {
@@ -19,7 +19,7 @@ func (l *Level) rowsAMX(c, a, w Panel[float32], terms []term, m, k, n int) {
 					steps, deep = 1, k-p
 				}
 				config, shape := tileConfig(high, wide, deep)
-				l.tiles(&c.At[i*c.Stride+j], 4*c.Stride, &a.At[i*a.Stride+p], 4*a.Stride, &w.At[p*w.Stride+j], 4*w.Stride, 4*tileSide*w.Stride,
+				tilesAMX(&c.At[i*c.Stride+j], 4*c.Stride, &a.At[i*a.Stride+p], 4*a.Stride, &w.At[p*w.Stride+j], 4*w.Stride, 4*tileSide*w.Stride,
 					steps, &terms[0].a, len(terms), blocks, shape, &config[0])
 				p += steps * deep
 			}

@@ -8,11 +8,11 @@
 TEXT ·tilesAMX(SB), NOSPLIT, $0-104
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), SI
-	MOVQ a+16(FP), DX
 	MOVQ lda+24(FP), CX
-	MOVQ b+32(FP), R8
+	MOVQ lda+24(FP), R10
 	MOVQ ldb+40(FP), R9
 	MOVQ config+96(FP), AX
+	SHLQ $0x04, R10
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x78
@@ -70,6 +70,11 @@ shape0:
 	BYTE $0x5c
 	BYTE $0x30
 	BYTE $0x40
+	MOVQ a+16(FP), DX
+	MOVQ b+32(FP), R8
+	MOVQ steps+56(FP), R13
+
+step0:
 	MOVQ terms+64(FP), R11
 	MOVQ n+72(FP), R12
 
@@ -79,12 +84,8 @@ term0:
 	ADDQ $0x10, R11
 	ADDQ DX, AX
 	ADDQ R8, BX
-	MOVQ CX, R15
-	SHLQ $0x04, R15
-	ADDQ AX, R15
-	MOVQ steps+56(FP), R13
+	LEAQ (AX)(R10*1), R15
 
-step0:
 	// TILELOADD 0(BX)(R9*1), TMM6
 	BYTE $0xc4
 	BYTE $0xa2
@@ -148,13 +149,12 @@ step0:
 	BYTE $0x42
 	BYTE $0x5c
 	BYTE $0xdd
-	ADDQ $0x40, AX
-	ADDQ $0x40, R15
-	ADDQ stepb+48(FP), BX
-	DECQ R13
-	JNZ  step0
 	DECQ R12
 	JNZ  term0
+	ADDQ $0x40, DX
+	ADDQ stepb+48(FP), R8
+	DECQ R13
+	JNZ  step0
 	MOVQ DI, AX
 
 	// TILESTORED 0(AX)(SI*1), TMM0
@@ -198,9 +198,9 @@ step0:
 	MOVQ SI, AX
 	SHLQ $0x05, AX
 	ADDQ AX, DI
-	MOVQ CX, AX
-	SHLQ $0x05, AX
-	ADDQ AX, DX
+	MOVQ R10, AX
+	ADDQ AX, AX
+	ADDQ AX, a+16(FP)
 	DECQ blocks+80(FP)
 	JNZ  shape0
 	JMP  end
@@ -228,6 +228,11 @@ shape1:
 	BYTE $0x54
 	BYTE $0x30
 	BYTE $0x00
+	MOVQ a+16(FP), DX
+	MOVQ b+32(FP), R8
+	MOVQ steps+56(FP), R13
+
+step1:
 	MOVQ terms+64(FP), R11
 	MOVQ n+72(FP), R12
 
@@ -237,12 +242,8 @@ term1:
 	ADDQ $0x10, R11
 	ADDQ DX, AX
 	ADDQ R8, BX
-	MOVQ CX, R15
-	SHLQ $0x04, R15
-	ADDQ AX, R15
-	MOVQ steps+56(FP), R13
+	LEAQ (AX)(R10*1), R15
 
-step1:
 	// TILELOADD 0(BX)(R9*1), TMM6
 	BYTE $0xc4
 	BYTE $0xa2
@@ -283,13 +284,12 @@ step1:
 	BYTE $0x4a
 	BYTE $0x5c
 	BYTE $0xd5
-	ADDQ $0x40, AX
-	ADDQ $0x40, R15
-	ADDQ stepb+48(FP), BX
-	DECQ R13
-	JNZ  step1
 	DECQ R12
 	JNZ  term1
+	ADDQ $0x40, DX
+	ADDQ stepb+48(FP), R8
+	DECQ R13
+	JNZ  step1
 	MOVQ DI, AX
 
 	// TILESTORED 0(AX)(SI*1), TMM0
@@ -315,9 +315,9 @@ step1:
 	MOVQ SI, AX
 	SHLQ $0x05, AX
 	ADDQ AX, DI
-	MOVQ CX, AX
-	SHLQ $0x05, AX
-	ADDQ AX, DX
+	MOVQ R10, AX
+	ADDQ AX, AX
+	ADDQ AX, a+16(FP)
 	DECQ blocks+80(FP)
 	JNZ  shape1
 	JMP  end
@@ -342,6 +342,11 @@ shape2:
 	BYTE $0x4c
 	BYTE $0x30
 	BYTE $0x40
+	MOVQ a+16(FP), DX
+	MOVQ b+32(FP), R8
+	MOVQ steps+56(FP), R13
+
+step2:
 	MOVQ terms+64(FP), R11
 	MOVQ n+72(FP), R12
 
@@ -351,12 +356,8 @@ term2:
 	ADDQ $0x10, R11
 	ADDQ DX, AX
 	ADDQ R8, BX
-	MOVQ CX, R15
-	SHLQ $0x04, R15
-	ADDQ AX, R15
-	MOVQ steps+56(FP), R13
+	LEAQ (AX)(R10*1), R15
 
-step2:
 	// TILELOADD 0(BX)(R9*1), TMM6
 	BYTE $0xc4
 	BYTE $0xa2
@@ -397,13 +398,12 @@ step2:
 	BYTE $0x42
 	BYTE $0x5c
 	BYTE $0xcc
-	ADDQ $0x40, AX
-	ADDQ $0x40, R15
-	ADDQ stepb+48(FP), BX
-	DECQ R13
-	JNZ  step2
 	DECQ R12
 	JNZ  term2
+	ADDQ $0x40, DX
+	ADDQ stepb+48(FP), R8
+	DECQ R13
+	JNZ  step2
 	MOVQ DI, AX
 
 	// TILESTORED 0(AX)(SI*1), TMM0
@@ -426,9 +426,9 @@ step2:
 	MOVQ SI, AX
 	SHLQ $0x05, AX
 	ADDQ AX, DI
-	MOVQ CX, AX
-	SHLQ $0x05, AX
-	ADDQ AX, DX
+	MOVQ R10, AX
+	ADDQ AX, AX
+	ADDQ AX, a+16(FP)
 	DECQ blocks+80(FP)
 	JNZ  shape2
 	JMP  end
@@ -444,6 +444,11 @@ shape3:
 	BYTE $0x44
 	BYTE $0x30
 	BYTE $0x00
+	MOVQ a+16(FP), DX
+	MOVQ b+32(FP), R8
+	MOVQ steps+56(FP), R13
+
+step3:
 	MOVQ terms+64(FP), R11
 	MOVQ n+72(FP), R12
 
@@ -453,12 +458,8 @@ term3:
 	ADDQ $0x10, R11
 	ADDQ DX, AX
 	ADDQ R8, BX
-	MOVQ CX, R15
-	SHLQ $0x04, R15
-	ADDQ AX, R15
-	MOVQ steps+56(FP), R13
+	LEAQ (AX)(R10*1), R15
 
-step3:
 	// TILELOADD 0(BX)(R9*1), TMM6
 	BYTE $0xc4
 	BYTE $0xa2
@@ -483,13 +484,12 @@ step3:
 	BYTE $0x4a
 	BYTE $0x5c
 	BYTE $0xc4
-	ADDQ $0x40, AX
-	ADDQ $0x40, R15
-	ADDQ stepb+48(FP), BX
-	DECQ R13
-	JNZ  step3
 	DECQ R12
 	JNZ  term3
+	ADDQ $0x40, DX
+	ADDQ stepb+48(FP), R8
+	DECQ R13
+	JNZ  step3
 	MOVQ DI, AX
 
 	// TILESTORED 0(AX)(SI*1), TMM0
@@ -503,9 +503,9 @@ step3:
 	MOVQ SI, AX
 	SHLQ $0x05, AX
 	ADDQ AX, DI
-	MOVQ CX, AX
-	SHLQ $0x05, AX
-	ADDQ AX, DX
+	MOVQ R10, AX
+	ADDQ AX, AX
+	ADDQ AX, a+16(FP)
 	DECQ blocks+80(FP)
 	JNZ  shape3
 

@@ -6,10 +6,10 @@ import "math"
 // are theirs, the first one in the low half.
 
 // MultipliesBF16 tells whether RowsBF16 is there.
-func (l *Level) MultipliesBF16() bool { return l.tileBF16 != nil || l.tiles != nil }
+func (l *Level) MultipliesBF16() bool { return l.tileBF16 != nil || l.tiles }
 
 // HasTiles tells whether that runs on tiles, many times as fast as products of float32.
-func (l *Level) HasTiles() bool { return l.tiles != nil }
+func (l *Level) HasTiles() bool { return l.tiles }
 
 // RowsBF16 is Rows of pairs of bfloat16 numbers: k counts pairs. Products are exact,
 // the two of a pair are added in float32 one after the other, and numbers too small to
@@ -21,8 +21,8 @@ func (l *Level) RowsBF16(c, a, w Panel[float32], m, k, n int) {
 	c.holds(m, n)
 	a.holds(m, k)
 	w.holds(k, n)
-	if l.tiles != nil {
-		l.rowsAMX(c, a, w, []term{{}}, m, k, n)
+	if l.tiles {
+		rowsAMX(c, a, w, []term{{}}, m, k, n)
 		return
 	}
 	for j := 0; j < n; j += l.tileCols {

@@ -74,6 +74,6 @@ var avx512bf16 = func() *Level {
 var amx = func() *Level {
 	l := *avx512
 	l.name = "amx"
-	l.tiles, l.interleave = tilesAMX, interleaveAVX512
+	l.tiles, l.interleave, l.splitRow, l.splitPairs = true, interleaveAVX512, splitRowAVX512, splitPairsAVX512
 	return &l
 }()

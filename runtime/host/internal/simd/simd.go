@@ -25,14 +25,16 @@ type Level struct {
 	tileRows, tileCols int
 	// quantisedRows is the most that tileQuantised takes.
 	quantisedRows int
+	tiles         bool // of bfloat16, by tilesAMX
 	asm
 }
 
 // asm are the functions of a level in assembly. Those that do not say more take
 // whole vectors.
 type asm struct {
-	tileBF16                                                 func(c *float32, ldc int, a *float32, lda int, b *float32, ldb, m, n, k int)                                                       // nil where the processor has none
-	tiles                                                    func(c *float32, ldc int, a *float32, lda int, b *float32, ldb, stepb, steps int, terms *int, n, blocks, shape int, config *uint8) // nil likewise
+	tileBF16                                                 func(c *float32, ldc int, a *float32, lda int, b *float32, ldb, m, n, k int) // nil where the processor has none
+	splitRow                                                 func(d0, d1, d2, x *float32, n int)
+	splitPairs                                               func(d0, d1, d2, low, high *float32, n int)
 	interleave                                               func(dst *float32, low, high *uint16, n int)
 	tile                                                     func(c *float32, ldc int, a *float32, lda int, b *float32, ldb, m, n, k int)
 	tileHalfF16, tileHalfBF16                                func(c *float32, ldc int, a *float32, lda int, b *uint16, ldb, m, n, k int)

@@ -657,7 +657,7 @@ func tilesTwin(c, a, w Panel[float32], m, k, n int) {
 // Tiles give the bits of plain Go.
 func TestTiles(t *testing.T) {
 	each(t, trials, func(l *Level, r *rand.Rand) error {
-		if l.tiles == nil {
+		if !l.tiles {
 			return nil
 		}
 		m, k, n := extent(r), extent(r), extent(r)
@@ -678,5 +678,66 @@ func TestTiles(t *testing.T) {
 			}
 		}
 		return check(exact, -4)
+	})
+}
+
+// Parts are those of plain Go, and products of three of them, or of two of numbers
+// with sixteen bits, are as good as float32's.
+func TestParts(t *testing.T) {
+	each(t, trials, func(l *Level, r *rand.Rand) error {
+		m, k, n := extent(r), extent(r), extent(r)
+		a, w := panelOf(r, m, k), panelOf(r, k, n)
+		left, right := 2+r.IntN(2), 2+r.IntN(2)
+		for _, p := range []struct {
+			of    Panel[float32]
+			count int
+		}{{a, left}, {w, right}} {
+			for i, x := range p.of.At {
+				if x *= float32(math.Exp2(float64(r.IntN(40)-30) / 10)); p.count == 2 {
+					x = math.Float32frombits(math.Float32bits(x) &^ 0xff)
+				}
+				p.of.At[i] = x
+			}
+		}
+		pairs := (k + 1) / 2
+		of := func(rows, cols, count int) (p, twin *Parts, check func() error) {
+			stride := cols + r.IntN(20)
+			apart := rows*stride + r.IntN(20)
+			v, check := guarded(2*apart + rows*stride)
+			return &Parts{Panel[float32]{v, stride}, apart, count}, &Parts{Panel[float32]{make([]float32, len(v)), stride}, apart, count}, check
+		}
+		x, xTwin, checkX := of(m, pairs, left)
+		y, yTwin, checkY := of(pairs, n, right)
+		for i := range m {
+			l.Split(x, i, a.Row(i, k))
+			portable.Split(xTwin, i, a.Row(i, k))
+		}
+		for q := range pairs {
+			var high []float32
+			if 2*q+1 < k {
+				high = w.Row(2*q+1, n)
+			}
+			l.SplitPairs(y, q, w.Row(2*q, n), high)
+			portable.SplitPairs(yTwin, q, w.Row(2*q, n), high)
+		}
+		for p := range 3 {
+			for i := range m {
+				if err := bits("a row's parts", x.Part(p, i, pairs), xTwin.Part(p, i, pairs)); err != nil {
+					return err
+				}
+			}
+			for q := range pairs {
+				if err := bits("a pair's parts", y.Part(p, q, n), yTwin.Part(p, q, n)); err != nil {
+					return err
+				}
+			}
+		}
+		if err := errors.Join(checkX(), checkY()); err != nil || !l.tiles {
+			return err
+		}
+		c, before, check := sums(r, m, n)
+		want := product(before, a, func(p, j int) float32 { return w.At[p*w.Stride+j] }, m, k, n)
+		l.RowsParts(c, x, y, m, pairs, n)
+		return check(want, k)
 	})
 }

@@ -24,14 +24,22 @@ func amx(g *gen) {
 		"n terms each say how many bytes behind a and b their factors start. Bit 0 of shape: one tile of columns, bit 1: one of rows.",
 		"Strides and stepb, which is 16·ldb, are in bytes; config is what LDTILECFG loads: tiles 0 to 3 for sums, 4 and 5 for a, 6 and 7 for b.")
 	c, ldc, a, lda, b, ldb := reg.RDI, reg.RSI, reg.RDX, reg.RCX, reg.R8, reg.R9
-	terms, left, steps := reg.R11, reg.R12, reg.R13
+	high, terms, left, steps := reg.R10, reg.R11, reg.R12, reg.R13 // high: 16 rows of a
 	atA, nextA, atB := reg.RAX, reg.R15, reg.RBX
+	memory := func(name string) operand.Mem {
+		p, err := g.Param(name).Resolve()
+		if err != nil {
+			panic(err)
+		}
+		return p.Addr
+	}
 	for _, p := range []struct {
 		name string
 		to   reg.Register
-	}{{"c", c}, {"ldc", ldc}, {"a", a}, {"lda", lda}, {"b", b}, {"ldb", ldb}, {"config", atA}} {
+	}{{"c", c}, {"ldc", ldc}, {"lda", lda}, {"lda", high}, {"ldb", ldb}, {"config", atA}} {
 		g.Load(g.Param(p.name), p.to)
 	}
+	g.SHLQ(operand.Imm(4), high)
 	g.code(0xc4, 0xe2, 0x78, 0x49, 0x00) // LDTILECFG (RAX)
 	g.Load(g.Param("shape"), atA)
 	for shape := range 4 {
@@ -39,11 +47,6 @@ func amx(g *gen) {
 		g.JE(operand.LabelRef(fmt.Sprintf("shape%d", shape)))
 	}
 	g.JMP(operand.LabelRef("end"))
-	blocks, err := g.Param("blocks").Resolve()
-	stepB, err2 := g.Param("stepb").Resolve()
-	if err != nil || err2 != nil {
-		panic("tilesAMX: a parameter is missing")
-	}
 	for shape := range 4 {
 		rows, cols := 2-shape/2, 2-shape%2
 		label := func(what string) string { return fmt.Sprintf("%s%d", what, shape) }
@@ -62,19 +65,19 @@ func amx(g *gen) {
 		}
 		g.Label(label("shape"))
 		sums(true)
+		g.Load(g.Param("a"), a)
+		g.Load(g.Param("b"), b)
+		g.Load(g.Param("steps"), steps)
+		g.Label(label("step"))
 		g.Load(g.Param("terms"), terms)
 		g.Load(g.Param("n"), left)
-		g.Label(label("term"))
+		g.Label(label("term")) // all of a step, whose factors are near then
 		g.MOVQ(operand.Mem{Base: terms}, atA)
 		g.MOVQ(operand.Mem{Base: terms, Disp: 8}, atB)
 		g.ADDQ(operand.Imm(16), terms)
 		g.ADDQ(a, atA)
 		g.ADDQ(b, atB)
-		g.MOVQ(lda, nextA)
-		g.SHLQ(operand.Imm(4), nextA)
-		g.ADDQ(atA, nextA)
-		g.Load(g.Param("steps"), steps)
-		g.Label(label("step"))
+		g.LEAQ(operand.Mem{Base: atA, Index: high, Scale: 1}, nextA)
 		g.tileMove(true, 6, atB, ldb, 0)
 		g.tileMove(true, 4, atA, lda, 0)
 		g.tileProducts(0, 4, 6)
@@ -89,20 +92,20 @@ func amx(g *gen) {
 				g.tileProducts(3, 5, 7)
 			}
 		}
-		g.ADDQ(operand.Imm(64), atA)
-		g.ADDQ(operand.Imm(64), nextA)
-		g.ADDQ(stepB.Addr, atB)
-		g.DECQ(steps)
-		g.JNZ(operand.LabelRef(label("step")))
 		g.DECQ(left)
 		g.JNZ(operand.LabelRef(label("term")))
+		g.ADDQ(operand.Imm(64), a)
+		g.ADDQ(memory("stepb"), b)
+		g.DECQ(steps)
+		g.JNZ(operand.LabelRef(label("step")))
 		sums(false)
-		for _, p := range [][2]reg.Register{{ldc, c}, {lda, a}} {
-			g.MOVQ(p[0], atA)
-			g.SHLQ(operand.Imm(5), atA)
-			g.ADDQ(atA, p[1])
-		}
-		g.DECQ(blocks.Addr)
+		g.MOVQ(ldc, atA)
+		g.SHLQ(operand.Imm(5), atA)
+		g.ADDQ(atA, c)
+		g.MOVQ(high, atA)
+		g.ADDQ(atA, atA)
+		g.ADDQ(atA, memory("a"))
+		g.DECQ(memory("blocks"))
 		g.JNZ(operand.LabelRef(label("shape")))
 		g.JMP(operand.LabelRef("end"))
 	}

@@ -74,6 +74,7 @@ var parts = []struct {
 }{
 	{"tile", tile},
 	{"amx", amx},
+	{"split", split},
 	{"dot", dots},
 	{"axpy", axpys},
 	{"transpose", transpose},

@@ -1,0 +1,8 @@
+//go:build !amd64
+
+package simd
+
+// tilesAMX is never called where no level has tiles.
+func tilesAMX(c *float32, ldc int, a *float32, lda int, b *float32, ldb, stepb, steps int, terms *int, n, blocks, shape int, config *uint8) {
+	panic("simd: no tiles")
+}
