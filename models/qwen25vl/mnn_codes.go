@@ -123,7 +123,7 @@ func (t *mnnCodes) lookup(g *graph.Graph, ids *graph.Value) *graph.Value {
 		alpha = node("Cast", "alpha.wide", of(alpha), to)
 	}
 	pick := func(i int64) *graph.Value {
-		return node("Gather", fmt.Sprintf("alpha.%d", i), of(alpha, constant("place", graph.Ints([]int64{i}))), last)
+		return node("Gather", fmt.Sprintf("alpha.%d", i), of(alpha, constant(fmt.Sprintf("place.%d", i), graph.Ints([]int64{i}))), last)
 	}
 	if t.alpha.Shape[2] == 1 {
 		q = node("Mul", "scaled", of(q, alpha))

@@ -57,6 +57,9 @@ func TestMNNCodes(t *testing.T) {
 		if _, err := passes.Infer(g, op.All()); err != nil {
 			t.Fatal(err)
 		}
+		if err := graph.Verify(g); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
 		if got := g.Outputs[0].Type.String(); got != "float32[1, 2, 4]" {
 			t.Errorf("%s: rows are %s", c.name, got)
 		}
