@@ -1,9 +1,10 @@
 package qwen25vl
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"math"
-	"os"
 	"path/filepath"
 
 	"mnnconv/graph"
@@ -26,10 +27,10 @@ type mnnCodes struct {
 // object, or, by older exporters, a list. nil: it describes none.
 func (f *folder) mnnCodesBeside(width int64) (*mnnCodes, error) {
 	config := filepath.Join(f.dir, "llm_config.json")
-	if _, err := os.Stat(config); err != nil {
-		return nil, nil // other settings stand for it, which know of no codes
-	}
 	m, err := readJSON(config)
+	if errors.Is(err, fs.ErrNotExist) { // other settings stand for it, which know of no codes
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -298,9 +298,6 @@ func (m *trial) scatterState() {
 		}
 		ins = append(ins, m.input(ints(at...)))
 	}
-	if len(shape) < 2 && m.coin() { // the axis of rows is the default one
-		shape = append(shape, 1)
-	}
 	m.node("", "TensorScatter", nil, ins...)
 	m.g.States = []graph.State{{In: past, Out: m.out}}
 }
