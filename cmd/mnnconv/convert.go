@@ -53,6 +53,7 @@ func newConvertCmd(a *app) *cobra.Command {
 	o.addPlace(cmd)
 	o.addPolicy(cmd, "keep in the package how a memory is bound, SPACE=limit:6GiB, and what lets go of it, SPACE=release:STAGE; may be repeated. What runs the package does so, unless its own --memory says otherwise")
 	o.addLinks(cmd)
+	o.addTimeout(cmd)
 	o.addQuantize(cmd)
 	return cmd
 }
