@@ -82,13 +82,14 @@ type stopper struct {
 type started struct {
 	*exec.Cmd
 	out, errs bytes.Buffer
-	ended     chan error
+	ended     chan struct{} // closed when it has, with err
+	err       error
 	in        io.Closer
 }
 
 func (s stopper) start(t *testing.T, c longCommand, out, temp string) *started {
 	t.Helper()
-	x := &started{Cmd: exec.CommandContext(t.Context(), os.Args[0]), ended: make(chan error, 1)}
+	x := &started{Cmd: exec.CommandContext(t.Context(), os.Args[0]), ended: make(chan struct{})}
 	x.Args = []string{"mnnconv"}
 	for _, a := range c.args {
 		x.Args = append(x.Args, strings.NewReplacer("MODEL", s.model, "PACKAGE", s.pack, "OUT", out).Replace(a))
@@ -107,7 +108,10 @@ func (s stopper) start(t *testing.T, c longCommand, out, temp string) *started {
 	if err := x.Start(); err != nil {
 		t.Fatal(err)
 	}
-	go func() { x.ended <- x.Wait() }()
+	go func() {
+		x.err = x.Wait()
+		close(x.ended)
+	}()
 	return x
 }
 
@@ -124,8 +128,9 @@ func (s stopper) stop(t *testing.T, c longCommand) (longest time.Duration) {
 	case takes == 0:
 		from := time.Now()
 		x := s.start(t, c, out, temp)
-		if err := <-x.ended; err != nil && x.ProcessState.ExitCode() != 10 {
-			t.Fatalf("%v: %s", err, &x.errs)
+		<-x.ended
+		if x.err != nil && x.ProcessState.ExitCode() != 10 {
+			t.Fatalf("%v: %s", x.err, &x.errs)
 		}
 		takes = time.Since(from)
 	}
