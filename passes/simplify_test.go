@@ -168,6 +168,37 @@ func TestReshapes(t *testing.T) {
 	}})
 }
 
+// TestExpansions has operands that MatMul repeats by itself, and what looks alike.
+func TestExpansions(t *testing.T) {
+	check(t, once((*context).expansions), []rewriting{{
+		name: "one matrix for all of the other operand",
+		text: `input %x: float32[1, 3, 4] input %w: float32[n, 4, 2] const %b = int64[1] {0} %s = Shape-21(%w) %n = Gather-13(%s, %b)
+			const %r = int64[2] {3, 4} %to = Concat-13(%n, %r) {axis = 0} %e = Expand-13(%x, %to) %y = MatMul-13(%e, %w) output %y`,
+		want: "MatMul",
+	}, {
+		name: "the right operand, on two axes",
+		text: `input %x: float32[2, 3, 5, 4] input %w: float32[1, 1, 4, 2] const %to = int64[4] {2, 3, 4, 2}
+			%e = Expand-13(%w, %to) %y = MatMul-13(%x, %e) output %y`,
+		want: "MatMul",
+	}, {
+		name: "what is repeated is repeated in the other operand too",
+		text: `input %x: float32[1, 3, 4] input %w: float32[1, 4, 2] const %to = int64[3] {5, 3, 4}
+			%e = Expand-13(%x, %to) %y = MatMul-13(%e, %w) output %y`,
+	}, {
+		name: "the matrix itself is repeated",
+		text: `input %x: float32[2, 1, 4] input %w: float32[2, 4, 2] const %to = int64[3] {2, 3, 4}
+			%e = Expand-13(%x, %to) %y = MatMul-13(%e, %w) output %y`,
+	}, {
+		name: "the operand gets a rank more",
+		text: `input %x: float32[3, 4] input %w: float32[2, 4, 2] const %to = int64[3] {2, 3, 4}
+			%e = Expand-13(%x, %to) %y = MatMul-13(%e, %w) output %y`,
+	}, {
+		name: "another operator",
+		text: `input %x: float32[1, 4] input %w: float32[2, 4] const %to = int64[2] {2, 4}
+			%e = Expand-13(%x, %to) %y = Add-14(%e, %w) output %y`,
+	}})
+}
+
 // TestNoops has each operator that does nothing, and next to it what looks alike.
 func TestNoops(t *testing.T) {
 	const x = `input %x: float32[n, 4] `
