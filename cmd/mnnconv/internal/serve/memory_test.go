@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -112,7 +113,11 @@ func listening(t *testing.T, change func(*Config), e *echo) (s *Server, address 
 	l := httptest.NewUnstartedServer(nil).Listener
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(t.Context(), l) }()
-	t.Cleanup(func() { <-ended })
+	t.Cleanup(func() {
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	})
 	return s, l.Addr().String()
 }
 
