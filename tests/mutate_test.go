@@ -76,7 +76,7 @@ func TestMutations(t *testing.T) {
 // class is the exit code of a violation.
 func class(err error) int {
 	switch {
-	case errors.Is(err, partition.ErrLimit):
+	case errors.Is(err, partition.ErrMemory), errors.Is(err, partition.ErrLimit):
 		return 8
 	case errors.Is(err, partition.ErrPlacement):
 		return 6
