@@ -40,6 +40,9 @@ type Options struct {
 	// Batched has graphs take several sequences a run where the export allows it, for
 	// sessions of several slots. A package is as it was written.
 	Batched bool
+	// State is how the state keeps keys and values; Undefined: as the model computes
+	// them, or as a package does.
+	State graph.DType
 }
 
 // Model is a loaded model folder. It owns mapped files: close it last.

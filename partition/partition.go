@@ -272,6 +272,9 @@ func (p *Plan) lower(targets []Target) error {
 		if part.Kernels, err = t.Lowerer.Lower(t.Profile, part.Graph()); err != nil {
 			return fmt.Errorf("partition %d on %s: %w", part.Index, part.Target, err)
 		}
+		if err := part.wholeStates(p.Graph.States); err != nil {
+			return fmt.Errorf("partition %d on %s: %w", part.Index, part.Target, err)
+		}
 	}
 	return nil
 }

@@ -9,6 +9,7 @@
 package passes
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -126,6 +127,26 @@ func Run(g *graph.Graph, table op.Table, know Knowledge) (*Report, error) {
 func Infer(g *graph.Graph, table op.Table) (*op.Facts, error) {
 	f := op.NewFacts(table)
 	return f, f.Graph(g)
+}
+
+// InferPlaced is Infer for a graph that may be placed: values stay in the spaces that
+// they lie in, of which inference knows nothing, and new ones lie where their node runs.
+func InferPlaced(g *graph.Graph, table op.Table) error {
+	spaces := map[*graph.Value]graph.Space{}
+	for _, n := range g.Nodes {
+		for _, v := range n.Outputs {
+			if v != nil {
+				spaces[v] = cmp.Or(v.Type.Space, graph.Space(n.Target))
+			}
+		}
+	}
+	if _, err := Infer(g, table); err != nil {
+		return err
+	}
+	for v, s := range spaces {
+		v.Type.Space = s
+	}
+	return nil
 }
 
 func (c *context) infer() error {

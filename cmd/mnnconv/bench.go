@@ -63,6 +63,7 @@ func newBenchCmd(a *app) *cobra.Command {
 	f.StringVar(&o.against, "against", "", "compare with `FILE`, which --format json wrote before")
 	f.Float64Var(&o.failSlower, "fail-slower", 0, "with --against: exit with 10 where a median is certainly slower, by more than `PERCENT`; 0: never")
 	o.addPlace(cmd)
+	o.addState(cmd)
 	o.addLinks(cmd)
 	o.addMemory(cmd)
 	o.addThreads(cmd)

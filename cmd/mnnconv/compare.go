@@ -73,6 +73,7 @@ func (o *compareOptions) add(cmd *cobra.Command) {
 	f.StringVar(&o.recorded, "inputs", "", "take the inputs from `DIR`, where --record or bisect --save-case wrote them")
 	f.StringVar(&o.reference, "reference", "cpu", "what is right: `cpu`, the operators' definitions in plain code; onnxruntime, whose library is looked for; or onnxruntime=FILE, its library")
 	o.addPlace(cmd)
+	o.addState(cmd)
 	o.addLinks(cmd)
 	o.addMemory(cmd)
 	o.addThreads(cmd)

@@ -51,6 +51,7 @@ func newConvertCmd(a *app) *cobra.Command {
 	f.BoolVar(&o.force, "force", false, "replace a package that is there")
 	f.BoolVar(&o.json, "json", false, "print one line of JSON")
 	o.addPlace(cmd)
+	o.addState(cmd)
 	o.addPolicy(cmd, "keep in the package how a memory is bound, SPACE=limit:6GiB, and what lets go of it, SPACE=release:STAGE; may be repeated. What runs the package does so, unless its own --memory says otherwise")
 	o.addLinks(cmd)
 	o.addTimeout(cmd)

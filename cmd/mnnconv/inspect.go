@@ -49,6 +49,7 @@ func newInspectCmd(a *app) *cobra.Command {
 	cmd.Flags().StringVar(&o.dot, "dot", "", "write a drawing of partitions, copies and what flows between them to `FILE`, for Graphviz")
 	cmd.Flags().StringVar(&o.svg, "svg", "", "write the drawing to `FILE` as a picture")
 	o.addPlace(cmd)
+	o.addState(cmd)
 	o.addLinks(cmd)
 	o.addPixels(cmd)
 	o.addMemory(cmd)

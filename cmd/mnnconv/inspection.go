@@ -106,7 +106,8 @@ type memoryInfo struct {
 	Parameters    int64                   `json:"parameters"`
 	Weights       int64                   `json:"weights"` // bytes
 	WeightsByType map[string]int64        `json:"weights_by_dtype"`
-	StatePerToken int64                   `json:"state_per_token"`    // bytes
+	StatePerToken int64                   `json:"state_per_token"` // bytes
+	StateTypes    []string                `json:"state_types,omitempty"`
 	Capacity      int                     `json:"capacity,omitempty"` // tokens of the context that the spaces are for
 	Policy        []string                `json:"policy,omitempty"`   // of spaces, as --memory takes them
 	Spaces        []partition.SpaceBudget `json:"spaces"`
@@ -305,6 +306,9 @@ func measure(phases []models.Phase) memoryInfo {
 		for _, s := range p.Graph.States {
 			if _, perToken, _, ok := valueBytes(s.In).Linear(); ok {
 				m.StatePerToken += perToken
+				if d := s.In.Type.DType.String(); !slices.Contains(m.StateTypes, d) {
+					m.StateTypes = append(m.StateTypes, d)
+				}
 			}
 		}
 	}

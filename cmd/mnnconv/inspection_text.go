@@ -138,7 +138,7 @@ func (m *memoryInfo) rows() table {
 	}
 	t.add("weights", bytesText(m.Weights), strings.Join(types, ", "))
 	if m.StatePerToken > 0 {
-		t.add("state", bytesText(m.StatePerToken), "a token of context")
+		t.add("state", bytesText(m.StatePerToken), "a token of context, "+strings.Join(m.StateTypes, ", "))
 	}
 	for _, p := range m.Policy {
 		t.add("policy", printable(p))

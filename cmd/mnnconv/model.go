@@ -7,12 +7,15 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"mnnconv"
+	"mnnconv/graph"
+	"mnnconv/models"
 	"mnnconv/partition"
 	"mnnconv/runtime/host"
 )
@@ -24,6 +27,7 @@ type modelOptions struct {
 	threads              int
 	timeout              time.Duration
 	math                 string
+	state                string
 	minPixels, maxPixels int
 	links                []string // folders that links to weights may lead into
 }
@@ -34,6 +38,13 @@ func (o *modelOptions) addPlace(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.place, "place", "", "`RULES` for what runs where: DEVICE, or PATH=DEVICE,... such as vision=sim:0,llm.layers.0-1=sim:1, or @FILE.yaml, or auto; the rest runs on cpu")
 	cmd.Flags().StringVar(&o.devices, "devices", "", "plan for the devices in `FILE`, which devices --json wrote, or of a machine known by name: "+strings.Join(partition.ShippedNames(), ", "))
 	cmd.Flags().StringVar(&o.fallback, "fallback", "", "run on `DEVICE` what the device chosen by --place lacks an operator for, and say so")
+}
+
+// stateTypes are what --state takes.
+var stateTypes = map[string]graph.DType{"": graph.Undefined, "fp32": graph.Float32, "fp16": graph.Float16, "bf16": graph.BFloat16}
+
+func (o *modelOptions) addState(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&o.state, "state", "", "keep keys and values (the KV cache) as `TYPE`: fp32, fp16 or bf16; as the model computes them, or as the package does, by default")
 }
 
 func (o *modelOptions) addLinks(cmd *cobra.Command) {
@@ -84,7 +95,12 @@ func (o *modelOptions) wire(a *app) (mnnconv.Options, error) {
 	if err != nil {
 		return mnnconv.Options{}, usagef("--math: %w", err)
 	}
+	state, ok := stateTypes[o.state]
+	if !ok {
+		return mnnconv.Options{}, usagef("--state %s: want fp32, fp16 or bf16", printable(o.state))
+	}
 	w := wire(o.threads, math, o.timeout)
+	w.Load.State = state
 	w.Load.ONNX.AllowLinks = o.links
 	if w.Devices, err = readDevices(o.devices); err != nil {
 		return mnnconv.Options{}, err
@@ -118,6 +134,9 @@ func (a *app) load(path string, o mnnconv.Options) (*mnnconv.Source, error) {
 	p := a.progress("reading "+printable(filepath.Base(path)), -1, false)
 	defer p.end()
 	s, err := mnnconv.Load(path, o)
+	if err == nil && o.Load.State != graph.Undefined && !slices.ContainsFunc(s.Phases, func(p models.Phase) bool { return len(p.Graph.States) > 0 }) {
+		return nil, errors.Join(usagef("--state: %s keeps no keys and values", printable(path)), s.Close())
+	}
 	if err == nil && s.Recut(o) {
 		p.end()
 		fmt.Fprintf(a.err, "mnnconv: note: cut anew in memory by --place; the package's own placement (%s) is set aside\n", printable(cmp.Or(s.Package.Rules, "cpu")))

@@ -39,7 +39,7 @@ func overview(x *inspection, o *reportOptions) report.Section {
 	fact("parameters", strconv.FormatInt(x.Memory.Parameters, 10))
 	fact("weights", bytesText(x.Memory.Weights))
 	if x.Memory.StatePerToken > 0 {
-		fact("state", bytesText(x.Memory.StatePerToken)+" a token of context")
+		fact("state", bytesText(x.Memory.StatePerToken)+" a token of context, "+strings.Join(x.Memory.StateTypes, ", "))
 	}
 	files := table{{"file", "size"}}
 	for _, f := range x.Files {

@@ -19,6 +19,7 @@ type talkOptions struct {
 func (o *talkOptions) addTalk(cmd *cobra.Command) {
 	o.sampling.add(cmd.Flags())
 	o.addPlace(cmd)
+	o.addState(cmd)
 	o.addLinks(cmd)
 	o.addMemory(cmd)
 	o.addThreads(cmd)

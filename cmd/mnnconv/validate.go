@@ -41,6 +41,7 @@ func newValidateCmd(a *app) *cobra.Command {
 	cmd.Flags().BoolVar(&o.json, "json", false, "print the contracts as one line of JSON")
 	cmd.Flags().BoolVar(&o.strict, "strict", false, "also read every weight, and refuse NaN, infinities and scales of 0")
 	o.addPlace(cmd)
+	o.addState(cmd)
 	o.addLinks(cmd)
 	return cmd
 }

@@ -32,19 +32,9 @@ func (x *extend) draft(n int, table op.Table) error {
 	k := func(name string, v int64) *graph.Value { return g.NewConst(logitsAt+"."+name, graph.Ints([]int64{v})) }
 	node.Op, node.Version, node.Attrs = "Slice", passes.Opset, nil
 	node.Inputs = []*graph.Value{node.Inputs[0], k("first", -int64(n)-1), k("end", math.MaxInt64), k("axis", 1)}
-	spaces := map[*graph.Value]graph.Space{} // inference knows nothing of them
-	for _, n := range g.Nodes {
-		for _, v := range n.Outputs {
-			if v != nil {
-				spaces[v] = v.Type.Space
-			}
-		}
-	}
-	if err := reinfer(g, table); err != nil {
+	g.RemoveDead()
+	if err := passes.InferPlaced(g, table); err != nil {
 		return err
-	}
-	for v, s := range spaces {
-		v.Type.Space = s
 	}
 	x.drafts = n
 	return nil

@@ -106,6 +106,9 @@ func (m *Model) load(f *folder, o models.Options) error {
 			return fmt.Errorf("%s: %w", m.Dir, err)
 		}
 		nameDecoder(m.extend.graph)
+		if err := m.extend.store(o.State, o.Table); err != nil {
+			return fmt.Errorf("%s: %w", m.Dir, err)
+		}
 		if err := m.extend.draft(o.Lookup, o.Table); err != nil {
 			return fmt.Errorf("%s: %w", m.Dir, err)
 		}

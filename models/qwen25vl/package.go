@@ -2,6 +2,7 @@ package qwen25vl
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -78,7 +79,7 @@ func Open(p *pack.Opened, o models.Options) (*Model, error) {
 			m.encode, err = openEncode(ph.Graph, p.Source.Settings)
 		case "extend":
 			if m.extend, err = openExtend(ph.Graph, p.Source.Settings); err == nil {
-				err = m.extend.draft(o.Lookup, o.Table)
+				err = errors.Join(m.extend.store(o.State, o.Table), m.extend.draft(o.Lookup, o.Table))
 			}
 		default:
 			err = fmt.Errorf("%w: this model has no such phase", ErrPackage)

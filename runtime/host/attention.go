@@ -3,6 +3,7 @@ package host
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"mnnconv/graph"
 	"mnnconv/schemas/op"
@@ -25,8 +26,9 @@ type attention struct {
 }
 
 // lowerAttention covers Attention without mask, past, window, softcap and
-// outputs beside the first.
-func lowerAttention(n *graph.Node, _ map[*graph.Value][]graph.Use) (Group, bool) {
+// outputs beside the first; of keys and values that are cast for it from a state, or
+// from elsewhere, with the casts: they are read as they are stored.
+func lowerAttention(n *graph.Node, uses map[*graph.Value][]graph.Use) (Group, bool) {
 	switch {
 	case !n.Is("Attention") || !areFloats(n.In(0), n.In(1), n.In(2)):
 		return Group{}, false
@@ -46,6 +48,14 @@ func lowerAttention(n *graph.Node, _ map[*graph.Value][]graph.Use) (Group, bool)
 	qHeads, kvHeads := n.Int("q_num_heads", 0), n.Int("kv_num_heads", 0)
 	causal, given, factor := n.Int("is_causal", 0) != 0, n.Has("scale"), n.Float("scale", 1)
 	g := single(n)
+	g.In = slices.Clone(n.Inputs)
+	for i, v := range n.Inputs[1:3] {
+		if d := v.Def; d.Is("Cast") && areFloats(d.Inputs[0]) && len(uses[v]) == 1 {
+			g.In[1+i] = d.Inputs[0]
+			g.Nodes = append([]*graph.Node{d}, g.Nodes...)
+			g.Name = "Cast·Attention"
+		}
+	}
 	g.Kernel = func(c *Call) error {
 		k := memo[attention](c)
 		if err := k.bind(c, qHeads, kvHeads); err != nil {

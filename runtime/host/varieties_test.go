@@ -329,6 +329,10 @@ func (m *trial) attention() {
 		attrs = append(attrs, graph.Attr{Name: "scale", Value: scale})
 	}
 	m.relative = 2 * afterExp(d, q, x, scale)
+	if d == graph.Float32 && m.coin() { // of a state of a type of its own
+		m.stateAttention(attrs, q, x, v)
+		return
+	}
 	if m.coin() {
 		attrs = append(attrs, flag("q_num_heads", kv*group), flag("kv_num_heads", kv))
 		q, x, v = q.Reshape(batch, rows, kv*group*size), x.Reshape(batch, keys, kv*size), v.Reshape(batch, keys, kv*width)
@@ -342,6 +346,20 @@ func (m *trial) attention() {
 		ins = append(ins, nil, nil, nil, m.input(ints(lengths...)))
 	}
 	m.node("", "Attention", attrs, ins...)
+}
+
+// stateAttention draws attention over keys and values that are stored as narrower floats.
+func (m *trial) stateAttention(attrs []graph.Attr, q, x, v *graph.Tensor) {
+	ins := []*graph.Value{m.input(q)}
+	for _, t := range []*graph.Tensor{x, v} {
+		d := m.float()
+		ins = append(ins, m.node("", "Cast", []graph.Attr{flag("to", int64(q.DType))}, m.input(m.numbers(d, t.Shape...))).out)
+	}
+	lengths := make([]int64, q.Shape[0])
+	for i := range lengths {
+		lengths[i] = m.rand.Int64N(x.Shape[2] + 1)
+	}
+	m.node("", "Attention", attrs, append(ins, nil, nil, nil, m.input(ints(lengths...)))...)
 }
 
 func (m *trial) segmented() {

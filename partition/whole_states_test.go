@@ -1,0 +1,38 @@
+package partition
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"mnnconv/graph"
+)
+
+// whole lowers all nodes to one kernel.
+type whole struct{}
+
+func (whole) Lower(_ Profile, g *graph.Graph) ([]Kernel, error) {
+	return []Kernel{{Name: "all", Nodes: g.Nodes, In: g.Inputs, Out: g.Outputs}}, nil
+}
+
+// TestWholeStates refuses devices that would convert a state before they read it.
+func TestWholeStates(t *testing.T) {
+	const text = `input %x: float16[1, 1, 2, 4] input %kv: float16[1, 1, 8, 4]
+		%new = TensorScatter-24(%kv, %x) {axis = -2} %wide = Cast-24(%new) {to = 1} %y = Neg-13(%wide)
+		output %y output %new state %kv -> %new`
+	on := devices("cpu")
+	for i := range on {
+		on[i].Lowerer = whole{}
+	}
+	if _, err := Build("extend", parse(t, text), nil, on); err != nil {
+		t.Error(err)
+	}
+	_, err := Build("extend", parse(t, text), nil, devices("cpu"))
+	if !errors.Is(err, ErrPlacement) || !strings.Contains(err.Error(), `"kv"`) || !strings.Contains(err.Error(), "--state") {
+		t.Errorf("%v", err)
+	}
+	plain := strings.ReplaceAll(text, "%wide = Cast-24(%new) {to = 1} %y = Neg-13(%wide)", "%wide = Cast-24(%x) {to = 1} %y = Neg-13(%new) %z = Neg-13(%wide) output %z")
+	if _, err := Build("extend", parse(t, plain), nil, devices("cpu")); err != nil {
+		t.Error(err)
+	}
+}
