@@ -38,14 +38,16 @@ func lowerGated(n *graph.Node, uses map[*graph.Value][]graph.Use) (Group, bool) 
 
 // part computes part i of both products, and of the output.
 func (k *gate) part(w *Worker, g, u *product, i int) {
-	scratch := w.Floats(g.scratch + u.scratch)
+	kept := g.kept()
+	scratch := w.Floats(kept + max(g.scratch-kept, u.scratch))
 	g.part(i, func(t task) {
-		gates, _ := g.sums(w, scratch[:g.scratch], t)
-		ups, _ := u.sums(w, scratch[g.scratch:], t)
+		gates, gateBias, _ := g.sums(w, scratch[:g.scratch], t)
+		ups, upBias, _ := u.sums(w, scratch[kept:], t)
 		for r := range t.m {
-			s := gates.Row(r, t.n)
-			vectors.SwishMul(s, s, ups.Row(r, t.n), k.alpha)
-			storeFloats(g.out.Data, g.out.DType, g.at(t, r), s)
+			s, up, at := g.complete(gates.Row(r, t.n), gateBias), u.complete(ups.Row(r, t.n), upBias), g.at(t, r)
+			y := floatsFor(g.out, at, s)
+			vectors.SwishMul(y, s, up, k.alpha)
+			putFloats(g.out, at, y)
 		}
 	})
 }

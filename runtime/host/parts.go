@@ -47,33 +47,75 @@ func partsOf(d graph.DType) int {
 	return 3
 }
 
+// A task keeps the parts of its weights, so that many rows pass by what is turned and
+// split once: a stripe of so many stretches at most. As many rows at a time as leave
+// room in the second cache for a stretch of theirs and their sums.
+const (
+	splitStretches = 5
+	splitRows      = 512
+	splitStrip     = 3 * splitStride * strip // numbers that hold a strip of a stretch
+)
+
+// splitWeights is the right side of a task in parts: strips of stretches.
+type splitWeights struct {
+	memory []float32
+	strips int // of each stretch
+	count  int
+}
+
+// splitWeightsSize returns how many numbers of memory those of a task need.
+func (p *product) splitWeightsSize() int {
+	return min(splitStretches, ceil(p.k, panelDeep)) * ceil(p.cols, strip) * splitStrip
+}
+
+// at returns the parts of a strip of a stretch.
+func (s *splitWeights) at(stretch, i int) simd.Parts {
+	memory := s.memory[(stretch*s.strips+i)*splitStrip:][:splitStrip]
+	return simd.Parts{Panel: panelOf(memory, strip), Apart: splitStride * strip, Count: s.count}
+}
+
 // splitProducts computes the sums of a task. What is no finite number there is computed
 // anew without parts: those of an infinite number are none.
 func (p *product) splitProducts(sums panel, scratch []float32, row, ib, col, m, n int) {
-	take := func(n int) (part []float32) { part, scratch = scratch[:n], scratch[n:]; return part }
-	w := simd.Parts{Panel: panelOf(take(3*splitStride*strip), strip), Apart: splitStride * strip, Count: p.right.parts()}
-	turned := panelOf(take(p.depth*strip), strip)
-	for k0 := 0; k0 < p.k; k0 += p.depth {
-		k := min(p.depth, p.k-k0)
-		x := p.split.stretch(row, k0)
+	size := p.splitWeightsSize()
+	w, scratch := splitWeights{scratch[:size], ceil(n, strip), p.right.parts()}, scratch[size:]
+	rows := ceil(ceil(m, ceil(m, splitRows)), strip) * strip
+	for from := 0; from < p.k; from += splitStretches * panelDeep {
+		to := min(from+splitStretches*panelDeep, p.k)
 		for j := 0; j < n; j += strip {
-			some := min(strip, n-j)
-			if p.transposed {
-				vectors.Transpose(turned, p.right.view(scratch, ib*p.n+col+j, k0, some, k), some, k)
-			} else {
-				p.right.panel(turned, ib*p.k+k0, col+j, k, some)
+			for k0 := from; k0 < to; k0 += panelDeep {
+				d := w.at((k0-from)/panelDeep, j/strip)
+				p.splitRight(&d, scratch, ib, k0, col+j, min(panelDeep, to-k0), min(strip, n-j))
 			}
-			for q := range ceil(k, 2) {
-				var high []float32
-				if 2*q+1 < k {
-					high = turned.Row(2*q+1, some)
+		}
+		for i := 0; i < m; i += rows {
+			for k0 := from; k0 < to; k0 += panelDeep {
+				x, pairs := p.split.stretch(row+i, k0), ceil(min(panelDeep, to-k0), 2)
+				for j := 0; j < n; j += strip {
+					y := w.at((k0-from)/panelDeep, j/strip)
+					vectors.RowsParts(sums.From(i, j), &x, &y, min(rows, m-i), pairs, min(strip, n-j))
 				}
-				vectors.SplitPairs(&w, q, turned.Row(2*q, some), high)
 			}
-			vectors.RowsParts(sums.From(0, j), &x, &w, m, ceil(k, 2), some)
 		}
 	}
 	p.mend(sums, row, ib, col, m, n)
+}
+
+// splitRight stores the parts of k×n weights of matrix ib, from number k0 of column col on.
+func (p *product) splitRight(d *simd.Parts, scratch []float32, ib, k0, col, k, n int) {
+	turned, scratch := panelOf(scratch[:p.depth*strip], strip), scratch[p.depth*strip:]
+	if p.transposed {
+		vectors.Transpose(turned, p.right.view(scratch, ib*p.n+col, k0, n, k), n, k)
+	} else {
+		p.right.panel(turned, ib*p.k+k0, col, k, n)
+	}
+	for q := range ceil(k, 2) {
+		var high []float32
+		if 2*q+1 < k {
+			high = turned.Row(2*q+1, n)
+		}
+		vectors.SplitPairs(d, q, turned.Row(2*q, n), high)
+	}
 }
 
 // mend computes sums that are no finite numbers as [product.products] does.

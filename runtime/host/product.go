@@ -203,15 +203,18 @@ func (p *product) divide() {
 	left := p.rows * p.stride
 	switch p.way {
 	case bySplits:
-		left, weights = 0, 3*splitStride*strip+p.depth*strip+(strip+1)*whole
+		left, weights = 0, p.splitWeightsSize()+p.depth*strip+(strip+1)*whole
 	case byQuantisedDots:
 		k := ceil(p.k, simd.Block)
 		left, weights = 0, max(dotsPanel, (4+manyDots)*k)+manyDots*k
 	case byQuantisedTiles:
 		left, weights = 0, (2*strip+manyDots)*tilesDeep
 	}
-	p.scratch = p.rows*((p.cols+strip-1)&^(strip-1)) + 2*p.cols + left + weights
+	p.scratch = p.kept() + left + weights
 }
+
+// kept is how much of its scratch a task still needs once it has its sums.
+func (p *product) kept() int { return p.rows*((p.cols+strip-1)&^(strip-1)) + 2*p.cols }
 
 const (
 	strip = 32 // columns of byStrips
@@ -229,7 +232,7 @@ func (p *product) grain(maxCols int) grain {
 	case p.way == byPairs && vectors.HasTiles():
 		return grain{32, 1024, maxCols, 16, 128}
 	case p.way == bySplits:
-		return grain{32, 512, maxCols, 4, 64}
+		return grain{32, 2 * splitRows, maxCols, 4, 64}
 	}
 	return grain{12, 768, maxCols, 12, 64}
 }
@@ -276,13 +279,13 @@ func (p *product) task(t int) task {
 // at returns where the task's numbers of row i start in the output.
 func (p *product) at(t task, i int) int { return (t.matrix*p.m+t.row+i)*p.n + t.col }
 
-// sums computes alpha·A·W + beta·bias for a task, in scratch of p.scratch numbers.
+// sums computes A·W for a task, in scratch of p.scratch numbers, and loads its bias.
 // extra is room for a row beside them.
-func (p *product) sums(w *Worker, scratch []float32, t task) (sums panel, extra []float32) {
+func (p *product) sums(w *Worker, scratch []float32, t task) (sums panel, bias, extra []float32) {
 	ia, ib := p.batch.at(t.matrix)
 	stride := (t.n + strip - 1) &^ (strip - 1) // whole panels
 	sums, scratch = panelOf(scratch[:t.m*stride], stride), scratch[t.m*stride:]
-	bias, scratch := scratch[:t.n], scratch[t.n:]
+	bias, scratch = scratch[:t.n], scratch[t.n:]
 	extra, scratch = scratch[:t.n], scratch[t.n:]
 	clear(sums.At)
 	switch p.way {
@@ -301,26 +304,30 @@ func (p *product) sums(w *Worker, scratch []float32, t task) (sums panel, extra 
 		loadFloats(bias, p.bias.DType, p.bias.Data, t.col)
 		scale(bias, p.form.beta)
 	}
-	for i := range t.m {
-		s := sums.Row(i, t.n)
-		scale(s, p.form.alpha)
-		if p.bias != nil {
-			add(s, bias)
-		}
+	return sums, bias, extra
+}
+
+// complete makes alpha·A·W + beta·bias of a row of sums.
+func (p *product) complete(s, bias []float32) []float32 {
+	scale(s, p.form.alpha)
+	if p.bias != nil {
+		add(s, bias)
 	}
-	return sums, extra
+	return s
 }
 
 // store computes a task, and its part of the output.
 func (p *product) store(w *Worker, scratch []float32, t task) {
-	sums, extra := p.sums(w, scratch, t)
+	sums, bias, extra := p.sums(w, scratch, t)
 	for i := range t.m {
-		s, at := sums.Row(i, t.n), p.at(t, i)
-		if p.residual != nil {
-			loadFloats(extra, p.residual.DType, p.residual.Data, at)
-			add(s, extra)
+		s, at := p.complete(sums.Row(i, t.n), bias), p.at(t, i)
+		if p.residual == nil {
+			storeFloats(p.out.Data, p.out.DType, at, s)
+			continue
 		}
-		storeFloats(p.out.Data, p.out.DType, at, s)
+		y := floatsFor(p.out, at, s)
+		vectors.Add(y, s, floatsOf(p.residual, at, extra))
+		putFloats(p.out, at, y)
 	}
 }
 
