@@ -32,7 +32,7 @@ func quantized(t testing.TB, dir, spec string, o mnnconv.Options, calibrate func
 	if calibrate != nil {
 		q.Calibrate = mnnconv.Calibrator(dir, o, calibrate)
 	}
-	done, err := mnnconv.Quantize(src, q)
+	done, err := mnnconv.Quantize(t.Context(), src, q)
 	if err != nil {
 		t.Fatal(err)
 	}

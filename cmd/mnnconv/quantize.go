@@ -88,7 +88,7 @@ func (o *convertOptions) quantize(ctx context.Context, s *mnnconv.Source, w mnnc
 		}
 	}
 	q.Table = w.Load.Table
-	r, err := mnnconv.Quantize(s, *q)
+	r, err := mnnconv.Quantize(ctx, s, *q)
 	if err == nil && s.Package != nil && len(r.Weights) == 0 {
 		return nil, usagef("--quantize %s changes nothing in %s: what it matches is stored in so few bits already; other codes are made from the exporter's folder", o.spec, o.src)
 	}

@@ -1,6 +1,7 @@
 package quantize
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -41,33 +42,36 @@ func ParseBudget(text string, size func(string) (int64, error)) (*Budget, error)
 
 // choose sets the sites' formats. Errors are those of rounding where the codes will
 // be chosen with calibration data.
-func (b *Budget) choose(all []*site, before int64, o Options) error {
+func (b *Budget) choose(ctx context.Context, all []*site, before int64, o Options) error {
 	if b.Error > 0 {
-		return b.byError(all, o)
+		return b.byError(ctx, all, o)
 	}
-	return b.bySize(all, before, o)
+	return b.bySize(ctx, all, before, o)
 }
 
 // errorOf measures the site's error in a format, as squares.
-func (s *site) errorOf(f Format, o Options) (lossSum, error) {
+func (s *site) errorOf(ctx context.Context, f Format, o Options) (lossSum, error) {
 	if f.bits() == 0 {
 		return lossSum{power: 1}, nil // next to that of codes, none
 	}
 	if f.Method == GPTQ {
 		f.Method = Round
 	}
+	if err := ctx.Err(); err != nil {
+		return lossSum{}, err
+	}
 	s.layer.Path, s.layer.Weight = pathOf(s.n), s.weight.Name
 	return s.job(f, o).measure()
 }
 
-func (b *Budget) byError(all []*site, o Options) error {
+func (b *Budget) byError(ctx context.Context, all []*site, o Options) error {
 	for _, s := range all {
 		if s.twin != nil {
 			s.format, s.raised = s.twin.format, s.twin.raised
 			continue
 		}
 		for _, f := range s.levels {
-			e, err := s.errorOf(f, o)
+			e, err := s.errorOf(ctx, f, o)
 			if err != nil {
 				return err
 			}
@@ -82,7 +86,7 @@ func (b *Budget) byError(all []*site, o Options) error {
 
 // bySize raises, step by step, what gains most for its bytes: the squared error of
 // a layer, relative to its weights, that goes away.
-func (b *Budget) bySize(all []*site, before int64, o Options) error {
+func (b *Budget) bySize(ctx context.Context, all []*site, before int64, o Options) error {
 	type unit struct {
 		sites []*site
 		level int
@@ -100,7 +104,7 @@ func (b *Budget) bySize(all []*site, before int64, o Options) error {
 		}
 		u := &unit{sites: []*site{s}}
 		for _, f := range s.levels {
-			e, err := s.errorOf(f, o)
+			e, err := s.errorOf(ctx, f, o)
 			if err != nil {
 				return err
 			}

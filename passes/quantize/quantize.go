@@ -9,6 +9,7 @@
 package quantize
 
 import (
+	"context"
 	"fmt"
 	goruntime "runtime"
 	"slices"
@@ -63,8 +64,8 @@ func (r *Result) Finish() *Report {
 	return r.Report
 }
 
-// Run rewrites the graphs, in place.
-func Run(phases []Phase, o Options) (*Result, error) {
+// Run rewrites the graphs, in place. ctx ends it early.
+func Run(ctx context.Context, phases []Phase, o Options) (*Result, error) {
 	if o.Workers == 0 {
 		o.Workers = goruntime.GOMAXPROCS(0)
 	}
@@ -76,11 +77,13 @@ func Run(phases []Phase, o Options) (*Result, error) {
 		kept = []Kept{}
 	}
 	r := &Result{Report: &Report{SchemaVersion: reportVersion, Spec: o.Spec.Text, Kept: kept, BytesBefore: weightBytes(phases)}}
-	tie(all, o.Loops)
+	if err := tie(ctx, all, o.Loops); err != nil {
+		return nil, err
+	}
 	stats := newCalibration(o.Calibrate)
 	if o.Budget != nil {
 		r.Report.Budget = o.Budget.Text
-		if err := o.Budget.choose(all, r.Report.BytesBefore, o); err != nil {
+		if err := o.Budget.choose(ctx, all, r.Report.BytesBefore, o); err != nil {
 			return nil, err
 		}
 	}

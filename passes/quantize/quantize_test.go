@@ -161,7 +161,7 @@ func TestProducts(t *testing.T) {
 					w, x := noise(r, n*k), graph.Floats(noise(r, tokens*k), tokens, int64(k))
 					g, _ := product(how, k, n, w)
 					want := evaluate(t, g, x)
-					res, err := Run([]Phase{{"p", g}}, options(t, "llm="+spec))
+					res, err := Run(t.Context(), []Phase{{"p", g}}, options(t, "llm="+spec))
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -210,7 +210,7 @@ func TestLookup(t *testing.T) {
 		typed(g)
 		x := graph.Ints([]int64{3, 49, 0})
 		want := evaluate(t, g, x)
-		res, err := Run([]Phase{{"p", g}}, options(t, spec))
+		res, err := Run(t.Context(), []Phase{{"p", g}}, options(t, spec))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -232,6 +232,44 @@ func TestLookup(t *testing.T) {
 		if spec != "fp16" && res.Report.Layers[1].SharedWith != "embed.tokens" {
 			t.Errorf("%s: the tied head is %+v", spec, res.Report.Layers[1])
 		}
+	}
+}
+
+// TestTie finds no twins where single numbers differ, wherever they are, and ends
+// when it is told to.
+func TestTie(t *testing.T) {
+	const rows, cols = 96, 64
+	w := noise(rand.New(rand.NewPCG(7, 8)), rows*cols)
+	of := func(transposed bool, change int) *site {
+		v := make([]float32, len(w))
+		for i, x := range w {
+			if i == change {
+				x++
+			}
+			if transposed {
+				i = i%cols*rows + i/cols
+			}
+			v[i] = x
+		}
+		shape := []int64{rows, cols}
+		if transposed {
+			slices.Reverse(shape)
+		}
+		return &site{m: newMatrix(graph.Floats(v, shape...), transposed), format: Format{Kind: Int4, Block: 32}}
+	}
+	loops := host.NewCoding()
+	for _, transposed := range []bool{false, true} {
+		for change := -1; change < len(w); change += 61 {
+			all := []*site{of(false, -1), of(transposed, change)}
+			if err := tie(t.Context(), all, loops); err != nil || (all[1].twin == all[0]) != (change < 0) {
+				t.Errorf("number %d changed, transposed %v: twins %v, %v", change, transposed, all[1].twin != nil, err)
+			}
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := tie(ctx, []*site{of(false, -1), of(true, -1)}, loops); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
 	}
 }
 
@@ -303,7 +341,7 @@ func TestGPTQ(t *testing.T) {
 			}
 			return errors.Join(add(0, inputs(100)), add(0, inputs(200)))
 		}
-		res, err := Run([]Phase{{"p", g}}, o)
+		res, err := Run(t.Context(), []Phase{{"p", g}}, o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -370,7 +408,7 @@ func TestValues(t *testing.T) {
 		w := make([]float32, 2*40)
 		w[40+9] = c.bad
 		g, _ := product("Gemm", 40, 2, w)
-		res, err := Run([]Phase{{"p", g}}, options(t, c.spec))
+		res, err := Run(t.Context(), []Phase{{"p", g}}, options(t, c.spec))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -398,7 +436,7 @@ func TestWorkers(t *testing.T) {
 		g, _ := product("MatMul", 50, 300, w)
 		o := options(t, "int4:asym:refine")
 		o.Workers = workers
-		res, err := Run([]Phase{{"p", g}}, o)
+		res, err := Run(t.Context(), []Phase{{"p", g}}, o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -467,7 +505,7 @@ func TestBudget(t *testing.T) {
 		phases, _ := two()
 		o := options(t, "int4")
 		o.Budget = b
-		res, err := Run(phases, o)
+		res, err := Run(t.Context(), phases, o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -480,7 +518,7 @@ func TestBudget(t *testing.T) {
 	phases, _ := two()
 	o := options(t, "int4")
 	o.Budget = &Budget{Text: "size=100", Size: 100}
-	if _, err := Run(phases, o); !errors.Is(err, ErrBudget) {
+	if _, err := Run(t.Context(), phases, o); !errors.Is(err, ErrBudget) {
 		t.Errorf("a budget of 100 bytes: %v", err)
 	}
 }
@@ -506,7 +544,7 @@ func TestSpec(t *testing.T) {
 		}
 	}
 	g, _ := product("MatMul", 32, 4, make([]float32, 128))
-	if _, err := Run([]Phase{{"p", g}}, options(t, "lmm=int8,int4")); !errors.Is(err, ErrSpec) || !strings.Contains(err.Error(), "lmm=int8") {
+	if _, err := Run(t.Context(), []Phase{{"p", g}}, options(t, "lmm=int8,int4")); !errors.Is(err, ErrSpec) || !strings.Contains(err.Error(), "lmm=int8") {
 		t.Errorf("a misspelled path: %v", err)
 	}
 }

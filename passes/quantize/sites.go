@@ -223,44 +223,6 @@ func (s *site) job(f Format, o Options) *job {
 	return &job{layer: &s.layer, m: s.m, coding: newCoding(f), method: f.Method, block: f.Block, padded: !s.table, loops: o.Loops, workers: max(1, o.Workers)}
 }
 
-// tie finds sites of the same numbers and format, such as an embedding and a head
-// that are tied: their codes are made and stored once.
-func tie(all []*site, loops Loops) {
-	for i, s := range all {
-		if s.format.bits() == 0 || s.format.Method == GPTQ || s.m.cols%s.format.Block != 0 {
-			continue
-		}
-		for _, t := range all[:i] {
-			if t.twin == nil && t.format == s.format && same(&t.m, &s.m, loops) {
-				s.twin = t
-				break
-			}
-		}
-	}
-}
-
-// same compares two matrices, and stops at the first rows that differ.
-func same(a, b *matrix, loops Loops) bool {
-	if a.rows != b.rows || a.cols != b.cols || a.t.DType != b.t.DType {
-		return false
-	}
-	if a.transposed == b.transposed && &a.t.Data[0] == &b.t.Data[0] {
-		return true
-	}
-	const rows = 8
-	in := reader{loops: loops}
-	x, y := make([]float32, rows*a.cols), make([]float32, rows*a.cols)
-	for r := 0; r < a.rows; r += rows {
-		n := min(rows, a.rows-r)
-		in.load(a, x, a.cols, r, 0, n, a.cols)
-		in.load(b, y, b.cols, r, 0, n, b.cols)
-		if !slices.Equal(x[:n*a.cols], y[:n*a.cols]) {
-			return false
-		}
-	}
-	return true
-}
-
 // pathOf names a node for reports.
 func pathOf(n *graph.Node) string {
 	if n.Path != "" {

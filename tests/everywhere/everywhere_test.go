@@ -81,7 +81,7 @@ func convert(t *testing.T, dir, spec string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	done, err := mnnconv.Quantize(src, quantize.Options{Spec: s, Table: table})
+	done, err := mnnconv.Quantize(t.Context(), src, quantize.Options{Spec: s, Table: table})
 	if err != nil {
 		t.Fatal(err)
 	}
