@@ -2,6 +2,7 @@ package mnnconv
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"mnnconv/graph"
@@ -76,32 +77,49 @@ func (s *Source) tryOn(p partition.Profile, o Options) error {
 	if err != nil {
 		return err
 	}
-	if o.Fallback != "" {
-		rules = append(rules, partition.FallbackTo(o.Fallback))
-	}
-	targets, err := o.targets([]string{string(graph.Host), p.Name})
+	plans, err := s.try(rules, o)
 	if err != nil {
 		return err
+	}
+	return s.weigh(plans, o.Memory, o)
+}
+
+// try plans copies of the source's graphs, which may be placed already.
+func (s *Source) try(rules []partition.Rule, o Options) ([]*partition.Plan, error) {
+	names := []string{string(graph.Host)}
+	for _, r := range rules {
+		names = append(names, r.Target)
+	}
+	if o.Fallback != "" {
+		rules = append(slices.Clip(rules), partition.FallbackTo(o.Fallback))
+		names = append(names, rules[len(rules)-1].Target)
+	}
+	targets, err := o.targets(names)
+	if err != nil {
+		return nil, err
 	}
 	var plans []*partition.Plan
 	for _, ph := range s.Phases {
 		g, _ := ph.Graph.Clone()
-		if s.Package != nil {
-			partition.Unplace(g)
-		}
+		partition.Unplace(g)
 		plan, err := partition.Build(ph.Name, g, rules, targets)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		plans = append(plans, plan)
 	}
+	return plans, nil
+}
+
+// weigh returns an error if a session needs more memory than there is.
+func (s *Source) weigh(plans []*partition.Plan, memory partition.Policy, o Options) (err error) {
 	var bounds map[string]graph.Env
 	if s.Model != nil {
 		if bounds, _, err = s.Model.Bounds(o.Session); err != nil {
 			return err
 		}
 	}
-	b, err := partition.NewBudget(plans, bounds, o.Memory)
+	b, err := partition.NewBudget(plans, bounds, memory)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"mnnconv/graph"
 	"mnnconv/partition"
 )
 
@@ -40,7 +41,9 @@ func Splits(s *Source, named []string) ([]partition.Split, error) {
 	terms := Terms(s, 0)
 	var out []partition.Split
 	found := map[string]bool{}
+	var graphs []*graph.Graph
 	for _, ph := range s.Phases {
+		graphs = append(graphs, ph.Graph)
 		at := terms.Picture[ph.Name]
 		if at == nil {
 			at = terms.Token[ph.Name]
@@ -60,9 +63,17 @@ func Splits(s *Source, named []string) ([]partition.Split, error) {
 	}
 	var errs []error
 	for _, path := range named {
-		if !found[path] {
-			errs = append(errs, fmt.Errorf("%s: %w: no node has the path %q; `mnnconv inspect --nodes` lists paths such as %s", s.Path, partition.ErrSplit, path, near(out, path)))
+		if found[path] {
+			continue
 		}
+		hint := "; `mnnconv inspect --nodes` lists paths such as " + near(out, path)
+		switch nearest, paths := partition.NearestPath(path, graphs); {
+		case !paths:
+			hint = ": the graph's nodes have none"
+		case nearest != "":
+			hint = ": did you mean " + nearest + "?"
+		}
+		errs = append(errs, fmt.Errorf("%s: %w: no node has the path %q%s", s.Path, partition.ErrSplit, path, hint))
 	}
 	return out, errors.Join(errs...)
 }

@@ -175,18 +175,23 @@ func Plan(s *Source, o Options) ([]*partition.Plan, error) {
 		return nil, err
 	}
 	var plans []*partition.Plan
+	var errs []error // of all phases at once
 	for _, ph := range s.Phases {
 		if s.Package != nil {
 			partition.Unplace(ph.Graph)
 		}
 		p, err := partition.Build(ph.Name, ph.Graph, d.rules, targets)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", s.Path, err)
+			errs = append(errs, fmt.Errorf("%s: phase %s: %w", s.Path, ph.Name, err))
+			continue
 		}
 		plans = append(plans, p)
 		for _, reason := range slices.Sorted(maps.Keys(p.Fallbacks())) {
 			d.notes = append(d.notes, fmt.Sprintf("phase %s: %s: %d nodes", p.Phase, reason, p.Fallbacks()[reason]))
 		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
 	}
 	if err := partition.CheckRules(d.rules, plans); err != nil {
 		return nil, fmt.Errorf("%s: %w", s.Path, err)
@@ -255,7 +260,7 @@ func Open(s *Source, o Options) (*Program, error) {
 	if o.Planned != nil {
 		o.Planned(plans, budget, session)
 	}
-	if err := budget.Check(); err != nil {
+	if err := Short(s, plans, budget, o); err != nil {
 		return nil, fmt.Errorf("%s: %w", s.Path, err)
 	}
 	p := &Program{Source: s, Plans: plans, schedule: schedule, session: session, checks: checks, trace: o.Trace, devices: map[string]runtime.Device{}, executors: map[string]*runtime.Executor{}}

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -111,22 +112,20 @@ func (g *Graph) NewNode(domain, op string, version int, ins []*Value, outs ...st
 // Append places nodes at the end of the list.
 func (g *Graph) Append(nodes ...*Node) { g.Nodes = append(g.Nodes, nodes...) }
 
-// ID names a node for messages: its operator and its canonical path or the
-// exporter's name, else its first output.
-func (n *Node) ID() string {
-	name := n.Path
-	if name == "" {
-		name = n.Name
+// ID names a node for messages: its label and operator.
+func (n *Node) ID() string { return fmt.Sprintf("node %q (%s)", n.Label(), n.OpName()) }
+
+// Label is a node's canonical path or the exporter's name, else its first output.
+func (n *Node) Label() string {
+	if name := cmp.Or(n.Path, n.Name); name != "" {
+		return name
 	}
-	if name == "" {
-		for _, v := range n.Outputs {
-			if v != nil {
-				name = v.Name
-				break
-			}
+	for _, v := range n.Outputs {
+		if v != nil {
+			return v.Name
 		}
 	}
-	return fmt.Sprintf("node %q (%s)", name, n.OpName())
+	return ""
 }
 
 // OpName returns the operator with its domain, unless that is ai.onnx.

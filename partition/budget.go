@@ -117,25 +117,31 @@ func NewBudget(plans []*Plan, bounds map[string]graph.Env, policy Policy) (*Budg
 func (b *Budget) Check() error {
 	var errs []error
 	for i := range b.Spaces {
-		s := &b.Spaces[i]
-		for _, l := range s.Limits {
-			if l.Alloc {
-				if s.Largest > l.Bytes {
-					errs = append(errs, fmt.Errorf("%w: %s: one allocation of %d bytes is needed, the %s is %d bytes", ErrMemory, s.Space, s.Largest, l.What, l.Bytes))
-				}
-				continue
+		errs = append(errs, b.Spaces[i].Check())
+	}
+	return errors.Join(errs...)
+}
+
+// Check is [Budget.Check] of one space.
+func (s *SpaceBudget) Check() error {
+	var errs []error
+	for _, l := range s.Limits {
+		if l.Alloc {
+			if s.Largest > l.Bytes {
+				errs = append(errs, fmt.Errorf("%w: %s: one allocation of %d bytes is needed, the %s is %d bytes", ErrMemory, s.Space, s.Largest, l.What, l.Bytes))
 			}
-			need, mapped := s.Peak, ""
-			if l.Mapped {
-				need, mapped = need-s.constants, ", mapped weights not counted"
-			}
-			if need <= l.Bytes {
-				continue
-			}
-			r := slices.MaxFunc(s.Phases, func(x, y PhaseBudget) int { return cmp.Compare(x.Total(), y.Total()) })
-			errs = append(errs, fmt.Errorf("%w: %s: %d bytes are needed%s, the %s is %d bytes; phase %s takes the most: constants %d, state %d, scratch %d, crossing %d, staging %d",
-				ErrMemory, s.Space, need, mapped, l.What, l.Bytes, r.Phase, r.Constants, r.State, r.Scratch, r.Crossing, r.Staging))
+			continue
 		}
+		need, mapped := s.Peak, ""
+		if l.Mapped {
+			need, mapped = need-s.constants, ", mapped weights not counted"
+		}
+		if need <= l.Bytes {
+			continue
+		}
+		r := slices.MaxFunc(s.Phases, func(x, y PhaseBudget) int { return cmp.Compare(x.Total(), y.Total()) })
+		errs = append(errs, fmt.Errorf("%w: %s: %d bytes are needed%s, the %s is %d bytes; phase %s takes the most: constants %d, state %d, scratch %d, crossing %d, staging %d",
+			ErrMemory, s.Space, need, mapped, l.What, l.Bytes, r.Phase, r.Constants, r.State, r.Scratch, r.Crossing, r.Staging))
 	}
 	return errors.Join(errs...)
 }

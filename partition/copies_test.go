@@ -25,7 +25,7 @@ func copied(t rapid.TB, text, place string) *graph.Graph {
 }
 
 func placeNodes(g *graph.Graph, r []Rule) error {
-	return place(g, r, devices("cpu", "sim:0", "sim:1"))
+	return place("extend", g, r, devices("cpu", "sim:0", "sim:1"))
 }
 
 // lines writes nodes as "out=Op(in)", copies as "in→out".

@@ -12,18 +12,60 @@ import (
 // misfits are nodes that the device they were placed on cannot run, gathered by
 // device and reason.
 type misfits struct {
+	phase   string
 	targets []Target
 	sizes   sizes
 	uses    map[*graph.Value][]graph.Use
 	unknown []error // devices that are not there
-	groups  []*misfit
+	groups  []*misfitGroup
+	all     []Misfit
 }
 
-type misfit struct {
+// misfitGroup are misfits that one line stands for.
+type misfitGroup struct {
 	reason error
 	first  *graph.Node
 	count  int
 	can    []string // devices that can run all of them
+}
+
+// Misfit is a node that its device cannot run.
+type Misfit struct {
+	Phase    string   `json:"phase"`
+	Node     string   `json:"node"` // its canonical path, or the exporter's name
+	Operator string   `json:"operator"`
+	Device   string   `json:"device"`
+	Cause    string   `json:"cause"` // what placed it there
+	Reason   string   `json:"reason"`
+	Can      []string `json:"can"` // devices of the plan that can run it
+}
+
+// MisfitError is ErrPlacement: a line for each operator and device, and every node.
+type MisfitError struct {
+	Misfits []Misfit
+	text    error
+}
+
+func (e *MisfitError) Error() string { return e.text.Error() }
+
+// Unwrap returns the errors of the lines.
+func (e *MisfitError) Unwrap() []error { return []error{e.text} }
+
+// Misfits collects the nodes of all MisfitErrors that an error is made of.
+func Misfits(err error) []Misfit {
+	switch e := err.(type) { //nolint:errorlint // it goes down the tree itself
+	case *MisfitError:
+		return e.Misfits
+	case interface{ Unwrap() error }:
+		return Misfits(e.Unwrap())
+	case interface{ Unwrap() []error }:
+		var out []Misfit
+		for _, inner := range e.Unwrap() {
+			out = append(out, Misfits(inner)...)
+		}
+		return out
+	}
+	return nil
 }
 
 // fit moves a node that its target cannot run to the host, if it is arithmetic on
@@ -58,19 +100,20 @@ func (m *misfits) fit(n *graph.Node, rules []Rule) {
 			return
 		}
 	}
-	var can []string
+	can := []string{}
 	for _, t := range m.targets {
 		if t.Supports(n, sized) == nil {
 			can = append(can, t.Profile.Name)
 		}
 	}
+	m.all = append(m.all, Misfit{m.phase, n.Label(), n.OpName(), n.Target, n.Cause, reason.Error(), can})
 	for _, g := range m.groups {
 		if g.first.Target == n.Target && g.first.OpName() == n.OpName() && strings.Join(g.can, " ") == strings.Join(can, " ") {
 			g.count++
 			return
 		}
 	}
-	m.groups = append(m.groups, &misfit{reason, n, 1, can})
+	m.groups = append(m.groups, &misfitGroup{reason, n, 1, can})
 }
 
 func (m *misfits) runs(device string, n *graph.Node) bool {
@@ -110,13 +153,16 @@ func (m *misfits) err() error {
 	for _, g := range m.groups {
 		more := ""
 		if g.count > 1 {
-			more = fmt.Sprintf(" and %d more", g.count-1)
+			more = fmt.Sprintf(" and %d more, which validate lists", g.count-1)
 		}
 		do := "no device of this plan can: place them on one that can (see `mnnconv devices`)"
 		if len(g.can) > 0 {
 			do = fmt.Sprintf("%s can: place them there, or give --fallback %s", strings.Join(g.can, ", "), g.can[0])
 		}
 		errs = append(errs, fmt.Errorf("%w: %s (%s)%s: %w; %s", ErrPlacement, g.first.ID(), g.first.Cause, more, g.reason, do))
+	}
+	if len(m.all) > 0 {
+		return &MisfitError{m.all, errors.Join(errs...)}
 	}
 	return errors.Join(errs...)
 }

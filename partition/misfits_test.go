@@ -2,6 +2,8 @@ package partition
 
 import (
 	"errors"
+	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -37,10 +39,17 @@ func TestMisfits(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = Build("extend", mixed(), rules, targets)
-	for _, want := range []string{`node "llm.a" (Exp)`, "(rule llm=opencl:0) and 1 more: opencl:0 has no kernel for Exp; cpu can", "--fallback cpu"} {
+	for _, want := range []string{`node "llm.a" (Exp)`, "(rule llm=opencl:0) and 1 more, which validate lists: opencl:0 has no kernel for Exp; cpu can", "--fallback cpu"} {
 		if !errors.Is(err, ErrPlacement) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v\nwant %s", err, want)
 		}
+	}
+	want := []Misfit{
+		{"extend", "llm.a", "Exp", "opencl:0", "rule llm=opencl:0", "opencl:0 has no kernel for Exp", []string{"cpu"}},
+		{"extend", "llm.c", "Exp", "opencl:0", "rule llm=opencl:0", "opencl:0 has no kernel for Exp", []string{"cpu"}},
+	}
+	if got := Misfits(fmt.Errorf("model: %w", errors.Join(errors.New("more"), err))); !reflect.DeepEqual(got, want) {
+		t.Errorf("misfits %v, want %v", got, want)
 	}
 	if err != nil && strings.Contains(err.Error(), "Shape") {
 		t.Errorf("integers are on the host and no error: %v", err)

@@ -126,7 +126,7 @@ type Plan struct {
 // verifies. The graph is changed: clone it first if it is needed again. targets
 // holds every device the rules may name.
 func Build(phase string, g *graph.Graph, rules []Rule, targets []Target) (*Plan, error) {
-	if err := place(g, rules, targets); err != nil {
+	if err := place(phase, g, rules, targets); err != nil {
 		return nil, err
 	}
 	insertCopies(g)

@@ -47,7 +47,7 @@ func FallbackTo(device string) Rule {
 // Integers that a target does not compute with go to the cpu as well: they are
 // arithmetic on shapes and indexes; so does what is put out, made of nothing but
 // what is put out as well. All nodes that no target can run are reported.
-func place(g *graph.Graph, rules []Rule, targets []Target) error {
+func place(phase string, g *graph.Graph, rules []Rule, targets []Target) error {
 	for _, n := range g.Nodes {
 		if r := rule(n, rules); r != nil {
 			n.Target, n.Cause = r.Target, r.cause()
@@ -72,7 +72,7 @@ func place(g *graph.Graph, rules []Rule, targets []Target) error {
 			break
 		}
 	}
-	m := misfits{targets: targets, sizes: sizesOf(g), uses: uses}
+	m := misfits{phase: phase, targets: targets, sizes: sizesOf(g), uses: uses}
 	for _, n := range g.Nodes {
 		m.fit(n, rules)
 	}

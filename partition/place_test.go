@@ -57,7 +57,7 @@ func TestPlace(t *testing.T) {
 		},
 	} {
 		g := parse(t, c.text)
-		if err := place(g, rules(t, c.rules), devices("cpu", "sim:0", "sim:1")); err != nil {
+		if err := place("extend", g, rules(t, c.rules), devices("cpu", "sim:0", "sim:1")); err != nil {
 			t.Errorf("%s: %v", c.name, err)
 			continue
 		}
@@ -86,7 +86,7 @@ func TestPlaceOutputs(t *testing.T) {
 		{"read by a node", "%z = Neg-13(%v) ; llm.z output %y output %v output %i output %z", "", []Target{floats}},
 	} {
 		g := parse(t, text+c.outputs)
-		err := place(g, rules(t, "llm=sim:0"), append(devices("cpu"), c.devices...))
+		err := place("extend", g, rules(t, "llm=sim:0"), append(devices("cpu"), c.devices...))
 		if (err == nil) != (c.target != "") || err == nil && g.Nodes[1].Target != c.target {
 			t.Errorf("%s: on %s (%s), error %v, want %q", c.name, g.Nodes[1].Target, g.Nodes[1].Cause, err, c.target)
 		}
@@ -99,7 +99,7 @@ func TestPlaceRefuses(t *testing.T) {
 	g := parse(t, `input %x: float32[n] input %cu: int64[m] input %q: float16[n, 1, 2]
 		%a = Neg-13(%x) ; llm.a %b = Exp-13(%a) ; llm.b %c = Cast-21(%a) {to = 10} ; llm.c %d = Neg-13(%c) ; llm.d
 		%e = mnnconv::SegmentedAttention-1(%q, %q, %q, %cu) ; llm.e %f = Abs-13(%b) ; vision.f %g = Neg-13(%f) ; vision.g output %d output %e output %g`)
-	err := place(g, rules(t, "llm=sim:0,vision=sim:7"), append(devices("cpu"), small))
+	err := place("extend", g, rules(t, "llm=sim:0,vision=sim:7"), append(devices("cpu"), small))
 	if !errors.Is(err, ErrPlacement) {
 		t.Fatalf("got %v", err)
 	}

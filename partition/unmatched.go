@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"mnnconv/graph"
 )
 
 // CheckRules returns an error for each rule that placed no node of any plan: it is
@@ -17,7 +19,11 @@ func CheckRules(rules []Rule, plans []*Plan) error {
 			continue
 		}
 		if paths == nil {
-			paths = pathsOf(plans)
+			var graphs []*graph.Graph
+			for _, p := range plans {
+				graphs = append(graphs, p.Graph)
+			}
+			paths = pathsOf(graphs)
 		}
 		errs = append(errs, fmt.Errorf("%w: %s places no node: %s", ErrPlacement, r.quoted(), r.hint(plans, paths)))
 	}
@@ -73,10 +79,10 @@ func (r *Rule) hint(plans []*Plan, paths map[string]bool) string {
 }
 
 // pathsOf lists every canonical path and what it lies under.
-func pathsOf(plans []*Plan) map[string]bool {
+func pathsOf(graphs []*graph.Graph) map[string]bool {
 	out := map[string]bool{}
-	for _, p := range plans {
-		for _, n := range p.Graph.Nodes {
+	for _, g := range graphs {
+		for _, n := range g.Nodes {
 			for path := n.Path; path != "" && !out[path]; {
 				out[path] = true
 				i := strings.LastIndexByte(path, '.')
@@ -85,6 +91,13 @@ func pathsOf(plans []*Plan) map[string]bool {
 		}
 	}
 	return out
+}
+
+// NearestPath returns the canonical path of graphs, or a part of one, that is nearest to
+// a misspelled one. Empty: none is near; ok is false if there are no paths.
+func NearestPath(text string, graphs []*graph.Graph) (path string, ok bool) {
+	paths := pathsOf(graphs)
+	return nearest(text, sortedKeys(paths)), len(paths) > 0
 }
 
 // nearest returns the name that takes the fewest edits to become, a third of its

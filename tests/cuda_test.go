@@ -4,16 +4,19 @@ package tests
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
 	"mnnconv"
 	"mnnconv/models"
 	"mnnconv/models/picture"
+	"mnnconv/runtime"
 	"mnnconv/runtime/cuda"
 	"mnnconv/runtime/cuda/standin"
 	"mnnconv/runtime/opencl"
@@ -54,6 +57,31 @@ func TestCUDAAnswers(t *testing.T) {
 		all = all[:1]
 	}
 	asks(t, "tjs-fp16", "cuda:0", all)
+}
+
+// TestCPUAfterLostCUDA: a device that is lost in the midst of a question takes nothing of
+// the process with it. The cpu answers as before, in a session of before and in a new one.
+func TestCPUAfterLostCUDA(t *testing.T) {
+	if standin.Real() {
+		return // no fault can be made there without harm
+	}
+	dev := standin.Use(t, "fault=cuLaunchKernel:20:700")
+	all := Conversations(t)
+	c, dir := all[slices.IndexFunc(all, func(c Conversation) bool { return len(c.Files) > 0 })], Export(t, "tjs-fp16")
+	before, lost := chat(t, dir, options("cpu")), chat(t, dir, onGPUs("vision=cuda:0"))
+	if _, err := lost.Ask(t.Context(), c.Asking(t), greedy); !errors.Is(err, runtime.ErrLost) {
+		t.Fatalf("the device is lost, and the question ends with %v", err)
+	}
+	calls := dev.Calls("")
+	if _, err := lost.Ask(t.Context(), c.Asking(t), greedy); !errors.Is(err, runtime.ErrLost) || dev.Calls("") != calls {
+		t.Errorf("the next question: %v, after %d calls of the driver", err, dev.Calls("")-calls)
+	}
+	for _, s := range []models.Session{before, chat(t, dir, options("cpu"))} {
+		a, err := s.Ask(t.Context(), c.Asking(t), greedy)
+		if err != nil || a.Text != c.Text {
+			t.Errorf("%v, %v, want %q", a, err, c.Text)
+		}
+	}
 }
 
 // TestGPUPairs asks the seven conversations and twenty questions on every pair of devices

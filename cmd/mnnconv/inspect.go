@@ -99,7 +99,7 @@ func runInspect(_ context.Context, o *inspectOptions) (err error) {
 	} else {
 		err = inspected.write(o.out, o.nodes)
 	}
-	return errors.Join(budget.Check(), err)
+	return errors.Join(mnnconv.Short(s, plans, budget, w), err)
 }
 
 // draw writes the drawings that were asked for.

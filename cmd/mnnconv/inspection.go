@@ -109,6 +109,7 @@ type memoryInfo struct {
 	StatePerToken int64                   `json:"state_per_token"` // bytes
 	StateTypes    []string                `json:"state_types,omitempty"`
 	Capacity      int                     `json:"capacity,omitempty"` // tokens of the context that the spaces are for
+	Spread        []partition.Spread      `json:"spread"`             // weights that several devices hold
 	Policy        []string                `json:"policy,omitempty"`   // of spaces, as --memory takes them
 	Spaces        []partition.SpaceBudget `json:"spaces"`
 }
@@ -343,6 +344,7 @@ func eachConst(g *graph.Graph, f func(*graph.Node, *graph.Tensor)) {
 
 // addPlans describes the placed and cut phases.
 func (x *inspection) addPlans(plans []*partition.Plan) {
+	x.Memory.Spread = partition.SpreadWeights(plans)
 	for _, p := range plans {
 		for _, part := range p.Partitions() {
 			info := partitionInfo{Phase: p.Phase, Index: part.Index, Target: part.Target, Kernels: len(part.Kernels)}

@@ -140,6 +140,13 @@ func (m *memoryInfo) rows() table {
 	if m.StatePerToken > 0 {
 		t.add("state", bytesText(m.StatePerToken), "a token of context, "+strings.Join(m.StateTypes, ", "))
 	}
+	for _, s := range m.Spread {
+		var readers []string
+		for _, r := range s.Readers {
+			readers = append(readers, printable(r.Node)+" on "+string(r.Space))
+		}
+		t.add(fmt.Sprintf("on %d devices", len(s.Spaces)), bytesText(s.Bytes)+" each", printable(s.Weight)+": "+strings.Join(readers, ", "))
+	}
 	for _, p := range m.Policy {
 		t.add("policy", printable(p))
 	}

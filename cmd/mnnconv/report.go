@@ -131,7 +131,7 @@ func (o *reportOptions) planned() (_ *report.Document, found, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	short := budget.Check()
+	short := mnnconv.Short(s, plans, budget, w)
 	return &report.Document{Title: "mnnconv report: " + filepath.Base(o.src), Tool: readVersion().String(), Sections: []report.Section{
 		overview(x, o),
 		drawn(x, report.Draw(plans)),

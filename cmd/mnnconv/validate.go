@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -29,7 +31,8 @@ func newValidateCmd(a *app) *cobra.Command {
 		Long: "validate cuts a model as run would, opens no device, and checks the contract of every\n" +
 			"tensor that crosses a boundary: what both sides take it for, what the model demands of\n" +
 			"it, and the limits of the devices. It lists all of them, and all violations at once. Of a\n" +
-			"package, all files are also compared with the hashes of when it was written.",
+			"package, all files are also compared with the hashes of when it was written. If nodes are\n" +
+			"placed on devices that cannot run them, all of these are listed instead.",
 		Example: "  mnnconv validate FOLDER --place vision=sim:0,llm=sim:1",
 		Args:    args(1, 1, srcArg),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -70,6 +73,9 @@ func runValidate(ctx context.Context, o *validateOptions) (err error) {
 		}
 	}
 	plans, err := mnnconv.Plan(s, w)
+	if misfits := partition.Misfits(err); len(misfits) > 0 {
+		return errors.Join(err, o.writeMisfits(misfits))
+	}
 	if err != nil {
 		return err
 	}
@@ -80,6 +86,21 @@ func runValidate(ctx context.Context, o *validateOptions) (err error) {
 		err = contractTable(set).write(o.out, "")
 	}
 	return errors.Join(violations, err)
+}
+
+// writeMisfits lists nodes that their devices cannot run, in the place of contracts.
+func (o *validateOptions) writeMisfits(all []partition.Misfit) error {
+	if o.json {
+		return writeJSON(o.out, struct {
+			SchemaVersion int                `json:"schema_version"`
+			Misfits       []partition.Misfit `json:"misfits"`
+		}{schemaVersion, all})
+	}
+	t := table{{"phase", "node", "operator", "device", "placed by", "why not there", "devices that can"}}
+	for _, m := range all {
+		t.add(m.Phase, printable(m.Node), printable(m.Operator), printable(m.Device), printable(m.Cause), printable(m.Reason), cmp.Or(printable(strings.Join(m.Can, ", ")), "none"))
+	}
+	return t.write(o.out, "")
 }
 
 // contractTable has a line for each boundary tensor.

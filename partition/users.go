@@ -1,0 +1,92 @@
+package partition
+
+import (
+	"cmp"
+	"slices"
+
+	"mnnconv/graph"
+)
+
+// User is what takes memory of a space: the weights of a stage or layer, the state, or
+// what a phase lays out for values.
+type User struct {
+	Name  string
+	Bytes int64
+}
+
+// Users lists what takes a space's memory, the largest first. A weight counts where it
+// is read first.
+func (s *SpaceBudget) Users(plans []*Plan) []User {
+	var units []string
+	held := map[string]int64{}
+	seen := map[weightID]bool{}
+	nodesOn(plans, s.Space, func(unit string, n *graph.Node) {
+		eachConst(n, func(t *graph.Tensor) {
+			if seen[idOf(t)] {
+				return
+			}
+			seen[idOf(t)] = true
+			if held[unit] == 0 {
+				units = append(units, unit)
+			}
+			held[unit] += t.Size()
+		})
+	})
+	var out []User
+	for _, u := range units {
+		out = append(out, User{"weights of " + u, held[u]})
+	}
+	for _, p := range s.Phases {
+		out = append(out, User{"values of phase " + p.Phase, p.Scratch + p.Crossing})
+	}
+	if len(s.Phases) > 0 {
+		out = append(out, User{"state", s.Phases[0].State})
+	}
+	out = slices.DeleteFunc(out, func(u User) bool { return u.Bytes == 0 })
+	slices.SortStableFunc(out, func(a, b User) int { return cmp.Compare(b.Bytes, a.Bytes) })
+	return out
+}
+
+// UnitsOn lists the stages and layers that have nodes in a space, as canonical paths, in
+// the order of the plans.
+func UnitsOn(plans []*Plan, space graph.Space) []string {
+	var out []string
+	nodesOn(plans, space, func(unit string, n *graph.Node) {
+		if n.Path != "" && !slices.Contains(out, unit) {
+			out = append(out, unit)
+		}
+	})
+	return out
+}
+
+// nodesOn calls f for every node in a space, with its stage or layer, or its own name
+// where it has no path.
+func nodesOn(plans []*Plan, space graph.Space, f func(unit string, n *graph.Node)) {
+	for _, p := range plans {
+		for _, part := range p.Partitions() {
+			if part.Space != space {
+				continue
+			}
+			for _, n := range part.Nodes {
+				unit := unitOf(n.Path)
+				if n.Path == "" {
+					unit = n.Label()
+				}
+				f(unit, n)
+			}
+		}
+	}
+}
+
+// Stages lists the stages of plans, in their order.
+func Stages(plans []*Plan) []string {
+	var out []string
+	for _, p := range plans {
+		for _, n := range p.Graph.Nodes {
+			if stage := stageOf(n); stage != "" && !slices.Contains(out, stage) {
+				out = append(out, stage)
+			}
+		}
+	}
+	return out
+}
