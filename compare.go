@@ -49,7 +49,8 @@ func NewComparison(s *Source, o Options, co CompareOptions) (*Comparison, error)
 	if err != nil {
 		return nil, err
 	}
-	setup := compare.Setup{Table: o.Load.Table, Plans: p.Plans, Graphs: graphs, Devices: p.devices, Executors: p.executors,
+	set, _ := Contracts(s, p.Plans, p.session.Capacity) // what violates them is compared all the same
+	setup := compare.Setup{Checks: p.checks.With(set), Table: o.Load.Table, Plans: p.Plans, Graphs: graphs, Devices: p.devices, Executors: p.executors,
 		Reference: co.Reference, Name: co.Name, Bounds: graph.Env{"capacity": int64(p.session.Capacity), "batch": 1}}
 	if co.Record != "" {
 		setup.Record = (&recorder{disk: co.Disk, dir: co.Record}).add

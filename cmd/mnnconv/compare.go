@@ -32,6 +32,7 @@ type compareOptions struct {
 	recorded  string
 	record    string
 	reference string
+	checks    string
 	json      bool
 
 	recorder *trace.Recorder // nil: nobody wants to know what ran when
@@ -56,6 +57,7 @@ func newCompareCmd(a *app) *cobra.Command {
 		},
 	}
 	o.add(cmd)
+	cmd.Flags().StringVar(&o.checks, "check", "shapes", "check boundary tensors of the cut model as it runs: shapes, values (their values too, where they lie) or none")
 	cmd.Flags().StringVar(&o.record, "record", "", "keep the inputs of each call in `DIR`, for --inputs")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print the report as one line of JSON")
 	return cmd
@@ -122,7 +124,7 @@ func (o *compareOptions) open() (_ *mnnconv.Comparison, closeAll func() error, e
 	if err := o.bound(&w, 0); err != nil {
 		return nil, nil, err
 	}
-	w.Trace = o.recorder
+	w.Trace, w.Check = o.recorder, o.checks
 	var opened []io.Closer
 	closeOpened := func() error {
 		var errs []error

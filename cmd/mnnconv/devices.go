@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -124,6 +126,24 @@ func checkDevices(ctx context.Context, list []device) (differ int, err error) {
 	return differ, nil
 }
 
+// shared lists the names of each device that several backends reach, by its UUID.
+func shared(list []device) [][]string {
+	of := map[string]int{}
+	var all [][]string
+	for _, d := range list {
+		if d.UUID == "" {
+			continue
+		}
+		i, ok := of[d.UUID]
+		if !ok {
+			i = len(all)
+			of[d.UUID], all = i, append(all, nil)
+		}
+		all[i] = append(all[i], d.Name)
+	}
+	return slices.DeleteFunc(all, func(names []string) bool { return len(names) < 2 })
+}
+
 func writeDevices(w io.Writer, list []device, missing []absent) error {
 	t := table{{"device", "memory", "at once", "alignment", "what", "uuid", "run the vision tower there"}}
 	for _, d := range list {
@@ -141,6 +161,11 @@ func writeDevices(w io.Writer, list []device, missing []absent) error {
 			continue
 		}
 		if _, err := fmt.Fprintf(w, "%s multiplies large matrices by %s\n", d.Name, printable(d.Products)); err != nil {
+			return err
+		}
+	}
+	for _, names := range shared(list) {
+		if _, err := fmt.Fprintf(w, "%s are one device: they share its memory\n", strings.Join(names, " and ")); err != nil {
 			return err
 		}
 	}

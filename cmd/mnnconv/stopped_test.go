@@ -5,7 +5,6 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -123,8 +122,10 @@ func (s stopper) stop(t *testing.T, c longCommand) (longest time.Duration) {
 	out, temp := t.TempDir(), t.TempDir()
 	takes := s.within
 	switch {
+	case c.waits && takes > 0: // it has soon loaded the model, and waits
+		takes = min(takes, 3*time.Second)
 	case c.waits:
-		takes = cmp.Or(takes, 300*time.Millisecond)
+		takes = 300 * time.Millisecond
 	case takes == 0:
 		from := time.Now()
 		x := s.start(t, c, out, temp)

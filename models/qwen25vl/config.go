@@ -25,6 +25,7 @@ type Config struct {
 	Mean, Std              []float64
 	Source                 string // the file the ids came from
 	lacks                  []string
+	wrong                  []error // members that have another type than they must
 }
 
 // ErrConfig: a side file is missing or contradicts itself.
@@ -87,22 +88,22 @@ func (c *Config) readHF(m map[string]any) error {
 	default:
 		return fmt.Errorf("%w: model_type is %.40s, this family is qwen2_5_vl", ErrConfig, found(m["model_type"]))
 	}
-	text := m
-	if t, ok := m["text_config"].(map[string]any); ok {
-		text = t
+	all := section{c: c, m: m}
+	text, vision := all.object("text_config"), all.object("vision_config")
+	if text.m == nil {
+		text = all
 	}
-	vision, _ := m["vision_config"].(map[string]any)
 	if err := c.tokens(m, "image_token_id", "video_token_id", "vision_start_token_id"); err != nil {
 		return err
 	}
-	c.MaxPositions = int(number(text, "max_position_embeddings", 0))
-	c.Hidden = int64(number(text, "hidden_size", 0))
-	c.Merge = int64(number(vision, "spatial_merge_size", 2))
-	c.Patch = int64(number(vision, "patch_size", number(vision, "spatial_patch_size", 14)))
-	c.Window = int64(number(vision, "window_size", 0))
-	c.TokensPerSecond = number(vision, "tokens_per_second", 2)
-	if c.EOS = ids(m["eos_token_id"]); c.EOS == nil {
-		c.EOS = ids(text["eos_token_id"])
+	c.MaxPositions = int(text.whole("max_position_embeddings", 0))
+	c.Hidden = text.whole("hidden_size", 0)
+	c.Merge = vision.whole("spatial_merge_size", 2)
+	c.Patch = vision.whole("patch_size", vision.whole("spatial_patch_size", 14))
+	c.Window = vision.whole("window_size", 0)
+	c.TokensPerSecond = vision.number("tokens_per_second", 2)
+	if c.EOS = all.ids("eos_token_id"); c.EOS == nil {
+		c.EOS = text.ids("eos_token_id")
 	}
 	return c.sane()
 }
@@ -112,30 +113,29 @@ func (c *Config) readMNN(m map[string]any) error {
 	if err := c.tokens(m, "image_pad", "video_pad", "vision_start"); err != nil {
 		return err
 	}
-	c.MaxPositions = int(number(m, "max_position_embeddings", 0))
-	c.Hidden = int64(number(m, "hidden_size", 0))
+	all := section{c: c, m: m}
+	c.MaxPositions = int(all.whole("max_position_embeddings", 0))
+	c.Hidden = all.whole("hidden_size", 0)
 	c.Window = 112
-	c.MinPixels, c.MaxPixels = int(number(m, "image_min_pixels", 0)), int(number(m, "image_max_pixels", 0))
-	c.Mean, c.Std = floats(m["image_mean"]), floats(m["image_norm"])
+	c.MinPixels, c.MaxPixels = int(all.whole("image_min_pixels", 0)), int(all.whole("image_max_pixels", 0))
+	c.Mean, c.Std = all.numbers("image_mean"), all.numbers("image_norm")
 	return c.sane()
 }
 
 // readGenAI: its window_size is a default of the exporter and is not read; the
 // vision graph holds the model's own.
 func (c *Config) readGenAI(m map[string]any) error {
-	model, _ := m["model"].(map[string]any)
-	if err := c.tokens(model, "image_token_id", "video_token_id", "vision_start_token_id"); err != nil {
+	model := section{c: c, m: m}.object("model")
+	if err := c.tokens(model.m, "image_token_id", "video_token_id", "vision_start_token_id"); err != nil {
 		return err
 	}
-	c.MaxPositions = int(number(model, "context_length", 0))
-	c.EOS = ids(model["eos_token_id"])
-	if d, ok := model["decoder"].(map[string]any); ok {
-		c.Hidden = int64(number(d, "hidden_size", 0))
-	}
-	if v, ok := model["vision"].(map[string]any); ok {
-		c.Merge = int64(number(v, "spatial_merge_size", 2))
-		c.Patch = int64(number(v, "patch_size", 14))
-		c.TokensPerSecond = number(v, "tokens_per_second", 2)
+	c.MaxPositions = int(model.whole("context_length", 0))
+	c.EOS = model.ids("eos_token_id")
+	c.Hidden = model.object("decoder").whole("hidden_size", 0)
+	if v := model.object("vision"); v.m != nil {
+		c.Merge = v.whole("spatial_merge_size", 2)
+		c.Patch = v.whole("patch_size", 14)
+		c.TokensPerSecond = v.number("tokens_per_second", 2)
 	}
 	return c.sane()
 }
@@ -151,8 +151,8 @@ func (c *Config) tokens(m map[string]any, image, video, start string) error {
 			c.lacks = append(c.lacks, f.key)
 			continue
 		}
-		v := number(m, f.key, -1)
-		if v < 0 || v >= 1<<24 || v != float64(int32(v)) {
+		v, ok := m[f.key].(float64)
+		if !ok || v < 0 || v >= 1<<24 || v != float64(int32(v)) {
 			return fmt.Errorf("%w: %s is %.40s, a token id is needed", ErrConfig, f.key, found(m[f.key]))
 		}
 		*f.to = int32(v)
@@ -178,45 +178,15 @@ func found(v any) string {
 	return string(text)
 }
 
+// sane joins what has a wrong type with what is out of range.
 func (c *Config) sane() error {
+	if len(c.wrong) > 0 {
+		return errors.Join(c.wrong...)
+	}
 	if c.Merge < 1 || c.Merge > 16 || c.Patch < 1 || c.Patch > 1024 || c.Window < 0 || c.Window > 1<<16 ||
 		c.MaxPositions < 0 || c.TokensPerSecond < 0 || c.TokensPerSecond > 1e6 {
 		return fmt.Errorf("%w: merge %d, patch %d, window %d, positions %d, tokens per second %g are out of range",
 			ErrConfig, c.Merge, c.Patch, c.Window, c.MaxPositions, c.TokensPerSecond)
 	}
 	return nil
-}
-
-func number(m map[string]any, key string, def float64) float64 {
-	if v, ok := m[key].(float64); ok {
-		return v
-	}
-	return def
-}
-
-func ids(v any) []int32 {
-	switch v := v.(type) {
-	case float64:
-		return []int32{int32(v)}
-	case []any:
-		var out []int32
-		for _, x := range v {
-			if f, ok := x.(float64); ok {
-				out = append(out, int32(f))
-			}
-		}
-		return out
-	}
-	return nil
-}
-
-func floats(v any) []float64 {
-	var out []float64
-	if list, ok := v.([]any); ok {
-		for _, x := range list {
-			f, _ := x.(float64)
-			out = append(out, f)
-		}
-	}
-	return out
 }

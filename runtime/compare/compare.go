@@ -29,8 +29,9 @@ type Setup struct {
 	Devices   map[string]runtime.Device
 	Executors map[string]*runtime.Executor // by phase
 	Reference Reference
-	Name      string    // of the reference
-	Bounds    graph.Env // of the symbols in the shapes of states
+	Name      string         // of the reference
+	Bounds    graph.Env      // of the symbols in the shapes of states
+	Checks    runtime.Checks // of the plan's runs as it is
 	// Record, unless nil, is told of each call before it runs.
 	Record func(Call) error
 }
@@ -114,6 +115,7 @@ func (c *Comparer) start(p *phase) error {
 		}
 	}
 	p.session = e.NewSession(p.states, nil, runtime.Schedule{})
+	p.session.Check(c.s.Checks)
 	return nil
 }
 

@@ -168,7 +168,7 @@ func (s *Server) check(q *request) error {
 	}
 	for name, n := range map[string]*int{"max_tokens": q.MaxTokens, "max_completion_tokens": q.MaxCompletionTokens} {
 		if n != nil && (*n < 1 || *n > math.MaxInt32) {
-			return bad(name, fmt.Sprintf("%d: want 1 or more", *n))
+			return bad(name, fmt.Sprintf("%d: want 1 to %d", *n, math.MaxInt32))
 		}
 	}
 	return nil
