@@ -142,8 +142,11 @@ func repeatedKey(data []byte) (at int64, err error) {
 		at := d.InputOffset()
 		at += int64(len(data[at:]) - len(bytes.TrimLeft(data[at:], " \t\r\n,")))
 		token, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			return 0, nil
+		}
 		if err != nil {
-			return 0, nil // its end
+			return at, err
 		}
 		switch top := len(open) - 1; {
 		case token == json.Delim('}') || token == json.Delim(']'):
