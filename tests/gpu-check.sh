@@ -44,9 +44,9 @@ wait
 part 'First logits of the 3B shape against the cpu' 90 tests.test -test.v -test.run TestGPUBig
 part 'Copies of 11.2 MB between CUDA and OpenCL' 60 tests.test -test.run '^$' -test.bench GPUCopies -test.benchtime 100x
 part 'Uploads of a mapped file of 1 GiB' 60 tests.test -test.run '^$' -test.bench GPUUpload -test.benchtime 3x
-part 'Speed: 3B shape in float16 on cuda:0' 40 mnnconv bench "$work/3b" --place cuda:0 -c 4096 -p 512,2048 -n 100 -r 3
+part 'Speed: 3B shape in float16 on cuda:0' 40 mnnconv bench "$work/3b" --place cuda:0 -c 4096 -p 512,2048 -d 512 -n 100 -r 3
 MNNCONV_CUBLASLT=off part 'Speed: 3B shape in float16 on cuda:0, without cuBLASLt' 40 mnnconv bench "$work/3b" --place cuda:0 -c 4096 -p 512,2048 -n 10 -r 3
-part 'Speed: 3B shape in float16 on opencl:0' 60 mnnconv bench "$work/3b" --place opencl:0 -c 4096 -p 512,2048 -n 50 -r 2
+part 'Speed: 3B shape in float16 on opencl:0' 60 mnnconv bench "$work/3b" --place opencl:0 -c 4096 -p 512,2048 -d 512 -n 50 -r 2
 part 'Speed: 3B shape in float16, vision on CUDA, language model on OpenCL' 60 mnnconv bench "$work/3b" --place vision=cuda:0,llm=opencl:0 -c 4096 -p 512 -n 50 -r 2
 part 'The 3B shape in 4 bits' 60 mnnconv convert "$work/3b" -o "$work/3b4.mnnc" --quantize llm=int4:32,head=int4:32,embed=int4:32
 part 'Speed: 4 bits on cuda:0, behind a context of 512' 40 mnnconv bench "$work/3b4.mnnc" --place cuda:0 -c 1024 -p 512 -d 512 -n 100 -r 3 --image-size 0x0
@@ -55,7 +55,7 @@ part 'Decode at context 512 on cuda:0' 30 mnnconv run "$work/3b" --place cuda:0 
 part 'Speed: kernels of CUDA' 40 cuda.test -test.run '^$' -test.bench Kernels -test.benchtime 3x
 if command -v compute-sanitizer >/dev/null; then
   part 'compute-sanitizer memcheck' 60 compute-sanitizer --tool memcheck --error-exitcode 7 "$work/cuda.test" -test.run 'TestTransfers|TestKernels'
-  part 'compute-sanitizer racecheck' 60 compute-sanitizer --tool racecheck --error-exitcode 7 "$work/cuda.test" -test.run 'TestKernels/(Tensor|Norms|Products|Attention)'
+  part 'compute-sanitizer racecheck' 60 compute-sanitizer --tool racecheck --error-exitcode 7 "$work/cuda.test" -test.run 'TestKernels/(Tensor|Norms|Products|Attention|State)'
 fi
 printf '\n%s in %d s.\n' "$([ $failed -eq 0 ] && echo 'All passed,' || echo 'Not all passed,')" "$((SECONDS - from))"
 exit $failed

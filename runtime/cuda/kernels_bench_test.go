@@ -167,8 +167,25 @@ func BenchmarkKernels(b *testing.B) {
 	run("flash128/2048 causal", 0, 2*2*2048*2048/2*128*16, gpu.Command{Module: "flash_f16", Kernel: "flash128", Groups: [3]int{2048 * 8 / 128, 2, 1}, Size: 256}, x, x, x, nil, y, nil, h)
 	v := heads{1024, 1, 16, 1024, 80, 80, 0, 1280, 80, 0, 1280, 80, 0, 1280, 80, 0, 1280, 80, 0, 0, 0, 0, 0, 1, 0.11}
 	run("flash80/1024", 0, 2*2*1024*1024*80*16, gpu.Command{Module: "flash_f16", Kernel: "flash80", Groups: [3]int{8, 16, 1}, Size: 256}, x, x, x, nil, y, nil, v)
-	dec := heads{1, 8, 2, 1024, 128, 128, 0, 2048, 128, 0, 128, 1024 * 128, 0, 128, 1024 * 128, 0, 2048, 128, 1, 0, 0, 0, 64, 16, 0.088}
-	run("flash128/decode 1024", 0, 0, gpu.Command{Module: "flash_f16", Kernel: "flash128", Groups: [3]int{1, 2, 16}, Size: 256}, x, x, x, nil, y, big, dec)
-	run("combine decode 1024", 0, 0, gpu.Command{Module: "attention_f16", Kernel: "combine", Groups: [3]int{8, 2, 1}, Size: 128}, nil, y, big, dec)
+	dec := heads{1, 8, 2, 1024, 128, 128, 0, 2048, 128, 0, 128, 1024 * 128, 0, 128, 1024 * 128, 0, 2048, 128, 0, 0, 0, 0, 64, 16, 0.088}
+	counts := memory(64)
+	if err := d.ctx.Fill(address(counts), 0, 64, d.stream); err != nil {
+		b.Fatal(err)
+	}
+	run("decode128/1024", 0, 0, gpu.Command{Module: "decode_f16", Kernel: "decode128", Groups: [3]int{8, 2, 16}, Size: 256}, x, x, x, nil, y, big, counts, dec)
+	type few struct {
+		M, K                        int32
+		N, First                    [3]int32
+		Tiles, Share                int32
+		Gain                        int32
+		Gated, Biased, Added, Round int32
+		Alpha, Beta, Epsilon, Swish float32
+	}
+	for dtype, name := range map[int32]string{10: "few_f16_f16", 16: "few_bf16_bf16"} {
+		run(name+"/norm8/22016x2048", 2*22016*2048, 0, gpu.Command{Module: name, Kernel: "norm8", Groups: [3]int{344, 1, 1}, Size: 256},
+			x, x, big, big, nil, nil, nil, nil, nil, y, nil, nil, few{1, 2048, [3]int32{11008, 11008}, [3]int32{0, 0, 1 << 30}, 1376, 2, dtype, 1, 0, 0, 1, 1, 1, 1e-6, 1})
+		run(name+"/wide8/2048x11008", 2*2048*11008, 0, gpu.Command{Module: name, Kernel: "wide8", Groups: [3]int{128, 1, 1}, Size: 512},
+			x, nil, big, nil, nil, nil, nil, nil, x, y, nil, nil, few{1, 11008, [3]int32{2048}, [3]int32{0, 1 << 30, 1 << 30}, 128, 16, 0, 0, 0, 1, 0, 1, 1, 0, 0})
+	}
 	run("rms_norm 2048", 0, 0, gpu.Command{Module: "norm", Kernel: "rms_norm", Groups: [3]int{1, 1, 1}, Size: 256}, x, int32(10), x, int32(10), y, int32(10), int32(2048), float32(1e-6))
 }

@@ -157,9 +157,14 @@ func (r *Recorder) attend(h attending, q, k, v, y heads, at *Tensor) error {
 		}
 	}
 	module := attentionModule(r.Out[0].DType)
+	dense := r.denseHeads(q, k, v, y)
+	if h.Split > 0 && dense && (q.size == 32 || q.size == 64 || q.size == 128) {
+		return r.Launch(decodeModule(r.Out[0].DType), "decode"+strconv.Itoa(q.size), [3]int{vectors, pairs, int(h.Splits)}, wide,
+			r.In[0], r.In[1], r.In[2], at, r.Out[0], parts, r.Counts(pairs*vectors), h)
+	}
 	in, kernel, tile, size := module, "attend", attendVectors, attendSize
-	if flash := r.flashes(q, k, v, y); flash != "" {
-		in, kernel, tile, size = flashModule(r.Out[0].DType), flash, flashVectors, wide
+	if dense && (q.size == 32 || q.size == 64 || q.size == 80 || q.size == 128) {
+		in, kernel, tile, size = flashModule(r.Out[0].DType), "flash"+strconv.Itoa(q.size), flashVectors, wide
 	}
 	err := r.Launch(in, kernel, [3]int{ceil(vectors, tile), pairs, int(h.Splits)}, size, r.In[0], r.In[1], r.In[2], at, r.Out[0], parts, h)
 	if err != nil || h.Split == 0 {
@@ -171,22 +176,19 @@ func (r *Recorder) attend(h attending, q, k, v, y heads, at *Tensor) error {
 // flashVectors is how many vectors a group of kernels/flash.cl has.
 const flashVectors = 128
 
-// flashes returns the kernel of kernels/flash.cl for attention, or "" if there is none: on tensor cores, of one 16-bit type, for heads of some sizes whose
-// vectors begin at multiples of 16 bytes.
-func (r *Recorder) flashes(q, k, v, y heads) string {
+// denseHeads reports whether the kernels of flash.cl and decode.cl may read attention's
+// tensors: of one 16-bit type, their vectors of one size at multiples of 16 bytes, on
+// processors with tensor cores.
+func (r *Recorder) denseHeads(q, k, v, y heads) bool {
 	if !r.limits.Tensor || r.Out[0].DType.Bits() != 16 || q.size != v.size {
-		return ""
+		return false
 	}
 	for _, x := range []heads{q, k, v, y} {
 		if x.batchStep%8 != 0 || x.rowStep%8 != 0 || x.headStep%8 != 0 {
-			return ""
+			return false
 		}
 	}
-	switch q.size {
-	case 32, 64, 80, 128:
-		return "flash" + strconv.Itoa(q.size)
-	}
-	return ""
+	return true
 }
 
 func flag(b bool) int32 {

@@ -53,7 +53,7 @@ func (e *event) wait(ctx context.Context) error {
 		return err
 	}
 	if e.came == nil {
-		if done, err := e.end.Done(); done || err != nil || ctx.Done() == nil && e.d.timeout == 0 {
+		if ctx.Done() == nil && e.d.timeout == 0 || e.d.soon(ctx, e.end) {
 			return e.d.noted(e.end.Wait())
 		}
 		e.came = comes(e.end)

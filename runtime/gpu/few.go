@@ -13,6 +13,7 @@ const sets = 3
 type fewShape struct {
 	M, K                         int32
 	N, First                     [sets]int32
+	Tiles, Share                 int32
 	Gain                         int32
 	Gated, Biased, Added, Rounds int32
 	Alpha, Beta, Epsilon, Swish  float32
@@ -25,8 +26,12 @@ type grid struct {
 
 // What kernels/few.cl is made for.
 const (
-	fewTall = 16    // rows of weights of a group
-	fewRoom = 16384 // normalised numbers that a group keeps
+	fewTall    = 16    // rows of weights of a tile
+	fewRoom    = 16384 // normalised numbers that a group keeps
+	fewShare   = 16    // warps that share a tile, at most
+	fewStretch = 128   // numbers of a row that a warp takes at once
+	// fewWarps is from how many warps a processor on, tiles are not shared by more.
+	fewWarps = 16
 )
 
 // fewSet is one weight of a launch, its bias (nil: none) and where its product goes.
@@ -47,6 +52,7 @@ type fewCall struct {
 	residual    *Tensor // of set 0, or nil
 	alpha, beta float32
 	rounds      bool // to A's type after every operator
+	normed      bool // A is normalised here or, where there are more rows, before
 }
 
 // few records the launch; ok is false, and nothing recorded, where there is no kernel for
@@ -65,7 +71,7 @@ func (r *Recorder) few(c fewCall) (ok bool, err error) {
 		Alpha: c.alpha, Beta: c.beta, Epsilon: c.epsilon, Swish: c.swish, Gain: int32(typeOf(c.gain))}
 	var w, scales, zeros, bias, y [sets]*Tensor
 	var q grid
-	groups := 0
+	tiles := 0
 	for i := range sets {
 		f.First[i] = math.MaxInt32
 		if i >= len(c.sets) {
@@ -94,21 +100,26 @@ func (r *Recorder) few(c fewCall) (ok bool, err error) {
 		bias[i], y[i] = s.bias, s.y
 		f.N[i] = int32(s.w.n)
 		f.Biased |= flag(s.bias != nil) << i
-		f.First[i] = int32(groups)
+		f.First[i] = int32(tiles)
 		if !c.gated {
-			groups += ceil(s.w.n, fewTall)
+			tiles += ceil(s.w.n, fewTall)
 		}
 	}
 	if c.gated {
 		if len(c.sets) != 2 || f.N[0] != f.N[1] {
 			return false, nil
 		}
-		groups = ceil(c.sets[0].w.n, fewTall/2)
+		tiles = ceil(c.sets[0].w.n, fewTall/2)
 	}
-	kernel := "few8"
-	switch {
+	f.Tiles, f.Share = int32(tiles), int32(c.share(tiles, r.limits.Units))
+	kernel, size := "few8", wide
+	switch long := 32*int(f.Share) > wide; {
 	case c.gain != nil:
 		kernel = "norm8"
+	case long && m > 8:
+		kernel, size = "wide16", 2*wide
+	case long:
+		kernel, size = "wide8", 2*wide
 	case m > 8:
 		kernel = "few16"
 	}
@@ -117,7 +128,21 @@ func (r *Recorder) few(c fewCall) (ok bool, err error) {
 		args = append(args, scales[0], scales[1], scales[2], zeros[0], zeros[1], zeros[2], q)
 	}
 	args = append(args, bias[0], bias[1], bias[2], c.residual, y[0], y[1], y[2], f)
-	return true, r.Launch(fewModule(typeName(c.a.DType), c.sets[0].w.kind), kernel, [3]int{groups, 1, 1}, wide, args...)
+	return true, r.Launch(fewModule(typeName(c.a.DType), c.sets[0].w.kind), kernel, [3]int{ceil(tiles*int(f.Share)*32, size), 1, 1}, size, args...)
+}
+
+// share is how many warps have one tile: enough that all processors have some, but not more
+// than there are stretches. It must not depend on the rows of A, as sums do on it.
+func (c *fewCall) share(tiles, units int) int {
+	most := fewShare
+	if c.normed { // in groups of 256
+		most = wide / 32
+	}
+	n := 1
+	for n < most && n*fewStretch < c.sets[0].w.k && n*tiles < fewWarps*units {
+		n *= 2
+	}
+	return n
 }
 
 // gridOf tells how the blocks of weights lie; ok is false if kernels/few.cl does not take

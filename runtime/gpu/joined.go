@@ -133,7 +133,7 @@ func (j *joined) group(behind *Group) (Group, bool) {
 // record makes one launch of the group, if there is a kernel for that.
 func (j *joined) record(r *Recorder, g *Group) (bool, error) {
 	parts := j.parts
-	c := fewCall{a: r.of(g, j.products[0].in[0]), gated: j.gate != nil, rounds: j.norm != nil || j.gate != nil}
+	c := fewCall{a: r.of(g, j.products[0].in[0]), gated: j.gate != nil, rounds: j.norm != nil || j.gate != nil, normed: j.norm != nil}
 	if j.norm != nil {
 		c.a, c.gain, c.epsilon = r.of(g, j.norm.Inputs[0]), r.of(g, j.norm.Inputs[1]), j.norm.Float("epsilon", 1e-5)
 		parts = parts[1:]

@@ -29,7 +29,9 @@ var defines = func() map[string][]string {
 	for _, a := range floats {
 		out[attentionModule(a)] = []string{"TYPE " + typeName(a)}
 		if a != graph.Float32 {
-			out[flashModule(a)], out[tensorModule(a)] = out[attentionModule(a)], out[attentionModule(a)]
+			for _, m := range []string{decodeModule(a), flashModule(a), tensorModule(a)} {
+				out[m] = out[attentionModule(a)]
+			}
 		}
 		weights := []string{typeName(a), q4, q8}
 		if a == graph.Float32 {
@@ -64,6 +66,8 @@ func fewModule(a, w string) string { return "few_" + strings.ToLower(a+"_"+w) }
 
 func attentionModule(d graph.DType) string { return "attention_" + strings.ToLower(typeName(d)) }
 
+func decodeModule(d graph.DType) string { return "decode_" + strings.ToLower(typeName(d)) }
+
 func flashModule(d graph.DType) string { return "flash_" + strings.ToLower(typeName(d)) }
 
 func tensorModule(d graph.DType) string { return "tensor_" + strings.ToLower(typeName(d)) }
@@ -81,7 +85,7 @@ func ModuleOf(name string) (Module, error) {
 	}
 	file, _, _ := strings.Cut(name, "_")
 	files := []string{"dialect.h", file + ".cl"}
-	if file == "attention" || file == "flash" {
+	if file == "attention" || file == "decode" || file == "flash" {
 		files = []string{"dialect.h", "heads.h", file + ".cl"}
 	}
 	var b strings.Builder

@@ -56,5 +56,5 @@ func (r *Recorder) join(sub *Recorder) {
 		r.scratch = append(r.scratch, s)
 	}
 	r.commands = append(r.commands, sub.commands...)
-	r.needs = max(r.needs, sub.needs)
+	r.needs, r.counts = max(r.needs, sub.needs), max(r.counts, sub.counts)
 }

@@ -107,7 +107,8 @@ type frame struct {
 	env      graph.Env
 	commands []Command
 	scratch  []scratched
-	needs    int64
+	needs    int64 // bytes of scratch
+	counts   int64 // and of counts behind them
 }
 
 func (f *frame) record() error {
@@ -142,13 +143,22 @@ func (f *frame) record() error {
 
 // finish gives the launches their scratch memory and hands them to the driver.
 func (f *frame) finish() (err error) {
-	if f.needs > 0 {
-		if f.launch.scratch, err = f.d.driver.Alloc(f.needs); err != nil {
-			return fmt.Errorf("scratch of partition %d on %s, %d bytes: %w", f.p.Index, f.d.space, f.needs, err)
+	behind := (f.needs + f.d.align - 1) / f.d.align * f.d.align
+	if size := behind + f.counts; size > 0 {
+		if f.launch.scratch, err = f.d.driver.Alloc(size); err != nil {
+			return fmt.Errorf("scratch of partition %d on %s, %d bytes: %w", f.p.Index, f.d.space, size, err)
+		}
+	}
+	if f.counts > 0 {
+		if err := f.d.driver.Zero(f.launch.scratch, behind, f.counts); err != nil {
+			return err
 		}
 	}
 	for _, s := range f.scratch {
-		f.commands[s.command].Args[s.arg].Memory = f.launch.scratch
+		a := &f.commands[s.command].Args[s.arg]
+		if a.Memory = f.launch.scratch; s.counts {
+			a.Offset += behind
+		}
 	}
 	f.launch.counts = map[string]int{}
 	for _, c := range f.commands {
@@ -259,7 +269,7 @@ func (f *frame) group(g *Group) error {
 		f.scratch = append(f.scratch, s)
 	}
 	f.commands = append(f.commands, r.commands...)
-	f.needs = max(f.needs, r.needs)
+	f.needs, f.counts = max(f.needs, r.needs), max(f.counts, r.counts)
 	return nil
 }
 

@@ -21,6 +21,7 @@ type Recorder struct {
 	commands []Command
 	scratch  []scratched
 	needs    int64 // bytes of scratch that this group needs
+	counts   int64 // and of counts
 }
 
 // Tensor is a value's shape and its place on the device.
@@ -32,12 +33,14 @@ type Tensor struct {
 	offset int64
 	size   int64 // bytes
 	of     *buffer
+	counts bool // of all launches: scratch that is zero before each
 }
 
 // scratched is an argument that waits for scratch memory.
 type scratched struct {
 	command, arg int
 	offset       int64
+	counts       bool
 }
 
 // maxElements bounds a tensor that kernels index with 32 bits.
@@ -91,6 +94,13 @@ func (r *Recorder) Scratch(d graph.DType, n int) (*Tensor, error) {
 	return &Tensor{DType: d, Shape: []int64{int64(n)}, offset: at, size: size}, nil
 }
 
+// Counts returns n numbers of 32 bits that are zero, and that a launch must leave so: the
+// next has them again.
+func (r *Recorder) Counts(n int) *Tensor {
+	r.counts = max(r.counts, 4*int64(n))
+	return &Tensor{DType: graph.Uint32, Shape: []int64{int64(n)}, size: 4 * int64(n), counts: true}
+}
+
 // Launch queues groups of size work-items each. Arguments are *Tensor, int (32 bits),
 // float32, and structs of fixed size; a nil *Tensor is no memory.
 func (r *Recorder) Launch(module, kernel string, groups [3]int, size int, args ...any) error {
@@ -121,7 +131,7 @@ func (r *Recorder) arg(a any, i int) (Arg, error) {
 			return Arg{}, nil
 		}
 		if a.memory == nil {
-			r.scratch = append(r.scratch, scratched{len(r.commands), i, a.offset})
+			r.scratch = append(r.scratch, scratched{len(r.commands), i, a.offset, a.counts})
 		}
 		return Arg{Memory: a.memory, Offset: a.offset, Bytes: a.size}, nil
 	case int:

@@ -58,7 +58,7 @@ func lowerTopK(n *graph.Node, _ map[*graph.Value][]graph.Use) (Group, bool) {
 					return err
 				}
 			}
-			err := r.Launch("topk", "top_k", [3]int{chunks, outer * inner, 1}, wide, x, keys, found, r.Out[0], at, typeOf(x), x.At(axis), inner, n, k, sign)
+			err := r.Launch("topk", "top_k", [3]int{chunks, outer * inner, 1}, min(r.limits.Group, topChunk/2), x, keys, found, r.Out[0], at, typeOf(x), x.At(axis), inner, n, k, sign)
 			if err != nil || found == nil {
 				return err
 			}

@@ -58,7 +58,7 @@ func trials(t *testing.T, backend, host runtime.Backend, names ...string) {
 		name string
 		run  func(*lab)
 	}{
-		{"Products", testProducts}, {"Joined", testJoined}, {"Blocks", testBlocks}, {"MatMul", testMatMul}, {"Attention", testAttention}, {"RowsAlone", testRowsAlone},
+		{"Products", testProducts}, {"Joined", testJoined}, {"Blocks", testBlocks}, {"MatMul", testMatMul}, {"Attention", testAttention}, {"State", testState}, {"RowsAlone", testRowsAlone},
 		{"Rope", testRope}, {"Norms", testNorms}, {"Moves", testMoves}, {"Elements", testElements}, {"Tensor", testTensor},
 	} {
 		if len(names) > 0 && !slices.Contains(names, trial.name) {
@@ -406,18 +406,20 @@ func testAttention(l *lab) {
 // testRowsAlone wants a row's bits to be the same however many rows travel with it, up to
 // sixteen.
 func testRowsAlone(l *lab) {
-	for _, d := range floatTypes {
-		const k, n, heads, size, keys = 136, 70, 4, 34, 150
-		w, other, gain, blocks, scales := l.random(d, k, n), l.random(d, k, n), l.small(l.random(d, k), 0.1), l.bytes(graph.Uint8, n, 5, 16), l.random(d, n*5)
+	for i, d := range slices.Concat(floatTypes, floatTypes) {
+		const n, heads, keys = 70, 4, 150
+		size := []int64{34, 64}[i/3]
+		k := heads * size
+		w, other, gain, blocks, scales := l.random(d, k, n), l.random(d, k, n), l.small(l.random(d, k), 0.1), l.bytes(graph.Uint8, n, (k+31)/32, 16), l.random(d, n*((k+31)/32))
 		rows, cache, values := l.random(d, 16, k), l.random(d, 1, 2, keys, size), l.random(d, 1, 2, keys, size)
 		var whole []*graph.Tensor
 		for m := int64(16); m >= 1; m -= 5 {
-			first := &graph.Tensor{DType: d, Shape: []int64{m, k}, Data: rows.Data[len(rows.Data)-int(m)*k*d.Bits()/8:]} // the last m rows
+			first := &graph.Tensor{DType: d, Shape: []int64{m, k}, Data: rows.Data[int64(len(rows.Data))-m*k*int64(d.Bits())/8:]} // the last m rows
 			l.begin()
 			x := l.input(first)
 			a := l.node("MatMul", []*graph.Value{x, l.constant(w)})
 			b := l.nodes(op.Microsoft, "MatMulNBits", 1, []*graph.Value{x, l.constant(blocks), l.constant(scales)},
-				attr("bits", int64(4)), attr("block_size", int64(32)), attr("K", int64(k)), attr("N", int64(n)))[0]
+				attr("bits", int64(4)), attr("block_size", int64(32)), attr("K", k), attr("N", int64(n)))[0]
 			normed := l.node("RMSNormalization", []*graph.Value{x, l.constant(gain)})
 			gate, value := l.node("MatMul", []*graph.Value{normed, l.constant(w)}), l.node("MatMul", []*graph.Value{normed, l.constant(other)})
 			y := l.node("Mul", []*graph.Value{l.node("Swish", []*graph.Value{gate}), value})
@@ -488,6 +490,13 @@ func testMoves(l *lab) {
 			}},
 			{"Split", func() []*graph.Value {
 				return l.nodes("", "Split", 3, []*graph.Value{x(3, 7, 2), l.constant(ints(2, 1, 4))}, attr("axis", int64(1)))
+			}},
+			{"Split+Gather+Concat", func() []*graph.Value {
+				parts := slices.Clone(l.nodes("", "Split", 3, []*graph.Value{x(3, 2, 5, 7), l.constant(ints(2, 1, 4))}, attr("axis", int64(-1))))
+				for i, at := range []int64{2, -3, 1} {
+					parts[i] = l.node("Gather", []*graph.Value{parts[i], l.constant(ints(at).Reshape())})
+				}
+				return []*graph.Value{l.node("Concat", parts, attr("axis", int64(2)))}
 			}},
 			{"Slice", func() []*graph.Value {
 				return []*graph.Value{l.node("Slice", []*graph.Value{x(9, 7, 5), l.constant(ints(-2, 1)), l.constant(ints(-100, 6)), l.constant(ints(0, 2)), l.constant(ints(-3, 2))})}

@@ -1,9 +1,11 @@
 // One source, three languages: OpenCL C where __OPENCL_VERSION__ is defined, C of the
 // host where STANDIN is, for tests (runtime/cuda/standin), else CUDA C++ without headers. NVIDIA says that inline PTX works: always in CUDA, and in
-// OpenCL where the host defines it.
+// OpenCL where the host defines it. ITEMS says how many work-items a kernel's groups have, and
+// of how many groups a processor must hold the registers.
 #ifdef __OPENCL_VERSION__
 #pragma OPENCL FP_CONTRACT OFF
 #define KERNEL __kernel
+#define ITEMS(n, groups) __attribute__((reqd_work_group_size(n, 1, 1)))
 #define GLOBAL __global
 #define LOCAL __local
 #define LOCALS(T, name, n) __local T name[n]
@@ -39,6 +41,7 @@ static inline float f16_f32(u16 h) { float f; asm("cvt.f32.f16 %0, %1;" : "=f"(f
 #include <math.h>
 #include <tgmath.h>
 #define KERNEL GROUP_KERNEL
+#define ITEMS(n, groups)
 #define GLOBAL
 #define LOCAL
 #define LOCALS(T, name, n) static __thread T name[n]
@@ -69,6 +72,7 @@ typedef struct { float x, y, z, w; } float4;
 #define F16_TO(p, i, v) (((u16*)(p))[i] = group_to_f16(v))
 #else
 #define KERNEL extern "C" __global__
+#define ITEMS(n, groups) __launch_bounds__(n, groups)
 #define GLOBAL
 #define LOCAL
 #define LOCALS(T, name, n) __shared__ T name[n]
@@ -103,7 +107,8 @@ DEVICE u16 f32_f16(float f) { u16 h; asm("cvt.rn.f16.f32 %0, %1;" : "=h"(h) : "f
 
 // What 32 neighbours of a group do together on NVIDIA's processors, from sm_80 on: a
 // product of tiles (PTX's m16n8k16), tiles of 8 by 8 read for it, and exchange. SUB2 is
-// the difference of two pairs of 16-bit numbers. Copies
+// the difference of two pairs of 16-bit numbers, BYTE2 a pair of byte j of u below high. FENCE is between what a group writes to
+// global memory and what others do after COUNTED, which returns what it adds one to. Copies
 // from global to local memory, of so many bytes of which the first have are there and the
 // others become 0, take effect when they have been waited for: all but the last n
 // that were committed.
@@ -115,8 +120,11 @@ DEVICE u16 f32_f16(float f) { u16 h; asm("cvt.rn.f16.f32 %0, %1;" : "=h"(h) : "f
 #define MMA_BF16(c, a, b) group_mma(1, c, a, b)
 #define PACK_F16(x, y) ((u32)group_to_f16(x) | (u32)group_to_f16(y) << 16)
 #define PACK_BF16(x, y) ((u32)group_to_bf16(x) | (u32)group_to_bf16(y) << 16)
+#define BYTE2(u, j, high) (((u) >> (8u * (j)) & 255u) * 0x00010001u | (high) * 0x01000100u)
 #define SUB2_F16(x, y) group_sub2(0, x, y)
 #define SUB2_BF16(x, y) group_sub2(1, x, y)
+#define FENCE()
+#define COUNTED(p) ((*(p))++)
 #define COPY_ASYNC_16(to, from, have) group_copy_async(to, from, 16, have)
 #define COPY_ASYNC_8(to, from, have) group_copy_async(to, from, 8, have)
 #define COPY_COMMIT() group_copy_commit()
@@ -135,6 +143,13 @@ DEVICE float shuffled(float v, u32 mask) {
   return AS_F32(r);
 }
 #define SHUFFLE(v, mask) shuffled(v, mask)
+#define FENCE() ASM("membar.gl;" : : : "memory")
+DEVICE u32 counted(GLOBAL u32* p) {
+  u32 r;
+  ASM("atom.global.add.u32 %0, [%1], 1;" : "=r"(r) : "l"(p) : "memory");
+  return r;
+}
+#define COUNTED(p) counted(p)
 #define LDMATRIX(out, p) \
   ASM("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];" \
       : "=r"((out)[0]), "=r"((out)[1]), "=r"((out)[2]), "=r"((out)[3]) : "r"(LOCAL_AT(p)) : "memory")
@@ -167,6 +182,12 @@ DEVICE u32 less_bf16(u32 x, u32 y) {  // y·(-1) + x: sm_80 has no difference
   ASM("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(r) : "r"(y), "r"(0xbf80bf80u), "r"(x));
   return r;
 }
+DEVICE u32 byte_twice(u32 u, u32 high, u32 select) {
+  u32 r;
+  asm("prmt.b32 %0, %1, %2, %3;" : "=r"(r) : "r"(u), "r"(high), "r"(select));
+  return r;
+}
+#define BYTE2(u, j, high) byte_twice(u, high, 0x4040u | (j) * 0x0101u)
 #define SUB2_F16(x, y) less_f16(x, y)
 #define SUB2_BF16(x, y) less_bf16(x, y)
 #define PACK_F16(x, y) packed_f16(x, y)

@@ -7,14 +7,11 @@
 // same A. A may be normalised first (RMSNormalization), and two sets may be gate and
 // value of SwiGLU: y = swish(gate)·value.
 //
-// A group of 256 has 16 rows of W, or 8 of each set of a gate. They are the tall side of
-// the tensor cores' product, the rows of A its columns. Stretches of 128 numbers along k
-// go to the eight warps in turn, whose sums are added at the end. A row's sums are its own
-// and their order does not depend on m.
+// A tile is 16 rows of W, or 8 of each set of a gate. They are the tall side of the tensor
+// cores' product, the rows of A its columns. Stretches of 128 numbers along k go in turn to
+// the warps that share a tile, whose sums are added at the end: to more the fewer tiles there
+// are. A row's sums are its own and their order does not depend on m.
 
-#define SIZE 256
-#define WARPS 8
-#define TALL 16
 #define STRETCH 128  // four chunks of 32 numbers
 #define ROOM 16384   // normalised numbers that a group keeps
 #define APART 32     // between two rows of them, against conflicts of banks
@@ -36,7 +33,8 @@
 // Few are the extents, and what is done beside the product.
 typedef struct {
   i32 m, k;
-  i32 n[3], first[3];  // rows of each set, and the first group that has some
+  i32 n[3], first[3];  // rows of each set, and its first tile
+  i32 tiles, share;    // tiles in all, and how many warps one has
   i32 gain;            // type of the scale of the normalisation
   i32 gated, biased, added;
   i32 rounds;          // to the type of A after every operator
@@ -47,7 +45,7 @@ typedef struct {
 typedef struct {
   i32 blocks, row;  // in a row; its bytes
   i32 shift;        // a block has 32·2^shift numbers
-  i32 even;         // four scales at a time may be read as words
+  i32 even;         // four scales at a time may be read as one word
   i32 zero;         // where zero points are not given, which are packed as the numbers are
   i32 zeros_row;    // zero points in a row, padding included
   i32 scale_type;
@@ -67,13 +65,16 @@ typedef struct {
 
 #if W_TYPE == Q4
 #define QUADS 1  // of 16 bytes that a lane reads of a row's stretch
-#define AHEAD 4  // stretches that are under way
+#define AHEAD 2  // stretches that are under way
+#define HELD8 2  // groups of few8 whose registers a processor holds
 #elif W_TYPE == Q8
 #define QUADS 2
-#define AHEAD 2
+#define AHEAD 1
+#define HELD8 3
 #else
 #define QUADS 4
-#define AHEAD 2
+#define AHEAD 1
+#define HELD8 3
 #endif
 
 // Line is one row of W as a lane reads it, Piece what it has read of a stretch.
@@ -118,8 +119,9 @@ DEVICE void read(Piece* p, const Line* x, u32 s, u32 t) {
     if (b[j] > last) b[j] = last;
   }
   if (q->even) {
-    p->scales[0] = ((GLOBAL const u32*)x->scales)[s * 2u];
-    p->scales[1] = ((GLOBAL const u32*)x->scales)[s * 2u + 1u];
+    u64 v = ((GLOBAL const u64*)x->scales)[s];
+    p->scales[0] = (u32)v;
+    p->scales[1] = (u32)(v >> 32);
   } else {
     p->scales[0] = x->scales[b[0]] | (u32)x->scales[b[1]] << 16;
     p->scales[1] = x->scales[b[2]] | (u32)x->scales[b[3]] << 16;
@@ -141,9 +143,11 @@ DEVICE void read(Piece* p, const Line* x, u32 s, u32 t) {
 }
 
 #ifdef BLOCKED
+// scale_of has no branch, so that chunks stay one stretch of code.
 DEVICE float scale_of(const Piece* p, u32 j, int type) {
   u32 u = p->scales[j / 2u] >> (j % 2u * 16u) & 0xffffu;
-  return type == F16 ? f16_f32((u16)u) : BF16_F32(u);
+  float half_ = f16_f32((u16)u);
+  return type == F16 ? half_ : BF16_F32(u);
 }
 #endif
 
@@ -167,13 +171,13 @@ DEVICE void turn(u32* w, u32 t) {
 
 // numbers makes eight numbers less their zero point of chunk j, in the order of pairs.
 DEVICE void numbers(const Piece* p, u32 j, u32* v) {
-  u32 z = p->zeros >> (8u * j) & 255u;
 #if A_TYPE == F16
-  const u32 base = 0x64006400u;  // 1024: the numbers are its last bits
+  const u32 high = 0x64u;  // 1024: the numbers are its last bits
 #else
-  const u32 base = 0x43004300u;  // 128
+  const u32 high = 0x43u;  // 128
 #endif
-  UNROLL for (u32 i = 0; i < 4; i++) v[i] = SUB2((p->w[j] >> (4u * i) & 0x000f000fu) | base, base | z | z << 16);
+  u32 zero = BYTE2(p->zeros, j, high);
+  UNROLL for (u32 i = 0; i < 4; i++) v[i] = SUB2((p->w[j] >> (4u * i) & 0x000f000fu) | high * 0x01000100u, zero);
 }
 
 // order puts eight numbers of A in the order of pairs of numbers: 0 and 4, 1 and 5, ...
@@ -199,13 +203,13 @@ DEVICE void turn(u32* w, u32 t) {
 #define PART(t) (((t) & 1u) << 1 | (t) >> 1)
 
 DEVICE void numbers(const Piece* p, u32 j, u32* v) {
-  u32 z = p->zeros >> (8u * j) & 255u;
   UNROLL for (u32 i = 0; i < 4; i++) {  // bytes 0 and 2, 1 and 3 of both words
     u32 u = p->w[2u * j + i / 2u] >> (i % 2u * 8u) & 0x00ff00ffu;
 #if A_TYPE == F16
-    v[i] = SUB2(u | 0x64006400u, 0x64006400u | z | z << 16);
+    v[i] = SUB2(u | 0x64006400u, BYTE2(p->zeros, j, 0x64u));
 #else
-    v[i] = PACK((float)((i32)(u & 0xffffu) - (i32)z), (float)((i32)(u >> 16) - (i32)z));
+    i32 z = (i32)(p->zeros >> (8u * j) & 255u);
+    v[i] = PACK((float)((i32)(u & 0xffffu) - z), (float)((i32)(u >> 16) - z));
 #endif
   }
 }
@@ -237,6 +241,17 @@ DEVICE void fetch(GLOBAL const u16* a, u32 row, u32 m, u32 at, u32 k, u32* x) {
   x[3] = v.w;
 }
 
+// fetch_local brings eight of a row that was normalised.
+DEVICE void fetch_local(LOCAL const u16* row, int is, u32 at, u32 k, u32* x) {
+  uint4 v;
+  v.x = v.y = v.z = v.w = 0u;
+  if (is && at < k) v = *(LOCAL const uint4*)(row + at);
+  x[0] = v.x;
+  x[1] = v.y;
+  x[2] = v.z;
+  x[3] = v.w;
+}
+
 DEVICE float rounded_if(int rounds, float v) { return rounds ? rounded(A_TYPE, v) : v; }
 
 // normalise writes the rows of A, normalised, to local memory in the order of pairs.
@@ -245,15 +260,15 @@ DEVICE void normalise(GLOBAL const u16* a, GLOBAL const void* gain, int type, u3
   u32 lane = (u32)LID() % 32u;
   for (u32 r = 0; r < m; r++) {
     float sum = 0.0f;
-    for (u32 i = (u32)LID(); i < k; i += SIZE) {
+    for (u32 i = (u32)LID(); i < k; i += 256u) {
       float v = float_at(a, A_TYPE, r * k + i);
       sum = fma(v, v, sum);
     }
-    part[r * SIZE + (u32)LID()] = sum;
+    part[r * 256u + (u32)LID()] = sum;
   }
   BARRIER();
   for (u32 r = 0; r < m; r++) {
-    LOCAL float* p = part + r * SIZE + lane;
+    LOCAL float* p = part + r * 256u + lane;
     float v = ((p[0] + p[128]) + (p[64] + p[192])) + ((p[32] + p[160]) + (p[96] + p[224]));
     v += SHUFFLE(v, 16u);
     v += SHUFFLE(v, 8u);
@@ -261,12 +276,23 @@ DEVICE void normalise(GLOBAL const u16* a, GLOBAL const void* gain, int type, u3
     v += SHUFFLE(v, 2u);
     v += SHUFFLE(v, 1u);
     float inv = 1.0f / sqrt(v / (float)k + epsilon);
-    for (u32 i = (u32)LID(); i < k / 8u; i += SIZE) {
+    for (u32 i = (u32)LID(); i < k / 8u; i += 256u) {
       u32 x[4];
+      float by[8];
       fetch(a, r, m, i * 8u, k, x);
+      if (type == A_TYPE) {
+        u32 w[4];
+        fetch((GLOBAL const u16*)gain, 0u, 1u, i * 8u, k, w);
+        UNROLL for (u32 j = 0; j < 4; j++) {
+          by[2 * j] = LOW(w[j]);
+          by[2 * j + 1] = HIGH(w[j]);
+        }
+      } else {
+        UNROLL for (u32 j = 0; j < 8; j++) by[j] = float_at(gain, type, i * 8u + j);
+      }
       UNROLL for (u32 j = 0; j < 4; j++) {
         u32 y = PACK(LOW(x[j]) * inv, HIGH(x[j]) * inv);
-        x[j] = PACK(LOW(y) * float_at(gain, type, i * 8u + 2u * j), HIGH(y) * float_at(gain, type, i * 8u + 2u * j + 1u));
+        x[j] = PACK(LOW(y) * by[2 * j], HIGH(y) * by[2 * j + 1]);
       }
       order(x);
       LOCAL u32* to = (LOCAL u32*)(rows + r * (k + APART) + i * 8u);
@@ -279,21 +305,18 @@ DEVICE void normalise(GLOBAL const u16* a, GLOBAL const void* gain, int type, u3
 // THE chooses one of three without an address, which would move all to memory.
 #define THE(x, i) ((i) == 0 ? x[0] : (i) == 1 ? x[1] : x[2])
 
-// TILES is how many times eight rows of A there are.
-#define FEW(NAME, TILES, NORMED) \
-KERNEL void NAME(GLOBAL const u16* a, GLOBAL const void* gain, SETS, GLOBAL const void* bias0, GLOBAL const void* bias1, GLOBAL const void* bias2, \
+// TILES is how many times eight rows of A there are, SIZE the work-items of a
+// group, HELD how many groups a processor holds.
+#define FEW(NAME, TILES, NORMED, SIZE, HELD) \
+KERNEL ITEMS(SIZE, HELD) void NAME(GLOBAL const u16* a, GLOBAL const void* gain, SETS, GLOBAL const void* bias0, GLOBAL const void* bias1, GLOBAL const void* bias2, \
                  GLOBAL const void* residual, GLOBAL void* y0, GLOBAL void* y1, GLOBAL void* y2, Few f) { \
-  LOCALS(float, part, WARPS * SIZE); \
+  LOCALS(float, part, NORMED ? 8 * SIZE : SIZE * TILES * 4); \
   LOCALS16(u16, rows, NORMED ? ROOM + 8 * APART : 8); \
   u32 lane = (u32)LID() % 32u, warp = (u32)LID() / 32u, g = lane / 4u, t = lane % 4u; \
-  u32 m = (u32)f.m, k = (u32)f.k; \
-  int one = 0; \
-  if (!f.gated) { \
-    if (GROUP(0) >= f.first[1]) one = 1; \
-    if (GROUP(0) >= f.first[2]) one = 2; \
-  } \
-  int other = f.gated ? 1 : one; \
-  u32 each = f.gated ? 8u : 16u, row = (u32)(GROUP(0) - THE(f.first, one)) * each, n = (u32)THE(f.n, one); \
+  u32 m = (u32)f.m, k = (u32)f.k, share = (u32)f.share, many = SIZE / 32u / share, each = f.gated ? 8u : 16u; \
+  int tile = GROUP(0) * (int)many + (int)(warp / share); \
+  int one = f.gated || tile < f.first[1] ? 0 : tile < f.first[2] ? 1 : 2, other = f.gated ? 1 : one; \
+  u32 row = (u32)(tile - THE(f.first, one)) * each, n = (u32)THE(f.n, one); \
   Line line[2]; \
   UNROLL for (u32 i = 0; i < 2; i++) { \
     int set = i ? other : one; \
@@ -302,69 +325,71 @@ KERNEL void NAME(GLOBAL const u16* a, GLOBAL const void* gain, SETS, GLOBAL cons
     GLOBAL const u8* w = set == 0 ? w0 : set == 1 ? w1 : w2; \
     LINE(line[i], r, w) \
   } \
-  u32 stretches = (k + STRETCH - 1u) / STRETCH; \
+  u32 stretches = tile < f.tiles ? (k + STRETCH - 1u) / STRETCH : 0u; \
   Piece piece[AHEAD][2]; \
   UNROLL for (u32 d = 0; d < AHEAD; d++) { \
-    u32 s = warp + d * WARPS; \
+    u32 s = warp % share + d * share; \
     if (s < stretches) { READ(piece[d][0], line[0], s) READ(piece[d][1], line[1], s) } \
   } \
   if (NORMED) normalise(a, gain, f.gain, m, k, f.epsilon, part, rows); \
   float sum[TILES][4]; \
   for (int i = 0; i < TILES; i++) for (int e = 0; e < 4; e++) sum[i][e] = 0.0f; \
-  for (u32 s0 = warp; s0 < stretches; s0 += AHEAD * WARPS) { \
+  for (u32 s0 = warp % share; s0 < stretches; s0 += AHEAD * share) { \
     UNROLL for (u32 d = 0; d < AHEAD; d++) { \
-      u32 s = s0 + d * WARPS; \
+      u32 s = s0 + d * share, at = s * STRETCH + PART(t) * 8u; \
       if (s >= stretches) break; \
+      u32 x[TILES][4][4]; \
+      UNROLL for (u32 i = 0; i < TILES; i++) UNROLL for (u32 j = 0; j < 4; j++) { \
+        if (NORMED) { \
+          fetch_local(rows + g * (k + APART), g < m, at + j * 32u, k, x[i][j]); \
+        } else { \
+          fetch(a, i * 8u + g, m, at + j * 32u, k, x[i][j]); \
+          order(x[i][j]); \
+        } \
+      } \
       turn(piece[d][0].w, t); \
       turn(piece[d][1].w, t); \
       UNROLL for (u32 j = 0; j < 4; j++) { \
-        u32 lo[4], hi[4], at = s * STRETCH + j * 32u + PART(t) * 8u; \
+        u32 lo[4], hi[4], wa[4], wb[4]; \
         numbers(&piece[d][0], j, lo); \
         numbers(&piece[d][1], j, hi); \
-        u32 wa[4], wb[4]; \
         wa[0] = lo[0]; wa[1] = hi[0]; wa[2] = lo[1]; wa[3] = hi[1]; \
         wb[0] = lo[2]; wb[1] = hi[2]; wb[2] = lo[3]; wb[3] = hi[3]; \
-        UNROLL for (u32 i = 0; i < TILES; i++) { \
-          u32 x[4]; \
-          if (NORMED) { \
-            LOCAL const u32* from = (LOCAL const u32*)(rows + g * (k + APART) + at); \
-            int in = g < m && at < k; \
-            UNROLL for (u32 e = 0; e < 4; e++) x[e] = in ? from[e] : 0u; \
-          } else { \
-            fetch(a, i * 8u + g, m, at, k, x); \
-            order(x); \
-          } \
-          CHUNK(sum[i], wa, wb, x, piece[d], j) \
-        } \
+        UNROLL for (u32 i = 0; i < TILES; i++) { CHUNK(sum[i], wa, wb, x[i][j], piece[d], j) } \
       } \
-      u32 next = s + AHEAD * WARPS; \
+      u32 next = s + AHEAD * share; \
       if (next < stretches) { READ(piece[d][0], line[0], next) READ(piece[d][1], line[1], next) } \
     } \
   } \
   BARRIER(); \
   for (int i = 0; i < TILES; i++) for (int e = 0; e < 4; e++) part[(warp * TILES + (u32)i) * 128u + lane * 4u + (u32)e] = sum[i][e]; \
   BARRIER(); \
-  u32 i = (u32)LID(); \
-  if (i >= TILES * 128) return; \
-  u32 e = i % 4u, l = i % 128u / 4u, col = i / 128u * 8u + l % 4u * 2u + e % 2u, r = row + l / 4u; \
-  if (f.gated && e >= 2u) return; \
-  if (!f.gated && e >= 2u) r += 8u; \
-  if (r >= n || col >= m) return; \
-  GLOBAL const void* bias = one == 0 ? bias0 : one == 1 ? bias1 : bias2; \
-  GLOBAL void* y = one == 0 ? y0 : one == 1 ? y1 : y2; \
-  float v = 0.0f; \
-  for (u32 w = 0; w < WARPS; w++) v += part[w * TILES * 128u + i]; \
-  v = rounded_if(f.rounds, v * f.alpha); \
-  if (f.biased >> one & 1) v = rounded_if(f.rounds, v + float_at(bias, A_TYPE, r) * f.beta); \
-  if (f.gated) { \
-    float z = 0.0f; \
-    for (u32 w = 0; w < WARPS; w++) z += part[w * TILES * 128u + i + 2u]; \
-    z = rounded_if(f.rounds, z * f.alpha); \
-    if (f.biased >> 1 & 1) z = rounded_if(f.rounds, z + float_at(bias1, A_TYPE, r) * f.beta); \
-    v = rounded_if(f.rounds, v / (1.0f + exp(-f.swish * v))) * z; \
+  for (u32 c = (u32)LID(); c < many * TILES * 128u; c += SIZE) { \
+    u32 i = c % (TILES * 128u), own = c / (TILES * 128u), e = i % 4u, l = i % 128u / 4u, col = i / 128u * 8u + l % 4u * 2u + e % 2u; \
+    tile = GROUP(0) * (int)many + (int)own; \
+    one = f.gated || tile < f.first[1] ? 0 : tile < f.first[2] ? 1 : 2; \
+    u32 r = (u32)(tile - THE(f.first, one)) * each + l / 4u; \
+    if (tile >= f.tiles || f.gated && e >= 2u) continue; \
+    if (!f.gated && e >= 2u) r += 8u; \
+    if (r >= (u32)THE(f.n, one) || col >= m) continue; \
+    GLOBAL const void* bias = one == 0 ? bias0 : one == 1 ? bias1 : bias2; \
+    GLOBAL void* y = one == 0 ? y0 : one == 1 ? y1 : y2; \
+    LOCAL const float* from = part + own * share * (TILES * 128u) + i; \
+    u32 to = col * (u32)THE(f.n, one) + r; \
+    float v = 0.0f; \
+    for (u32 w = 0; w < share; w++) v += from[w * TILES * 128u]; \
+    v = rounded_if(f.rounds, v * f.alpha); \
+    if (f.biased >> one & 1) v = rounded_if(f.rounds, v + float_at(bias, A_TYPE, r) * f.beta); \
+    if (f.gated) { \
+      float z = 0.0f; \
+      for (u32 w = 0; w < share; w++) z += from[w * TILES * 128u + 2u]; \
+      z = rounded_if(f.rounds, z * f.alpha); \
+      if (f.biased >> 1 & 1) z = rounded_if(f.rounds, z + float_at(bias1, A_TYPE, r) * f.beta); \
+      v = rounded_if(f.rounds, v / (1.0f + exp(-f.swish * v))) * z; \
+    } \
+    if (f.added) v += float_at(residual, A_TYPE, to); \
+    float_to(y, A_TYPE, to, v); \
   } \
-  if (f.added) v += float_at(residual, A_TYPE, col * n + r); \
-  float_to(y, A_TYPE, col * n + r, v); \
 }
 
 #ifdef BLOCKED
@@ -391,6 +416,8 @@ KERNEL void NAME(GLOBAL const u16* a, GLOBAL const void* gain, SETS, GLOBAL cons
 #define CHUNK(sum, wa, wb, x, p, j) MMA(sum, wa, x); MMA(sum, wb, x + 2);
 #endif
 
-FEW(few8, 1, 0)
-FEW(few16, 2, 0)
-FEW(norm8, 1, 1)
+FEW(few8, 1, 0, 256, HELD8)
+FEW(few16, 2, 0, 256, 1)
+FEW(norm8, 1, 1, 256, 3)
+FEW(wide8, 1, 0, 512, 1)
+FEW(wide16, 2, 0, 512, 1)

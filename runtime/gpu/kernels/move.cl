@@ -80,3 +80,19 @@ KERNEL void scatter_rows(GLOBAL void* cache, GLOBAL const void* x, GLOBAL const 
       copy_at(cache, (o * (u32)s.capacity + (u32)to) * (u32)s.width + e, x, b * (u32)s.batch + h * (u32)s.head + r * (u32)s.row + e, bytes);
   }
 }
+
+// Sections are stretches of the last axis, up to eight, and the place of the first axis that
+// each is taken from.
+typedef struct {
+  i32 count;
+  i32 end[8], index[8];
+} Sections;
+
+// sections is y[r, e] = x[index[s], r, e] for x [dim, rows, width], where e lies in section s.
+KERNEL void sections(GLOBAL const void* x, GLOBAL void* y, int n, int width, int bytes, Sections s) {
+  EACH(i, (u32)n) {
+    i32 e = (i32)(i % (u32)width), k = 0;
+    while (k < s.count - 1 && e >= s.end[k]) k++;
+    copy_at(y, i, x, (u32)s.index[k] * (u32)n + i, bytes);
+  }
+}

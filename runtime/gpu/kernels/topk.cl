@@ -3,7 +3,7 @@
 // numbers of the next launch, until one stretch is left.
 
 #define CHUNK 2048
-#define SIZE 256
+#define SIZE (u32)LSIZE()
 
 // key_of orders numbers as their keys: the better one has the larger key, of equal ones
 // the earlier. NaN counts as infinity where the largest are wanted, as the least where
