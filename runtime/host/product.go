@@ -38,6 +38,9 @@ type product struct {
 	tasks, together,
 	scratch int
 
+	pieces, deep int       // of k, and how many numbers of it are in one; see [pieces]
+	partial      []float32 // their sums
+
 	records simd.Panel[uint8] // left, quantised, where the way wants it so
 	split   splitLeft         // or in parts
 }
@@ -131,6 +134,7 @@ func (p *product) operations() int { return p.batch.count() * p.m * p.n * p.k }
 // a band of rows is converted again for each stripe, a stripe of weights for each
 // band.
 func (p *product) cut(workers, each int) {
+	p.pieces = 1
 	if p.out.Len() == 0 {
 		p.tasks, p.together = 0, 1
 		return
@@ -152,6 +156,9 @@ func (p *product) cut(workers, each int) {
 		p.way, p.depth = byStrips, min(p.k, panelDeep)
 	case p.m <= fewRows:
 		p.way, p.depth = byRows, min(p.k, panelDeep)
+		if count == 1 {
+			p.pieces, p.deep = cutPieces(p.k, p.n)
+		}
 	default:
 		p.way, p.depth = byPanels, min(p.k, panelDeep)
 		if p.m <= panelWideRows {
@@ -161,7 +168,12 @@ func (p *product) cut(workers, each int) {
 	if p.way == byDots || p.way == byQuantisedDots || p.way == byRows {
 		p.rows, p.bands = p.m, 1
 		cols := ceil(max(1, each), max(1, p.m*p.k))
-		if p.way == byRows { // each row of a stripe is read in order, and some rows at once
+		switch {
+		case p.pieces > 1 && p.partials() < joinWhole: // what is left to do is to add them
+			cols = p.n
+		case p.pieces > 1:
+			cols = ceil(p.n, workers)
+		case p.way == byRows: // each row of a stripe is read in order, and some rows at once
 			cols = max(cols, min(rowWide, ceil(p.n, workers)))
 		}
 		p.cols = min(4096, (cols+7)&^7, (p.n+7)&^7)
@@ -298,7 +310,11 @@ func (p *product) sums(w *Worker, scratch []float32, t task) (sums panel, bias, 
 	case bySplits:
 		p.splitProducts(sums, scratch, ia*p.m+t.row, ib, t.col, t.m, t.n)
 	default:
-		p.products(sums, scratch, ia*p.m+t.row, ib, t.col, t.m, t.n)
+		if p.pieces > 1 {
+			p.join(sums, t)
+		} else {
+			p.products(sums, scratch, ia*p.m+t.row, ib, t.col, t.m, t.n)
+		}
 	}
 	if p.bias != nil {
 		loadFloats(bias, p.bias.DType, p.bias.Data, t.col)

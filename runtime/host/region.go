@@ -56,6 +56,7 @@ type running struct {
 	in       [][]*graph.Tensor // of each product
 	ends     []int             // of each product's parts
 	left     left
+	pieces   pieces
 }
 
 func (f *region) run(c *Call) error {
@@ -81,16 +82,22 @@ func (f *region) run(c *Call) error {
 	}
 	workers := c.Pool.Workers()
 	each := ceil(all, max(1, min(4*workers, all/(64<<10))))
-	parts := 0
+	parts, partials := 0, 0
 	for i := range r.products {
 		r.products[i].cut(workers, each)
+		partials += r.products[i].partials()
 		if f.gate == nil || i == 0 {
 			parts += r.products[i].parts()
 		}
 		r.ends[i] = parts
 	}
-	if err := r.left.prepare(c, r.products); err != nil {
+	if err := r.left.prepare(c, r.products, partials); err != nil {
 		return err
+	}
+	if partials > 0 {
+		if err := r.pieces.run(c, r.products); err != nil {
+			return err
+		}
 	}
 	return c.Run(parts, r)
 }
@@ -120,8 +127,8 @@ type left struct {
 	cut     cut
 }
 
-// prepare makes them.
-func (l *left) prepare(c *Call, products []product) error {
+// prepare makes them, and gives products room for so many sums of pieces.
+func (l *left) prepare(c *Call, products []product, partials int) error {
 	*l = left{}
 	size := 0
 	wanted := func(do func(p *product, x *simd.Panel[uint8])) {
@@ -152,10 +159,20 @@ func (l *left) prepare(c *Call, products []product) error {
 			inParts = splitSize(rows, p.k)
 		}
 	}
+	if size+inParts+partials == 0 {
+		return nil
+	}
+	memory := c.shared(4*(partials+inParts) + size)
+	if partials > 0 {
+		for i := range products {
+			p := &products[i]
+			n := 4 * p.partials()
+			p.partial, memory = graph.ViewBytes[float32](memory[:n]), memory[n:]
+		}
+	}
 	if size+inParts == 0 {
 		return nil
 	}
-	memory := c.shared(4*inParts + size)
 	if inParts > 0 {
 		l.split.memory, memory = graph.ViewBytes[float32](memory[:4*inParts]), memory[4*inParts:]
 		for i := range products {

@@ -24,6 +24,7 @@ var varieties = []variety{
 	{"lowerJoined", "exact", func(m *trial) { m.joined(false) }, false},
 	{"lowerJoined", "int8act", func(m *trial) { m.joined(true) }, false},
 	{"lowerProduct", "MatMul", (*trial).matmul, false},
+	{"lowerProduct", "MatMul of few rows", (*trial).fewRows, false},
 	{"lowerProduct", "Gemm", (*trial).gemm, false},
 	{"lowerProduct", "Conv", (*trial).patches, false},
 	{"lowerProduct", "MatMulNBits", func(m *trial) { m.nbitsForm(false) }, false},
@@ -94,7 +95,7 @@ func (m *trial) left(s stored, int8act bool) (x *graph.Value, k int64) {
 	k = m.some(50)
 	rows := m.extent(20, 0)
 	if m.large { // parts are cut otherwise from 17 rows on
-		rows, k = pick[int64](m, 12, 64), 200+m.some(100)
+		rows, k = pick[int64](m, 12, 64), 400+m.some(300)
 	}
 	if s.bits > 0 {
 		rows = max(1, rows)
@@ -209,6 +210,21 @@ func (m *trial) matmul() {
 		domain, name, attrs = op.Microsoft, "FusedMatMul", []graph.Attr{flag("transB", 1), {Name: "alpha", Value: float32(m.rand.NormFloat64())}}
 	}
 	m.node(domain, name, attrs, m.input(m.numbers(d, left...)), v)
+	m.sums(d, 4*k)
+	m.behind(d)
+}
+
+// fewRows draws weights that few rows read whole, an eighth of them in pieces.
+func (m *trial) fewRows() {
+	d := m.float()
+	rows, k, n := m.some(3), m.some(300), m.some(60)
+	if m.large || m.rand.IntN(8) == 0 {
+		k, n = pieceLeast/64+m.some(600), 128+m.some(60)
+	}
+	if m.rand.IntN(8) == 0 {
+		rows, k, n = m.some(fewRows), n, k
+	}
+	m.node("", "MatMul", nil, m.input(m.numbers(d, rows, k)), m.constant(m.scaled(d, 1/math.Sqrt(float64(k)), k, n)))
 	m.sums(d, 4*k)
 	m.behind(d)
 }
