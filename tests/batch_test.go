@@ -128,3 +128,47 @@ func TestBatch(t *testing.T) {
 		})
 	}
 }
+
+// TestShared asks what another slot was asked before: a prompt whose beginning a slot does
+// not hold, and another does, starts there, while that one answers, too, and its pictures
+// are not encoded again. The answers are those that are given alone.
+func TestShared(t *testing.T) {
+	o, _ := simulated("", "")
+	dir := Export(t, "tjs-fp16")
+	alone := chat(t, dir, o)
+	once := greedy
+	once.Most = 25
+	set := once
+	set.Reuse = true
+	all := slots(t, dir, o, 4)
+	for i, q := range mixed(t) {
+		want, err := alone.Ask(context.Background(), q, once)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ask := func(s models.Session) (*models.Answer, error) {
+			a, err := s.Ask(context.Background(), q, set)
+			if err == nil && !slices.Equal(a.Tokens, want.Tokens) {
+				t.Errorf("question %d: tokens %v, alone %v", i, a.Tokens, want.Tokens)
+			}
+			return a, err
+		}
+		first := all[i%4]
+		if _, err := ask(first); err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		for _, s := range all {
+			wg.Go(func() {
+				a, err := ask(s)
+				switch {
+				case err != nil:
+					t.Error(err)
+				case a.Stats.ReusedTokens != a.PromptTokens-1 || a.Stats.Encode != 0:
+					t.Errorf("question %d: of %d tokens %d were held, and pictures took %v", i, a.PromptTokens, a.Stats.ReusedTokens, a.Stats.Encode)
+				}
+			})
+		}
+		wg.Wait()
+	}
+}

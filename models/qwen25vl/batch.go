@@ -215,9 +215,14 @@ func (b *batch) work() {
 			}
 		}
 		coming = slices.DeleteFunc(coming, over)
-		if len(coming) > 0 {
-			if x := coming[0]; b.prefill(x) {
+		for len(coming) > 0 {
+			x := coming[0]
+			begun := b.begin(x)
+			if x.err == nil && (begun || b.prefill(x)) {
 				coming, decoding = coming[1:], append(decoding, x)
+			}
+			if !begun {
+				break
 			}
 		}
 		decoding = slices.DeleteFunc(decoding, over)
@@ -230,23 +235,38 @@ func (b *batch) work() {
 // ended marks a sequence whose answer is whole.
 const ended = -1
 
+// begin prepares a prompt's pieces, unless that is done, and returns whether there are
+// none: what is left of the prompt is one token of text, and a step is of such tokens.
+func (b *batch) begin(x *sequence) bool {
+	if x.ends != nil {
+		return false
+	}
+	p := x.prompt
+	b.held[x.slot] = b.held[x.slot][:min(x.from, len(b.held[x.slot]))]
+	if x.err = b.share(x); x.err != nil {
+		return false
+	}
+	x.turn.stats.PromptTokens, x.turn.stats.ReusedTokens = len(p.IDs), x.from
+	n := len(p.IDs) - x.from
+	if n == 1 && p.endsInText() {
+		x.next = p.next - 1
+		return true
+	}
+	for _, m := range p.media {
+		if m.start >= x.from {
+			x.media = append(x.media, m)
+		}
+	}
+	for k, chunks := 1, (n+maxChunk-1)/maxChunk; k <= chunks; k++ { // of about the same length: a short one would have other bits
+		x.ends = append(x.ends, x.from+n*k/chunks)
+	}
+	return false
+}
+
 // prefill runs the next piece of a prompt, and returns whether that was the last.
 func (b *batch) prefill(x *sequence) bool {
 	start := time.Now()
 	s, p := b.s, x.prompt
-	if x.ends == nil { // it begins
-		b.held[x.slot] = b.held[x.slot][:min(x.from, len(b.held[x.slot]))]
-		x.turn.stats.PromptTokens, x.turn.stats.ReusedTokens = len(p.IDs), x.from
-		for _, m := range p.media {
-			if m.start >= x.from {
-				x.media = append(x.media, m)
-			}
-		}
-		n := len(p.IDs) - x.from
-		for k, chunks := 1, (n+maxChunk-1)/maxChunk; k <= chunks; k++ { // of about the same length: a short one would have other bits
-			x.ends = append(x.ends, x.from+n*k/chunks)
-		}
-	}
 	if len(x.media) > 0 {
 		x.err = s.lookAt(x.ctx, p, x.media[0])
 		x.media = x.media[1:]
@@ -272,6 +292,26 @@ func (b *batch) prefill(x *sequence) bool {
 	}
 	b.choose(x, s.scores.count-1)
 	return true
+}
+
+// share has a prompt's slot hold what another holds of it and itself does not.
+func (b *batch) share(x *sequence) error {
+	most, best := x.from, -1
+	for i, held := range b.held {
+		if n := b.s.m.shared(held, x.prompt, x.turn); n > most {
+			most, best = n, i
+		}
+	}
+	if best < 0 {
+		return nil
+	}
+	ok, err := b.run.CopySlot(best, x.slot, "capacity", int64(x.from), int64(most))
+	if !ok || err != nil {
+		return err
+	}
+	b.held[x.slot] = append(b.held[x.slot], x.prompt.cells[x.from:most]...)
+	x.from = most
+	return nil
 }
 
 // choose takes a sequence's next token from a row of the scores.

@@ -233,6 +233,14 @@ func (p *Prompt) after(n int) *Prompt {
 	return &rest
 }
 
+// endsInText tells whether the last token is a text's, whose position is the same on all
+// axes, one before the next.
+func (p *Prompt) endsInText() bool {
+	last := len(p.IDs) - 1
+	return !slices.Contains(p.rowsAt, int64(last)) &&
+		!slices.ContainsFunc(p.positions[:], func(axis []int64) bool { return axis[last] != p.next-1 })
+}
+
 // between is the tokens from a to b of a prompt whose image rows are those of the
 // tokens from start on.
 func (p *Prompt) between(start, a, b int) *Prompt {
