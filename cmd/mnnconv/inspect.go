@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"mnnconv"
 	"mnnconv/cmd/mnnconv/internal/report"
+	"mnnconv/models"
 	"mnnconv/partition"
 )
 
@@ -70,6 +72,9 @@ func runInspect(_ context.Context, o *inspectOptions) (err error) {
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	inspected := newInspection(s) // before planning, which adds copies
+	if inspected.Slots, err = o.slots(s, w); err != nil {
+		return err
+	}
 	if o.splits || len(o.named) > 0 {
 		if inspected.Splits, err = newSplits(s, o.named); err != nil {
 			return err
@@ -100,6 +105,22 @@ func runInspect(_ context.Context, o *inspectOptions) (err error) {
 		err = inspected.write(o.out, o.nodes)
 	}
 	return errors.Join(mnnconv.Short(s, plans, budget, w), err)
+}
+
+// slots tells whether slots would share their steps: a package's graphs take what they
+// take, an export's are raised for several sequences to see. nil: it decodes nothing.
+func (o *inspectOptions) slots(s *mnnconv.Source, w mnnconv.Options) (info *slotsInfo, err error) {
+	if s.Model == nil || !slices.ContainsFunc(s.Phases, func(ph models.Phase) bool { return len(ph.Graph.States) > 0 }) {
+		return nil, nil
+	}
+	if s.Package == nil {
+		w.Load.Batched = true
+		if s, err = o.load(o.src, w); err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, s.Close()) }()
+	}
+	return &slotsInfo{s.Model.Batches()}, nil
 }
 
 // draw writes the drawings that were asked for.

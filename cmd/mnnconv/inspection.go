@@ -22,6 +22,7 @@ type inspection struct {
 	Family        string          `json:"family"`
 	Vocabulary    int             `json:"vocabulary,omitempty"`
 	Context       int             `json:"context,omitempty"`
+	Slots         *slotsInfo      `json:"slots,omitempty"` // of a model that answers
 	Notes         []string        `json:"notes"`
 	Files         []fileInfo      `json:"files"`
 	Stages        []stageInfo     `json:"stages"`
@@ -31,6 +32,11 @@ type inspection struct {
 	Splits        []splitInfo     `json:"splits,omitempty"` // with --splits: every place to cut at
 	Copies        []copyInfo      `json:"copies"`
 	Memory        memoryInfo      `json:"memory"`
+}
+
+// slotsInfo is what the slots of serve, and of run --batch, have of each other.
+type slotsInfo struct {
+	ShareSteps bool `json:"share_steps"`
 }
 
 type fileInfo struct {

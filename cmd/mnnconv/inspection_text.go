@@ -21,6 +21,11 @@ func (x *inspection) write(w io.Writer, nodes bool) error {
 		p("\nvocabulary of %d tokens, context of %d", x.Vocabulary, x.Context)
 	}
 	p("\n")
+	if x.Slots != nil && x.Slots.ShareSteps {
+		p("slots share their steps: its graphs can take several sequences a run\n")
+	} else if x.Slots != nil {
+		p("slots do not share their steps: its graphs take one sequence at a time\n")
+	}
 	for _, n := range x.Notes {
 		p("note: %s\n", printable(n))
 	}

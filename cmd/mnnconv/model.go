@@ -47,6 +47,13 @@ func (o *modelOptions) addState(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.state, "state", "", "keep keys and values (the KV cache) as `TYPE`: fp32, fp16 or bf16; as the model computes them, or as the package does, by default")
 }
 
+// noteAlone says that slots do not share steps, where a model's graphs take one sequence.
+func (a *app) noteAlone(src string, slots int, s *mnnconv.Source) {
+	if slots > 1 && !s.Model.Batches() {
+		fmt.Fprintf(a.err, "mnnconv: note: the graphs of %s take one sequence at a time: slots do not share their steps\n", printable(src))
+	}
+}
+
 func (o *modelOptions) addLinks(cmd *cobra.Command) {
 	cmd.Flags().Var(list{&o.links, "DIR"}, "allow-links", "follow links to weights that lie beneath this folder, such as a model cache; may be repeated")
 }

@@ -130,6 +130,7 @@ func runRun(ctx context.Context, o *runOptions) (err error) {
 	o.program = p
 	switch {
 	case o.batch != "":
+		o.noteAlone(o.src, w.Session.Slots, s)
 		return runBatch(ctx, o, p)
 	case asks:
 		return runQuestion(ctx, o, p)

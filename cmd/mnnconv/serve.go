@@ -87,9 +87,7 @@ func runServe(ctx context.Context, o *serveOptions, src string) (err error) {
 			err = errors.Join(err, session.Close())
 		}
 	}()
-	if o.slots > 1 && !p.Source.Model.Batches() {
-		fmt.Fprintf(o.err, "mnnconv: note: the graphs of %s take one sequence at a time: slots do not share their steps\n", printable(src))
-	}
+	o.noteAlone(src, o.slots, p.Source)
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", o.listen)
 	if err != nil {
 		return usagef("--listen %s: %w", o.listen, err)
