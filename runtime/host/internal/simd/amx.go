@@ -4,7 +4,8 @@ package simd
 const tileSide = 16
 
 // rowsAMX is RowsBF16 on tiles. 16 pairs at a time, the products of first numbers are
-// summed, and those of second ones; the two sums are added, and that to c.
+// summed, and those of second ones; the two sums are added, and that to c. terms[0] is like
+// no other: tiles of factors that a term shares with the one before stay.
 func rowsAMX(c, a, w Panel[float32], terms []term, m, k, n int) {
 	for j := 0; j < n; j += 2 * tileSide {
 		wide := min(2*tileSide, n-j)
@@ -20,7 +21,7 @@ func rowsAMX(c, a, w Panel[float32], terms []term, m, k, n int) {
 				}
 				config, shape := tileConfig(high, wide, deep)
 				tilesAMX(&c.At[i*c.Stride+j], 4*c.Stride, &a.At[i*a.Stride+p], 4*a.Stride, &w.At[p*w.Stride+j], 4*w.Stride, 4*tileSide*w.Stride,
-					steps, &terms[0].a, len(terms), blocks, shape, &config[0])
+					steps, &terms[1].a, len(terms)-1, blocks, shape, &config[0])
 				p += steps * deep
 			}
 			i += blocks * high

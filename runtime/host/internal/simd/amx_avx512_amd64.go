@@ -5,7 +5,7 @@
 package simd
 
 // tilesAMX adds, to blocks of two tiles of rows of c and two of columns, the products of pairs of bfloat16 numbers of a and b, so many steps of 16 pairs deep.
-// n terms each say how many bytes behind a and b their factors start. Bit 0 of shape: one tile of columns, bit 1: one of rows.
+// n terms each say how many bytes behind a and b their factors start; those equal to the ones before, of which the first term has some too, are not loaded again. Bit 0 of shape: one tile of columns, bit 1: one of rows.
 // Strides and stepb, which is 16·ldb, are in bytes; config is what LDTILECFG loads: tiles 0 to 3 for sums, 4 and 5 for a, 6 and 7 for b.
 //
 //go:noescape

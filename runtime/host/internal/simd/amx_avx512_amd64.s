@@ -81,10 +81,9 @@ step0:
 term0:
 	MOVQ (R11), AX
 	MOVQ 8(R11), BX
-	ADDQ $0x10, R11
-	ADDQ DX, AX
+	CMPQ BX, -8(R11)
+	JE   sameB0
 	ADDQ R8, BX
-	LEAQ (AX)(R10*1), R15
 
 	// TILELOADD 0(BX)(R9*1), TMM6
 	BYTE $0xc4
@@ -95,22 +94,6 @@ term0:
 	BYTE $0x0b
 	BYTE $0x00
 
-	// TILELOADD 0(AX)(CX*1), TMM4
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0x64
-	BYTE $0x08
-	BYTE $0x00
-
-	// TDPBF16PS TMM6, TMM4, TMM0
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x4a
-	BYTE $0x5c
-	BYTE $0xc4
-
 	// TILELOADD 64(BX)(R9*1), TMM7
 	BYTE $0xc4
 	BYTE $0xa2
@@ -120,12 +103,20 @@ term0:
 	BYTE $0x0b
 	BYTE $0x40
 
-	// TDPBF16PS TMM7, TMM4, TMM1
+sameB0:
+	CMPQ AX, -16(R11)
+	JE   sameA0
+	ADDQ DX, AX
+
+	// TILELOADD 0(AX)(CX*1), TMM4
 	BYTE $0xc4
 	BYTE $0xe2
-	BYTE $0x42
-	BYTE $0x5c
-	BYTE $0xcc
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x64
+	BYTE $0x08
+	BYTE $0x00
+	LEAQ (AX)(R10*1), R15
 
 	// TILELOADD 0(R15)(CX*1), TMM5
 	BYTE $0xc4
@@ -135,6 +126,21 @@ term0:
 	BYTE $0x6c
 	BYTE $0x0f
 	BYTE $0x00
+
+sameA0:
+	// TDPBF16PS TMM6, TMM4, TMM0
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x4a
+	BYTE $0x5c
+	BYTE $0xc4
+
+	// TDPBF16PS TMM7, TMM4, TMM1
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x42
+	BYTE $0x5c
+	BYTE $0xcc
 
 	// TDPBF16PS TMM6, TMM5, TMM2
 	BYTE $0xc4
@@ -149,6 +155,7 @@ term0:
 	BYTE $0x42
 	BYTE $0x5c
 	BYTE $0xdd
+	ADDQ $0x10, R11
 	DECQ R12
 	JNZ  term0
 	ADDQ $0x40, DX
@@ -239,10 +246,9 @@ step1:
 term1:
 	MOVQ (R11), AX
 	MOVQ 8(R11), BX
-	ADDQ $0x10, R11
-	ADDQ DX, AX
+	CMPQ BX, -8(R11)
+	JE   sameB1
 	ADDQ R8, BX
-	LEAQ (AX)(R10*1), R15
 
 	// TILELOADD 0(BX)(R9*1), TMM6
 	BYTE $0xc4
@@ -253,6 +259,11 @@ term1:
 	BYTE $0x0b
 	BYTE $0x00
 
+sameB1:
+	CMPQ AX, -16(R11)
+	JE   sameA1
+	ADDQ DX, AX
+
 	// TILELOADD 0(AX)(CX*1), TMM4
 	BYTE $0xc4
 	BYTE $0xe2
@@ -261,13 +272,7 @@ term1:
 	BYTE $0x64
 	BYTE $0x08
 	BYTE $0x00
-
-	// TDPBF16PS TMM6, TMM4, TMM0
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x4a
-	BYTE $0x5c
-	BYTE $0xc4
+	LEAQ (AX)(R10*1), R15
 
 	// TILELOADD 0(R15)(CX*1), TMM5
 	BYTE $0xc4
@@ -278,12 +283,21 @@ term1:
 	BYTE $0x0f
 	BYTE $0x00
 
+sameA1:
+	// TDPBF16PS TMM6, TMM4, TMM0
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x4a
+	BYTE $0x5c
+	BYTE $0xc4
+
 	// TDPBF16PS TMM6, TMM5, TMM2
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x4a
 	BYTE $0x5c
 	BYTE $0xd5
+	ADDQ $0x10, R11
 	DECQ R12
 	JNZ  term1
 	ADDQ $0x40, DX
@@ -353,10 +367,9 @@ step2:
 term2:
 	MOVQ (R11), AX
 	MOVQ 8(R11), BX
-	ADDQ $0x10, R11
-	ADDQ DX, AX
+	CMPQ BX, -8(R11)
+	JE   sameB2
 	ADDQ R8, BX
-	LEAQ (AX)(R10*1), R15
 
 	// TILELOADD 0(BX)(R9*1), TMM6
 	BYTE $0xc4
@@ -367,22 +380,6 @@ term2:
 	BYTE $0x0b
 	BYTE $0x00
 
-	// TILELOADD 0(AX)(CX*1), TMM4
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0x64
-	BYTE $0x08
-	BYTE $0x00
-
-	// TDPBF16PS TMM6, TMM4, TMM0
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x4a
-	BYTE $0x5c
-	BYTE $0xc4
-
 	// TILELOADD 64(BX)(R9*1), TMM7
 	BYTE $0xc4
 	BYTE $0xa2
@@ -392,12 +389,35 @@ term2:
 	BYTE $0x0b
 	BYTE $0x40
 
+sameB2:
+	CMPQ AX, -16(R11)
+	JE   sameA2
+	ADDQ DX, AX
+
+	// TILELOADD 0(AX)(CX*1), TMM4
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x64
+	BYTE $0x08
+	BYTE $0x00
+
+sameA2:
+	// TDPBF16PS TMM6, TMM4, TMM0
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x4a
+	BYTE $0x5c
+	BYTE $0xc4
+
 	// TDPBF16PS TMM7, TMM4, TMM1
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x42
 	BYTE $0x5c
 	BYTE $0xcc
+	ADDQ $0x10, R11
 	DECQ R12
 	JNZ  term2
 	ADDQ $0x40, DX
@@ -455,10 +475,9 @@ step3:
 term3:
 	MOVQ (R11), AX
 	MOVQ 8(R11), BX
-	ADDQ $0x10, R11
-	ADDQ DX, AX
+	CMPQ BX, -8(R11)
+	JE   sameB3
 	ADDQ R8, BX
-	LEAQ (AX)(R10*1), R15
 
 	// TILELOADD 0(BX)(R9*1), TMM6
 	BYTE $0xc4
@@ -469,6 +488,11 @@ term3:
 	BYTE $0x0b
 	BYTE $0x00
 
+sameB3:
+	CMPQ AX, -16(R11)
+	JE   sameA3
+	ADDQ DX, AX
+
 	// TILELOADD 0(AX)(CX*1), TMM4
 	BYTE $0xc4
 	BYTE $0xe2
@@ -478,12 +502,14 @@ term3:
 	BYTE $0x08
 	BYTE $0x00
 
+sameA3:
 	// TDPBF16PS TMM6, TMM4, TMM0
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x4a
 	BYTE $0x5c
 	BYTE $0xc4
+	ADDQ $0x10, R11
 	DECQ R12
 	JNZ  term3
 	ADDQ $0x40, DX

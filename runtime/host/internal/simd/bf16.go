@@ -22,7 +22,7 @@ func (l *Level) RowsBF16(c, a, w Panel[float32], m, k, n int) {
 	a.holds(m, k)
 	w.holds(k, n)
 	if l.tiles {
-		rowsAMX(c, a, w, []term{{}}, m, k, n)
+		rowsAMX(c, a, w, []term{{-1, -1}, {}}, m, k, n)
 		return
 	}
 	for j := 0; j < n; j += l.tileCols {

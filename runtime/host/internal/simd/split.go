@@ -76,22 +76,24 @@ func parts(x float32) (h [3]uint32) {
 }
 
 // RowsParts is Rows of parts: k counts pairs. The products of parts that matter beside
-// float32's rounding are summed as RowsBF16 does, the smallest ones first. There are
-// such sums where HasTiles says so.
+// float32's rounding are summed as RowsBF16 does. There are such sums where HasTiles
+// says so.
 func (l *Level) RowsParts(c Panel[float32], a, w *Parts, m, k, n int) {
 	if m == 0 || k == 0 || n == 0 {
 		return
 	}
 	c.holds(m, n)
 	_, _ = a.Part(a.Count-1, m-1, k), w.Part(w.Count-1, k-1, n)
-	var terms [6]term
-	count := 0
-	for order := 2; order >= 0; order-- {
-		for p := range a.Count {
-			if q := order - p; q >= 0 && q < w.Count {
-				terms[count] = term{4 * p * a.Apart, 4 * q * w.Apart}
-				count++
+	terms := [7]term{{-1, -1}}
+	count := 1
+	for p := a.Count - 1; p >= 0; p-- { // neighbours share a factor, but for two
+		for i := range min(w.Count, 3-p) {
+			q := i
+			if p == 0 {
+				q = w.Count - 1 - i
 			}
+			terms[count] = term{4 * p * a.Apart, 4 * q * w.Apart}
+			count++
 		}
 	}
 	rowsAMX(c, a.Panel, w.Panel, terms[:count], m, k, n)

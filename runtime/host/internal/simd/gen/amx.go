@@ -21,7 +21,7 @@ func amx(g *gen) {
 	g.Pragma("noescape")
 	g.SignatureExpr("func(c *float32, ldc int, a *float32, lda int, b *float32, ldb, stepb, steps int, terms *int, n, blocks, shape int, config *uint8)")
 	g.Doc("tilesAMX adds, to blocks of two tiles of rows of c and two of columns, the products of pairs of bfloat16 numbers of a and b, so many steps of 16 pairs deep.",
-		"n terms each say how many bytes behind a and b their factors start. Bit 0 of shape: one tile of columns, bit 1: one of rows.",
+		"n terms each say how many bytes behind a and b their factors start; those equal to the ones before, of which the first term has some too, are not loaded again. Bit 0 of shape: one tile of columns, bit 1: one of rows.",
 		"Strides and stepb, which is 16·ldb, are in bytes; config is what LDTILECFG loads: tiles 0 to 3 for sums, 4 and 5 for a, 6 and 7 for b.")
 	c, ldc, a, lda, b, ldb := reg.RDI, reg.RSI, reg.RDX, reg.RCX, reg.R8, reg.R9
 	high, terms, left, steps := reg.R10, reg.R11, reg.R12, reg.R13 // high: 16 rows of a
@@ -74,24 +74,28 @@ func amx(g *gen) {
 		g.Label(label("term")) // all of a step, whose factors are near then
 		g.MOVQ(operand.Mem{Base: terms}, atA)
 		g.MOVQ(operand.Mem{Base: terms, Disp: 8}, atB)
-		g.ADDQ(operand.Imm(16), terms)
-		g.ADDQ(a, atA)
+		g.CMPQ(atB, operand.Mem{Base: terms, Disp: -8})
+		g.JE(operand.LabelRef(label("sameB")))
 		g.ADDQ(b, atB)
-		g.LEAQ(operand.Mem{Base: atA, Index: high, Scale: 1}, nextA)
-		g.tileMove(true, 6, atB, ldb, 0)
-		g.tileMove(true, 4, atA, lda, 0)
-		g.tileProducts(0, 4, 6)
-		if cols == 2 {
-			g.tileMove(true, 7, atB, ldb, 64)
-			g.tileProducts(1, 4, 7)
+		for j := range cols {
+			g.tileMove(true, 6+j, atB, ldb, 64*j)
 		}
+		g.Label(label("sameB"))
+		g.CMPQ(atA, operand.Mem{Base: terms, Disp: -16})
+		g.JE(operand.LabelRef(label("sameA")))
+		g.ADDQ(a, atA)
+		g.tileMove(true, 4, atA, lda, 0)
 		if rows == 2 {
+			g.LEAQ(operand.Mem{Base: atA, Index: high, Scale: 1}, nextA)
 			g.tileMove(true, 5, nextA, lda, 0)
-			g.tileProducts(2, 5, 6)
-			if cols == 2 {
-				g.tileProducts(3, 5, 7)
+		}
+		g.Label(label("sameA"))
+		for i := range rows {
+			for j := range cols {
+				g.tileProducts(2*i+j, 4+i, 6+j)
 			}
 		}
+		g.ADDQ(operand.Imm(16), terms)
 		g.DECQ(left)
 		g.JNZ(operand.LabelRef(label("term")))
 		g.ADDQ(operand.Imm(64), a)
