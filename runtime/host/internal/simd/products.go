@@ -121,7 +121,7 @@ func stream[T any](f rowsTimes[T], c, a Panel[float32], w Panel[T], m, k, n int)
 	inFours(f, c, a, w, m, k, n)
 }
 
-// ReadsHalves tells whether Row, Rows and Dots have forms that read numbers of 16 bits.
+// ReadsHalves tells whether Stream, Rows and Dots have forms that read numbers of 16 bits.
 func (l *Level) ReadsHalves() bool { return l.lanes > 0 }
 
 // TileCols is how many columns Rows takes at once. Packed in strips of so many, a

@@ -12,16 +12,10 @@ func axpys(g *gen) {
 		g.function("axpy"+s.name, "(c *float32, ldc int, a *float32, lda int, w *"+s.goType+", ldw, m, n, k int)",
 			"axpy"+s.name+g.name+" adds the products of m rows of a, k numbers long, and k rows of w, n long, to c.",
 			"Strides are in numbers. m is 1, 2 or 4.")
-		m := g.param("m")
-		g.CMPQ(m, operand.Imm(4))
-		g.JE(operand.LabelRef("rows4"))
-		g.CMPQ(m, operand.Imm(2))
-		g.JE(operand.LabelRef("rows2"))
-		g.axpyOf(s, 1, 8)
-		g.Label("rows2")
-		g.axpyOf(s, 2, g.floats/2)
-		g.Label("rows4")
-		g.axpyOf(s, 4, g.floats/4)
+		g.byRows(
+			func() { g.axpyOf(s, 1, 8) },
+			func() { g.axpyOf(s, 2, g.floats/2) },
+			func() { g.axpyOf(s, 4, g.floats/4) })
 	}
 }
 

@@ -148,16 +148,10 @@ func (g *gen) dotBlocks(bits int, zeros bool) {
 	g.function(name, params+", m, n, blocks int)",
 		name+g.name+" adds the products of m rows of a and n rows of blocks w, with scales s, to c.",
 		"Strides are in numbers, that of w in bytes. m is 1, 2 or 4.")
-	m := g.param("m")
-	g.CMPQ(m, operand.Imm(4))
-	g.JE(operand.LabelRef("rows4"))
-	g.CMPQ(m, operand.Imm(2))
-	g.JE(operand.LabelRef("rows2"))
-	g.dotBlocksOf(bits, zeros, 1, 4)
-	g.Label("rows2")
-	g.dotBlocksOf(bits, zeros, 2, g.floats/4)
-	g.Label("rows4")
-	g.dotBlocksOf(bits, zeros, 4, g.floats/4)
+	g.byRows(
+		func() { g.dotBlocksOf(bits, zeros, 1, 4) },
+		func() { g.dotBlocksOf(bits, zeros, 2, g.floats/4) },
+		func() { g.dotBlocksOf(bits, zeros, 4, g.floats/4) })
 }
 
 func (g *gen) dotBlocksOf(bits int, zeros bool, m, n int) {

@@ -60,20 +60,10 @@ func dots(g *gen) {
 		g.function("dot"+s.name, "(c *float32, ldc int, a *float32, lda int, w *"+s.goType+", ldw, m, n, k int)",
 			"dot"+s.name+g.name+" adds the products of m rows of a and n rows of w, k numbers long, to c.",
 			"Strides are in numbers. m is 1, 2 or 4.")
-		m := g.param("m")
-		g.CMPQ(m, operand.Imm(4))
-		g.JE(operand.LabelRef("rows4"))
-		g.CMPQ(m, operand.Imm(2))
-		g.JE(operand.LabelRef("rows2"))
-		g.dotOf(s, 1, 8)
-		g.Label("rows2")
-		g.dotOf(s, 2, 4)
-		g.Label("rows4")
-		if g.floats == 16 {
-			g.dotOf(s, 4, 4)
-		} else {
-			g.dotOf(s, 4, 2)
-		}
+		g.byRows(
+			func() { g.dotOf(s, 1, 8) },
+			func() { g.dotOf(s, 2, 4) },
+			func() { g.dotOf(s, 4, g.floats/4) })
 	}
 }
 

@@ -218,16 +218,10 @@ func (g *gen) dotQuantised(bits int, scales stored) {
 	g.function(name, "(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *"+scales.goType+", lds, m, n, blocks int)",
 		name+g.name+" adds the products of m rows of records x and n rows of blocks w, with scales s, to c.",
 		"Strides are in numbers, those of x and w in bytes. m is 1, 2 or 4.")
-	m := g.param("m")
-	g.CMPQ(m, operand.Imm(4))
-	g.JE(operand.LabelRef("rows4"))
-	g.CMPQ(m, operand.Imm(2))
-	g.JE(operand.LabelRef("rows2"))
-	g.dotQuantisedOf(bits, scales, 1, g.floats/4)
-	g.Label("rows2")
-	g.dotQuantisedOf(bits, scales, 2, g.floats/4)
-	g.Label("rows4")
-	g.dotQuantisedOf(bits, scales, 4, g.floats/8)
+	g.byRows(
+		func() { g.dotQuantisedOf(bits, scales, 1, g.floats/4) },
+		func() { g.dotQuantisedOf(bits, scales, 2, g.floats/4) },
+		func() { g.dotQuantisedOf(bits, scales, 4, g.floats/8) })
 }
 
 // perVector is how many blocks of weights a vector holds.

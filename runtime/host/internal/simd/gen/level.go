@@ -71,6 +71,20 @@ func (g *gen) label(what string) string {
 	return fmt.Sprintf("%s%d", what, g.labels)
 }
 
+// byRows branches on parameter m: to code for one, two or four rows.
+func (g *gen) byRows(one, two, four func()) {
+	m := g.param("m")
+	g.CMPQ(m, operand.Imm(4))
+	g.JE(operand.LabelRef("rows4"))
+	g.CMPQ(m, operand.Imm(2))
+	g.JE(operand.LabelRef("rows2"))
+	one()
+	g.Label("rows2")
+	two()
+	g.Label("rows4")
+	four()
+}
+
 // param loads a parameter.
 func (g *gen) param(name string) reg.GPVirtual {
 	return g.Load(g.Param(name), g.GP64()).(reg.GPVirtual)
