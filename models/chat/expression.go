@@ -282,16 +282,21 @@ func (p *parser) followed(x expr) expr {
 		case p.accept("["):
 			x = p.index(of)
 		case p.accept("("):
-			arguments := p.arguments()
-			x = func(r *rendering) any {
-				f := of(r)
-				a := arguments(r)
-				r.step(pos)
-				return r.call(f, a)
-			}
+			x = p.call(of, pos)
 		default:
 			return x
 		}
+	}
+}
+
+// call reads the arguments of a call of what stands before.
+func (p *parser) call(of expr, pos int) expr {
+	arguments := p.arguments()
+	return func(r *rendering) any {
+		f := of(r)
+		a := arguments(r)
+		r.step(pos)
+		return r.call(f, a)
 	}
 }
 
@@ -383,13 +388,7 @@ func (p *parser) filtered(x expr) expr {
 		case p.accept("is"):
 			x = p.test(x, pos)
 		case p.accept("("):
-			arguments := p.arguments()
-			x = func(r *rendering) any {
-				f := of(r)
-				a := arguments(r)
-				r.step(pos)
-				return r.call(f, a)
-			}
+			x = p.call(of, pos)
 		default:
 			return x
 		}
