@@ -52,7 +52,7 @@ func TestTensorScatter(t *testing.T) {
 			if err := group.Kernel(&Call{Ctx: context.Background(), In: in, Out: []*graph.Tensor{&state}}); err != nil {
 				t.Fatal(err)
 			}
-			if err := near(&state, want[0], 0); err != nil {
+			if err := near(&state, want[0], 0, 0); err != nil {
 				t.Errorf("%s into %s: %v", k.update.Type(), k.past.Type(), err)
 			}
 		}
