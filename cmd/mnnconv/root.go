@@ -21,9 +21,12 @@ import (
 	"mnnconv/schemas/disk"
 )
 
-// grace is how long a command may clean up after Ctrl-C or SIGTERM. What it began to
-// write is taken back in any case.
-const grace = 400 * time.Millisecond
+// grace is how long a command may clean up after Ctrl-C or SIGTERM, and removing how
+// long the program then removes what it began to write: a second in all.
+const (
+	grace    = 400 * time.Millisecond
+	removing = 400 * time.Millisecond
+)
 
 // app is what every command gets of the world.
 type app struct {
@@ -31,6 +34,7 @@ type app struct {
 	out, err io.Writer
 	disk     *disk.Disk    // that files are written to
 	grace    time.Duration // 0: the usual
+	removing time.Duration // 0: the usual
 
 	mu        sync.Mutex
 	ends      []*func() // what is done when the program ends, however it ends
@@ -77,6 +81,7 @@ func (a *app) run(args []string) int {
 			case <-signals:
 			case <-time.After(cmp.Or(a.grace, grace)):
 			}
+			a.end()
 			return a.report(stopped)
 		}
 	}
@@ -158,7 +163,12 @@ func (a *app) atEnd(f func()) (now func()) {
 }
 
 func (a *app) end() {
-	a.disk.Abandon() // a command that was cut off may be writing yet
+	ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(a.removing, removing))
+	defer cancel()
+	for _, left := range a.disk.Abandon(ctx) { // a command that was cut off may be writing yet
+		fmt.Fprintf(a.err, "mnnconv: %s of what was begun is left, %s, since the disk is slow to free it: the same command removes it first, or you may\n",
+			left.Path, cmp.Or(bytesText(left.Bytes), "0 B"))
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, f := range slices.Backward(a.ends) {

@@ -21,7 +21,7 @@ func TestAbandon(t *testing.T) {
 			d := &Disk{}
 			d.Before = func(Call) error {
 				if calls++; calls == n {
-					d.Abandon()
+					d.Abandon(t.Context())
 				}
 				return nil
 			}
@@ -48,7 +48,7 @@ func TestAbandonMeanwhile(t *testing.T) {
 			wrote := make(chan error)
 			go func() { wrote <- w.write(d, dir) }()
 			time.Sleep(time.Duration(rand.Int64N(int64(400 * time.Microsecond)))) //nolint:gosec // a moment
-			d.Abandon()
+			d.Abandon(t.Context())
 			err := <-wrote
 			if have := files(t, dir); !same(have, w.old) && !same(have, w.want) {
 				t.Errorf("%s (%v): the folder holds %d files", w.name, err, len(have))

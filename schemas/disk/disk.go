@@ -8,6 +8,7 @@
 package disk
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -35,23 +36,40 @@ type Disk struct {
 	Before func(Call) error
 
 	mu        sync.Mutex
-	begun     map[any]string // temporary files and folders, by the File or Folder
+	begun     map[any]temporary // by the File or Folder
 	abandoned bool
 }
 
-// Abandon removes what has no name yet, and refuses to begin more: for a program
-// that ends while some of its goroutines may still write.
-func (d *Disk) Abandon() {
+// Abandon removes what has no name yet, and refuses to go on or to begin more: for a
+// program that ends while some of its goroutines may still write. It ends with ctx, and
+// returns what is left then, which the next writer of the same target removes.
+func (d *Disk) Abandon(ctx context.Context) (left []Left) {
 	if d == nil {
-		return
+		return nil
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.abandoned = true
-	for _, path := range d.begun {
-		os.RemoveAll(path)
+	for _, t := range d.begun {
+		gone := false
+		for !gone && ctx.Err() == nil {
+			var err error
+			if gone, err = t.cut(t.path); err != nil {
+				break
+			}
+		}
+		if !gone {
+			left = append(left, Left{t.path, size(t.path)})
+		}
 	}
 	d.begun = nil
+	return left
+}
+
+// Left is what there was no time to remove.
+type Left struct {
+	Path  string
+	Bytes int64
 }
 
 // step runs f, which gives or takes names, unless the disk was abandoned. It is not
@@ -69,14 +87,14 @@ func (d *Disk) step(f func() error) error {
 }
 
 // begin notes, in a step, that a file or folder has a temporary name.
-func (d *Disk) begin(what any, path string) {
+func (d *Disk) begin(what any, t temporary) {
 	if d == nil {
 		return
 	}
 	if d.begun == nil {
-		d.begun = map[any]string{}
+		d.begun = map[any]temporary{}
 	}
-	d.begun[what] = path
+	d.begun[what] = t
 }
 
 // end notes that it has none any more. It must still be locked.
@@ -108,11 +126,13 @@ const (
 	Rename Do = "rename" // to Path
 )
 
+// before asks Before, and refuses calls on a disk that was abandoned.
 func (d *Disk) before(do Do, path string) error {
-	if d == nil || d.Before == nil {
-		return nil
+	err := d.step(func() error { return nil })
+	if err == nil && d != nil && d.Before != nil {
+		err = d.Before(Call{do, path})
 	}
-	if err := d.Before(Call{do, path}); err != nil {
+	if err != nil {
 		return &fs.PathError{Op: string(do), Path: path, Err: err}
 	}
 	return nil

@@ -99,7 +99,7 @@ func (f *File) takeTemp(path string) error {
 		return errors.Join(err, w.Close(), unlock(l))
 	}
 	f.f, f.lock, f.temp = w, l, path
-	f.disk.begin(f, path)
+	f.disk.begin(f, temporary{path: path})
 	return nil
 }
 
@@ -198,7 +198,7 @@ func (f *File) Discard() {
 		f.f = nil
 	}
 	if f.temp != "" {
-		os.Remove(f.temp)
+		_ = f.disk.remove(temporary{path: f.temp})
 		f.disk.end(f)
 		_ = unlock(f.lock)
 		f.temp = ""

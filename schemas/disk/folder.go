@@ -14,6 +14,7 @@ type Folder struct {
 	disk   *Disk
 	target string
 	dir    string     // empty once there is nothing to remove
+	old    bool       // dir is the folder that was replaced
 	locks  []*os.File // of the new folder, and of the one that it replaces
 }
 
@@ -36,7 +37,7 @@ func (d *Disk) NewFolder(target string) (*Folder, error) {
 		case err != nil:
 			return nil, failed(target, err)
 		}
-		if err := empty(dir); err != nil {
+		if err := d.empty(dir); err != nil {
 			d.end(t)
 			t.unlock()
 			return nil, failed(target, err)
@@ -63,18 +64,18 @@ func (t *Folder) take(dir string) error {
 		return errors.Join(fs.ErrNotExist, f.Close())
 	}
 	t.dir, t.locks = dir, []*os.File{f}
-	t.disk.begin(t, dir)
+	t.disk.begin(t, temporary{path: dir})
 	return nil
 }
 
-// empty removes what a dead owner left.
-func empty(dir string) error {
+// empty removes what a dead owner left: its own, or what it had replaced.
+func (d *Disk) empty(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+		if err := d.remove(temporary{path: filepath.Join(dir, e.Name()), named: true}); err != nil {
 			return err
 		}
 	}
@@ -138,13 +139,18 @@ func (t *Folder) rename(replace bool) error {
 		return err
 	}
 	t.locks = append(t.locks, f)
-	return exchange(t.dir, t.target)
+	if err := exchange(t.dir, t.target); err != nil {
+		return err
+	}
+	t.old = true
+	t.disk.begin(t, temporary{path: t.dir, named: true})
+	return nil
 }
 
 // Discard removes the temporary folder, or the one that was replaced.
 func (t *Folder) Discard() {
 	if t.dir != "" {
-		os.RemoveAll(t.dir)
+		_ = t.disk.remove(temporary{path: t.dir, named: t.old})
 		t.dir = ""
 	}
 	t.disk.end(t)
