@@ -89,18 +89,21 @@ func sameGraph(t *testing.T, got, want *graph.Graph) {
 }
 
 // TestRuns runs a model of more layers than the template has, a turn of tokens and
-// a picture, and wants finite numbers of the expected size; with a vision tower of
-// each type.
+// a picture, and wants finite numbers of the expected size; in each type, and with a
+// vision tower of another.
 func TestRuns(t *testing.T) {
-	for _, vision := range []graph.DType{graph.Float16, graph.BFloat16, graph.Float32} {
-		t.Run(vision.String(), func(t *testing.T) { runs(t, vision) })
+	for _, types := range [][2]graph.DType{
+		{graph.Float16, graph.Float16}, {graph.Float16, graph.Float32}, {graph.Float16, graph.BFloat16},
+		{graph.BFloat16, graph.BFloat16}, {graph.BFloat16, graph.Float32}, {graph.Float32, graph.Float32},
+	} {
+		t.Run(types[0].String()+" "+types[1].String(), func(t *testing.T) { runs(t, types[0], types[1]) })
 	}
 }
 
-func runs(t *testing.T, vision graph.DType) {
+func runs(t *testing.T, language, vision graph.DType) {
 	dir := filepath.Join(t.TempDir(), "model")
 	s := shapes["tiny"].cut(6, 5)
-	s.Vision.Type = vision
+	s.Type, s.Vision.Type = language, vision
 	if err := write(dir, s, false); err != nil {
 		t.Fatal(err)
 	}

@@ -5,12 +5,13 @@
 //	go run ./tests/bigmodel -shape 3b -o DIR
 //
 // The graphs are those of the bundled model, as torch.onnx exported them for
-// transformers.js, with layers repeated and extents changed; weights are float16,
-// in external data. Nothing of the published weights is in them. It is run from
+// transformers.js, with layers repeated and extents changed; weights are of the type
+// that is computed in, in external data. Nothing of the published weights is in them. It is run from
 // the module's root, where it finds the tokenizer.
 package main
 
 import (
+	"cmp"
 	"compress/gzip"
 	"encoding/json"
 	"flag"
@@ -33,20 +34,33 @@ func main() {
 	sparse := flag.Bool("sparse", false, "weights are zeros that take no room on disk: to read, not to run")
 	tied := flag.Bool("tied", false, "the projection to logits has the numbers of the table of embeddings")
 	blocks := flag.Int("blocks", 0, "blocks of the vision tower; 0: as the shape says")
-	vision := flag.String("vision-type", "float16", "the `type` that the vision tower computes in: float16, bfloat16 or float32")
+	language := flag.String("type", "float16", "the `type` that the language model computes in: float16, bfloat16 or float32")
+	vision := flag.String("vision-type", "", "the `type` that the vision tower computes in; empty: the language model's")
 	flag.Parse()
 	s, ok := shapes[*name]
-	visionType, known := graph.ParseDType(*vision)
-	if !ok || !known || !slices.Contains([]graph.DType{graph.Float16, graph.BFloat16, graph.Float32}, visionType) || *out == "" || flag.NArg() > 0 || *layers < 0 || *blocks < 0 {
+	types, known := floats(*language, cmp.Or(*vision, *language))
+	if !ok || !known || *out == "" || flag.NArg() > 0 || *layers < 0 || *blocks < 0 {
 		flag.Usage()
 		os.Exit(2)
 	}
 	s = s.cut(*layers, *blocks)
-	s.Tied, s.Vision.Type = *tied, visionType
+	s.Tied, s.Type, s.Vision.Type = *tied, types[0], types[1]
 	if err := write(*out, s, *sparse); err != nil {
 		fmt.Fprintln(os.Stderr, "bigmodel:", err)
 		os.Exit(1)
 	}
+}
+
+// floats reads types of float; ok is false if one is none.
+func floats(names ...string) (types []graph.DType, ok bool) {
+	for _, name := range names {
+		t, _ := graph.ParseDType(name)
+		if !slices.Contains([]graph.DType{graph.Float16, graph.BFloat16, graph.Float32}, t) {
+			return nil, false
+		}
+		types = append(types, t)
+	}
+	return types, true
 }
 
 // write makes the folder.

@@ -1,17 +1,24 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
 	"mnnconv/graph"
 )
 
-// retype makes a graph of float16 compute in another type of float, weights and all;
-// its inputs and outputs keep theirs.
-func retype(g *graph.Graph, to graph.DType) error {
-	if to == graph.Float16 || to == graph.Undefined {
+// retype makes a graph of float16 compute in another type of float, weights and all,
+// and has its inputs and outputs in the type outside.
+func retype(g *graph.Graph, to, outside graph.DType) error {
+	to, outside = cmp.Or(to, graph.Float16), cmp.Or(outside, graph.Float16)
+	if to == graph.Float16 && outside == to {
 		return nil
+	}
+	for _, v := range append(slices.Clone(g.Inputs), g.Outputs...) {
+		if v.Type.DType == graph.Float16 {
+			v.Type.DType = outside
+		}
 	}
 	for v := range weights(g) {
 		v.Const = converted(v.Const, to)
@@ -27,6 +34,9 @@ func retype(g *graph.Graph, to graph.DType) error {
 			template = n
 		}
 	}
+	if to == outside {
+		return nil
+	}
 	if template == nil {
 		return fmt.Errorf("the template casts nothing to float16")
 	}
@@ -37,7 +47,7 @@ func retype(g *graph.Graph, to graph.DType) error {
 		return n
 	}
 	for _, v := range slices.Clone(g.Inputs) {
-		if v.Type.DType != graph.Float16 {
+		if v.Type.DType != outside {
 			continue
 		}
 		n := cast(v, v.Name+".retyped", to)
@@ -45,8 +55,8 @@ func retype(g *graph.Graph, to graph.DType) error {
 		g.Nodes = slices.Insert(g.Nodes, 0, n)
 	}
 	for i, v := range g.Outputs {
-		if v.Type.DType == graph.Float16 {
-			n := cast(v, v.Name+".float16", graph.Float16)
+		if v.Type.DType == outside {
+			n := cast(v, v.Name+"."+outside.String(), outside)
 			n.Outputs[0].Type, v.Type = v.Type, graph.Type{}
 			v.Name, n.Outputs[0].Name = n.Outputs[0].Name, v.Name
 			g.Outputs[i] = n.Outputs[0]

@@ -44,7 +44,7 @@ func scaleDecoder(m *onnx.Model, s shape) error {
 		was.Vocabulary: s.Vocabulary, was.head(): s.head(), was.KV: s.KV})
 	g.Nodes[len(g.Nodes)-1].Inputs[1].Name = headWeight
 	stack(g, layers, s.Layers, func(i int) int { return min(i, 1) })
-	return nil
+	return retype(g, s.Type, s.Type)
 }
 
 // scaleVision changes the template's vision tower to the shape.
@@ -80,14 +80,14 @@ func scaleVision(m *onnx.Model, s shape) error {
 		}
 		return 0
 	})
-	return retype(g, t.Type)
+	return retype(g, t.Type, s.Type)
 }
 
 // scaleEmbedding changes the template's table of embeddings to the shape.
 func scaleEmbedding(m *onnx.Model, s shape) error {
 	was := shapes["tiny"]
 	extents(m.Graph, map[int]int{was.Hidden: s.Hidden, was.Vocabulary: s.Vocabulary})
-	return nil
+	return retype(m.Graph, s.Type, s.Type)
 }
 
 // frequencies returns the n angular frequencies of RoPE.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"slices"
 
 	"mnnconv/graph"
@@ -15,14 +16,15 @@ type shape struct {
 	Vision                                              tower
 	MinPixels, MaxPixels                                int
 	Tokens                                              tokens
-	Tied                                                bool // the head's weight is the table of embeddings
+	Tied                                                bool        // the head's weight is the table of embeddings
+	Type                                                graph.DType // that the language model computes in; 0: float16
 }
 
 // tower is the vision tower's.
 type tower struct {
 	Blocks, Hidden, Heads, Intermediate int
 	Full                                []int       // blocks that attend to the whole picture, not to windows
-	Type                                graph.DType // that it computes in; 0: the template's, float16
+	Type                                graph.DType // that it computes in; 0: float16
 }
 
 // tokens are ids with a meaning.
@@ -83,7 +85,7 @@ func (t tower) head() int { return t.Hidden / t.Heads }
 // config is config.json, laid out as the published one.
 func (s shape) config() any {
 	return map[string]any{
-		"architectures": []string{"Qwen2_5_VLForConditionalGeneration"}, "model_type": "qwen2_5_vl", "torch_dtype": "float16",
+		"architectures": []string{"Qwen2_5_VLForConditionalGeneration"}, "model_type": "qwen2_5_vl", "torch_dtype": cmp.Or(s.Type, graph.Float16).String(),
 		"hidden_act": "silu", "hidden_size": s.Hidden, "intermediate_size": s.Intermediate, "max_position_embeddings": s.Positions,
 		"num_attention_heads": s.Heads, "num_hidden_layers": s.Layers, "num_key_value_heads": s.KV, "rms_norm_eps": 1e-6,
 		"rope_theta": s.Theta, "rope_scaling": map[string]any{"type": "mrope", "mrope_section": s.Section},
