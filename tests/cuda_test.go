@@ -32,7 +32,12 @@ func onGPUs(place string) mnnconv.Options {
 // asks asks reference questions and wants PyTorch's words.
 func asks(t *testing.T, export, place string, conversations []Conversation) {
 	t.Helper()
-	o := onGPUs(place)
+	answers(t, export, onGPUs(place), conversations)
+}
+
+// answers is asks with options.
+func answers(t *testing.T, export string, o mnnconv.Options, conversations []Conversation) {
+	t.Helper()
 	if export == "olive-cpu-int4" { // its side files do not know the model's limits
 		o.Load.MinPixels, o.Load.MaxPixels = 7056, 50176
 	}
@@ -91,23 +96,19 @@ func TestGPUPairs(t *testing.T) {
 	if !standin.Real() {
 		return
 	}
-	devices := []string{"cpu", "cuda:0", "opencl:0"}
-	for _, vision := range devices {
-		for _, llm := range devices {
-			place := "vision=" + vision + ",llm=" + llm
-			exports := []string{"tjs-fp16"}
-			if vision == "cuda:0" && llm == "opencl:0" {
-				exports = append(exports, "tjs-q4f16", "olive-cpu-int4")
-			}
-			for _, export := range exports {
-				t.Run(export+"/"+place, func(t *testing.T) {
-					all := Conversations(t)
-					if export == "tjs-fp16" { // what others answer is not known
-						all = append(all, Questions(t)...)
-					}
-					asks(t, export, place, all)
-				})
-			}
+	for _, place := range pairs() {
+		exports := []string{"tjs-fp16"}
+		if place == "vision=cuda:0,llm=opencl:0" {
+			exports = append(exports, "tjs-q4f16", "olive-cpu-int4")
+		}
+		for _, export := range exports {
+			t.Run(export+"/"+place, func(t *testing.T) {
+				all := Conversations(t)
+				if export == "tjs-fp16" { // what others answer is not known
+					all = append(all, Questions(t)...)
+				}
+				asks(t, export, place, all)
+			})
 		}
 	}
 }

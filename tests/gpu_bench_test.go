@@ -137,7 +137,7 @@ func openDevice(b *testing.B, backend runtime.Backend) (partition.Profile, runti
 }
 
 // closes closes something at the end.
-func closes(b *testing.B, c interface{ Close() error }) {
+func closes(b testing.TB, c interface{ Close() error }) {
 	b.Cleanup(func() {
 		if err := c.Close(); err != nil {
 			b.Error(err)

@@ -213,3 +213,71 @@ func TestKernelLocal(t *testing.T) {
 		}
 	}
 }
+
+// TestKernelMixed normalises as the definition does, rounds that, and adds the bias to
+// the product before it is rounded, once with honest and then with other numbers.
+func TestKernelMixed(t *testing.T) {
+	const rows, k, cols = 24, 64, 48
+	r := rand.New(rand.NewPCG(3, 4))
+	numbers := func(n int, scale float64) []float32 {
+		v := make([]float32, n)
+		for i := range v {
+			v[i] = float32(r.NormFloat64() * scale)
+		}
+		return v
+	}
+	for _, d := range []graph.DType{graph.Float16, graph.BFloat16} {
+		g := graph.New("mixed")
+		x := g.NewInput("x", graph.TensorOf(d, rows, k))
+		gain := g.NewInput("gain", graph.TensorOf(d, k))
+		w := g.NewInput("w", graph.TensorOf(d, k, cols))
+		bias := g.NewInput("bias", graph.TensorOf(d, cols))
+		norm := g.NewNode("", "RMSNormalization", 23, []*graph.Value{x, gain}, "norm")
+		product := g.NewNode("", "MatMul", 13, []*graph.Value{norm.Outputs[0], w}, "product")
+		sum := g.NewNode("", "Add", 14, []*graph.Value{product.Outputs[0], bias}, "y")
+		g.Append(norm, product, sum)
+		if err := op.NewFacts(op.All()).Graph(g); err != nil {
+			t.Fatal(err)
+		}
+		trace, err := Plain{op.All()}.Run(t.Context(), g, Trace{"x": narrowed(t, d, numbers(rows*k, 1), rows, k), "gain": narrowed(t, d, numbers(k, 1), k),
+			"w": narrowed(t, d, numbers(k*cols, 0.1), k, cols), "bias": narrowed(t, d, numbers(cols, 1), cols)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var a, b, c []float32
+		for name, to := range map[string]*[]float32{"norm": &a, "w": &b, "bias": &c} {
+			if *to, err = trace[name].Float32s(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, test := range []struct {
+			name         string
+			factor, bias float32
+			last         int // products that are added
+			ok           bool
+		}{
+			{"honest", 1, 1, k, true}, {"0.2 % too large", 1.002, 1, k, false}, {"a bias that is not added", 1, 0, k, false}, {"without the last product", 1, 1, k - 1, false},
+		} {
+			y := make([]float32, rows*cols)
+			for i := range y {
+				for j := range test.last {
+					y[i] += a[i/cols*k+j] * b[j*cols+i%cols]
+				}
+				y[i] = y[i]*test.factor + c[i%cols]*test.bias
+			}
+			e := &expectation{nodes: g.Nodes, in: trace, want: trace, depth: k}
+			comparer := &Comparer{s: Setup{Table: op.All()}}
+			got := kernel{nodes: g.Nodes, depth: k, got: narrowed(t, d, y, rows, cols), want: trace["y"], wide: e.rounded(t.Context(), comparer, sum.Outputs[0])}
+			m, err := measure(got.got, got.want)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.right(m) {
+				t.Errorf("%s of %s: it is taken for one that rounds everywhere, or nowhere", test.name, d)
+			}
+			if ok, err := e.mixed(t.Context(), comparer, sum.Outputs[0], got); ok != test.ok || err != nil {
+				t.Errorf("%s of %s: right is %t (%v), want %t", test.name, d, ok, err, test.ok)
+			}
+		}
+	}
+}

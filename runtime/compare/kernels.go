@@ -128,7 +128,12 @@ func (c *Comparer) judged(ctx context.Context, p *phase, x *partition.Extract, t
 			continue
 		}
 		k := kernel{nodes: e.nodes, depth: e.depth, got: outs[i], want: want, wide: e.rounded(ctx, c, v)}
-		if !k.right(m) {
+		if k.right(m) {
+			continue
+		}
+		if ok, err := e.mixed(ctx, c, v, k); err != nil {
+			return -1, fmt.Errorf("value %q: %w", v.Name, err)
+		} else if !ok {
 			first = at
 		}
 	}
@@ -143,6 +148,7 @@ type expectation struct {
 	depth int
 	wide  Trace // asked for on first use
 	known bool
+	mixes []*mixture // likewise; nil: not known
 }
 
 func (c *Comparer) expect(ctx context.Context, p *phase, nodes []*graph.Node, trace Trace, exact bool) (*expectation, error) {
@@ -190,6 +196,32 @@ func (e *expectation) rounded(ctx context.Context, c *Comparer, v *graph.Value) 
 		return nil
 	}
 	return e.wide.of(v)
+}
+
+// mixed judges a kernel that rounds what some of its operators make for others of them,
+// and not what the rest do, beside each way of doing so.
+func (e *expectation) mixed(ctx context.Context, c *Comparer, v *graph.Value, k kernel) (bool, error) {
+	ops := between(e.nodes)
+	if k.wide == nil || !k.want.DType.IsFloat() || len(ops) > mostMixed {
+		return false, nil
+	}
+	for set := range 1<<len(ops) - 1 {
+		if set == len(e.mixes) {
+			e.mixes = append(e.mixes, mix(ctx, c.s.Table, e.nodes, e.in, subset(ops, set+1)))
+		}
+		var ok bool
+		if k.want, k.wide, ok = e.mixes[set].of(ctx, c.s.Table, v); !ok {
+			continue
+		}
+		m, err := measure(k.got, k.want)
+		if err != nil {
+			return false, err
+		}
+		if k.right(m) {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // within finds the node of a wrong kernel that is wrong without the others.
