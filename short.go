@@ -16,9 +16,8 @@ import (
 const mostUsers = 4
 
 // Short returns an error if plans need more memory than there is, as [partition.Budget]
-// says it, with the largest users of each memory that is too small. If it is a
-// device's, and leaving the last layers to the cpu helps, it names the placement that
-// leaves the fewest: it was planned and fits.
+// says it, with the largest users of each memory that is too small. If leaving some stages
+// and layers to another device helps, it names that placement: it was planned and fits.
 func Short(s *Source, plans []*partition.Plan, b *partition.Budget, o Options) error {
 	var errs, largest []error
 	var short []graph.Space
@@ -37,7 +36,7 @@ func Short(s *Source, plans []*partition.Plan, b *partition.Budget, o Options) e
 		errs = append(errs, err)
 		largest = append(largest, fmt.Errorf("%w: %s: the largest there: %s bytes", partition.ErrMemory, space.Space, strings.Join(named, ", ")))
 	}
-	if len(short) > 0 && !slices.Contains(short, graph.Host) {
+	if len(short) > 0 {
 		if place := s.fitting(plans, short, o); place != "" {
 			errs = append(errs, fmt.Errorf("%w: what fits: --place %s", partition.ErrMemory, place))
 		}
@@ -45,9 +44,10 @@ func Short(s *Source, plans []*partition.Plan, b *partition.Budget, o Options) e
 	return errors.Join(append(errs, largest...)...)
 }
 
-// fitting looks for a placement that fits: that of the plans, with the fewest of the
-// stages and layers in the short memories, the last ones, on the cpu. Empty: there is
-// none, or it cannot be written as --place.
+// fitting looks for a placement that fits: that of the plans, with some of the stages
+// and layers in the short memories on another device, the first that has room, or on
+// the cpu. Which: the last ones of all, or of one stage, whose weights take the fewest
+// bytes. Empty: there is none, or it cannot be written as --place.
 func (s *Source) fitting(plans []*partition.Plan, short []graph.Space, o Options) string {
 	d, err := o.directions(s)
 	if err != nil {
@@ -59,31 +59,76 @@ func (s *Source) fitting(plans []*partition.Plan, short []graph.Space, o Options
 			return ""
 		}
 	}
-	var units []string
+	var all []partition.User
 	for _, space := range short {
-		units = append(units, partition.UnitsOn(plans, space)...)
+		all = append(all, partition.UnitsOn(plans, space)...)
 	}
-	rules := func(moved int) ([]partition.Rule, error) {
-		r, err := partition.ParseRules(strings.Join(onHost(units[len(units)-moved:]), ","))
-		return append(r, base...), err
-	}
-	fits := func(moved int) bool {
-		r, err := rules(moved)
-		if err != nil {
-			return false
+	groups := [][]partition.User{all}
+	for _, stage := range partition.Stages(plans) {
+		of := slices.DeleteFunc(slices.Clone(all), func(u partition.User) bool { return u.Name != stage && !strings.HasPrefix(u.Name, stage+".") })
+		if len(of) < len(all) {
+			groups = append(groups, of)
 		}
-		tried, err := s.try(r, o)
-		return err == nil && s.weigh(tried, d.memory, o) == nil
 	}
-	moved := 1 + sort.Search(len(units), func(i int) bool { return fits(i + 1) })
-	if moved > len(units) {
-		return ""
+	for _, to := range o.withRoom(plans, short) {
+		var best []partition.Rule
+		var least int64
+		for _, units := range groups {
+			rules := func(moved int) ([]partition.Rule, error) {
+				r, err := partition.ParseRules(strings.Join(onto(units[len(units)-moved:], to), ","))
+				return append(r, base...), err
+			}
+			fits := func(moved int) bool {
+				r, err := rules(moved)
+				if err != nil {
+					return false
+				}
+				tried, err := s.try(r, o)
+				return err == nil && s.weigh(tried, d.memory, o) == nil
+			}
+			if len(units) == 0 || !fits(len(units)) {
+				continue
+			}
+			moved := 1 + sort.Search(len(units)-1, func(i int) bool { return fits(i + 1) })
+			var bytes int64
+			for _, u := range units[len(units)-moved:] {
+				bytes += u.Bytes
+			}
+			if best == nil || bytes < least {
+				if best, err = rules(moved); err != nil {
+					return ""
+				}
+				least = bytes
+			}
+		}
+		if place := s.placement(best, d.memory, o); best != nil && place != "" {
+			return place
+		}
 	}
-	r, err := rules(moved)
-	if err != nil {
-		return ""
+	return ""
+}
+
+// withRoom lists the devices that parts may be moved to, the cpu last: those of the
+// plans, and those that auto would look at, whose memory is not short.
+func (o Options) withRoom(plans []*partition.Plan, short []graph.Space) (names []string) {
+	add := func(name string) {
+		if !slices.Contains(short, graph.Space(name)) && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
 	}
-	return s.placement(r, d.memory, o)
+	for _, p := range plans {
+		for _, part := range p.Partitions() {
+			if part.Space != graph.Host {
+				add(string(part.Space))
+			}
+		}
+	}
+	found, _ := o.candidates()
+	for _, p := range found {
+		add(p.Name)
+	}
+	add(string(graph.Host))
+	return names
 }
 
 // placement writes rules as --place takes them, without those that place nothing, and
@@ -121,15 +166,15 @@ func (s *Source) placement(rules []partition.Rule, memory partition.Policy, o Op
 	return text
 }
 
-// onHost writes rules that leave stages and layers to the cpu, layers that follow one
+// onto writes rules that leave stages and layers to a device, layers that follow one
 // another as a range.
-func onHost(units []string) []string {
+func onto(units []partition.User, device string) []string {
 	var out []string
 	for i := 0; i < len(units); {
-		of, first, ok := layer(units[i])
+		of, first, ok := layer(units[i].Name)
 		last, next := first, i+1
 		for ok && next < len(units) {
-			also, n, is := layer(units[next])
+			also, n, is := layer(units[next].Name)
 			if !is || also != of || n != last+1 {
 				break
 			}
@@ -137,9 +182,9 @@ func onHost(units []string) []string {
 		}
 		switch {
 		case ok && last > first:
-			out = append(out, fmt.Sprintf("%s.%d-%d=%s", of, first, last, graph.Host))
+			out = append(out, fmt.Sprintf("%s.%d-%d=%s", of, first, last, device))
 		default:
-			out = append(out, units[i]+"="+string(graph.Host))
+			out = append(out, units[i].Name+"="+device)
 		}
 		i = next
 	}

@@ -17,24 +17,9 @@ type User struct {
 // Users lists what takes a space's memory, the largest first. A weight counts where it
 // is read first.
 func (s *SpaceBudget) Users(plans []*Plan) []User {
-	var units []string
-	held := map[string]int64{}
-	seen := map[weightID]bool{}
-	nodesOn(plans, s.Space, func(unit string, n *graph.Node) {
-		eachConst(n, func(t *graph.Tensor) {
-			if seen[idOf(t)] {
-				return
-			}
-			seen[idOf(t)] = true
-			if held[unit] == 0 {
-				units = append(units, unit)
-			}
-			held[unit] += t.Size()
-		})
-	})
-	var out []User
-	for _, u := range units {
-		out = append(out, User{"weights of " + u, held[u]})
+	out := holders(plans, s.Space, func(*graph.Node) bool { return true })
+	for i := range out {
+		out[i].Name = "weights of " + out[i].Name
 	}
 	for _, p := range s.Phases {
 		out = append(out, User{"values of phase " + p.Phase, p.Scratch + p.Crossing})
@@ -48,13 +33,30 @@ func (s *SpaceBudget) Users(plans []*Plan) []User {
 }
 
 // UnitsOn lists the stages and layers that have nodes in a space, as canonical paths, in
-// the order of the plans.
-func UnitsOn(plans []*Plan, space graph.Space) []string {
-	var out []string
+// the order of the plans, with the bytes of the weights that each is the first to read.
+func UnitsOn(plans []*Plan, space graph.Space) []User {
+	return holders(plans, space, func(n *graph.Node) bool { return n.Path != "" })
+}
+
+// holders lists the units of those nodes in a space that are counted, and their weights.
+func holders(plans []*Plan, space graph.Space, counted func(*graph.Node) bool) []User {
+	var out []User
+	at := map[string]int{}
+	seen := map[weightID]bool{}
 	nodesOn(plans, space, func(unit string, n *graph.Node) {
-		if n.Path != "" && !slices.Contains(out, unit) {
-			out = append(out, unit)
+		if !counted(n) {
+			return
 		}
+		if _, ok := at[unit]; !ok {
+			at[unit] = len(out)
+			out = append(out, User{Name: unit})
+		}
+		eachConst(n, func(t *graph.Tensor) {
+			if id := idOf(t); !seen[id] {
+				seen[id] = true
+				out[at[unit]].Bytes += t.Size()
+			}
+		})
 	})
 	return out
 }
