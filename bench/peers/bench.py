@@ -30,10 +30,11 @@ OURS = "mnnconv"
 SCRIPTS = {"llama.cpp": "llama.py", "onnxruntime-genai": "genai.py", "mnn": "mnn.py"}
 LEVEL = ["SSE42", "AVX", "AVX2", "FMA", "F16C", "BMI2"]
 LLAMA_BUILDS = {
-    "native": "-DGGML_NATIVE=ON",
+    "processor": f"-DGGML_NATIVE=ON '-DCMAKE_CXX_FLAGS=-include {HERE / 'ldtilecfg.h'}'",
     "avx512": " ".join(["-DGGML_NATIVE=OFF", *(f"-DGGML_{f}=ON" for f in LEVEL + ["AVX512", "AVX512_VBMI", "AVX512_VNNI", "AVX512_BF16"])]),
     "avx2": " ".join(["-DGGML_NATIVE=OFF", *(f"-DGGML_{f}=ON" for f in LEVEL)]),
 }
+LLAMA_NAMES = {"processor": "this processor, AMX where it has that", "avx512": "this processor but AMX", "avx2": "AVX2"}
 LLAMA_PARTS = " ".join(f"-D{f}=OFF" for f in ("LLAVA_BUILD", "LLAMA_BUILD_TESTS", "LLAMA_BUILD_TOOLS", "LLAMA_BUILD_EXAMPLES", "LLAMA_BUILD_SERVER"))
 MNN_OPTIONS = ("MNN_BUILD_LLM", "MNN_AVX512", "MNN_LOW_MEMORY", "MNN_CPU_WEIGHT_DEQUANT_GEMM", "MNN_SUPPORT_TRANSFORMER_FUSE")
 BLOCKS = 8  # of the vision tower's 32: seven over windows and one over the picture, as in all of it
@@ -71,18 +72,6 @@ class Bench:
             call(self.python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-cache-dir", "--no-binary", "llama-cpp-python", "--target", folder, LLAMA,
                  env=os.environ | {"CMAKE_ARGS": f"{LLAMA_BUILDS[build]} {LLAMA_PARTS}"})
         return folder
-
-    def best_llama(self):
-        """The build for this processor; the one without AMX where that one's kernels
-        fault, as they do on some virtual machines."""
-        chosen = self.work / "llama.cpp-best"
-        if not chosen.exists():
-            env = os.environ | {"PYTHONPATH": str(self.llama("native"))}
-            tried = subprocess.run([str(x) for x in (self.python, HERE / "llama.py", "first", self.model("llama.cpp", "0.5b", "int4"), 64, 2)], env=env, capture_output=True)
-            if tried.returncode > 0:
-                raise SystemExit(tried.stderr.decode())
-            chosen.write_text("native" if tried.returncode == 0 else "avx512")
-        return chosen.read_text()
 
     def build_mnn(self):
         """A build of MNN's source with AVX-512, which the wheel lacks, and the program that measures it."""
@@ -149,9 +138,11 @@ class Bench:
 
 def peer(b, name, shape, form, command, *counts, build=None):
     """What runs a peer once. Its peak is without what its interpreter holds."""
+    if name == "llama.cpp" and not build:
+        return best_llama(b, shape, form, command, *counts)
     model, env = b.model(name, shape, form), {}
     if name == "llama.cpp":
-        env = {"PYTHONPATH": str(b.llama(build or b.best_llama()))}
+        b.built, env = build, {"PYTHONPATH": str(b.llama(build))}
     if name == "mnn-source":
         script = call(b.python, "-c", f"import sys; sys.path.insert(0, {str(HERE)!r}); import mnn; print(mnn.settings({str(model)!r}, {b.a.threads}))", capture_output=True, text=True)
         args = [b.source, command, script.stdout.split()[-1], *counts]
@@ -163,6 +154,23 @@ def peer(b, name, shape, form, command, *counts, build=None):
         got = json.loads(out.splitlines()[-1])
         return got | {"peak": peak - got.pop("base")}
     return once, model
+
+
+def best_llama(b, *what):
+    """llama.cpp in the build that does better, for this processor or without AMX: in the
+    second of two runs, as the first one may wait for the disk."""
+    def score(once):
+        once()
+        got = once()
+        return 1 / got["first"] if "first" in got else got["prefill"] * got["decode"]
+    scores, programs = {}, {n: peer(b, "llama.cpp", *what, build=n) for n in ("avx512", "processor")}
+    for name, (once, _) in programs.items() if not b.a.prepare else ():
+        try:
+            scores[name] = score(once)
+        except SystemExit as e:
+            print(f"llama.cpp built as {name} is left out: {e}", file=sys.stderr, flush=True)
+    b.built = max(scores, key=scores.get, default="avx512")
+    return programs[b.built]
 
 
 def ours(b, shape, form, env=None):
@@ -264,11 +272,7 @@ def measure(b, row, shape, peers):
         for n, (once, _) in programs.items():
             rounds[n].append(once())
             print(f"{row} {shape} round {i + 1}: {n}: {rounds[n][-1]}", file=sys.stderr, flush=True)
-    if "llama.cpp" in programs:
-        build = "avx2" if row == "avx2" else b.best_llama()
-    else:
-        build = None
-    result = {"row": row, "shape": shape, "rounds": rounds, "sizes": {n: size(m) for n, (_, m) in programs.items()}, "versions": b.versions, "llama": build, "date": time.strftime("%Y-%m-%d %H:%M"),
+    result = {"row": row, "shape": shape, "rounds": rounds, "sizes": {n: size(m) for n, (_, m) in programs.items()}, "versions": b.versions, "llama": b.built if "llama.cpp" in programs else None, "date": time.strftime("%Y-%m-%d %H:%M"),
               "load": [load, os.getloadavg()[0]], "threads": b.a.threads, "prompt": b.a.prompt}
     folder = b.work / "results"
     folder.mkdir(exist_ok=True)
@@ -317,7 +321,7 @@ def report(b):
     for row, (_, title) in ROWS.items():
         for r in (r for r in found.values() if r["row"] == row):
             lines += [f"## {row}, {r['shape']}: {title}", "", f"{r['date']}, {r['threads']} threads, {len(r['rounds'][OURS])} rounds; load average before and after {r['load'][0]:.1f}, {r['load'][1]:.1f}."
-                      + (f" llama.cpp built as `{r['llama']}`" + (": for this processor but AMX, whose kernels fault on this machine." if r["llama"] == "avx512" else ".") if r["llama"] else ""), "", *table(r), ""]
+                      + (f" llama.cpp built for {LLAMA_NAMES[r['llama']]}." if r["llama"] else ""), "", *table(r), ""]
     b.a.report.write_text("\n".join(lines))
 
 
