@@ -145,8 +145,24 @@ func loadFile(path string, o Options) (*Source, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), m.Close())
 	}
-	return &Source{Path: path, file: m, Phases: []models.Phase{{Name: "graph", Graph: m.Graph, Report: report}},
-		Info: models.Info{Architecture: bareGraph, Family: m.Producer, Stages: []models.Stage{{Name: "graph", File: filepath.Base(path)}}}}, nil
+	s := &Source{Path: path, file: m, Phases: []models.Phase{{Name: "graph", Graph: m.Graph, Report: report}},
+		Info: models.Info{Architecture: bareGraph, Family: m.Producer, Stages: []models.Stage{{Name: "graph", File: filepath.Base(path)}}}}
+	if err := s.retype(o); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), m.Close())
+	}
+	return s, nil
+}
+
+// retype has nodes of a bare graph compute in other types of float.
+func (s *Source) retype(o Options) error {
+	for _, ph := range s.Phases {
+		notes, err := o.Load.Types.Apply(ph.Graph, o.Load.Table)
+		if err != nil {
+			return err
+		}
+		s.Info.Notes = append(s.Info.Notes, notes...)
+	}
+	return o.Load.Types.Check()
 }
 
 // Close unmaps the files.
@@ -261,6 +277,9 @@ func Open(s *Source, o Options) (*Program, error) {
 		o.Planned(plans, budget, session)
 	}
 	if err := Short(s, plans, budget, o); err != nil {
+		return nil, fmt.Errorf("%s: %w", s.Path, err)
+	}
+	if err := s.makeWeights(); err != nil {
 		return nil, fmt.Errorf("%s: %w", s.Path, err)
 	}
 	p := &Program{Source: s, Plans: plans, schedule: schedule, session: session, checks: checks, trace: o.Trace, devices: map[string]runtime.Device{}, executors: map[string]*runtime.Executor{}}

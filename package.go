@@ -45,10 +45,31 @@ func loadVersion(dir string, o Options) (*Source, error) {
 		return nil, err
 	}
 	s := &Source{Path: dir, Package: p}
-	if err := s.open(o); err != nil {
+	err = s.checkCut(o)
+	if err == nil {
+		err = s.open(o)
+	}
+	if err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
 	return s, nil
+}
+
+// checkCut compares a package's plan with its graphs before their types are changed.
+func (s *Source) checkCut(o Options) error {
+	if o.Load.Types == nil || s.Recut(o) {
+		return nil
+	}
+	for _, ph := range s.Package.Phases {
+		g, _ := ph.Graph.Clone()
+		s.Phases = append(s.Phases, models.Phase{Name: ph.Name, Graph: g})
+	}
+	plans, err := planPackage(s, o)
+	s.Phases = nil
+	if err != nil {
+		return err
+	}
+	return s.Package.CheckPlans(plans)
 }
 
 func (s *Source) open(o Options) error {
@@ -61,7 +82,7 @@ func (s *Source) open(o Options) error {
 		for _, st := range p.Source.Stages {
 			s.Info.Stages = append(s.Info.Stages, models.Stage(st))
 		}
-		return nil
+		return s.retype(o)
 	}
 	for _, k := range o.Models {
 		if k.Name != p.Source.Architecture {
@@ -94,6 +115,9 @@ func planPackage(s *Source, o Options) ([]*partition.Plan, error) {
 			return nil, fmt.Errorf("%s: phase %s: %w", s.Path, ph.Name, err)
 		}
 		plans = append(plans, p)
+	}
+	if o.Load.Types != nil { // compared when the package was opened
+		return plans, nil
 	}
 	return plans, s.Package.CheckPlans(plans)
 }

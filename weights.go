@@ -4,7 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
+	goruntime "runtime"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
 
 	"mnnconv/graph"
 	"mnnconv/partition"
@@ -28,6 +33,13 @@ func CheckWeights(ctx context.Context, s *Source) error {
 				if err := ctx.Err(); err != nil {
 					return err
 				}
+				if v.Const.Later != nil { // made of a weight in another type
+					seen[v.Const] = true
+					if err := v.Const.Later.Write(io.Discard); err != nil {
+						errs = append(errs, fmt.Errorf("%s: %s: %w", s.Path, n.ID(), err))
+					}
+					continue
+				}
 				if odd := oddWeight(n, i, v.Const); odd != "" {
 					seen[v.Const] = true
 					errs = append(errs, fmt.Errorf("%s: %w: %q (%s), read by %s: %s", s.Path, ErrWeights, v.Name, v.Const.Type(), n.ID(), odd))
@@ -36,6 +48,41 @@ func CheckWeights(ctx context.Context, s *Source) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// makeWeights computes, in memory, the weights that have their data later: those of
+// another type of float than the files'.
+func (s *Source) makeWeights() error {
+	var jobs []*graph.Tensor
+	twins := map[*graph.Later][]*graph.Tensor{}
+	for _, ph := range s.Phases {
+		for _, n := range ph.Graph.Nodes {
+			n.Reads(func(v *graph.Value) {
+				if v.Const == nil || v.Const.Later == nil || slices.Contains(twins[v.Const.Later], v.Const) {
+					return
+				}
+				if twins[v.Const.Later] == nil {
+					jobs = append(jobs, v.Const)
+				}
+				twins[v.Const.Later] = append(twins[v.Const.Later], v.Const)
+			})
+		}
+	}
+	var group errgroup.Group
+	group.SetLimit(goruntime.GOMAXPROCS(0))
+	for _, t := range jobs {
+		group.Go(func() error {
+			same := twins[t.Later]
+			if err := t.Make(); err != nil {
+				return err
+			}
+			for _, u := range same {
+				u.Data, u.Later = t.Data, nil
+			}
+			return nil
+		})
+	}
+	return group.Wait()
 }
 
 // oddWeight says what is wrong with input i of a node, or nothing.

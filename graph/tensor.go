@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"math"
@@ -23,11 +24,25 @@ type Tensor struct {
 
 // Later is the data of a weight that is computed when it is written to a file, so
 // that a model larger than memory can be converted. A graph with such weights can
-// be placed, cut and saved, and not run. Tensors over one Later hold the same
-// bytes and are stored once.
+// be placed, cut and saved, and run once they are made, see [Tensor.Make]. Tensors over
+// one Later hold the same bytes and are stored once.
 type Later struct {
 	Size  int64                   // bytes
 	Write func(w io.Writer) error // writes all of them, as often as it is called
+	Of    *Tensor                 // whose numbers they are, in another type of float; nil: others
+}
+
+// Make computes the data of a tensor that has them later, in memory.
+func (t *Tensor) Make() error {
+	if t.Later == nil {
+		return nil
+	}
+	b := bytes.NewBuffer(make([]byte, 0, t.Later.Size))
+	if err := t.Later.Write(b); err != nil {
+		return err
+	}
+	t.Data, t.Later = b.Bytes(), nil
+	return nil
 }
 
 // Size returns the bytes of t's data, also where it is computed later.

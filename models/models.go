@@ -43,6 +43,9 @@ type Options struct {
 	// State is how the state keeps keys and values; Undefined: as the model computes
 	// them, or as a package does.
 	State graph.DType
+	// Types says which parts compute in another type of float than the exporter's graphs,
+	// or a package's; nil: none do.
+	Types *passes.Types
 }
 
 // Model is a loaded model folder. It owns mapped files: close it last.

@@ -16,6 +16,7 @@ import (
 	"mnnconv/models/qwen25vl"
 	"mnnconv/models/tokenizer"
 	"mnnconv/partition"
+	"mnnconv/passes"
 	"mnnconv/passes/quantize"
 	"mnnconv/runtime"
 	"mnnconv/schemas/disk"
@@ -48,6 +49,8 @@ var exits = []struct {
 	{syscall.EPIPE, 141, ""},
 	{errUsage, 2, ""},
 	{partition.ErrRules, 2, "write DEVICE or PATH=DEVICE,...; `mnnconv devices` lists devices, `mnnconv inspect` paths"},
+	{passes.ErrTypes, 2, "`mnnconv inspect --nodes` lists paths"},
+	{passes.ErrRange, 5, ""},
 	{quantize.ErrSpec, 2, "see `mnnconv convert --help`"},
 	{quantize.ErrBudget, 8, "allow more, or fewer bits"},
 	{quantize.ErrValues, 3, ""},

@@ -17,6 +17,7 @@ import (
 	"mnnconv/graph"
 	"mnnconv/models"
 	"mnnconv/partition"
+	"mnnconv/passes"
 	"mnnconv/runtime/host"
 )
 
@@ -28,6 +29,7 @@ type modelOptions struct {
 	timeout              time.Duration
 	math                 string
 	state                string
+	dtype                string
 	minPixels, maxPixels int
 	links                []string // folders that links to weights may lead into
 }
@@ -43,7 +45,9 @@ func (o *modelOptions) addPlace(cmd *cobra.Command) {
 // stateTypes are what --state takes.
 var stateTypes = map[string]graph.DType{"": graph.Undefined, "fp32": graph.Float32, "fp16": graph.Float16, "bf16": graph.BFloat16}
 
+// addState adds the flags for types of float.
 func (o *modelOptions) addState(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&o.dtype, "dtype", "", "compute in another type of float than the model does: `PATH=TYPE`,... such as vision=fp32, with TYPE fp32, fp16 or bf16 and PATH as in --place, or one TYPE for all")
 	cmd.Flags().StringVar(&o.state, "state", "", "keep keys and values (the KV cache) as `TYPE`: fp32, fp16 or bf16; as the model computes them, or as the package does, by default")
 }
 
@@ -108,6 +112,11 @@ func (o *modelOptions) wire(a *app) (mnnconv.Options, error) {
 	}
 	w := wire(o.threads, math, o.timeout)
 	w.Load.State = state
+	if o.dtype != "" {
+		if w.Load.Types, err = passes.ParseTypes(o.dtype); err != nil {
+			return mnnconv.Options{}, usagef("--dtype: %w", err)
+		}
+	}
 	w.Load.ONNX.AllowLinks = o.links
 	if w.Devices, err = readDevices(o.devices); err != nil {
 		return mnnconv.Options{}, err

@@ -106,6 +106,11 @@ func (m *Model) load(f *folder, o models.Options) error {
 			return fmt.Errorf("%s: %w", m.Dir, err)
 		}
 		nameDecoder(m.extend.graph)
+	}
+	if err := m.retype(o.Types, o.Table); err != nil {
+		return fmt.Errorf("%s: %w", m.Dir, err)
+	}
+	if m.extend != nil {
 		if err := m.extend.store(o.State, o.Table); err != nil {
 			return fmt.Errorf("%s: %w", m.Dir, err)
 		}

@@ -78,9 +78,7 @@ func Open(p *pack.Opened, o models.Options) (*Model, error) {
 		case "encode":
 			m.encode, err = openEncode(ph.Graph, p.Source.Settings)
 		case "extend":
-			if m.extend, err = openExtend(ph.Graph, p.Source.Settings); err == nil {
-				err = errors.Join(m.extend.store(o.State, o.Table), m.extend.draft(o.Lookup, o.Table))
-			}
+			m.extend, err = openExtend(ph.Graph, p.Source.Settings)
 		default:
 			err = fmt.Errorf("%w: this model has no such phase", ErrPackage)
 		}
@@ -90,6 +88,14 @@ func Open(p *pack.Opened, o models.Options) (*Model, error) {
 	}
 	if m.extend == nil && m.encode == nil {
 		return nil, fmt.Errorf("%s: %w: phases encode and extend are missing", p.Dir, ErrPackage)
+	}
+	if err := m.retype(o.Types, o.Table); err != nil {
+		return nil, fmt.Errorf("%s: %w", p.Dir, err)
+	}
+	if m.extend != nil {
+		if err := errors.Join(m.extend.store(o.State, o.Table), m.extend.draft(o.Lookup, o.Table)); err != nil {
+			return nil, fmt.Errorf("%s: phase extend: %w", p.Dir, err)
+		}
 	}
 	return m, m.agree("encode", "extend")
 }

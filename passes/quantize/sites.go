@@ -2,9 +2,9 @@ package quantize
 
 import (
 	"slices"
-	"strings"
 
 	"mnnconv/graph"
+	"mnnconv/passes"
 	"mnnconv/schemas/op"
 )
 
@@ -45,7 +45,7 @@ func sites(phases []Phase, o Options) (found []*site, kept []Kept) {
 			if !ok {
 				continue
 			}
-			s := &site{phase: ph.Name, g: ph.Graph, n: n, weight: w, m: newMatrix(w.Const, transposed), table: table, format: f}
+			s := &site{phase: ph.Name, g: ph.Graph, n: n, weight: w, m: newMatrix(numbers(w.Const), transposed), table: table, format: f}
 			if why := s.refuse(); why != "" {
 				kept = append(kept, Kept{ph.Name, pathOf(n), w.Const.Size(), why})
 				continue
@@ -64,7 +64,7 @@ func weightOf(n *graph.Node) (w *graph.Value, transposed, table bool) {
 	switch {
 	case n.Is("Gather"):
 		w := n.In(0)
-		if w.Const != nil && len(w.Const.Shape) == 2 && readable(w.Const.DType) && n.Int("axis", 0) == 0 && isLookup(n) {
+		if w.Const != nil && len(w.Const.Shape) == 2 && readable(w.Const.DType) && numbers(w.Const).Data != nil && n.Int("axis", 0) == 0 && passes.IsLookup(n) {
 			return w, false, true
 		}
 		return nil, false, false
@@ -106,18 +106,19 @@ func stored(v *graph.Value) (w *graph.Value, swapped bool) {
 		}
 		v = n.In(0)
 	}
-	if v == nil || len(v.Const.Shape) != 2 || !readable(v.Const.DType) || v.Const.Data == nil {
+	if v == nil || len(v.Const.Shape) != 2 || !readable(v.Const.DType) || numbers(v.Const).Data == nil {
 		return nil, false
 	}
 	return v, swapped
 }
 
-// isLookup tells a table of embeddings from other tables, of rotations say.
-func isLookup(n *graph.Node) bool {
-	if n.Path != "" {
-		return n.Path == "embed" || strings.HasPrefix(n.Path, "embed.")
+// numbers returns the tensor that holds a weight's numbers: of one that is to be of
+// another type of float, the one that it is made of.
+func numbers(t *graph.Tensor) *graph.Tensor {
+	if t.Later != nil && t.Later.Of != nil {
+		return t.Later.Of
 	}
-	return n.In(1).Def == nil && n.In(1).Const == nil
+	return t
 }
 
 // already reports whether a rule matches a node that is quantised, and its bytes.
@@ -148,7 +149,7 @@ func (s *site) refuse() string {
 		return "it is empty"
 	case f.bits() == 0 && s.weight.Const.DType == f.dtype():
 		return "it is stored so already"
-	case f.bits() == 0 && s.weight.Const.DType != graph.Float32:
+	case f.bits() == 0 && (s.weight.Const.DType != graph.Float32 || s.weight.Const.Later != nil):
 		return "it is stored in 16 bits already"
 	case f.bits() == 0:
 		return ""
