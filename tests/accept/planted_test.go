@@ -11,47 +11,20 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 
 	"mnnconv/tests"
 )
 
-// planting is one fault in the source of a kernel or of a device: the program is
-// built with it, and has to find it. Nothing else in the program knows of it.
-type planting struct {
-	name     string
-	export   string // of the trained model
-	place    string
-	file     string // in the repository
-	old, new string // old stands once in the file
-	device   string // where it harms; empty: wherever the operator runs
-	ops      []string
-	path     string // of the only node that is wrong; empty: all nodes of ops on the device are
-}
-
-// on makes a condition of Go source: the value's space is the device.
-func on(value, device string) string {
-	return fmt.Sprintf(`string(%s.Type.Space) == %q`, value, device)
-}
-
 // built compiles the program with one file changed.
 func (p planting) built(t *testing.T, root string) string {
 	t.Helper()
-	file := filepath.Join(root, p.file)
-	source, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if n := strings.Count(string(source), p.old); n != 1 {
-		t.Fatalf("%s has the place to change %d times: %s", p.file, n, p.old)
-	}
 	dir := t.TempDir()
 	changed := filepath.Join(dir, filepath.Base(p.file))
-	if err := os.WriteFile(changed, []byte(strings.Replace(string(source), p.old, p.new, 1)), 0o666); err != nil {
+	if err := os.WriteFile(changed, []byte(p.changed(t, root)), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {file: changed}})
+	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {filepath.Join(root, p.file): changed}})
 	if err != nil {
 		t.Fatal(err)
 	}

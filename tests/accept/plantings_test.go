@@ -1,6 +1,57 @@
-//go:build accept
-
 package accept
+
+import (
+	"fmt"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// planting is one fault in the source of a kernel or of a device: the program is
+// built with it, and has to find it. Nothing else in the program knows of it.
+type planting struct {
+	name     string
+	export   string // of the trained model
+	place    string
+	file     string // in the repository
+	old, new string // old stands once in the file
+	device   string // where it harms; empty: wherever the operator runs
+	ops      []string
+	path     string // of the only node that is wrong; empty: all nodes of ops on the device are
+}
+
+// on makes a condition of Go source: the value's space is the device.
+func on(value, device string) string {
+	return fmt.Sprintf(`string(%s.Type.Space) == %q`, value, device)
+}
+
+// changed is the file with the fault in it.
+func (p planting) changed(t *testing.T, root string) string {
+	t.Helper()
+	source, err := os.ReadFile(filepath.Join(root, p.file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(source), p.old); n != 1 {
+		t.Fatalf("%s: %s has the place to change %d times: %s", p.name, p.file, n, p.old)
+	}
+	return strings.Replace(string(source), p.old, p.new, 1)
+}
+
+// TestPlantings: the places that faults are planted in are still in the kernels, so
+// that who changes one changes both. TestAcceptPlanted builds and runs them.
+func TestPlantings(t *testing.T) {
+	for _, p := range plantings() {
+		t.Run(p.name, func(t *testing.T) {
+			if _, err := parser.ParseFile(token.NewFileSet(), p.file, p.changed(t, "../.."), parser.SkipObjectResolution); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
 
 // plantings are faults as people make them: a factor, an index, a bound or a
 // rounding, in one operator, on one device or wherever it runs.
@@ -47,11 +98,11 @@ func plantings() []planting {
 		}`
 	add("attention", "the root of a wrong size", fp16, apart, "sim:1", attention, attScale, attScale+then(here("sim:1"), "k.scale = float32(1 / math.Sqrt(float64(k.size+1)))"))
 	add("attention", "no scale in one layer", fp32, middle, "sim:1", attention, attScale, attScale+then(here("sim:1")+" && "+at("llm.layers.2.attn"), "k.scale = 1"), "llm.layers.2.attn")
-	add("attention", "a query sees its successor", q4, apart, "", attention, `keys: row + 1,`, `keys: row + 2,`)
+	add("attention", "a query sees its successor", q4, apart, "", attention, `row), row+1, k.keys`, `row), row+2, k.keys`)
 	add("attention", "no causal edge", fp16, cutup, "sim:2", attention, `k.causal, k.scale = causal, factor`, `k.causal, k.scale = causal && !(`+here("sim:2")+`), factor`)
 	add("attention", "a row of the cache too many", fp32, apart, "", attention, `s.most = int(k.lengths[b])`, `s.most = min(k.keys, int(k.lengths[b])+1)`)
-	add("attention", "another head's keys", olive, apart, "", attention, `k:    b*k.kBatch + head*k.kAt.head,`, `k:    b*k.kBatch + (head+1)%k.kvHeads*k.kAt.head,`)
-	add("attention", "another head's values", fp32, whole, "", attention, `v:    b*k.vBatch + head*k.vAt.head,`, `v:    b*k.vBatch + (head+1)%k.kvHeads*k.vAt.head,`)
+	add("attention", "another head's keys", olive, apart, "", attention, `k: b*k.kBatch + head*k.kAt.head,`, `k: b*k.kBatch + (head+1)%k.kvHeads*k.kAt.head,`)
+	add("attention", "another head's values", fp32, whole, "", attention, `v: b*k.vBatch + head*k.vAt.head,`, `v: b*k.vBatch + (head+1)%k.kvHeads*k.vAt.head,`)
 
 	segmented := []string{"mnnconv.SegmentedAttention"}
 	both := append(attention, segmented...)
@@ -84,7 +135,9 @@ func plantings() []planting {
 		loadFloats(bias, p.bias.DType, p.bias.Data, t.col)`
 	add("product", "sums of half precision", fp32, apart, "sim:1", matmul, biased, then(product("sim:1", "MatMul"), "roundFloats(graph.Float16, sums.At)")+biased)
 	add("product", "no bias in the last column", fp16, apart, "sim:0", gemm, biased, biased+then(product("sim:0", "Gemm"), "bias[t.n-1] = 0"))
-	add("product", "a residual a little large", fp32, middle, "sim:1", matmul, `add(s, extra)`, then(product("sim:1", "MatMul"), "scale(extra, 1.001)")+`add(s, extra)`)
+	const residual = `vectors.Add(y, s, floatsOf(p.residual, at, extra))`
+	add("product", "a residual a little large", fp32, middle, "sim:1", matmul, residual, residual+then(product("sim:1", "MatMul"),
+		"for j, r := range floatsOf(p.residual, at, extra) {\ny[j] += r * 0.001\n}"))
 	add("product", "the last of k is left out", fp16, apart, "sim:1", matmul, `k := min(p.depth, p.k-k0)`, `k := min(p.depth, p.k-k0)`+then(product("sim:1", "MatMul")+" && k > 1 && k0+k == p.k", "k--"))
 	add("product", "patches a little large", fp32, vision, "", []string{"Conv", "Add"}, `storeFloats(p.out.Data, p.out.DType, at, s)`, then(`p.form.nodes[0].Op == "Conv"`, "scale(s, 1.0005)")+`storeFloats(p.out.Data, p.out.DType, at, s)`)
 	const middleZero = `	if b.zeros == nil {
