@@ -53,7 +53,7 @@ type ranked struct {
 	score float32
 }
 
-// penalizeBest puts the scores of the highest logits in ranked, by rising id. It
+// penalizeBest puts the scores of the highest logits in ranked. It
 // returns false for ids that are none.
 func (s *Sampler) penalizeBest(logits []float32, ids []int64, history []int32) bool {
 	s.ranked = s.ranked[:0]
@@ -63,7 +63,6 @@ func (s *Sampler) penalizeBest(logits []float32, ids []int64, history []int32) b
 		}
 		s.ranked = append(s.ranked, ranked{int32(id), logits[i]})
 	}
-	slices.SortFunc(s.ranked, func(a, b ranked) int { return cmp.Compare(a.id, b.id) })
 	penalty := float32(s.opt.RepetitionPenalty)
 	if penalty == 1 {
 		return true
@@ -102,6 +101,7 @@ func (s *Sampler) keepBest(top, floor float32, all bool) bool {
 	weight := func(score float32) float64 {
 		return math.Exp((float64(score) - float64(top)) / s.opt.Temperature)
 	}
+	slices.SortFunc(s.ranked, func(a, b ranked) int { return cmp.Compare(a.id, b.id) })
 	least, k := float32(-math.MaxFloat32), s.opt.TopK
 	if k > 0 {
 		if k > len(s.ranked) {

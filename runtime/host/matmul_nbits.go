@@ -167,6 +167,11 @@ func (b *blocks) stream(c, a panel, scratch []float32, row, col, m, k, n int) {
 	vectors.Stream(c, a, b.view(scratch, row, col, k, n), m, k, n)
 }
 
+// tiles implements [weights], likewise.
+func (b *blocks) tiles(c, a panel, scratch []float32, row, col, m, k, n int) {
+	vectors.Rows(c, a, b.view(scratch, row, col, k, n), m, k, n)
+}
+
 // factors returns rows of so many blocks of 32, from (row, col) on, with a scale and,
 // where they have one, a zero for each: as they are stored, or in buf, which has
 // room for both.

@@ -103,6 +103,10 @@ func (p *product) splitProducts(sums panel, scratch []float32, row, ib, col, m, 
 
 // splitRight stores the parts of k×n weights of matrix ib, from number k0 of column col on.
 func (p *product) splitRight(d *simd.Parts, scratch []float32, ib, k0, col, k, n int) {
+	if w, ok := p.right.(*dense); ok && w.dtype == graph.Float16 && !p.transposed {
+		vectors.SplitHalves(d, w.halves(ib*p.k+k0, col), k, n)
+		return
+	}
 	turned, scratch := panelOf(scratch[:p.depth*strip], strip), scratch[p.depth*strip:]
 	if p.transposed {
 		vectors.Transpose(turned, p.right.view(scratch, ib*p.n+col, k0, n, k), n, k)

@@ -22,6 +22,9 @@ const (
 	pieceSums  = 8 << 10   // that stay in the first cache while rows of weights pass by
 	pieceBlock = 128 << 10 // numbers of weights that groups of rows pass by, in the second cache
 	joinWhole  = 16 << 10  // numbers that one processor adds sooner than two agree
+	// pieceTogether is how many numbers of weights stay in the second caches of two
+	// processors, where stripes of columns are read as fast as whole rows.
+	pieceTogether = 1 << 20
 )
 
 // cutPieces says how many pieces a product has, and how many numbers of k are in one.
@@ -37,15 +40,15 @@ func cutPieces(k, n int) (count, deep int) {
 	return ceil(k, deep), deep
 }
 
-// partials is how many numbers the sums of pieces are.
+// partials is how many numbers the sums of pieces are that are tasks of their own.
 func (p *product) partials() int {
-	if p.pieces < 2 {
+	if !p.apart {
 		return 0
 	}
 	return p.pieces * p.m * p.n
 }
 
-// run computes the pieces of all products that have more than one.
+// run computes the pieces of all products whose pieces are tasks of their own.
 func (s *pieces) run(c *Call, products []product) error {
 	s.products, s.parts = products, 0
 	if len(s.grains) != len(products) {
@@ -53,7 +56,7 @@ func (s *pieces) run(c *Call, products []product) error {
 	}
 	for i := range products {
 		p, g := &products[i], &s.grains[i]
-		if p.pieces > 1 {
+		if p.apart {
 			stripes := max(ceil(p.n*min(p.m, 4), pieceSums), ceil(2*c.Pool.Workers(), p.pieces))
 			g.cols = min((ceil(p.n, stripes)+31)&^31, p.n)
 			g.stripes = ceil(p.n, g.cols)
@@ -89,6 +92,25 @@ func (s *pieces) Part(w *Worker, i int) {
 			loadFloats(a.Row(r, k), p.left.dtype, p.left.data, r*p.k+k0)
 		}
 		p.right.stream(sums, a, scratch[len(a.At):], k0, col, p.m, k, n)
+	}
+}
+
+// addPieces computes the pieces of a task's columns, and adds each to those before.
+func (p *product) addPieces(sums panel, scratch []float32, t task) {
+	a, scratch := panelOf(scratch[:t.m*p.stride], p.stride), scratch[t.m*p.stride:]
+	piece, scratch := panelOf(scratch[:t.m*t.n], t.n), scratch[t.m*t.n:]
+	for from := 0; from < p.k; from += p.deep {
+		clear(piece.At)
+		for k0, end := from, min(from+p.deep, p.k); k0 < end; k0 += p.depth {
+			k := min(p.depth, end-k0)
+			for i := range t.m {
+				loadFloats(a.Row(i, k), p.left.dtype, p.left.data, i*p.k+k0)
+			}
+			p.right.tiles(piece, a, scratch, k0, t.col, t.m, k, t.n)
+		}
+		for i := range t.m {
+			add(sums.Row(i, t.n), piece.Row(i, t.n))
+		}
 	}
 }
 

@@ -39,7 +39,8 @@ type product struct {
 	scratch int
 
 	pieces, deep int       // of k, and how many numbers of it are in one; see [pieces]
-	partial      []float32 // their sums
+	apart        bool      // pieces are tasks of their own, before the others
+	partial      []float32 // their sums then
 
 	records simd.Panel[uint8] // left, quantised, where the way wants it so
 	split   splitLeft         // or in parts
@@ -59,6 +60,8 @@ const (
 	byQuantisedDots                    // byDots, and
 	byQuantisedTiles                   // byStrips, with activations quantised to 8 bits
 	fewRows          = 16              // of byRows
+	streamRows       = 4               // of those that read weights in order: more are better kept in registers
+	splitLeast       = 32              // numbers of k that are worth their parts
 	manyDots         = 16              // rows of byDots
 	rowWide          = 512             // numbers of a row that byRows reads at least, where all workers have some
 	panelDeep        = 256             // of byPanels and byStrips: a strip stays in the first cache
@@ -134,7 +137,7 @@ func (p *product) operations() int { return p.batch.count() * p.m * p.n * p.k }
 // a band of rows is converted again for each stripe, a stripe of weights for each
 // band.
 func (p *product) cut(workers, each int) {
-	p.pieces = 1
+	p.pieces, p.apart = 1, false
 	if p.out.Len() == 0 {
 		p.tasks, p.together = 0, 1
 		return
@@ -148,7 +151,7 @@ func (p *product) cut(workers, each int) {
 		p.way, p.depth = byQuantisedTiles, 0
 	case p.inPairs():
 		p.way, p.depth = byPairs, 2*panelDeep
-	case p.m > manyDots && vectors.HasTiles():
+	case p.m > manyDots && p.k >= splitLeast && vectors.HasTiles():
 		p.way, p.depth = bySplits, min(p.k, panelDeep)
 	case p.transposed && p.m <= manyDots:
 		p.way, p.depth = byDots, min(p.k, dotsDeep)
@@ -158,6 +161,7 @@ func (p *product) cut(workers, each int) {
 		p.way, p.depth = byRows, min(p.k, panelDeep)
 		if count == 1 {
 			p.pieces, p.deep = cutPieces(p.k, p.n)
+			p.apart = p.pieces > 1 && (p.m <= streamRows || p.k*p.n > pieceTogether)
 		}
 	default:
 		p.way, p.depth = byPanels, min(p.k, panelDeep)
@@ -169,10 +173,12 @@ func (p *product) cut(workers, each int) {
 		p.rows, p.bands = p.m, 1
 		cols := ceil(max(1, each), max(1, p.m*p.k))
 		switch {
-		case p.pieces > 1 && p.partials() < joinWhole: // what is left to do is to add them
+		case p.apart && p.partials() < joinWhole: // what is left to do is to add them
 			cols = p.n
-		case p.pieces > 1:
+		case p.apart:
 			cols = ceil(p.n, workers)
+		case p.pieces > 1:
+			cols = ceil(cols, strip) * strip
 		case p.way == byRows: // each row of a stripe is read in order, and some rows at once
 			cols = max(cols, min(rowWide, ceil(p.n, workers)))
 		}
@@ -189,11 +195,14 @@ func (p *product) cut(workers, each int) {
 
 // divide cuts the product into tasks of rows×cols, and says what scratch they need.
 func (p *product) divide() {
-	const part = 1 << 20 // products
+	part := 1 << 20 // products
+	if p.way == byRows && p.m > streamRows {
+		part = 1 << 17
+	}
 	count := p.batch.count()
 	p.stripes, p.bands = ceil(p.n, p.cols), ceil(p.m, p.rows)
 	p.tasks = count * p.stripes * p.bands
-	p.together = max(1, int(part/(float64(p.rows)*float64(p.cols)*float64(p.k+8))))
+	p.together = max(1, int(float64(part)/(float64(p.rows)*float64(p.cols)*float64(p.k+8))))
 
 	whole := (p.depth + simd.Block - 1) &^ (simd.Block - 1)
 	p.stride = whole + pad
@@ -201,6 +210,9 @@ func (p *product) divide() {
 	switch p.way {
 	case byRows:
 		weights = p.depth * p.cols
+		if p.pieces > 1 {
+			weights += p.rows * p.cols
+		}
 	case byDots:
 		weights = max(dotsPanel, 2*p.stride)
 	case byPanels:
@@ -310,9 +322,12 @@ func (p *product) sums(w *Worker, scratch []float32, t task) (sums panel, bias, 
 	case bySplits:
 		p.splitProducts(sums, scratch, ia*p.m+t.row, ib, t.col, t.m, t.n)
 	default:
-		if p.pieces > 1 {
+		switch {
+		case p.apart:
 			p.join(sums, t)
-		} else {
+		case p.pieces > 1:
+			p.addPieces(sums, scratch, t)
+		default:
 			p.products(sums, scratch, ia*p.m+t.row, ib, t.col, t.m, t.n)
 		}
 	}
@@ -359,7 +374,11 @@ func (p *product) products(sums panel, scratch []float32, row, ib, col, m, n int
 		}
 		switch p.way {
 		case byRows:
-			p.right.stream(sums, a, scratch, ib*p.k+k0, col, m, k, n)
+			if m > streamRows {
+				p.right.tiles(sums, a, scratch, ib*p.k+k0, col, m, k, n)
+			} else {
+				p.right.stream(sums, a, scratch, ib*p.k+k0, col, m, k, n)
+			}
 		case byDots:
 			for i := range m {
 				clear(a.Row(i, a.Stride)[k:])

@@ -168,6 +168,9 @@ func TestProductRowsAreIndependent(t *testing.T) {
 		"k×n": func(m *multiply, d graph.DType, rows int64) {
 			m.node("", "MatMul", nil, m.input(m.numbers(d, rows, k)), m.constant(m.numbers(d, k, n)))
 		},
+		"k×n, large": func(m *multiply, d graph.DType, rows int64) {
+			m.node("", "MatMul", nil, m.input(m.numbers(d, rows, k)), m.constant(m.numbers(d, k, 1+pieceTogether/k)))
+		},
 		"k×n in a batch": func(m *multiply, d graph.DType, rows int64) {
 			m.node("", "MatMul", nil, m.input(m.numbers(d, 1, rows, k)), m.constant(m.numbers(d, 1, k, n)))
 		},

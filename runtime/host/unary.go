@@ -19,14 +19,14 @@ func lowerUnary(n *graph.Node, _ map[*graph.Value][]graph.Use) (Group, bool) {
 	if n.Domain != "" || len(n.Inputs) != 1 || !areFloats(n.Inputs[0]) {
 		return Group{}, false
 	}
-	f := functionOf(n)
+	f, cost := functionOf(n)
 	if f == nil {
 		return Group{}, false
 	}
 	g := single(n)
 	g.Kernel = func(c *Call) error {
 		k := memo[unary](c)
-		*k = unary{f: f, x: c.In[0], y: c.Out[0], cut: cutBy(c.Out[0].Len(), 4)}
+		*k = unary{f: f, x: c.In[0], y: c.Out[0], cut: cutBy(c.Out[0].Len(), cost)}
 		return c.Run(k.cut.parts(), k)
 	}
 	return g, true
@@ -44,45 +44,46 @@ func (k *unary) Part(w *Worker, i int) {
 	}
 }
 
-// functionOf returns the function that a node applies to every element, or nil.
-func functionOf(n *graph.Node) func(y, x []float32) {
+// functionOf returns the function that a node applies to every element, or nil, and what
+// an element costs.
+func functionOf(n *graph.Node) (f func(y, x []float32), cost int) {
 	switch n.Op {
 	case "Swish":
 		alpha := n.Float("alpha", 1)
-		return each(func(x float32) float32 { return x * simd.Sigmoid(alpha*x) })
+		return each(func(x float32) float32 { return x * simd.Sigmoid(alpha*x) }), 4
 	case "Sigmoid":
-		return each(simd.Sigmoid)
+		return each(simd.Sigmoid), 4
 	case "Gelu":
 		switch n.Str("approximate", "none") {
 		case "none":
-			return each(gelu)
+			return each(gelu), 4
 		case "tanh":
-			return each(geluTanh)
+			return each(geluTanh), 4
 		}
 	case "Relu":
-		return each(func(x float32) float32 { return max(0, x) })
+		return each(func(x float32) float32 { return max(0, x) }), 4
 	case "Neg":
-		return each(func(x float32) float32 { return -x })
+		return each(func(x float32) float32 { return -x }), 4
 	case "Abs":
-		return each(func(x float32) float32 { return math.Float32frombits(math.Float32bits(x) &^ (1 << 31)) })
+		return each(func(x float32) float32 { return math.Float32frombits(math.Float32bits(x) &^ (1 << 31)) }), 4
 	case "Sqrt":
-		return each(func(x float32) float32 { return float32(math.Sqrt(float64(x))) })
+		return each(func(x float32) float32 { return float32(math.Sqrt(float64(x))) }), 4
 	case "Reciprocal":
-		return each(func(x float32) float32 { return 1 / x })
+		return each(func(x float32) float32 { return 1 / x }), 4
 	case "Exp":
-		return each(simd.Exp)
+		return each(simd.Exp), 4
 	case "Log":
-		return wide(math.Log)
+		return wide(math.Log), 32
 	case "Sin":
-		return wide(math.Sin)
+		return wide(math.Sin), 32
 	case "Cos":
-		return wide(math.Cos)
+		return wide(math.Cos), 32
 	case "Tanh":
-		return wide(math.Tanh)
+		return wide(math.Tanh), 32
 	case "Erf":
-		return wide(math.Erf)
+		return wide(math.Erf), 32
 	}
-	return nil
+	return nil, 0
 }
 
 func each(f func(float32) float32) func(y, x []float32) {

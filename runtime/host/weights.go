@@ -23,6 +23,9 @@ type weights interface {
 	// stream adds to c the products of m rows of a and k rows of its own, from row on, of
 	// n numbers from col on, in the order in which they lie in memory.
 	stream(c, a panel, scratch []float32, row, col, m, k, n int)
+	// tiles does what stream does, to the same bits, for weights that lie in a cache: it
+	// keeps sums in registers.
+	tiles(c, a panel, scratch []float32, row, col, m, k, n int)
 	// parts is how many numbers of bfloat16 have all bits of one of its own.
 	parts() int
 }
@@ -77,6 +80,17 @@ func (d *dense) stream(c, a panel, scratch []float32, row, col, m, k, n int) {
 		vectors.StreamF16(c, a, d.halves(row, col), m, k, n)
 	default:
 		vectors.StreamBF16(c, a, d.halves(row, col), m, k, n)
+	}
+}
+
+func (d *dense) tiles(c, a panel, scratch []float32, row, col, m, k, n int) {
+	switch {
+	case d.dtype == graph.Float32 || !vectors.ReadsHalves():
+		vectors.Rows(c, a, d.view(scratch, row, col, k, n), m, k, n)
+	case d.dtype == graph.Float16:
+		vectors.RowsOfF16(c, a, d.halves(row, col), m, k, n)
+	default:
+		vectors.RowsOfBF16(c, a, d.halves(row, col), m, k, n)
 	}
 }
 

@@ -74,6 +74,7 @@ var avx512bf16 = func() *Level {
 var amx = func() *Level {
 	l := *avx512
 	l.name = "amx"
-	l.tiles, l.interleave, l.splitRow, l.splitPairs = true, interleaveAVX512, splitRowAVX512, splitPairsAVX512
+	l.tiles, l.interleave = true, interleaveAVX512
+	l.splitRow, l.splitPairs, l.splitHalves = splitRowAVX512, splitPairsAVX512, splitHalvesAVX512
 	return &l
 }()

@@ -253,6 +253,45 @@ func TestProductsOfHalves(t *testing.T) {
 	})
 }
 
+// Parts of float16 numbers are the first two of the same numbers widened, of which the
+// third is zero.
+func TestSplitHalves(t *testing.T) {
+	each(t, trials, func(l *Level, r *rand.Rand) error {
+		k, n := extent(r), min(extent(r), 32)
+		w := panelOf(r, k, n)
+		for i := range w.At { // all exponents of float16, and numbers too small to be normal
+			w.At[i] *= float32(math.Exp2(float64(r.IntN(40) - 26)))
+		}
+		h := Panel[uint16]{make([]uint16, len(w.At)), w.Stride}
+		l.NarrowF16(h.At, w.At)
+		l.WidenF16(w.At, h.At)
+		pairs, stride := (k+1)/2, n+r.IntN(20)
+		apart := pairs * stride
+		v, check := guarded(apart + (pairs-1)*stride + n)
+		twin := &Parts{Panel[float32]{make([]float32, 3*apart), stride}, apart, 3}
+		for q := range pairs {
+			var high []float32
+			if 2*q+1 < k {
+				high = w.Row(2*q+1, n)
+			}
+			portable.SplitPairs(twin, q, w.Row(2*q, n), high)
+		}
+		d := &Parts{Panel[float32]{v, stride}, apart, 2}
+		l.SplitHalves(d, h, k, n)
+		for q := range pairs {
+			for p := range 2 {
+				if err := bits("a pair's parts", d.Part(p, q, n), twin.Part(p, q, n)); err != nil {
+					return err
+				}
+			}
+			if err := bits("what is left", twin.Part(2, q, n), make([]float32, n)); err != nil {
+				return err
+			}
+		}
+		return check()
+	})
+}
+
 func TestRowsBF16(t *testing.T) {
 	each(t, trials, func(l *Level, r *rand.Rand) error {
 		if !l.MultipliesBF16() {

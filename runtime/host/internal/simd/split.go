@@ -1,6 +1,10 @@
 package simd
 
-import "math"
+import (
+	"math"
+
+	"mnnconv/graph"
+)
 
 // Parts is a matrix of float32 numbers, each as the sum of bfloat16 numbers: pairs as
 // RowsBF16 takes them, in as many matrices as there are parts, Apart numbers from each
@@ -62,6 +66,44 @@ func (l *Level) SplitPairs(m *Parts, i int, low, high []float32) {
 		}
 		d0[j], d1[j], d2[j] = math.Float32frombits(a[0]>>16|b[0]), math.Float32frombits(a[1]>>16|b[1]), math.Float32frombits(a[2]>>16|b[2])
 	}
+}
+
+// SplitHalves stores k rows of n float16 numbers of the right side, n at most 32, as
+// parts 0 and 1 of the rows of pairs, which have all their bits. A last row alone has
+// zeros beside it. What is no finite number has parts of which some is none.
+func (l *Level) SplitHalves(m *Parts, w Panel[uint16], k, n int) {
+	if k == 0 || n == 0 {
+		return
+	}
+	w.holds(k, n)
+	whole := 0
+	if l.splitHalves != nil && n <= l.tileCols {
+		if whole = k / 2; whole > 0 {
+			_ = m.Part(1, whole-1, n)
+			l.splitHalves(&m.At[0], &m.At[m.Apart], m.Stride, &w.At[0], w.Stride, whole, n)
+		}
+	}
+	for q := whole; 2*q < k; q++ {
+		d0, d1 := m.Part(0, q, n), m.Part(1, q, n)
+		var high []uint16
+		if 2*q+1 < k {
+			high = w.Row(2*q+1, n)
+		}
+		for j, h := range w.Row(2*q, n) {
+			a := halfParts(h)
+			var b [2]uint32
+			if high != nil {
+				b = halfParts(high[j])
+			}
+			d0[j], d1[j] = math.Float32frombits(a[0]>>16|b[0]), math.Float32frombits(a[1]>>16|b[1])
+		}
+	}
+}
+
+// halfParts returns the bits of the parts of a float16 number.
+func halfParts(h uint16) [2]uint32 {
+	p := parts(graph.F16ToF32(h))
+	return [2]uint32{p[0], p[1]}
 }
 
 // parts returns the bits of the parts of x.

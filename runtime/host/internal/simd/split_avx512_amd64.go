@@ -13,3 +13,8 @@ func splitRowAVX512(d0 *float32, d1 *float32, d2 *float32, x *float32, n int)
 //
 //go:noescape
 func splitPairsAVX512(d0 *float32, d1 *float32, d2 *float32, low *float32, high *float32, n int)
+
+// splitHalvesAVX512 stores the two parts of 2k rows of n float16 numbers, 1 to 32, as pairs. Strides are in numbers.
+//
+//go:noescape
+func splitHalvesAVX512(d0 *float32, d1 *float32, ldd int, w *uint16, ldw int, k int, n int)

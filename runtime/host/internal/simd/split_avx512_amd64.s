@@ -96,3 +96,113 @@ loop3:
 loop4:
 	VZEROUPPER
 	RET
+
+// func splitHalvesAVX512(d0 *float32, d1 *float32, ldd int, w *uint16, ldw int, k int, n int)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·splitHalvesAVX512(SB), NOSPLIT, $0-56
+	MOVQ         n+48(FP), AX
+	CMPQ         AX, $0x10
+	JLE          narrow
+	MOVQ         n+48(FP), AX
+	SUBQ         $0x10, AX
+	MOVQ         $-1, CX
+	BZHIQ        AX, CX, AX
+	KMOVW        AX, K1
+	MOVQ         d0+0(FP), AX
+	MOVQ         d1+8(FP), CX
+	MOVQ         ldd+16(FP), DX
+	SHLQ         $0x02, DX
+	MOVQ         w+24(FP), BX
+	MOVQ         ldw+32(FP), SI
+	SHLQ         $0x01, SI
+	MOVQ         k+40(FP), DI
+	MOVL         $0x00008000, R8
+	VPBROADCASTD R8, Z0
+	MOVL         $0xffff0000, R8
+	VPBROADCASTD R8, Z1
+
+pairs5:
+	PREFETCHT0  (BX)(SI*8)
+	MOVQ        BX, R8
+	ADDQ        SI, R8
+	PREFETCHT0  (R8)(SI*8)
+	VCVTPH2PS   (BX), Z2
+	VCVTPH2PS   (R8), Z3
+	VPADDD      Z0, Z2, Z4
+	VPANDD      Z1, Z4, Z4
+	VSUBPS      Z4, Z2, Z2
+	VPADDD      Z0, Z3, Z5
+	VPANDD      Z1, Z5, Z5
+	VSUBPS      Z5, Z3, Z3
+	VPSRLD      $0x10, Z4, Z4
+	VPORD       Z4, Z5, Z5
+	VMOVUPS     Z5, (AX)
+	VPSRLD      $0x10, Z2, Z2
+	VPORD       Z2, Z3, Z3
+	VMOVUPS     Z3, (CX)
+	VCVTPH2PS.Z 32(BX), K1, Z2
+	VCVTPH2PS.Z 32(R8), K1, Z3
+	VPADDD      Z0, Z2, Z4
+	VPANDD      Z1, Z4, Z4
+	VSUBPS      Z4, Z2, Z2
+	VPADDD      Z0, Z3, Z5
+	VPANDD      Z1, Z5, Z5
+	VSUBPS      Z5, Z3, Z3
+	VPSRLD      $0x10, Z4, Z4
+	VPORD       Z4, Z5, Z5
+	VMOVUPS     Z5, K1, 64(AX)
+	VPSRLD      $0x10, Z2, Z2
+	VPORD       Z2, Z3, Z3
+	VMOVUPS     Z3, K1, 64(CX)
+	ADDQ        DX, AX
+	ADDQ        DX, CX
+	LEAQ        (R8)(SI*1), BX
+	DECQ        DI
+	JNZ         pairs5
+	VZEROUPPER
+	RET
+
+narrow:
+	MOVQ         n+48(FP), AX
+	MOVQ         $-1, CX
+	BZHIQ        AX, CX, AX
+	KMOVW        AX, K1
+	MOVQ         d0+0(FP), AX
+	MOVQ         d1+8(FP), CX
+	MOVQ         ldd+16(FP), DX
+	SHLQ         $0x02, DX
+	MOVQ         w+24(FP), BX
+	MOVQ         ldw+32(FP), SI
+	SHLQ         $0x01, SI
+	MOVQ         k+40(FP), DI
+	MOVL         $0x00008000, R8
+	VPBROADCASTD R8, Z0
+	MOVL         $0xffff0000, R8
+	VPBROADCASTD R8, Z1
+
+pairs6:
+	PREFETCHT0  (BX)(SI*8)
+	MOVQ        BX, R8
+	ADDQ        SI, R8
+	PREFETCHT0  (R8)(SI*8)
+	VCVTPH2PS.Z (BX), K1, Z2
+	VCVTPH2PS.Z (R8), K1, Z3
+	VPADDD      Z0, Z2, Z4
+	VPANDD      Z1, Z4, Z4
+	VSUBPS      Z4, Z2, Z2
+	VPADDD      Z0, Z3, Z5
+	VPANDD      Z1, Z5, Z5
+	VSUBPS      Z5, Z3, Z3
+	VPSRLD      $0x10, Z4, Z4
+	VPORD       Z4, Z5, Z5
+	VMOVUPS     Z5, K1, (AX)
+	VPSRLD      $0x10, Z2, Z2
+	VPORD       Z2, Z3, Z3
+	VMOVUPS     Z3, K1, (CX)
+	ADDQ        DX, AX
+	ADDQ        DX, CX
+	LEAQ        (R8)(SI*1), BX
+	DECQ        DI
+	JNZ         pairs6
+	VZEROUPPER
+	RET

@@ -727,11 +727,14 @@ rows1:
 	VMOVUPS (R8), Y0
 	VMOVUPS 32(R8), Y1
 	ADDQ    CX, R8
+	MOVQ    DI, R8
+	IMULQ   SI, R8
 	TESTQ   DI, DI
 	JZ      products26
 
 products25:
 	PREFETCHT0   (BX)(SI*8)
+	PREFETCHT1   (BX)(R8*1)
 	VCVTPH2PS    (BX), Y2
 	VCVTPH2PS    16(BX), Y3
 	ADDQ         SI, BX
@@ -763,11 +766,14 @@ narrow1:
 	MOVQ    AX, R8
 	VMOVUPS (R8), Y0
 	ADDQ    CX, R8
+	MOVQ    DI, R8
+	IMULQ   SI, R8
 	TESTQ   DI, DI
 	JZ      products28
 
 products27:
 	PREFETCHT0   (BX)(SI*8)
+	PREFETCHT1   (BX)(R8*1)
 	VCVTPH2PS    (BX), Y1
 	ADDQ         SI, BX
 	VBROADCASTSS (DX), Y2
@@ -803,11 +809,14 @@ rows2:
 	VMOVUPS (R9), Y2
 	VMOVUPS 32(R9), Y3
 	ADDQ    CX, R9
+	MOVQ    R8, R9
+	IMULQ   DI, R9
 	TESTQ   R8, R8
 	JZ      products30
 
 products29:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R9*1)
 	VCVTPH2PS    (SI), Y4
 	VCVTPH2PS    16(SI), Y5
 	ADDQ         DI, SI
@@ -847,11 +856,14 @@ narrow2:
 	ADDQ    CX, R9
 	VMOVUPS (R9), Y1
 	ADDQ    CX, R9
+	MOVQ    R8, R9
+	IMULQ   DI, R9
 	TESTQ   R8, R8
 	JZ      products32
 
 products31:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R9*1)
 	VCVTPH2PS    (SI), Y2
 	ADDQ         DI, SI
 	VBROADCASTSS (DX), Y3
@@ -894,11 +906,14 @@ rows3:
 	VMOVUPS (R9), Y4
 	VMOVUPS 32(R9), Y5
 	ADDQ    CX, R9
+	MOVQ    R8, R9
+	IMULQ   DI, R9
 	TESTQ   R8, R8
 	JZ      products34
 
 products33:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R9*1)
 	VCVTPH2PS    (SI), Y6
 	VCVTPH2PS    16(SI), Y7
 	ADDQ         DI, SI
@@ -946,11 +961,14 @@ narrow3:
 	ADDQ    CX, R9
 	VMOVUPS (R9), Y2
 	ADDQ    CX, R9
+	MOVQ    R8, R9
+	IMULQ   DI, R9
 	TESTQ   R8, R8
 	JZ      products36
 
 products35:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R9*1)
 	VCVTPH2PS    (SI), Y3
 	ADDQ         DI, SI
 	VBROADCASTSS (DX), Y4
@@ -1002,11 +1020,14 @@ rows4:
 	ADDQ    CX, R9
 	LEAQ    (DX)(BX*2), R9
 	ADDQ    BX, R9
+	MOVQ    R8, R10
+	IMULQ   DI, R10
 	TESTQ   R8, R8
 	JZ      products38
 
 products37:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R10*1)
 	VCVTPH2PS    (SI), Y8
 	VCVTPH2PS    16(SI), Y9
 	ADDQ         DI, SI
@@ -1065,11 +1086,14 @@ narrow4:
 	ADDQ    CX, R9
 	LEAQ    (DX)(BX*2), R9
 	ADDQ    BX, R9
+	MOVQ    R8, R10
+	IMULQ   DI, R10
 	TESTQ   R8, R8
 	JZ      products40
 
 products39:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R10*1)
 	VCVTPH2PS    (SI), Y4
 	ADDQ         DI, SI
 	VBROADCASTSS (DX), Y5
@@ -1129,11 +1153,14 @@ rows5:
 	ADDQ    CX, R9
 	LEAQ    (DX)(BX*2), R9
 	ADDQ    BX, R9
+	MOVQ    R8, R10
+	IMULQ   DI, R10
 	TESTQ   R8, R8
 	JZ      products42
 
 products41:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R10*1)
 	VCVTPH2PS    (SI), Y10
 	VCVTPH2PS    16(SI), Y11
 	ADDQ         DI, SI
@@ -1200,11 +1227,14 @@ narrow5:
 	ADDQ    CX, R9
 	LEAQ    (DX)(BX*2), R9
 	ADDQ    BX, R9
+	MOVQ    R8, R10
+	IMULQ   DI, R10
 	TESTQ   R8, R8
 	JZ      products44
 
 products43:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R10*1)
 	VCVTPH2PS    (SI), Y5
 	ADDQ         DI, SI
 	VBROADCASTSS (DX), Y6
@@ -1271,11 +1301,14 @@ rows6:
 	ADDQ    CX, R9
 	LEAQ    (DX)(BX*2), R9
 	ADDQ    BX, R9
+	MOVQ    R8, R10
+	IMULQ   DI, R10
 	TESTQ   R8, R8
 	JZ      products46
 
 products45:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R10*1)
 	VCVTPH2PS    (SI), Y12
 	VCVTPH2PS    16(SI), Y13
 	ADDQ         DI, SI
@@ -1350,11 +1383,14 @@ narrow6:
 	ADDQ    CX, R9
 	LEAQ    (DX)(BX*2), R9
 	ADDQ    BX, R9
+	MOVQ    R8, R10
+	IMULQ   DI, R10
 	TESTQ   R8, R8
 	JZ      products48
 
 products47:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R10*1)
 	VCVTPH2PS    (SI), Y6
 	ADDQ         DI, SI
 	VBROADCASTSS (DX), Y7
@@ -1426,11 +1462,14 @@ rows1:
 	VMOVUPS (R8), Y0
 	VMOVUPS 32(R8), Y1
 	ADDQ    CX, R8
+	MOVQ    DI, R8
+	IMULQ   SI, R8
 	TESTQ   DI, DI
 	JZ      products50
 
 products49:
 	PREFETCHT0   (BX)(SI*8)
+	PREFETCHT1   (BX)(R8*1)
 	VPMOVZXWD    (BX), Y2
 	VPSLLD       $0x10, Y2, Y2
 	VPMOVZXWD    16(BX), Y3
@@ -1464,11 +1503,14 @@ narrow1:
 	MOVQ    AX, R8
 	VMOVUPS (R8), Y0
 	ADDQ    CX, R8
+	MOVQ    DI, R8
+	IMULQ   SI, R8
 	TESTQ   DI, DI
 	JZ      products52
 
 products51:
 	PREFETCHT0   (BX)(SI*8)
+	PREFETCHT1   (BX)(R8*1)
 	VPMOVZXWD    (BX), Y1
 	VPSLLD       $0x10, Y1, Y1
 	ADDQ         SI, BX
@@ -1505,11 +1547,14 @@ rows2:
 	VMOVUPS (R9), Y2
 	VMOVUPS 32(R9), Y3
 	ADDQ    CX, R9
+	MOVQ    R8, R9
+	IMULQ   DI, R9
 	TESTQ   R8, R8
 	JZ      products54
 
 products53:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R9*1)
 	VPMOVZXWD    (SI), Y4
 	VPSLLD       $0x10, Y4, Y4
 	VPMOVZXWD    16(SI), Y5
@@ -1551,11 +1596,14 @@ narrow2:
 	ADDQ    CX, R9
 	VMOVUPS (R9), Y1
 	ADDQ    CX, R9
+	MOVQ    R8, R9
+	IMULQ   DI, R9
 	TESTQ   R8, R8
 	JZ      products56
 
 products55:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R9*1)
 	VPMOVZXWD    (SI), Y2
 	VPSLLD       $0x10, Y2, Y2
 	ADDQ         DI, SI
@@ -1599,11 +1647,14 @@ rows3:
 	VMOVUPS (R9), Y4
 	VMOVUPS 32(R9), Y5
 	ADDQ    CX, R9
+	MOVQ    R8, R9
+	IMULQ   DI, R9
 	TESTQ   R8, R8
 	JZ      products58
 
 products57:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R9*1)
 	VPMOVZXWD    (SI), Y6
 	VPSLLD       $0x10, Y6, Y6
 	VPMOVZXWD    16(SI), Y7
@@ -1653,11 +1704,14 @@ narrow3:
 	ADDQ    CX, R9
 	VMOVUPS (R9), Y2
 	ADDQ    CX, R9
+	MOVQ    R8, R9
+	IMULQ   DI, R9
 	TESTQ   R8, R8
 	JZ      products60
 
 products59:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R9*1)
 	VPMOVZXWD    (SI), Y3
 	VPSLLD       $0x10, Y3, Y3
 	ADDQ         DI, SI
@@ -1710,11 +1764,14 @@ rows4:
 	ADDQ    CX, R9
 	LEAQ    (DX)(BX*2), R9
 	ADDQ    BX, R9
+	MOVQ    R8, R10
+	IMULQ   DI, R10
 	TESTQ   R8, R8
 	JZ      products62
 
 products61:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R10*1)
 	VPMOVZXWD    (SI), Y8
 	VPSLLD       $0x10, Y8, Y8
 	VPMOVZXWD    16(SI), Y9
@@ -1775,11 +1832,14 @@ narrow4:
 	ADDQ    CX, R9
 	LEAQ    (DX)(BX*2), R9
 	ADDQ    BX, R9
+	MOVQ    R8, R10
+	IMULQ   DI, R10
 	TESTQ   R8, R8
 	JZ      products64
 
 products63:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R10*1)
 	VPMOVZXWD    (SI), Y4
 	VPSLLD       $0x10, Y4, Y4
 	ADDQ         DI, SI
@@ -1840,11 +1900,14 @@ rows5:
 	ADDQ    CX, R9
 	LEAQ    (DX)(BX*2), R9
 	ADDQ    BX, R9
+	MOVQ    R8, R10
+	IMULQ   DI, R10
 	TESTQ   R8, R8
 	JZ      products66
 
 products65:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R10*1)
 	VPMOVZXWD    (SI), Y10
 	VPSLLD       $0x10, Y10, Y10
 	VPMOVZXWD    16(SI), Y11
@@ -1913,11 +1976,14 @@ narrow5:
 	ADDQ    CX, R9
 	LEAQ    (DX)(BX*2), R9
 	ADDQ    BX, R9
+	MOVQ    R8, R10
+	IMULQ   DI, R10
 	TESTQ   R8, R8
 	JZ      products68
 
 products67:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R10*1)
 	VPMOVZXWD    (SI), Y5
 	VPSLLD       $0x10, Y5, Y5
 	ADDQ         DI, SI
@@ -1985,11 +2051,14 @@ rows6:
 	ADDQ    CX, R9
 	LEAQ    (DX)(BX*2), R9
 	ADDQ    BX, R9
+	MOVQ    R8, R10
+	IMULQ   DI, R10
 	TESTQ   R8, R8
 	JZ      products70
 
 products69:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R10*1)
 	VPMOVZXWD    (SI), Y12
 	VPSLLD       $0x10, Y12, Y12
 	VPMOVZXWD    16(SI), Y13
@@ -2066,11 +2135,14 @@ narrow6:
 	ADDQ    CX, R9
 	LEAQ    (DX)(BX*2), R9
 	ADDQ    BX, R9
+	MOVQ    R8, R10
+	IMULQ   DI, R10
 	TESTQ   R8, R8
 	JZ      products72
 
 products71:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R10*1)
 	VPMOVZXWD    (SI), Y6
 	VPSLLD       $0x10, Y6, Y6
 	ADDQ         DI, SI

@@ -2145,11 +2145,14 @@ rows1:
 	VMOVUPS   (R8), Z0
 	VMOVUPS.Z 64(R8), K1, Z1
 	ADDQ      CX, R8
+	MOVQ      DI, R8
+	IMULQ     SI, R8
 	TESTQ     DI, DI
 	JZ        products50
 
 products49:
 	PREFETCHT0   (BX)(SI*8)
+	PREFETCHT1   (BX)(R8*1)
 	VCVTPH2PS    (BX), Z2
 	VCVTPH2PS.Z  32(BX), K1, Z3
 	ADDQ         SI, BX
@@ -2185,11 +2188,14 @@ narrow1:
 	MOVQ      AX, R8
 	VMOVUPS.Z (R8), K1, Z0
 	ADDQ      CX, R8
+	MOVQ      DI, R8
+	IMULQ     SI, R8
 	TESTQ     DI, DI
 	JZ        products52
 
 products51:
 	PREFETCHT0   (BX)(SI*8)
+	PREFETCHT1   (BX)(R8*1)
 	VCVTPH2PS.Z  (BX), K1, Z1
 	ADDQ         SI, BX
 	VBROADCASTSS (DX), Z2
@@ -2230,11 +2236,14 @@ rows2:
 	VMOVUPS   (R9), Z2
 	VMOVUPS.Z 64(R9), K1, Z3
 	ADDQ      CX, R9
+	MOVQ      R8, R9
+	IMULQ     DI, R9
 	TESTQ     R8, R8
 	JZ        products54
 
 products53:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R9*1)
 	VCVTPH2PS    (SI), Z4
 	VCVTPH2PS.Z  32(SI), K1, Z5
 	ADDQ         DI, SI
@@ -2278,11 +2287,14 @@ narrow2:
 	ADDQ      CX, R9
 	VMOVUPS.Z (R9), K1, Z1
 	ADDQ      CX, R9
+	MOVQ      R8, R9
+	IMULQ     DI, R9
 	TESTQ     R8, R8
 	JZ        products56
 
 products55:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R9*1)
 	VCVTPH2PS.Z  (SI), K1, Z2
 	ADDQ         DI, SI
 	VBROADCASTSS (DX), Z3
@@ -2330,11 +2342,14 @@ rows3:
 	VMOVUPS   (R9), Z4
 	VMOVUPS.Z 64(R9), K1, Z5
 	ADDQ      CX, R9
+	MOVQ      R8, R9
+	IMULQ     DI, R9
 	TESTQ     R8, R8
 	JZ        products58
 
 products57:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R9*1)
 	VCVTPH2PS    (SI), Z6
 	VCVTPH2PS.Z  32(SI), K1, Z7
 	ADDQ         DI, SI
@@ -2386,11 +2401,14 @@ narrow3:
 	ADDQ      CX, R9
 	VMOVUPS.Z (R9), K1, Z2
 	ADDQ      CX, R9
+	MOVQ      R8, R9
+	IMULQ     DI, R9
 	TESTQ     R8, R8
 	JZ        products60
 
 products59:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R9*1)
 	VCVTPH2PS.Z  (SI), K1, Z3
 	ADDQ         DI, SI
 	VBROADCASTSS (DX), Z4
@@ -2447,11 +2465,14 @@ rows4:
 	ADDQ      CX, R9
 	LEAQ      (DX)(BX*2), R9
 	ADDQ      BX, R9
+	MOVQ      R8, R10
+	IMULQ     DI, R10
 	TESTQ     R8, R8
 	JZ        products62
 
 products61:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R10*1)
 	VCVTPH2PS    (SI), Z8
 	VCVTPH2PS.Z  32(SI), K1, Z9
 	ADDQ         DI, SI
@@ -2514,11 +2535,14 @@ narrow4:
 	ADDQ      CX, R9
 	LEAQ      (DX)(BX*2), R9
 	ADDQ      BX, R9
+	MOVQ      R8, R10
+	IMULQ     DI, R10
 	TESTQ     R8, R8
 	JZ        products64
 
 products63:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R10*1)
 	VCVTPH2PS.Z  (SI), K1, Z4
 	ADDQ         DI, SI
 	VBROADCASTSS (DX), Z5
@@ -2583,11 +2607,14 @@ rows5:
 	ADDQ      CX, R9
 	LEAQ      (DX)(BX*2), R9
 	ADDQ      BX, R9
+	MOVQ      R8, R10
+	IMULQ     DI, R10
 	TESTQ     R8, R8
 	JZ        products66
 
 products65:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R10*1)
 	VCVTPH2PS    (SI), Z10
 	VCVTPH2PS.Z  32(SI), K1, Z11
 	ADDQ         DI, SI
@@ -2658,11 +2685,14 @@ narrow5:
 	ADDQ      CX, R9
 	LEAQ      (DX)(BX*2), R9
 	ADDQ      BX, R9
+	MOVQ      R8, R10
+	IMULQ     DI, R10
 	TESTQ     R8, R8
 	JZ        products68
 
 products67:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R10*1)
 	VCVTPH2PS.Z  (SI), K1, Z5
 	ADDQ         DI, SI
 	VBROADCASTSS (DX), Z6
@@ -2734,11 +2764,14 @@ rows6:
 	ADDQ      CX, R9
 	LEAQ      (DX)(BX*2), R9
 	ADDQ      BX, R9
+	MOVQ      R8, R10
+	IMULQ     DI, R10
 	TESTQ     R8, R8
 	JZ        products70
 
 products69:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R10*1)
 	VCVTPH2PS    (SI), Z12
 	VCVTPH2PS.Z  32(SI), K1, Z13
 	ADDQ         DI, SI
@@ -2817,11 +2850,14 @@ narrow6:
 	ADDQ      CX, R9
 	LEAQ      (DX)(BX*2), R9
 	ADDQ      BX, R9
+	MOVQ      R8, R10
+	IMULQ     DI, R10
 	TESTQ     R8, R8
 	JZ        products72
 
 products71:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R10*1)
 	VCVTPH2PS.Z  (SI), K1, Z6
 	ADDQ         DI, SI
 	VBROADCASTSS (DX), Z7
@@ -2902,11 +2938,14 @@ rows7:
 	ADDQ      BX, R9
 	LEAQ      (R9)(BX*2), R10
 	ADDQ      BX, R10
+	MOVQ      R8, R11
+	IMULQ     DI, R11
 	TESTQ     R8, R8
 	JZ        products74
 
 products73:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R11*1)
 	VCVTPH2PS    (SI), Z14
 	VCVTPH2PS.Z  32(SI), K1, Z15
 	ADDQ         DI, SI
@@ -2996,11 +3035,14 @@ narrow7:
 	ADDQ      BX, R9
 	LEAQ      (R9)(BX*2), R10
 	ADDQ      BX, R10
+	MOVQ      R8, R11
+	IMULQ     DI, R11
 	TESTQ     R8, R8
 	JZ        products76
 
 products75:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R11*1)
 	VCVTPH2PS.Z  (SI), K1, Z7
 	ADDQ         DI, SI
 	VBROADCASTSS (DX), Z8
@@ -3089,11 +3131,14 @@ rows8:
 	ADDQ      BX, R9
 	LEAQ      (R9)(BX*2), R10
 	ADDQ      BX, R10
+	MOVQ      R8, R11
+	IMULQ     DI, R11
 	TESTQ     R8, R8
 	JZ        products78
 
 products77:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R11*1)
 	VCVTPH2PS    (SI), Z16
 	VCVTPH2PS.Z  32(SI), K1, Z17
 	ADDQ         DI, SI
@@ -3191,11 +3236,14 @@ narrow8:
 	ADDQ      BX, R9
 	LEAQ      (R9)(BX*2), R10
 	ADDQ      BX, R10
+	MOVQ      R8, R11
+	IMULQ     DI, R11
 	TESTQ     R8, R8
 	JZ        products80
 
 products79:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R11*1)
 	VCVTPH2PS.Z  (SI), K1, Z8
 	ADDQ         DI, SI
 	VBROADCASTSS (DX), Z9
@@ -3291,11 +3339,14 @@ rows9:
 	ADDQ      BX, R9
 	LEAQ      (R9)(BX*2), R10
 	ADDQ      BX, R10
+	MOVQ      R8, R11
+	IMULQ     DI, R11
 	TESTQ     R8, R8
 	JZ        products82
 
 products81:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R11*1)
 	VCVTPH2PS    (SI), Z18
 	VCVTPH2PS.Z  32(SI), K1, Z19
 	ADDQ         DI, SI
@@ -3401,11 +3452,14 @@ narrow9:
 	ADDQ      BX, R9
 	LEAQ      (R9)(BX*2), R10
 	ADDQ      BX, R10
+	MOVQ      R8, R11
+	IMULQ     DI, R11
 	TESTQ     R8, R8
 	JZ        products84
 
 products83:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R11*1)
 	VCVTPH2PS.Z  (SI), K1, Z9
 	ADDQ         DI, SI
 	VBROADCASTSS (DX), Z10
@@ -3510,11 +3564,14 @@ rows10:
 	ADDQ      BX, R10
 	LEAQ      (R10)(BX*2), R11
 	ADDQ      BX, R11
+	MOVQ      R8, R12
+	IMULQ     DI, R12
 	TESTQ     R8, R8
 	JZ        products86
 
 products85:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R12*1)
 	VCVTPH2PS    (SI), Z20
 	VCVTPH2PS.Z  32(SI), K1, Z21
 	ADDQ         DI, SI
@@ -3631,11 +3688,14 @@ narrow10:
 	ADDQ      BX, R10
 	LEAQ      (R10)(BX*2), R11
 	ADDQ      BX, R11
+	MOVQ      R8, R12
+	IMULQ     DI, R12
 	TESTQ     R8, R8
 	JZ        products88
 
 products87:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R12*1)
 	VCVTPH2PS.Z  (SI), K1, Z10
 	ADDQ         DI, SI
 	VBROADCASTSS (DX), Z11
@@ -3748,11 +3808,14 @@ rows11:
 	ADDQ      BX, R10
 	LEAQ      (R10)(BX*2), R11
 	ADDQ      BX, R11
+	MOVQ      R8, R12
+	IMULQ     DI, R12
 	TESTQ     R8, R8
 	JZ        products90
 
 products89:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R12*1)
 	VCVTPH2PS    (SI), Z22
 	VCVTPH2PS.Z  32(SI), K1, Z23
 	ADDQ         DI, SI
@@ -3877,11 +3940,14 @@ narrow11:
 	ADDQ      BX, R10
 	LEAQ      (R10)(BX*2), R11
 	ADDQ      BX, R11
+	MOVQ      R8, R12
+	IMULQ     DI, R12
 	TESTQ     R8, R8
 	JZ        products92
 
 products91:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R12*1)
 	VCVTPH2PS.Z  (SI), K1, Z11
 	ADDQ         DI, SI
 	VBROADCASTSS (DX), Z12
@@ -4001,11 +4067,14 @@ rows12:
 	ADDQ      BX, R10
 	LEAQ      (R10)(BX*2), R11
 	ADDQ      BX, R11
+	MOVQ      R8, R12
+	IMULQ     DI, R12
 	TESTQ     R8, R8
 	JZ        products94
 
 products93:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R12*1)
 	VCVTPH2PS    (SI), Z24
 	VCVTPH2PS.Z  32(SI), K1, Z25
 	ADDQ         DI, SI
@@ -4138,11 +4207,14 @@ narrow12:
 	ADDQ      BX, R10
 	LEAQ      (R10)(BX*2), R11
 	ADDQ      BX, R11
+	MOVQ      R8, R12
+	IMULQ     DI, R12
 	TESTQ     R8, R8
 	JZ        products96
 
 products95:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R12*1)
 	VCVTPH2PS.Z  (SI), K1, Z12
 	ADDQ         DI, SI
 	VBROADCASTSS (DX), Z13
@@ -4257,11 +4329,14 @@ rows1:
 	VMOVUPS   (R8), Z0
 	VMOVUPS.Z 64(R8), K1, Z1
 	ADDQ      CX, R8
+	MOVQ      DI, R8
+	IMULQ     SI, R8
 	TESTQ     DI, DI
 	JZ        products98
 
 products97:
 	PREFETCHT0   (BX)(SI*8)
+	PREFETCHT1   (BX)(R8*1)
 	VPMOVZXWD    (BX), Z2
 	VPSLLD       $0x10, Z2, Z2
 	VPMOVZXWD.Z  32(BX), K1, Z3
@@ -4299,11 +4374,14 @@ narrow1:
 	MOVQ      AX, R8
 	VMOVUPS.Z (R8), K1, Z0
 	ADDQ      CX, R8
+	MOVQ      DI, R8
+	IMULQ     SI, R8
 	TESTQ     DI, DI
 	JZ        products100
 
 products99:
 	PREFETCHT0   (BX)(SI*8)
+	PREFETCHT1   (BX)(R8*1)
 	VPMOVZXWD.Z  (BX), K1, Z1
 	VPSLLD       $0x10, Z1, Z1
 	ADDQ         SI, BX
@@ -4345,11 +4423,14 @@ rows2:
 	VMOVUPS   (R9), Z2
 	VMOVUPS.Z 64(R9), K1, Z3
 	ADDQ      CX, R9
+	MOVQ      R8, R9
+	IMULQ     DI, R9
 	TESTQ     R8, R8
 	JZ        products102
 
 products101:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R9*1)
 	VPMOVZXWD    (SI), Z4
 	VPSLLD       $0x10, Z4, Z4
 	VPMOVZXWD.Z  32(SI), K1, Z5
@@ -4395,11 +4476,14 @@ narrow2:
 	ADDQ      CX, R9
 	VMOVUPS.Z (R9), K1, Z1
 	ADDQ      CX, R9
+	MOVQ      R8, R9
+	IMULQ     DI, R9
 	TESTQ     R8, R8
 	JZ        products104
 
 products103:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R9*1)
 	VPMOVZXWD.Z  (SI), K1, Z2
 	VPSLLD       $0x10, Z2, Z2
 	ADDQ         DI, SI
@@ -4448,11 +4532,14 @@ rows3:
 	VMOVUPS   (R9), Z4
 	VMOVUPS.Z 64(R9), K1, Z5
 	ADDQ      CX, R9
+	MOVQ      R8, R9
+	IMULQ     DI, R9
 	TESTQ     R8, R8
 	JZ        products106
 
 products105:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R9*1)
 	VPMOVZXWD    (SI), Z6
 	VPSLLD       $0x10, Z6, Z6
 	VPMOVZXWD.Z  32(SI), K1, Z7
@@ -4506,11 +4593,14 @@ narrow3:
 	ADDQ      CX, R9
 	VMOVUPS.Z (R9), K1, Z2
 	ADDQ      CX, R9
+	MOVQ      R8, R9
+	IMULQ     DI, R9
 	TESTQ     R8, R8
 	JZ        products108
 
 products107:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R9*1)
 	VPMOVZXWD.Z  (SI), K1, Z3
 	VPSLLD       $0x10, Z3, Z3
 	ADDQ         DI, SI
@@ -4568,11 +4658,14 @@ rows4:
 	ADDQ      CX, R9
 	LEAQ      (DX)(BX*2), R9
 	ADDQ      BX, R9
+	MOVQ      R8, R10
+	IMULQ     DI, R10
 	TESTQ     R8, R8
 	JZ        products110
 
 products109:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R10*1)
 	VPMOVZXWD    (SI), Z8
 	VPSLLD       $0x10, Z8, Z8
 	VPMOVZXWD.Z  32(SI), K1, Z9
@@ -4637,11 +4730,14 @@ narrow4:
 	ADDQ      CX, R9
 	LEAQ      (DX)(BX*2), R9
 	ADDQ      BX, R9
+	MOVQ      R8, R10
+	IMULQ     DI, R10
 	TESTQ     R8, R8
 	JZ        products112
 
 products111:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R10*1)
 	VPMOVZXWD.Z  (SI), K1, Z4
 	VPSLLD       $0x10, Z4, Z4
 	ADDQ         DI, SI
@@ -4707,11 +4803,14 @@ rows5:
 	ADDQ      CX, R9
 	LEAQ      (DX)(BX*2), R9
 	ADDQ      BX, R9
+	MOVQ      R8, R10
+	IMULQ     DI, R10
 	TESTQ     R8, R8
 	JZ        products114
 
 products113:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R10*1)
 	VPMOVZXWD    (SI), Z10
 	VPSLLD       $0x10, Z10, Z10
 	VPMOVZXWD.Z  32(SI), K1, Z11
@@ -4784,11 +4883,14 @@ narrow5:
 	ADDQ      CX, R9
 	LEAQ      (DX)(BX*2), R9
 	ADDQ      BX, R9
+	MOVQ      R8, R10
+	IMULQ     DI, R10
 	TESTQ     R8, R8
 	JZ        products116
 
 products115:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R10*1)
 	VPMOVZXWD.Z  (SI), K1, Z5
 	VPSLLD       $0x10, Z5, Z5
 	ADDQ         DI, SI
@@ -4861,11 +4963,14 @@ rows6:
 	ADDQ      CX, R9
 	LEAQ      (DX)(BX*2), R9
 	ADDQ      BX, R9
+	MOVQ      R8, R10
+	IMULQ     DI, R10
 	TESTQ     R8, R8
 	JZ        products118
 
 products117:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R10*1)
 	VPMOVZXWD    (SI), Z12
 	VPSLLD       $0x10, Z12, Z12
 	VPMOVZXWD.Z  32(SI), K1, Z13
@@ -4946,11 +5051,14 @@ narrow6:
 	ADDQ      CX, R9
 	LEAQ      (DX)(BX*2), R9
 	ADDQ      BX, R9
+	MOVQ      R8, R10
+	IMULQ     DI, R10
 	TESTQ     R8, R8
 	JZ        products120
 
 products119:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R10*1)
 	VPMOVZXWD.Z  (SI), K1, Z6
 	VPSLLD       $0x10, Z6, Z6
 	ADDQ         DI, SI
@@ -5032,11 +5140,14 @@ rows7:
 	ADDQ      BX, R9
 	LEAQ      (R9)(BX*2), R10
 	ADDQ      BX, R10
+	MOVQ      R8, R11
+	IMULQ     DI, R11
 	TESTQ     R8, R8
 	JZ        products122
 
 products121:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R11*1)
 	VPMOVZXWD    (SI), Z14
 	VPSLLD       $0x10, Z14, Z14
 	VPMOVZXWD.Z  32(SI), K1, Z15
@@ -5128,11 +5239,14 @@ narrow7:
 	ADDQ      BX, R9
 	LEAQ      (R9)(BX*2), R10
 	ADDQ      BX, R10
+	MOVQ      R8, R11
+	IMULQ     DI, R11
 	TESTQ     R8, R8
 	JZ        products124
 
 products123:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R11*1)
 	VPMOVZXWD.Z  (SI), K1, Z7
 	VPSLLD       $0x10, Z7, Z7
 	ADDQ         DI, SI
@@ -5222,11 +5336,14 @@ rows8:
 	ADDQ      BX, R9
 	LEAQ      (R9)(BX*2), R10
 	ADDQ      BX, R10
+	MOVQ      R8, R11
+	IMULQ     DI, R11
 	TESTQ     R8, R8
 	JZ        products126
 
 products125:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R11*1)
 	VPMOVZXWD    (SI), Z16
 	VPSLLD       $0x10, Z16, Z16
 	VPMOVZXWD.Z  32(SI), K1, Z17
@@ -5326,11 +5443,14 @@ narrow8:
 	ADDQ      BX, R9
 	LEAQ      (R9)(BX*2), R10
 	ADDQ      BX, R10
+	MOVQ      R8, R11
+	IMULQ     DI, R11
 	TESTQ     R8, R8
 	JZ        products128
 
 products127:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R11*1)
 	VPMOVZXWD.Z  (SI), K1, Z8
 	VPSLLD       $0x10, Z8, Z8
 	ADDQ         DI, SI
@@ -5427,11 +5547,14 @@ rows9:
 	ADDQ      BX, R9
 	LEAQ      (R9)(BX*2), R10
 	ADDQ      BX, R10
+	MOVQ      R8, R11
+	IMULQ     DI, R11
 	TESTQ     R8, R8
 	JZ        products130
 
 products129:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R11*1)
 	VPMOVZXWD    (SI), Z18
 	VPSLLD       $0x10, Z18, Z18
 	VPMOVZXWD.Z  32(SI), K1, Z19
@@ -5539,11 +5662,14 @@ narrow9:
 	ADDQ      BX, R9
 	LEAQ      (R9)(BX*2), R10
 	ADDQ      BX, R10
+	MOVQ      R8, R11
+	IMULQ     DI, R11
 	TESTQ     R8, R8
 	JZ        products132
 
 products131:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R11*1)
 	VPMOVZXWD.Z  (SI), K1, Z9
 	VPSLLD       $0x10, Z9, Z9
 	ADDQ         DI, SI
@@ -5649,11 +5775,14 @@ rows10:
 	ADDQ      BX, R10
 	LEAQ      (R10)(BX*2), R11
 	ADDQ      BX, R11
+	MOVQ      R8, R12
+	IMULQ     DI, R12
 	TESTQ     R8, R8
 	JZ        products134
 
 products133:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R12*1)
 	VPMOVZXWD    (SI), Z20
 	VPSLLD       $0x10, Z20, Z20
 	VPMOVZXWD.Z  32(SI), K1, Z21
@@ -5772,11 +5901,14 @@ narrow10:
 	ADDQ      BX, R10
 	LEAQ      (R10)(BX*2), R11
 	ADDQ      BX, R11
+	MOVQ      R8, R12
+	IMULQ     DI, R12
 	TESTQ     R8, R8
 	JZ        products136
 
 products135:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R12*1)
 	VPMOVZXWD.Z  (SI), K1, Z10
 	VPSLLD       $0x10, Z10, Z10
 	ADDQ         DI, SI
@@ -5890,11 +6022,14 @@ rows11:
 	ADDQ      BX, R10
 	LEAQ      (R10)(BX*2), R11
 	ADDQ      BX, R11
+	MOVQ      R8, R12
+	IMULQ     DI, R12
 	TESTQ     R8, R8
 	JZ        products138
 
 products137:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R12*1)
 	VPMOVZXWD    (SI), Z22
 	VPSLLD       $0x10, Z22, Z22
 	VPMOVZXWD.Z  32(SI), K1, Z23
@@ -6021,11 +6156,14 @@ narrow11:
 	ADDQ      BX, R10
 	LEAQ      (R10)(BX*2), R11
 	ADDQ      BX, R11
+	MOVQ      R8, R12
+	IMULQ     DI, R12
 	TESTQ     R8, R8
 	JZ        products140
 
 products139:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R12*1)
 	VPMOVZXWD.Z  (SI), K1, Z11
 	VPSLLD       $0x10, Z11, Z11
 	ADDQ         DI, SI
@@ -6146,11 +6284,14 @@ rows12:
 	ADDQ      BX, R10
 	LEAQ      (R10)(BX*2), R11
 	ADDQ      BX, R11
+	MOVQ      R8, R12
+	IMULQ     DI, R12
 	TESTQ     R8, R8
 	JZ        products142
 
 products141:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R12*1)
 	VPMOVZXWD    (SI), Z24
 	VPSLLD       $0x10, Z24, Z24
 	VPMOVZXWD.Z  32(SI), K1, Z25
@@ -6285,11 +6426,14 @@ narrow12:
 	ADDQ      BX, R10
 	LEAQ      (R10)(BX*2), R11
 	ADDQ      BX, R11
+	MOVQ      R8, R12
+	IMULQ     DI, R12
 	TESTQ     R8, R8
 	JZ        products144
 
 products143:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)(R12*1)
 	VPMOVZXWD.Z  (SI), K1, Z12
 	VPSLLD       $0x10, Z12, Z12
 	ADDQ         DI, SI

@@ -42,6 +42,73 @@ func split(g *gen) {
 		}
 		g.next(append(d, low, high)...)
 	})
+	g.splitHalves()
+}
+
+// splitHalves widens what it splits: rows of weights need no pass of their own before.
+func (g *gen) splitHalves() {
+	g.function("splitHalves", "(d0, d1 *float32, ldd int, w *uint16, ldw, k, n int)",
+		"splitHalves"+g.name+" stores the two parts of 2k rows of n float16 numbers, 1 to 32, as pairs. Strides are in numbers.")
+	n := g.param("n")
+	g.CMPQ(n, operand.Imm(uint64(g.floats)))
+	g.JLE(operand.LabelRef("narrow"))
+	g.splitHalvesOf(2)
+	g.Label("narrow")
+	g.splitHalvesOf(1)
+}
+
+// splitHalvesOf writes that for so many vectors of columns.
+func (g *gen) splitHalvesOf(wide int) {
+	half := storedTypes[1]
+	n := g.param("n")
+	if wide == 2 {
+		g.SUBQ(operand.Imm(uint64(g.floats)), n)
+	}
+	mask := g.tail(n)
+	d, ldd := []reg.GPVirtual{g.param("d0"), g.param("d1")}, g.stride("ldd", 4)
+	w, ldw, k := g.param("w"), g.stride("ldw", half.size), g.param("k")
+	s := g.splitter()
+	loop := g.label("pairs")
+	g.Label(loop)
+	g.PREFETCHT0(operand.Mem{Base: w, Index: ldw, Scale: 8})
+	next := g.copyOf(w)
+	g.ADDQ(ldw, next)
+	g.PREFETCHT0(operand.Mem{Base: next, Index: ldw, Scale: 8})
+	for j := range wide {
+		last := &mask
+		if j < wide-1 {
+			last = nil
+		}
+		low, high := g.vec(), g.vec()
+		g.load(half, operand.Mem{Base: w, Disp: j * half.size * g.floats}, low, last)
+		g.load(half, operand.Mem{Base: next, Disp: j * half.size * g.floats}, high, last)
+		for i := range d {
+			l, h := low, high
+			if i == 0 { // rounded; what is left has no more bits than a part
+				l, h = g.vec(), g.vec()
+				for _, v := range [][2]reg.VecVirtual{{low, l}, {high, h}} {
+					g.VPADDD(s.half, v[0], v[1])
+					g.pand(s.mask, v[1], v[1])
+					g.VSUBPS(v[1], v[0], v[0])
+				}
+			}
+			g.VPSRLD(operand.Imm(16), l, l)
+			g.por(l, h, h)
+			at := operand.Mem{Base: d[i], Disp: j * g.bytes()}
+			if last == nil {
+				g.VMOVUPS(h, at)
+			} else {
+				g.VMOVUPS(h, *last, at)
+			}
+		}
+	}
+	g.ADDQ(ldd, d[0])
+	g.ADDQ(ldd, d[1])
+	g.LEAQ(operand.Mem{Base: next, Index: ldw, Scale: 1}, w)
+	g.DECQ(k)
+	g.JNZ(operand.LabelRef(loop))
+	g.VZEROUPPER()
+	g.RET()
 }
 
 // splitter holds what adds half of the last place of bfloat16, and what masks it.

@@ -95,12 +95,18 @@ func (g *gen) tileOf(m, wide int, right stored, add func(w, x, sum reg.VecVirtua
 	}
 	a := g.rowsAt(at, lda, m)
 	loop, end := g.label("products"), g.label("products")
+	var behind reg.GPVirtual // in bytes: as many rows of b again, which are likely to come next
+	if right.size == 2 {
+		behind = g.copyOf(k)
+		g.IMULQ(ldb, behind)
+	}
 	g.TESTQ(k, k)
 	g.JZ(operand.LabelRef(end))
 	g.Label(loop)
 	w := g.vecs(wide)
 	if right.size == 2 {
 		g.PREFETCHT0(operand.Mem{Base: b, Index: ldb, Scale: 8})
+		g.PREFETCHT1(operand.Mem{Base: b, Index: behind, Scale: 1})
 	}
 	for j := range wide {
 		widen(operand.Mem{Base: b, Disp: j * g.floats * right.size}, w[j], j)
