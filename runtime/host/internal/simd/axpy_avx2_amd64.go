@@ -21,3 +21,9 @@ func axpyF16AVX2(c *float32, ldc int, a *float32, lda int, w *uint16, ldw int, m
 //
 //go:noescape
 func axpyBF16AVX2(c *float32, ldc int, a *float32, lda int, w *uint16, ldw int, m int, n int, k int)
+
+// axpyI8AVX2 adds the products of m rows of a, k numbers long, and k rows of w, n long, to c.
+// Strides are in numbers. m is 1, 2 or 4.
+//
+//go:noescape
+func axpyI8AVX2(c *float32, ldc int, a *float32, lda int, w *int8, ldw int, m int, n int, k int)

@@ -1677,3 +1677,590 @@ one126:
 along121:
 	VZEROUPPER
 	RET
+
+// func axpyI8AVX2(c *float32, ldc int, a *float32, lda int, w *int8, ldw int, m int, n int, k int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·axpyI8AVX2(SB), NOSPLIT, $0-72
+	MOVQ m+48(FP), AX
+	CMPQ AX, $0x04
+	JE   rows4
+	CMPQ AX, $0x02
+	JE   rows2
+	MOVQ a+16(FP), AX
+	MOVQ lda+24(FP), CX
+	SHLQ $0x02, CX
+	MOVQ ldc+8(FP), CX
+	SHLQ $0x02, CX
+	MOVQ ldw+40(FP), CX
+
+along127:
+	CMPQ         k+64(FP), $0x08
+	JL           along128
+	SUBQ         $0x08, k+64(FP)
+	MOVQ         n+56(FP), DX
+	MOVQ         w+32(FP), BX
+	MOVQ         BX, SI
+	LEAQ         (SI)(CX*2), DI
+	ADDQ         CX, DI
+	LEAQ         (DI)(CX*2), R8
+	ADDQ         CX, R8
+	MOVQ         c+0(FP), R9
+	LEAQ         (BX)(CX*8), BX
+	LEAQ         (BX)(CX*2), R10
+	ADDQ         CX, R10
+	LEAQ         (R10)(CX*2), R11
+	ADDQ         CX, R11
+	MOVQ         AX, R12
+	VBROADCASTSS (R12), Y0
+	VBROADCASTSS 4(R12), Y1
+	VBROADCASTSS 8(R12), Y2
+	VBROADCASTSS 12(R12), Y3
+	VBROADCASTSS 16(R12), Y4
+	VBROADCASTSS 20(R12), Y5
+	VBROADCASTSS 24(R12), Y6
+	VBROADCASTSS 28(R12), Y7
+	SUBQ         $0x08, DX
+	JL           along130
+
+along129:
+	VMOVUPS     (R9), Y8
+	PREFETCHT0  (BX)
+	VPMOVSXBD   (SI), Y9
+	VCVTDQ2PS   Y9, Y9
+	VFMADD231PS Y9, Y0, Y8
+	PREFETCHT0  (BX)(CX*1)
+	VPMOVSXBD   (SI)(CX*1), Y9
+	VCVTDQ2PS   Y9, Y9
+	VFMADD231PS Y9, Y1, Y8
+	PREFETCHT0  (BX)(CX*2)
+	VPMOVSXBD   (SI)(CX*2), Y9
+	VCVTDQ2PS   Y9, Y9
+	VFMADD231PS Y9, Y2, Y8
+	PREFETCHT0  (R10)
+	VPMOVSXBD   (DI), Y9
+	VCVTDQ2PS   Y9, Y9
+	VFMADD231PS Y9, Y3, Y8
+	PREFETCHT0  (R10)(CX*1)
+	VPMOVSXBD   (DI)(CX*1), Y9
+	VCVTDQ2PS   Y9, Y9
+	VFMADD231PS Y9, Y4, Y8
+	PREFETCHT0  (R10)(CX*2)
+	VPMOVSXBD   (DI)(CX*2), Y9
+	VCVTDQ2PS   Y9, Y9
+	VFMADD231PS Y9, Y5, Y8
+	PREFETCHT0  (R11)
+	VPMOVSXBD   (R8), Y9
+	VCVTDQ2PS   Y9, Y9
+	VFMADD231PS Y9, Y6, Y8
+	PREFETCHT0  (R11)(CX*1)
+	VPMOVSXBD   (R8)(CX*1), Y9
+	VCVTDQ2PS   Y9, Y9
+	VFMADD231PS Y9, Y7, Y8
+	VMOVUPS     Y8, (R9)
+	ADDQ        $+32, R9
+	ADDQ        $+8, SI
+	ADDQ        $+8, DI
+	ADDQ        $+8, R8
+	ADDQ        $+8, BX
+	ADDQ        $+8, R10
+	ADDQ        $+8, R11
+	SUBQ        $0x08, DX
+	JGE         along129
+
+along130:
+	ADDQ $0x08, DX
+
+one132:
+	TESTQ       DX, DX
+	JZ          one133
+	VMOVSS      (R9), X8
+	MOVBLSX     (SI), BX
+	VMOVD       BX, X9
+	VCVTDQ2PS   X9, X9
+	VFMADD231SS X9, X0, X8
+	MOVBLSX     (SI)(CX*1), BX
+	VMOVD       BX, X9
+	VCVTDQ2PS   X9, X9
+	VFMADD231SS X9, X1, X8
+	MOVBLSX     (SI)(CX*2), BX
+	VMOVD       BX, X9
+	VCVTDQ2PS   X9, X9
+	VFMADD231SS X9, X2, X8
+	MOVBLSX     (DI), BX
+	VMOVD       BX, X9
+	VCVTDQ2PS   X9, X9
+	VFMADD231SS X9, X3, X8
+	MOVBLSX     (DI)(CX*1), BX
+	VMOVD       BX, X9
+	VCVTDQ2PS   X9, X9
+	VFMADD231SS X9, X4, X8
+	MOVBLSX     (DI)(CX*2), BX
+	VMOVD       BX, X9
+	VCVTDQ2PS   X9, X9
+	VFMADD231SS X9, X5, X8
+	MOVBLSX     (R8), BX
+	VMOVD       BX, X9
+	VCVTDQ2PS   X9, X9
+	VFMADD231SS X9, X6, X8
+	MOVBLSX     (R8)(CX*1), BX
+	VMOVD       BX, X9
+	VCVTDQ2PS   X9, X9
+	VFMADD231SS X9, X7, X8
+	VMOVSS      X8, (R9)
+	ADDQ        $+4, R9
+	ADDQ        $+1, SI
+	ADDQ        $+1, DI
+	ADDQ        $+1, R8
+	DECQ        DX
+	JMP         one132
+
+one133:
+	ADDQ $0x20, AX
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	ADDQ CX, w+32(FP)
+	JMP  along127
+
+along128:
+along134:
+	CMPQ         k+64(FP), $0x01
+	JL           along135
+	SUBQ         $0x01, k+64(FP)
+	MOVQ         n+56(FP), DX
+	MOVQ         w+32(FP), BX
+	MOVQ         c+0(FP), SI
+	MOVQ         AX, DI
+	VBROADCASTSS (DI), Y0
+	SUBQ         $0x08, DX
+	JL           along137
+
+along136:
+	VMOVUPS     (SI), Y1
+	VPMOVSXBD   (BX), Y2
+	VCVTDQ2PS   Y2, Y2
+	VFMADD231PS Y2, Y0, Y1
+	VMOVUPS     Y1, (SI)
+	ADDQ        $+32, SI
+	ADDQ        $+8, BX
+	SUBQ        $0x08, DX
+	JGE         along136
+
+along137:
+	ADDQ $0x08, DX
+
+one139:
+	TESTQ       DX, DX
+	JZ          one140
+	VMOVSS      (SI), X1
+	MOVBLSX     (BX), DI
+	VMOVD       DI, X2
+	VCVTDQ2PS   X2, X2
+	VFMADD231SS X2, X0, X1
+	VMOVSS      X1, (SI)
+	ADDQ        $+4, SI
+	ADDQ        $+1, BX
+	DECQ        DX
+	JMP         one139
+
+one140:
+	ADDQ $0x04, AX
+	ADDQ CX, w+32(FP)
+	JMP  along134
+
+along135:
+	VZEROUPPER
+	RET
+
+rows2:
+	MOVQ a+16(FP), AX
+	MOVQ lda+24(FP), CX
+	SHLQ $0x02, CX
+	MOVQ ldc+8(FP), DX
+	SHLQ $0x02, DX
+	MOVQ ldw+40(FP), BX
+
+along141:
+	CMPQ         k+64(FP), $0x04
+	JL           along142
+	SUBQ         $0x04, k+64(FP)
+	MOVQ         n+56(FP), SI
+	MOVQ         w+32(FP), DI
+	MOVQ         DI, R8
+	LEAQ         (R8)(BX*2), R9
+	ADDQ         BX, R9
+	MOVQ         c+0(FP), R10
+	LEAQ         (DI)(BX*4), DI
+	LEAQ         (DI)(BX*2), R11
+	ADDQ         BX, R11
+	MOVQ         AX, R12
+	VBROADCASTSS (R12), Y0
+	VBROADCASTSS 4(R12), Y1
+	VBROADCASTSS 8(R12), Y2
+	VBROADCASTSS 12(R12), Y3
+	VBROADCASTSS (R12)(CX*1), Y4
+	VBROADCASTSS 4(R12)(CX*1), Y5
+	VBROADCASTSS 8(R12)(CX*1), Y6
+	VBROADCASTSS 12(R12)(CX*1), Y7
+	SUBQ         $0x08, SI
+	JL           along144
+
+along143:
+	VMOVUPS     (R10), Y8
+	VMOVUPS     (R10)(DX*1), Y9
+	PREFETCHT0  (DI)
+	VPMOVSXBD   (R8), Y10
+	VCVTDQ2PS   Y10, Y10
+	VFMADD231PS Y10, Y0, Y8
+	VFMADD231PS Y10, Y4, Y9
+	PREFETCHT0  (DI)(BX*1)
+	VPMOVSXBD   (R8)(BX*1), Y10
+	VCVTDQ2PS   Y10, Y10
+	VFMADD231PS Y10, Y1, Y8
+	VFMADD231PS Y10, Y5, Y9
+	PREFETCHT0  (DI)(BX*2)
+	VPMOVSXBD   (R8)(BX*2), Y10
+	VCVTDQ2PS   Y10, Y10
+	VFMADD231PS Y10, Y2, Y8
+	VFMADD231PS Y10, Y6, Y9
+	PREFETCHT0  (R11)
+	VPMOVSXBD   (R9), Y10
+	VCVTDQ2PS   Y10, Y10
+	VFMADD231PS Y10, Y3, Y8
+	VFMADD231PS Y10, Y7, Y9
+	VMOVUPS     Y8, (R10)
+	VMOVUPS     Y9, (R10)(DX*1)
+	ADDQ        $+32, R10
+	ADDQ        $+8, R8
+	ADDQ        $+8, R9
+	ADDQ        $+8, DI
+	ADDQ        $+8, R11
+	SUBQ        $0x08, SI
+	JGE         along143
+
+along144:
+	ADDQ $0x08, SI
+
+one146:
+	TESTQ       SI, SI
+	JZ          one147
+	VMOVSS      (R10), X8
+	MOVBLSX     (R8), DI
+	VMOVD       DI, X9
+	VCVTDQ2PS   X9, X9
+	VFMADD231SS X9, X0, X8
+	MOVBLSX     (R8)(BX*1), DI
+	VMOVD       DI, X9
+	VCVTDQ2PS   X9, X9
+	VFMADD231SS X9, X1, X8
+	MOVBLSX     (R8)(BX*2), DI
+	VMOVD       DI, X9
+	VCVTDQ2PS   X9, X9
+	VFMADD231SS X9, X2, X8
+	MOVBLSX     (R9), DI
+	VMOVD       DI, X9
+	VCVTDQ2PS   X9, X9
+	VFMADD231SS X9, X3, X8
+	VMOVSS      X8, (R10)
+	VMOVSS      (R10)(DX*1), X8
+	MOVBLSX     (R8), DI
+	VMOVD       DI, X9
+	VCVTDQ2PS   X9, X9
+	VFMADD231SS X9, X4, X8
+	MOVBLSX     (R8)(BX*1), DI
+	VMOVD       DI, X9
+	VCVTDQ2PS   X9, X9
+	VFMADD231SS X9, X5, X8
+	MOVBLSX     (R8)(BX*2), DI
+	VMOVD       DI, X9
+	VCVTDQ2PS   X9, X9
+	VFMADD231SS X9, X6, X8
+	MOVBLSX     (R9), DI
+	VMOVD       DI, X9
+	VCVTDQ2PS   X9, X9
+	VFMADD231SS X9, X7, X8
+	VMOVSS      X8, (R10)(DX*1)
+	ADDQ        $+4, R10
+	ADDQ        $+1, R8
+	ADDQ        $+1, R9
+	DECQ        SI
+	JMP         one146
+
+one147:
+	ADDQ $0x10, AX
+	ADDQ BX, w+32(FP)
+	ADDQ BX, w+32(FP)
+	ADDQ BX, w+32(FP)
+	ADDQ BX, w+32(FP)
+	JMP  along141
+
+along142:
+along148:
+	CMPQ         k+64(FP), $0x01
+	JL           along149
+	SUBQ         $0x01, k+64(FP)
+	MOVQ         n+56(FP), SI
+	MOVQ         w+32(FP), DI
+	MOVQ         c+0(FP), R8
+	MOVQ         AX, R9
+	VBROADCASTSS (R9), Y0
+	VBROADCASTSS (R9)(CX*1), Y1
+	SUBQ         $0x08, SI
+	JL           along151
+
+along150:
+	VMOVUPS     (R8), Y2
+	VMOVUPS     (R8)(DX*1), Y3
+	VPMOVSXBD   (DI), Y4
+	VCVTDQ2PS   Y4, Y4
+	VFMADD231PS Y4, Y0, Y2
+	VFMADD231PS Y4, Y1, Y3
+	VMOVUPS     Y2, (R8)
+	VMOVUPS     Y3, (R8)(DX*1)
+	ADDQ        $+32, R8
+	ADDQ        $+8, DI
+	SUBQ        $0x08, SI
+	JGE         along150
+
+along151:
+	ADDQ $0x08, SI
+
+one153:
+	TESTQ       SI, SI
+	JZ          one154
+	VMOVSS      (R8), X2
+	MOVBLSX     (DI), R9
+	VMOVD       R9, X3
+	VCVTDQ2PS   X3, X3
+	VFMADD231SS X3, X0, X2
+	VMOVSS      X2, (R8)
+	VMOVSS      (R8)(DX*1), X2
+	MOVBLSX     (DI), R9
+	VMOVD       R9, X3
+	VCVTDQ2PS   X3, X3
+	VFMADD231SS X3, X1, X2
+	VMOVSS      X2, (R8)(DX*1)
+	ADDQ        $+4, R8
+	ADDQ        $+1, DI
+	DECQ        SI
+	JMP         one153
+
+one154:
+	ADDQ $0x04, AX
+	ADDQ BX, w+32(FP)
+	JMP  along148
+
+along149:
+	VZEROUPPER
+	RET
+
+rows4:
+	MOVQ a+16(FP), AX
+	MOVQ lda+24(FP), CX
+	SHLQ $0x02, CX
+	MOVQ ldc+8(FP), DX
+	SHLQ $0x02, DX
+	MOVQ ldw+40(FP), BX
+
+along155:
+	CMPQ         k+64(FP), $0x02
+	JL           along156
+	SUBQ         $0x02, k+64(FP)
+	MOVQ         n+56(FP), SI
+	MOVQ         w+32(FP), DI
+	MOVQ         DI, R8
+	MOVQ         c+0(FP), R9
+	LEAQ         (R9)(DX*2), R10
+	ADDQ         DX, R10
+	LEAQ         (DI)(BX*2), DI
+	MOVQ         AX, R11
+	LEAQ         (R11)(CX*2), R12
+	ADDQ         CX, R12
+	VBROADCASTSS (R11), Y0
+	VBROADCASTSS 4(R11), Y1
+	VBROADCASTSS (R11)(CX*1), Y2
+	VBROADCASTSS 4(R11)(CX*1), Y3
+	VBROADCASTSS (R11)(CX*2), Y4
+	VBROADCASTSS 4(R11)(CX*2), Y5
+	VBROADCASTSS (R12), Y6
+	VBROADCASTSS 4(R12), Y7
+	SUBQ         $0x08, SI
+	JL           along158
+
+along157:
+	VMOVUPS     (R9), Y8
+	VMOVUPS     (R9)(DX*1), Y9
+	VMOVUPS     (R9)(DX*2), Y10
+	VMOVUPS     (R10), Y11
+	PREFETCHT0  (DI)
+	VPMOVSXBD   (R8), Y12
+	VCVTDQ2PS   Y12, Y12
+	VFMADD231PS Y12, Y0, Y8
+	VFMADD231PS Y12, Y2, Y9
+	VFMADD231PS Y12, Y4, Y10
+	VFMADD231PS Y12, Y6, Y11
+	PREFETCHT0  (DI)(BX*1)
+	VPMOVSXBD   (R8)(BX*1), Y12
+	VCVTDQ2PS   Y12, Y12
+	VFMADD231PS Y12, Y1, Y8
+	VFMADD231PS Y12, Y3, Y9
+	VFMADD231PS Y12, Y5, Y10
+	VFMADD231PS Y12, Y7, Y11
+	VMOVUPS     Y8, (R9)
+	VMOVUPS     Y9, (R9)(DX*1)
+	VMOVUPS     Y10, (R9)(DX*2)
+	VMOVUPS     Y11, (R10)
+	ADDQ        $+32, R9
+	ADDQ        $+32, R10
+	ADDQ        $+8, R8
+	ADDQ        $+8, DI
+	SUBQ        $0x08, SI
+	JGE         along157
+
+along158:
+	ADDQ $0x08, SI
+
+one160:
+	TESTQ       SI, SI
+	JZ          one161
+	VMOVSS      (R9), X8
+	MOVBLSX     (R8), DI
+	VMOVD       DI, X9
+	VCVTDQ2PS   X9, X9
+	VFMADD231SS X9, X0, X8
+	MOVBLSX     (R8)(BX*1), DI
+	VMOVD       DI, X9
+	VCVTDQ2PS   X9, X9
+	VFMADD231SS X9, X1, X8
+	VMOVSS      X8, (R9)
+	VMOVSS      (R9)(DX*1), X8
+	MOVBLSX     (R8), DI
+	VMOVD       DI, X9
+	VCVTDQ2PS   X9, X9
+	VFMADD231SS X9, X2, X8
+	MOVBLSX     (R8)(BX*1), DI
+	VMOVD       DI, X9
+	VCVTDQ2PS   X9, X9
+	VFMADD231SS X9, X3, X8
+	VMOVSS      X8, (R9)(DX*1)
+	VMOVSS      (R9)(DX*2), X8
+	MOVBLSX     (R8), DI
+	VMOVD       DI, X9
+	VCVTDQ2PS   X9, X9
+	VFMADD231SS X9, X4, X8
+	MOVBLSX     (R8)(BX*1), DI
+	VMOVD       DI, X9
+	VCVTDQ2PS   X9, X9
+	VFMADD231SS X9, X5, X8
+	VMOVSS      X8, (R9)(DX*2)
+	VMOVSS      (R10), X8
+	MOVBLSX     (R8), DI
+	VMOVD       DI, X9
+	VCVTDQ2PS   X9, X9
+	VFMADD231SS X9, X6, X8
+	MOVBLSX     (R8)(BX*1), DI
+	VMOVD       DI, X9
+	VCVTDQ2PS   X9, X9
+	VFMADD231SS X9, X7, X8
+	VMOVSS      X8, (R10)
+	ADDQ        $+4, R9
+	ADDQ        $+4, R10
+	ADDQ        $+1, R8
+	DECQ        SI
+	JMP         one160
+
+one161:
+	ADDQ $0x08, AX
+	ADDQ BX, w+32(FP)
+	ADDQ BX, w+32(FP)
+	JMP  along155
+
+along156:
+along162:
+	CMPQ         k+64(FP), $0x01
+	JL           along163
+	SUBQ         $0x01, k+64(FP)
+	MOVQ         n+56(FP), SI
+	MOVQ         w+32(FP), DI
+	MOVQ         c+0(FP), R8
+	LEAQ         (R8)(DX*2), R9
+	ADDQ         DX, R9
+	MOVQ         AX, R10
+	LEAQ         (R10)(CX*2), R11
+	ADDQ         CX, R11
+	VBROADCASTSS (R10), Y0
+	VBROADCASTSS (R10)(CX*1), Y1
+	VBROADCASTSS (R10)(CX*2), Y2
+	VBROADCASTSS (R11), Y3
+	SUBQ         $0x08, SI
+	JL           along165
+
+along164:
+	VMOVUPS     (R8), Y4
+	VMOVUPS     (R8)(DX*1), Y5
+	VMOVUPS     (R8)(DX*2), Y6
+	VMOVUPS     (R9), Y7
+	VPMOVSXBD   (DI), Y8
+	VCVTDQ2PS   Y8, Y8
+	VFMADD231PS Y8, Y0, Y4
+	VFMADD231PS Y8, Y1, Y5
+	VFMADD231PS Y8, Y2, Y6
+	VFMADD231PS Y8, Y3, Y7
+	VMOVUPS     Y4, (R8)
+	VMOVUPS     Y5, (R8)(DX*1)
+	VMOVUPS     Y6, (R8)(DX*2)
+	VMOVUPS     Y7, (R9)
+	ADDQ        $+32, R8
+	ADDQ        $+32, R9
+	ADDQ        $+8, DI
+	SUBQ        $0x08, SI
+	JGE         along164
+
+along165:
+	ADDQ $0x08, SI
+
+one167:
+	TESTQ       SI, SI
+	JZ          one168
+	VMOVSS      (R8), X4
+	MOVBLSX     (DI), R10
+	VMOVD       R10, X5
+	VCVTDQ2PS   X5, X5
+	VFMADD231SS X5, X0, X4
+	VMOVSS      X4, (R8)
+	VMOVSS      (R8)(DX*1), X4
+	MOVBLSX     (DI), R10
+	VMOVD       R10, X5
+	VCVTDQ2PS   X5, X5
+	VFMADD231SS X5, X1, X4
+	VMOVSS      X4, (R8)(DX*1)
+	VMOVSS      (R8)(DX*2), X4
+	MOVBLSX     (DI), R10
+	VMOVD       R10, X5
+	VCVTDQ2PS   X5, X5
+	VFMADD231SS X5, X2, X4
+	VMOVSS      X4, (R8)(DX*2)
+	VMOVSS      (R9), X4
+	MOVBLSX     (DI), R10
+	VMOVD       R10, X5
+	VCVTDQ2PS   X5, X5
+	VFMADD231SS X5, X3, X4
+	VMOVSS      X4, (R9)
+	ADDQ        $+4, R8
+	ADDQ        $+4, R9
+	ADDQ        $+1, DI
+	DECQ        SI
+	JMP         one167
+
+one168:
+	ADDQ $0x04, AX
+	ADDQ BX, w+32(FP)
+	JMP  along162
+
+along163:
+	VZEROUPPER
+	RET

@@ -45,9 +45,9 @@ loop4:
 	VZEROUPPER
 	RET
 
-// func narrowF16AVX2(dst *uint16, src *float32, n int)
-// Requires: AVX, F16C
-TEXT ·narrowF16AVX2(SB), NOSPLIT, $0-24
+// func widenI8AVX2(dst *float32, src *int8, n int)
+// Requires: AVX, AVX2
+TEXT ·widenI8AVX2(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
 	MOVQ n+16(FP), DX
@@ -55,13 +55,34 @@ TEXT ·narrowF16AVX2(SB), NOSPLIT, $0-24
 loop5:
 	SUBQ      $0x08, DX
 	JL        loop6
+	VPMOVSXBD (CX), Y0
+	VCVTDQ2PS Y0, Y0
+	VMOVUPS   Y0, (AX)
+	ADDQ      $0x08, CX
+	ADDQ      $0x20, AX
+	JMP       loop5
+
+loop6:
+	VZEROUPPER
+	RET
+
+// func narrowF16AVX2(dst *uint16, src *float32, n int)
+// Requires: AVX, F16C
+TEXT ·narrowF16AVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+
+loop7:
+	SUBQ      $0x08, DX
+	JL        loop8
 	VMOVUPS   (CX), Y0
 	VCVTPS2PH $0x00, Y0, (AX)
 	ADDQ      $0x10, AX
 	ADDQ      $0x20, CX
-	JMP       loop5
+	JMP       loop7
 
-loop6:
+loop8:
 	VZEROUPPER
 	RET
 
@@ -71,17 +92,17 @@ TEXT ·roundF16AVX2(SB), NOSPLIT, $0-16
 	MOVQ v+0(FP), AX
 	MOVQ n+8(FP), CX
 
-loop7:
+loop9:
 	SUBQ      $0x08, CX
-	JL        loop8
+	JL        loop10
 	VMOVUPS   (AX), Y0
 	VCVTPS2PH $0x00, Y0, X0
 	VCVTPH2PS X0, Y0
 	VMOVUPS   Y0, (AX)
 	ADDQ      $0x20, AX
-	JMP       loop7
+	JMP       loop9
 
-loop8:
+loop10:
 	VZEROUPPER
 	RET
 
@@ -101,9 +122,9 @@ TEXT ·narrowBF16AVX2(SB), NOSPLIT, $0-24
 	VPBROADCASTD X2, Y2
 	MOVQ         n+16(FP), DX
 
-loop9:
+loop11:
 	SUBQ      $0x08, DX
-	JL        loop10
+	JL        loop12
 	VMOVUPS   (CX), Y3
 	VPSRLD    $0x10, Y3, Y4
 	VPOR      Y2, Y4, Y5
@@ -118,8 +139,44 @@ loop9:
 	VMOVUPS   X4, (AX)
 	ADDQ      $0x10, AX
 	ADDQ      $0x20, CX
-	JMP       loop9
+	JMP       loop11
 
-loop10:
+loop12:
+	VZEROUPPER
+	RET
+
+// func narrowI8AVX2(dst *int8, src *float32, by float32, n int)
+// Requires: AVX, AVX2
+TEXT ·narrowI8AVX2(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), AX
+	MOVQ         src+8(FP), CX
+	VBROADCASTSS by+16(FP), Y0
+	MOVL         $0x42fe0000, DX
+	VMOVD        DX, X1
+	VPBROADCASTD X1, Y1
+	MOVL         $0xc3000000, DX
+	VMOVD        DX, X2
+	VPBROADCASTD X2, Y2
+	MOVQ         n+24(FP), DX
+
+loop13:
+	SUBQ         $0x08, DX
+	JL           loop14
+	VMOVUPS      (CX), Y3
+	VDIVPS       Y0, Y3, Y3
+	VCMPPS       $0x07, Y3, Y3, Y4
+	VPAND        Y4, Y3, Y3
+	VMINPS       Y1, Y3, Y3
+	VMAXPS       Y2, Y3, Y3
+	VCVTPS2DQ    Y3, Y3
+	VEXTRACTI128 $0x01, Y3, X4
+	VPACKSSDW    X4, X3, X4
+	VPACKSSWB    X4, X4, X4
+	VMOVQ        X4, (AX)
+	ADDQ         $0x08, AX
+	ADDQ         $0x20, CX
+	JMP          loop13
+
+loop14:
 	VZEROUPPER
 	RET

@@ -14,6 +14,11 @@ func widenF16AVX512(dst *float32, src *uint16, n int)
 //go:noescape
 func widenBF16AVX512(dst *float32, src *uint16, n int)
 
+// widenI8AVX512 stores n numbers as float32; n is whole vectors.
+//
+//go:noescape
+func widenI8AVX512(dst *float32, src *int8, n int)
+
 // narrowF16AVX512 rounds n numbers to float16, ties to even; n is whole vectors.
 //
 //go:noescape
@@ -28,3 +33,8 @@ func roundF16AVX512(v *float32, n int)
 //
 //go:noescape
 func narrowBF16AVX512(dst *uint16, src *float32, n int)
+
+// narrowI8AVX512 rounds n quotients to codes, ties to even; n is whole vectors.
+//
+//go:noescape
+func narrowI8AVX512(dst *int8, src *float32, by float32, n int)

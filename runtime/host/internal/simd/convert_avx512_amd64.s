@@ -45,9 +45,9 @@ loop4:
 	VZEROUPPER
 	RET
 
-// func narrowF16AVX512(dst *uint16, src *float32, n int)
+// func widenI8AVX512(dst *float32, src *int8, n int)
 // Requires: AVX, AVX512F
-TEXT ·narrowF16AVX512(SB), NOSPLIT, $0-24
+TEXT ·widenI8AVX512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
 	MOVQ n+16(FP), DX
@@ -55,13 +55,34 @@ TEXT ·narrowF16AVX512(SB), NOSPLIT, $0-24
 loop5:
 	SUBQ      $0x10, DX
 	JL        loop6
+	VPMOVSXBD (CX), Z0
+	VCVTDQ2PS Z0, Z0
+	VMOVUPS   Z0, (AX)
+	ADDQ      $0x10, CX
+	ADDQ      $0x40, AX
+	JMP       loop5
+
+loop6:
+	VZEROUPPER
+	RET
+
+// func narrowF16AVX512(dst *uint16, src *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·narrowF16AVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+
+loop7:
+	SUBQ      $0x10, DX
+	JL        loop8
 	VMOVUPS   (CX), Z0
 	VCVTPS2PH $0x00, Z0, (AX)
 	ADDQ      $0x20, AX
 	ADDQ      $0x40, CX
-	JMP       loop5
+	JMP       loop7
 
-loop6:
+loop8:
 	VZEROUPPER
 	RET
 
@@ -71,17 +92,17 @@ TEXT ·roundF16AVX512(SB), NOSPLIT, $0-16
 	MOVQ v+0(FP), AX
 	MOVQ n+8(FP), CX
 
-loop7:
+loop9:
 	SUBQ      $0x10, CX
-	JL        loop8
+	JL        loop10
 	VMOVUPS   (AX), Z0
 	VCVTPS2PH $0x00, Z0, Y0
 	VCVTPH2PS Y0, Z0
 	VMOVUPS   Z0, (AX)
 	ADDQ      $0x40, AX
-	JMP       loop7
+	JMP       loop9
 
-loop8:
+loop10:
 	VZEROUPPER
 	RET
 
@@ -98,9 +119,9 @@ TEXT ·narrowBF16AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTD DX, Z2
 	MOVQ         n+16(FP), DX
 
-loop9:
+loop11:
 	SUBQ      $0x10, DX
-	JL        loop10
+	JL        loop12
 	VMOVUPS   (CX), Z3
 	VPSRLD    $0x10, Z3, Z4
 	VPORD     Z2, Z4, Z5
@@ -113,8 +134,39 @@ loop9:
 	VPMOVDW   Z4, (AX)
 	ADDQ      $0x20, AX
 	ADDQ      $0x40, CX
-	JMP       loop9
+	JMP       loop11
 
-loop10:
+loop12:
+	VZEROUPPER
+	RET
+
+// func narrowI8AVX512(dst *int8, src *float32, by float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·narrowI8AVX512(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), AX
+	MOVQ         src+8(FP), CX
+	VBROADCASTSS by+16(FP), Z0
+	MOVL         $0x42fe0000, DX
+	VPBROADCASTD DX, Z1
+	MOVL         $0xc3000000, DX
+	VPBROADCASTD DX, Z2
+	MOVQ         n+24(FP), DX
+
+loop13:
+	SUBQ      $0x10, DX
+	JL        loop14
+	VMOVUPS   (CX), Z3
+	VDIVPS    Z0, Z3, Z3
+	VCMPPS    $0x07, Z3, Z3, K1
+	VMOVUPS.Z Z3, K1, Z3
+	VMINPS    Z1, Z3, Z3
+	VMAXPS    Z2, Z3, Z3
+	VCVTPS2DQ Z3, Z3
+	VPMOVDB   Z3, (AX)
+	ADDQ      $0x10, AX
+	ADDQ      $0x40, CX
+	JMP       loop13
+
+loop14:
 	VZEROUPPER
 	RET

@@ -21,3 +21,9 @@ func dotF16AVX2(c *float32, ldc int, a *float32, lda int, w *uint16, ldw int, m 
 //
 //go:noescape
 func dotBF16AVX2(c *float32, ldc int, a *float32, lda int, w *uint16, ldw int, m int, n int, k int)
+
+// dotI8AVX2 adds the products of m rows of a and n rows of w, k numbers long, to c.
+// Strides are in numbers. m is 1, 2 or 4.
+//
+//go:noescape
+func dotI8AVX2(c *float32, ldc int, a *float32, lda int, w *int8, ldw int, m int, n int, k int)

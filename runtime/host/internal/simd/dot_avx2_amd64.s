@@ -2377,3 +2377,812 @@ one126:
 columns121:
 	VZEROUPPER
 	RET
+
+// func dotI8AVX2(c *float32, ldc int, a *float32, lda int, w *int8, ldw int, m int, n int, k int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·dotI8AVX2(SB), NOSPLIT, $0-72
+	MOVQ m+48(FP), AX
+	CMPQ AX, $0x04
+	JE   rows4
+	CMPQ AX, $0x02
+	JE   rows2
+	MOVQ c+0(FP), AX
+	MOVQ ldc+8(FP), CX
+	SHLQ $0x02, CX
+	MOVQ lda+24(FP), DX
+	SHLQ $0x02, DX
+	MOVQ w+32(FP), DX
+	MOVQ ldw+40(FP), BX
+
+columns127:
+	CMPQ   n+56(FP), $0x08
+	JL     columns128
+	SUBQ   $0x08, n+56(FP)
+	MOVQ   k+64(FP), SI
+	MOVQ   a+16(FP), DI
+	MOVQ   DX, R8
+	LEAQ   (R8)(BX*2), R9
+	ADDQ   BX, R9
+	LEAQ   (R9)(BX*2), R10
+	ADDQ   BX, R10
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	LEAQ   4096(DX), R11
+	SUBQ   $0x08, SI
+	JL     along130
+
+along129:
+	VMOVUPS     (DI), Y8
+	PREFETCHT0  (R11)
+	ADDQ        $+64, R11
+	VPMOVSXBD   (R8), Y9
+	VCVTDQ2PS   Y9, Y9
+	VFMADD231PS Y9, Y8, Y0
+	VPMOVSXBD   (R8)(BX*1), Y9
+	VCVTDQ2PS   Y9, Y9
+	VFMADD231PS Y9, Y8, Y1
+	VPMOVSXBD   (R8)(BX*2), Y9
+	VCVTDQ2PS   Y9, Y9
+	VFMADD231PS Y9, Y8, Y2
+	VPMOVSXBD   (R9), Y9
+	VCVTDQ2PS   Y9, Y9
+	VFMADD231PS Y9, Y8, Y3
+	VPMOVSXBD   (R9)(BX*1), Y9
+	VCVTDQ2PS   Y9, Y9
+	VFMADD231PS Y9, Y8, Y4
+	VPMOVSXBD   (R9)(BX*2), Y9
+	VCVTDQ2PS   Y9, Y9
+	VFMADD231PS Y9, Y8, Y5
+	VPMOVSXBD   (R10), Y9
+	VCVTDQ2PS   Y9, Y9
+	VFMADD231PS Y9, Y8, Y6
+	VPMOVSXBD   (R10)(BX*1), Y9
+	VCVTDQ2PS   Y9, Y9
+	VFMADD231PS Y9, Y8, Y7
+	ADDQ        $+32, DI
+	ADDQ        $+8, R8
+	ADDQ        $+8, R9
+	ADDQ        $+8, R10
+	SUBQ        $0x08, SI
+	JGE         along129
+
+along130:
+	ADDQ         $0x08, SI
+	MOVQ         AX, R11
+	VUNPCKLPS    Y1, Y0, Y8
+	VUNPCKHPS    Y1, Y0, Y0
+	VADDPS       Y0, Y8, Y8
+	VUNPCKLPS    Y3, Y2, Y0
+	VUNPCKHPS    Y3, Y2, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y8, Y1
+	VUNPCKHPD    Y0, Y8, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VADDPS       (R11), X0, X0
+	VMOVUPS      X0, (R11)
+	VUNPCKLPS    Y5, Y4, Y0
+	VUNPCKHPS    Y5, Y4, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPS    Y7, Y6, Y1
+	VUNPCKHPS    Y7, Y6, Y2
+	VADDPS       Y2, Y1, Y1
+	VUNPCKLPD    Y1, Y0, Y2
+	VUNPCKHPD    Y1, Y0, Y0
+	VADDPS       Y0, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X0
+	VADDPS       16(R11), X0, X0
+	VMOVUPS      X0, 16(R11)
+	ADDQ         CX, R11
+
+one132:
+	TESTQ       SI, SI
+	JZ          one133
+	MOVBLSX     (R8), R11
+	VMOVD       R11, X0
+	VCVTDQ2PS   X0, X0
+	MOVQ        AX, R11
+	VMOVSS      (R11), X1
+	VMOVSS      (DI), X2
+	VFMADD231SS X2, X0, X1
+	VMOVSS      X1, (R11)
+	ADDQ        CX, R11
+	MOVBLSX     (R8)(BX*1), R11
+	VMOVD       R11, X0
+	VCVTDQ2PS   X0, X0
+	MOVQ        AX, R11
+	VMOVSS      4(R11), X1
+	VMOVSS      (DI), X2
+	VFMADD231SS X2, X0, X1
+	VMOVSS      X1, 4(R11)
+	ADDQ        CX, R11
+	MOVBLSX     (R8)(BX*2), R11
+	VMOVD       R11, X0
+	VCVTDQ2PS   X0, X0
+	MOVQ        AX, R11
+	VMOVSS      8(R11), X1
+	VMOVSS      (DI), X2
+	VFMADD231SS X2, X0, X1
+	VMOVSS      X1, 8(R11)
+	ADDQ        CX, R11
+	MOVBLSX     (R9), R11
+	VMOVD       R11, X0
+	VCVTDQ2PS   X0, X0
+	MOVQ        AX, R11
+	VMOVSS      12(R11), X1
+	VMOVSS      (DI), X2
+	VFMADD231SS X2, X0, X1
+	VMOVSS      X1, 12(R11)
+	ADDQ        CX, R11
+	MOVBLSX     (R9)(BX*1), R11
+	VMOVD       R11, X0
+	VCVTDQ2PS   X0, X0
+	MOVQ        AX, R11
+	VMOVSS      16(R11), X1
+	VMOVSS      (DI), X2
+	VFMADD231SS X2, X0, X1
+	VMOVSS      X1, 16(R11)
+	ADDQ        CX, R11
+	MOVBLSX     (R9)(BX*2), R11
+	VMOVD       R11, X0
+	VCVTDQ2PS   X0, X0
+	MOVQ        AX, R11
+	VMOVSS      20(R11), X1
+	VMOVSS      (DI), X2
+	VFMADD231SS X2, X0, X1
+	VMOVSS      X1, 20(R11)
+	ADDQ        CX, R11
+	MOVBLSX     (R10), R11
+	VMOVD       R11, X0
+	VCVTDQ2PS   X0, X0
+	MOVQ        AX, R11
+	VMOVSS      24(R11), X1
+	VMOVSS      (DI), X2
+	VFMADD231SS X2, X0, X1
+	VMOVSS      X1, 24(R11)
+	ADDQ        CX, R11
+	MOVBLSX     (R10)(BX*1), R11
+	VMOVD       R11, X0
+	VCVTDQ2PS   X0, X0
+	MOVQ        AX, R11
+	VMOVSS      28(R11), X1
+	VMOVSS      (DI), X2
+	VFMADD231SS X2, X0, X1
+	VMOVSS      X1, 28(R11)
+	ADDQ        CX, R11
+	ADDQ        $+4, DI
+	ADDQ        $+1, R8
+	ADDQ        $+1, R9
+	ADDQ        $+1, R10
+	DECQ        SI
+	JMP         one132
+
+one133:
+	ADDQ $0x20, AX
+	ADDQ BX, DX
+	ADDQ BX, DX
+	ADDQ BX, DX
+	ADDQ BX, DX
+	ADDQ BX, DX
+	ADDQ BX, DX
+	ADDQ BX, DX
+	ADDQ BX, DX
+	JMP  columns127
+
+columns128:
+columns134:
+	CMPQ   n+56(FP), $0x01
+	JL     columns135
+	SUBQ   $0x01, n+56(FP)
+	MOVQ   k+64(FP), SI
+	MOVQ   a+16(FP), DI
+	MOVQ   DX, R8
+	VXORPS Y0, Y0, Y0
+	LEAQ   4096(DX), R9
+	SUBQ   $0x08, SI
+	JL     along137
+
+along136:
+	VMOVUPS     (DI), Y1
+	PREFETCHT0  (R9)
+	ADDQ        $+8, R9
+	VPMOVSXBD   (R8), Y2
+	VCVTDQ2PS   Y2, Y2
+	VFMADD231PS Y2, Y1, Y0
+	ADDQ        $+32, DI
+	ADDQ        $+8, R8
+	SUBQ        $0x08, SI
+	JGE         along136
+
+along137:
+	ADDQ         $0x08, SI
+	MOVQ         AX, R9
+	VUNPCKLPS    Y0, Y0, Y1
+	VUNPCKHPS    Y0, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VUNPCKLPD    Y1, Y1, Y0
+	VUNPCKHPD    Y1, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VADDSS       (R9), X1, X0
+	VMOVSS       X0, (R9)
+	ADDQ         CX, R9
+
+one139:
+	TESTQ       SI, SI
+	JZ          one140
+	MOVBLSX     (R8), R9
+	VMOVD       R9, X0
+	VCVTDQ2PS   X0, X0
+	MOVQ        AX, R9
+	VMOVSS      (R9), X1
+	VMOVSS      (DI), X2
+	VFMADD231SS X2, X0, X1
+	VMOVSS      X1, (R9)
+	ADDQ        CX, R9
+	ADDQ        $+4, DI
+	ADDQ        $+1, R8
+	DECQ        SI
+	JMP         one139
+
+one140:
+	ADDQ $0x04, AX
+	ADDQ BX, DX
+	JMP  columns134
+
+columns135:
+	VZEROUPPER
+	RET
+
+rows2:
+	MOVQ c+0(FP), AX
+	MOVQ ldc+8(FP), CX
+	SHLQ $0x02, CX
+	MOVQ lda+24(FP), DX
+	SHLQ $0x02, DX
+	MOVQ w+32(FP), BX
+	MOVQ ldw+40(FP), SI
+
+columns141:
+	CMPQ   n+56(FP), $0x04
+	JL     columns142
+	SUBQ   $0x04, n+56(FP)
+	MOVQ   k+64(FP), DI
+	MOVQ   a+16(FP), R8
+	MOVQ   BX, R9
+	LEAQ   (R9)(SI*2), R10
+	ADDQ   SI, R10
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	LEAQ   4096(BX), R11
+	SUBQ   $0x08, DI
+	JL     along144
+
+along143:
+	VMOVUPS     (R8), Y8
+	VMOVUPS     (R8)(DX*1), Y9
+	PREFETCHT0  (R11)
+	ADDQ        $+32, R11
+	VPMOVSXBD   (R9), Y10
+	VCVTDQ2PS   Y10, Y10
+	VFMADD231PS Y10, Y8, Y0
+	VFMADD231PS Y10, Y9, Y4
+	VPMOVSXBD   (R9)(SI*1), Y10
+	VCVTDQ2PS   Y10, Y10
+	VFMADD231PS Y10, Y8, Y1
+	VFMADD231PS Y10, Y9, Y5
+	VPMOVSXBD   (R9)(SI*2), Y10
+	VCVTDQ2PS   Y10, Y10
+	VFMADD231PS Y10, Y8, Y2
+	VFMADD231PS Y10, Y9, Y6
+	VPMOVSXBD   (R10), Y10
+	VCVTDQ2PS   Y10, Y10
+	VFMADD231PS Y10, Y8, Y3
+	VFMADD231PS Y10, Y9, Y7
+	ADDQ        $+32, R8
+	ADDQ        $+8, R9
+	ADDQ        $+8, R10
+	SUBQ        $0x08, DI
+	JGE         along143
+
+along144:
+	ADDQ         $0x08, DI
+	MOVQ         AX, R11
+	VUNPCKLPS    Y1, Y0, Y8
+	VUNPCKHPS    Y1, Y0, Y0
+	VADDPS       Y0, Y8, Y8
+	VUNPCKLPS    Y3, Y2, Y0
+	VUNPCKHPS    Y3, Y2, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y8, Y1
+	VUNPCKHPD    Y0, Y8, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VADDPS       (R11), X0, X0
+	VMOVUPS      X0, (R11)
+	ADDQ         CX, R11
+	VUNPCKLPS    Y5, Y4, Y0
+	VUNPCKHPS    Y5, Y4, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPS    Y7, Y6, Y1
+	VUNPCKHPS    Y7, Y6, Y2
+	VADDPS       Y2, Y1, Y1
+	VUNPCKLPD    Y1, Y0, Y2
+	VUNPCKHPD    Y1, Y0, Y0
+	VADDPS       Y0, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X0
+	VADDPS       (R11), X0, X0
+	VMOVUPS      X0, (R11)
+	ADDQ         CX, R11
+
+one146:
+	TESTQ       DI, DI
+	JZ          one147
+	MOVBLSX     (R9), R11
+	VMOVD       R11, X0
+	VCVTDQ2PS   X0, X0
+	MOVQ        AX, R11
+	VMOVSS      (R11), X1
+	VMOVSS      (R8), X2
+	VFMADD231SS X2, X0, X1
+	VMOVSS      X1, (R11)
+	ADDQ        CX, R11
+	VMOVSS      (R11), X1
+	VMOVSS      (R8)(DX*1), X2
+	VFMADD231SS X2, X0, X1
+	VMOVSS      X1, (R11)
+	ADDQ        CX, R11
+	MOVBLSX     (R9)(SI*1), R11
+	VMOVD       R11, X0
+	VCVTDQ2PS   X0, X0
+	MOVQ        AX, R11
+	VMOVSS      4(R11), X1
+	VMOVSS      (R8), X2
+	VFMADD231SS X2, X0, X1
+	VMOVSS      X1, 4(R11)
+	ADDQ        CX, R11
+	VMOVSS      4(R11), X1
+	VMOVSS      (R8)(DX*1), X2
+	VFMADD231SS X2, X0, X1
+	VMOVSS      X1, 4(R11)
+	ADDQ        CX, R11
+	MOVBLSX     (R9)(SI*2), R11
+	VMOVD       R11, X0
+	VCVTDQ2PS   X0, X0
+	MOVQ        AX, R11
+	VMOVSS      8(R11), X1
+	VMOVSS      (R8), X2
+	VFMADD231SS X2, X0, X1
+	VMOVSS      X1, 8(R11)
+	ADDQ        CX, R11
+	VMOVSS      8(R11), X1
+	VMOVSS      (R8)(DX*1), X2
+	VFMADD231SS X2, X0, X1
+	VMOVSS      X1, 8(R11)
+	ADDQ        CX, R11
+	MOVBLSX     (R10), R11
+	VMOVD       R11, X0
+	VCVTDQ2PS   X0, X0
+	MOVQ        AX, R11
+	VMOVSS      12(R11), X1
+	VMOVSS      (R8), X2
+	VFMADD231SS X2, X0, X1
+	VMOVSS      X1, 12(R11)
+	ADDQ        CX, R11
+	VMOVSS      12(R11), X1
+	VMOVSS      (R8)(DX*1), X2
+	VFMADD231SS X2, X0, X1
+	VMOVSS      X1, 12(R11)
+	ADDQ        CX, R11
+	ADDQ        $+4, R8
+	ADDQ        $+1, R9
+	ADDQ        $+1, R10
+	DECQ        DI
+	JMP         one146
+
+one147:
+	ADDQ $0x10, AX
+	ADDQ SI, BX
+	ADDQ SI, BX
+	ADDQ SI, BX
+	ADDQ SI, BX
+	JMP  columns141
+
+columns142:
+columns148:
+	CMPQ   n+56(FP), $0x01
+	JL     columns149
+	SUBQ   $0x01, n+56(FP)
+	MOVQ   k+64(FP), DI
+	MOVQ   a+16(FP), R8
+	MOVQ   BX, R9
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	LEAQ   4096(BX), R10
+	SUBQ   $0x08, DI
+	JL     along151
+
+along150:
+	VMOVUPS     (R8), Y2
+	VMOVUPS     (R8)(DX*1), Y3
+	PREFETCHT0  (R10)
+	ADDQ        $+8, R10
+	VPMOVSXBD   (R9), Y4
+	VCVTDQ2PS   Y4, Y4
+	VFMADD231PS Y4, Y2, Y0
+	VFMADD231PS Y4, Y3, Y1
+	ADDQ        $+32, R8
+	ADDQ        $+8, R9
+	SUBQ        $0x08, DI
+	JGE         along150
+
+along151:
+	ADDQ         $0x08, DI
+	MOVQ         AX, R10
+	VUNPCKLPS    Y0, Y0, Y2
+	VUNPCKHPS    Y0, Y0, Y0
+	VADDPS       Y0, Y2, Y2
+	VUNPCKLPD    Y2, Y2, Y0
+	VUNPCKHPD    Y2, Y2, Y2
+	VADDPS       Y2, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X2
+	VADDPS       X2, X0, X2
+	VADDSS       (R10), X2, X0
+	VMOVSS       X0, (R10)
+	ADDQ         CX, R10
+	VUNPCKLPS    Y1, Y1, Y0
+	VUNPCKHPS    Y1, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VADDSS       (R10), X0, X0
+	VMOVSS       X0, (R10)
+	ADDQ         CX, R10
+
+one153:
+	TESTQ       DI, DI
+	JZ          one154
+	MOVBLSX     (R9), R10
+	VMOVD       R10, X0
+	VCVTDQ2PS   X0, X0
+	MOVQ        AX, R10
+	VMOVSS      (R10), X1
+	VMOVSS      (R8), X2
+	VFMADD231SS X2, X0, X1
+	VMOVSS      X1, (R10)
+	ADDQ        CX, R10
+	VMOVSS      (R10), X1
+	VMOVSS      (R8)(DX*1), X2
+	VFMADD231SS X2, X0, X1
+	VMOVSS      X1, (R10)
+	ADDQ        CX, R10
+	ADDQ        $+4, R8
+	ADDQ        $+1, R9
+	DECQ        DI
+	JMP         one153
+
+one154:
+	ADDQ $0x04, AX
+	ADDQ SI, BX
+	JMP  columns148
+
+columns149:
+	VZEROUPPER
+	RET
+
+rows4:
+	MOVQ c+0(FP), AX
+	MOVQ ldc+8(FP), CX
+	SHLQ $0x02, CX
+	MOVQ lda+24(FP), DX
+	SHLQ $0x02, DX
+	MOVQ w+32(FP), BX
+	MOVQ ldw+40(FP), SI
+
+columns155:
+	CMPQ   n+56(FP), $0x02
+	JL     columns156
+	SUBQ   $0x02, n+56(FP)
+	MOVQ   k+64(FP), DI
+	MOVQ   a+16(FP), R8
+	LEAQ   (R8)(DX*2), R9
+	ADDQ   DX, R9
+	MOVQ   BX, R10
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	LEAQ   4096(BX), R11
+	SUBQ   $0x08, DI
+	JL     along158
+
+along157:
+	VMOVUPS     (R8), Y8
+	VMOVUPS     (R8)(DX*1), Y9
+	VMOVUPS     (R8)(DX*2), Y10
+	VMOVUPS     (R9), Y11
+	PREFETCHT0  (R11)
+	ADDQ        $+16, R11
+	VPMOVSXBD   (R10), Y12
+	VCVTDQ2PS   Y12, Y12
+	VFMADD231PS Y12, Y8, Y0
+	VFMADD231PS Y12, Y9, Y2
+	VFMADD231PS Y12, Y10, Y4
+	VFMADD231PS Y12, Y11, Y6
+	VPMOVSXBD   (R10)(SI*1), Y12
+	VCVTDQ2PS   Y12, Y12
+	VFMADD231PS Y12, Y8, Y1
+	VFMADD231PS Y12, Y9, Y3
+	VFMADD231PS Y12, Y10, Y5
+	VFMADD231PS Y12, Y11, Y7
+	ADDQ        $+32, R8
+	ADDQ        $+32, R9
+	ADDQ        $+8, R10
+	SUBQ        $0x08, DI
+	JGE         along157
+
+along158:
+	ADDQ         $0x08, DI
+	MOVQ         AX, R11
+	VUNPCKLPS    Y1, Y0, Y8
+	VUNPCKHPS    Y1, Y0, Y0
+	VADDPS       Y0, Y8, Y8
+	VUNPCKLPD    Y8, Y8, Y0
+	VUNPCKHPD    Y8, Y8, Y1
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VMOVSD       (R11), X0
+	VADDPS       X1, X0, X0
+	VMOVSD       X0, (R11)
+	ADDQ         CX, R11
+	VUNPCKLPS    Y3, Y2, Y0
+	VUNPCKHPS    Y3, Y2, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VMOVSD       (R11), X1
+	VADDPS       X0, X1, X1
+	VMOVSD       X1, (R11)
+	ADDQ         CX, R11
+	VUNPCKLPS    Y5, Y4, Y0
+	VUNPCKHPS    Y5, Y4, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VMOVSD       (R11), X1
+	VADDPS       X0, X1, X1
+	VMOVSD       X1, (R11)
+	ADDQ         CX, R11
+	VUNPCKLPS    Y7, Y6, Y0
+	VUNPCKHPS    Y7, Y6, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VMOVSD       (R11), X1
+	VADDPS       X0, X1, X1
+	VMOVSD       X1, (R11)
+	ADDQ         CX, R11
+
+one160:
+	TESTQ       DI, DI
+	JZ          one161
+	MOVBLSX     (R10), R11
+	VMOVD       R11, X0
+	VCVTDQ2PS   X0, X0
+	MOVQ        AX, R11
+	VMOVSS      (R11), X1
+	VMOVSS      (R8), X2
+	VFMADD231SS X2, X0, X1
+	VMOVSS      X1, (R11)
+	ADDQ        CX, R11
+	VMOVSS      (R11), X1
+	VMOVSS      (R8)(DX*1), X2
+	VFMADD231SS X2, X0, X1
+	VMOVSS      X1, (R11)
+	ADDQ        CX, R11
+	VMOVSS      (R11), X1
+	VMOVSS      (R8)(DX*2), X2
+	VFMADD231SS X2, X0, X1
+	VMOVSS      X1, (R11)
+	ADDQ        CX, R11
+	VMOVSS      (R11), X1
+	VMOVSS      (R9), X2
+	VFMADD231SS X2, X0, X1
+	VMOVSS      X1, (R11)
+	ADDQ        CX, R11
+	MOVBLSX     (R10)(SI*1), R11
+	VMOVD       R11, X0
+	VCVTDQ2PS   X0, X0
+	MOVQ        AX, R11
+	VMOVSS      4(R11), X1
+	VMOVSS      (R8), X2
+	VFMADD231SS X2, X0, X1
+	VMOVSS      X1, 4(R11)
+	ADDQ        CX, R11
+	VMOVSS      4(R11), X1
+	VMOVSS      (R8)(DX*1), X2
+	VFMADD231SS X2, X0, X1
+	VMOVSS      X1, 4(R11)
+	ADDQ        CX, R11
+	VMOVSS      4(R11), X1
+	VMOVSS      (R8)(DX*2), X2
+	VFMADD231SS X2, X0, X1
+	VMOVSS      X1, 4(R11)
+	ADDQ        CX, R11
+	VMOVSS      4(R11), X1
+	VMOVSS      (R9), X2
+	VFMADD231SS X2, X0, X1
+	VMOVSS      X1, 4(R11)
+	ADDQ        CX, R11
+	ADDQ        $+4, R8
+	ADDQ        $+4, R9
+	ADDQ        $+1, R10
+	DECQ        DI
+	JMP         one160
+
+one161:
+	ADDQ $0x08, AX
+	ADDQ SI, BX
+	ADDQ SI, BX
+	JMP  columns155
+
+columns156:
+columns162:
+	CMPQ   n+56(FP), $0x01
+	JL     columns163
+	SUBQ   $0x01, n+56(FP)
+	MOVQ   k+64(FP), DI
+	MOVQ   a+16(FP), R8
+	LEAQ   (R8)(DX*2), R9
+	ADDQ   DX, R9
+	MOVQ   BX, R10
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	LEAQ   4096(BX), R11
+	SUBQ   $0x08, DI
+	JL     along165
+
+along164:
+	VMOVUPS     (R8), Y4
+	VMOVUPS     (R8)(DX*1), Y5
+	VMOVUPS     (R8)(DX*2), Y6
+	VMOVUPS     (R9), Y7
+	PREFETCHT0  (R11)
+	ADDQ        $+8, R11
+	VPMOVSXBD   (R10), Y8
+	VCVTDQ2PS   Y8, Y8
+	VFMADD231PS Y8, Y4, Y0
+	VFMADD231PS Y8, Y5, Y1
+	VFMADD231PS Y8, Y6, Y2
+	VFMADD231PS Y8, Y7, Y3
+	ADDQ        $+32, R8
+	ADDQ        $+32, R9
+	ADDQ        $+8, R10
+	SUBQ        $0x08, DI
+	JGE         along164
+
+along165:
+	ADDQ         $0x08, DI
+	MOVQ         AX, R11
+	VUNPCKLPS    Y0, Y0, Y4
+	VUNPCKHPS    Y0, Y0, Y0
+	VADDPS       Y0, Y4, Y4
+	VUNPCKLPD    Y4, Y4, Y0
+	VUNPCKHPD    Y4, Y4, Y4
+	VADDPS       Y4, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X4
+	VADDPS       X4, X0, X4
+	VADDSS       (R11), X4, X0
+	VMOVSS       X0, (R11)
+	ADDQ         CX, R11
+	VUNPCKLPS    Y1, Y1, Y0
+	VUNPCKHPS    Y1, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VADDSS       (R11), X0, X0
+	VMOVSS       X0, (R11)
+	ADDQ         CX, R11
+	VUNPCKLPS    Y2, Y2, Y0
+	VUNPCKHPS    Y2, Y2, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VADDSS       (R11), X0, X0
+	VMOVSS       X0, (R11)
+	ADDQ         CX, R11
+	VUNPCKLPS    Y3, Y3, Y0
+	VUNPCKHPS    Y3, Y3, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VADDSS       (R11), X0, X0
+	VMOVSS       X0, (R11)
+	ADDQ         CX, R11
+
+one167:
+	TESTQ       DI, DI
+	JZ          one168
+	MOVBLSX     (R10), R11
+	VMOVD       R11, X0
+	VCVTDQ2PS   X0, X0
+	MOVQ        AX, R11
+	VMOVSS      (R11), X1
+	VMOVSS      (R8), X2
+	VFMADD231SS X2, X0, X1
+	VMOVSS      X1, (R11)
+	ADDQ        CX, R11
+	VMOVSS      (R11), X1
+	VMOVSS      (R8)(DX*1), X2
+	VFMADD231SS X2, X0, X1
+	VMOVSS      X1, (R11)
+	ADDQ        CX, R11
+	VMOVSS      (R11), X1
+	VMOVSS      (R8)(DX*2), X2
+	VFMADD231SS X2, X0, X1
+	VMOVSS      X1, (R11)
+	ADDQ        CX, R11
+	VMOVSS      (R11), X1
+	VMOVSS      (R9), X2
+	VFMADD231SS X2, X0, X1
+	VMOVSS      X1, (R11)
+	ADDQ        CX, R11
+	ADDQ        $+4, R8
+	ADDQ        $+4, R9
+	ADDQ        $+1, R10
+	DECQ        DI
+	JMP         one167
+
+one168:
+	ADDQ $0x04, AX
+	ADDQ SI, BX
+	JMP  columns162
+
+columns163:
+	VZEROUPPER
+	RET

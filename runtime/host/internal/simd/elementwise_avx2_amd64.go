@@ -58,3 +58,8 @@ func sumSquaresAVX2(x *float32, start float32, n int) float32
 //
 //go:noescape
 func largestAVX2(x *float32, start float32, n int) float32
+
+// magnitudeAVX2 returns the bits of the largest magnitude, or of what is no number, moved up by one, all lanes starting at start; n is a multiple of 16.
+//
+//go:noescape
+func magnitudeAVX2(x *float32, start float32, n int) float32

@@ -453,3 +453,35 @@ loop22:
 	MOVSS        X1, ret+24(FP)
 	VZEROUPPER
 	RET
+
+// func magnitudeAVX2(x *float32, start float32, n int) float32
+// Requires: AVX, AVX2, SSE
+TEXT ·magnitudeAVX2(SB), NOSPLIT, $0-28
+	MOVQ         x+0(FP), AX
+	MOVQ         n+16(FP), CX
+	VBROADCASTSS start+8(FP), Y0
+	VBROADCASTSS start+8(FP), Y1
+
+loop23:
+	SUBQ    $0x10, CX
+	JL      loop24
+	VMOVUPS (AX), Y2
+	VPADDD  Y2, Y2, Y2
+	VPMAXUD Y0, Y2, Y0
+	VMOVUPS 32(AX), Y2
+	VPADDD  Y2, Y2, Y2
+	VPMAXUD Y1, Y2, Y1
+	ADDQ    $0x40, AX
+	JMP     loop23
+
+loop24:
+	VPMAXUD      Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VPMAXUD      X1, X0, X1
+	VPSHUFD      $0x0e, X1, X0
+	VPMAXUD      X0, X1, X1
+	VPSHUFD      $0x01, X1, X0
+	VPMAXUD      X0, X1, X1
+	MOVSS        X1, ret+24(FP)
+	VZEROUPPER
+	RET

@@ -58,3 +58,8 @@ func sumSquaresAVX512(x *float32, start float32, n int) float32
 //
 //go:noescape
 func largestAVX512(x *float32, start float32, n int) float32
+
+// magnitudeAVX512 returns the bits of the largest magnitude, or of what is no number, moved up by one, all lanes starting at start; n is a multiple of 16.
+//
+//go:noescape
+func magnitudeAVX512(x *float32, start float32, n int) float32

@@ -405,3 +405,32 @@ loop22:
 	MOVSS         X0, ret+24(FP)
 	VZEROUPPER
 	RET
+
+// func magnitudeAVX512(x *float32, start float32, n int) float32
+// Requires: AVX, AVX2, AVX512F, AVX512VL, SSE
+TEXT ·magnitudeAVX512(SB), NOSPLIT, $0-28
+	MOVQ         x+0(FP), AX
+	MOVQ         n+16(FP), CX
+	VBROADCASTSS start+8(FP), Z0
+
+loop23:
+	SUBQ    $0x10, CX
+	JL      loop24
+	VMOVUPS (AX), Z1
+	VPADDD  Z1, Z1, Z1
+	VPMAXUD Z0, Z1, Z0
+	ADDQ    $0x40, AX
+	JMP     loop23
+
+loop24:
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VPMAXUD       Y1, Y0, Y1
+	VEXTRACTF32X4 $0x01, Y1, X0
+	VPMAXUD       X0, X1, X0
+	VPSHUFD       $0x0e, X0, X1
+	VPMAXUD       X1, X0, X0
+	VPSHUFD       $0x01, X0, X1
+	VPMAXUD       X1, X0, X0
+	MOVSS         X0, ret+24(FP)
+	VZEROUPPER
+	RET

@@ -29,14 +29,15 @@ func native() (levels []*Level) {
 }
 
 var avx512 = &Level{name: "avx512", lanes: 16, tileRows: 12, tileCols: 32, quantisedRows: 12, asm: asm{
-	tile: tileAVX512, tileHalfF16: tileHalfF16AVX512, tileHalfBF16: tileHalfBF16AVX512,
-	dotF32: dotF32AVX512, dotF16: dotF16AVX512, dotBF16: dotBF16AVX512,
-	axpyF32: axpyF32AVX512, axpyF16: axpyF16AVX512, axpyBF16: axpyBF16AVX512,
+	tile: tileAVX512, tileHalfF16: tileHalfF16AVX512, tileHalfBF16: tileHalfBF16AVX512, tileI8: tileI8AVX512,
+	dotF32: dotF32AVX512, dotF16: dotF16AVX512, dotBF16: dotBF16AVX512, dotI8: dotI8AVX512,
+	axpyF32: axpyF32AVX512, axpyF16: axpyF16AVX512, axpyBF16: axpyBF16AVX512, axpyI8: axpyI8AVX512,
 	transpose: transposeAVX512,
 	widenF16:  widenF16AVX512, widenBF16: widenBF16AVX512, narrowF16: narrowF16AVX512, narrowBF16: narrowBF16AVX512, roundF16: roundF16AVX512,
+	widenI8: widenI8AVX512, narrowI8: narrowI8AVX512,
 	add: addAVX512, sub: subAVX512, mul: mulAVX512, div: divAVX512, scale: scaleAVX512,
 	turnHalves: turnHalvesAVX512, expShifted: expShiftedAVX512, swishMul: swishMulAVX512,
-	sum: sumAVX512, sumSquares: sumSquaresAVX512, largest: largestAVX512,
+	sum: sumAVX512, sumSquares: sumSquaresAVX512, largest: largestAVX512, magnitude: magnitudeAVX512,
 	quantiseDot4: quantiseDot4AVX512, quantiseDot8: quantiseDot8AVX512, quantiseTile4: quantiseTile4AVX512, quantiseTile8: quantiseTile8AVX512,
 	dotQuantised4: dotQuantised4AVX512, dotQuantised8: dotQuantised8AVX512, dotQuantised4F16: dotQuantised4F16AVX512, dotQuantised8F16: dotQuantised8F16AVX512,
 	pack4: pack4AVX512, pack8: pack8AVX512, tileQuantised: tileQuantisedAVX512,
@@ -46,14 +47,15 @@ var avx512 = &Level{name: "avx512", lanes: 16, tileRows: 12, tileCols: 32, quant
 }}
 
 var avx2 = &Level{name: "avx2", lanes: 8, tileRows: 6, tileCols: 16, quantisedRows: 4, asm: asm{
-	tile: tileAVX2, tileHalfF16: tileHalfF16AVX2, tileHalfBF16: tileHalfBF16AVX2,
-	dotF32: dotF32AVX2, dotF16: dotF16AVX2, dotBF16: dotBF16AVX2,
-	axpyF32: axpyF32AVX2, axpyF16: axpyF16AVX2, axpyBF16: axpyBF16AVX2,
+	tile: tileAVX2, tileHalfF16: tileHalfF16AVX2, tileHalfBF16: tileHalfBF16AVX2, tileI8: tileI8AVX2,
+	dotF32: dotF32AVX2, dotF16: dotF16AVX2, dotBF16: dotBF16AVX2, dotI8: dotI8AVX2,
+	axpyF32: axpyF32AVX2, axpyF16: axpyF16AVX2, axpyBF16: axpyBF16AVX2, axpyI8: axpyI8AVX2,
 	transpose: transposeAVX2,
 	widenF16:  widenF16AVX2, widenBF16: widenBF16AVX2, narrowF16: narrowF16AVX2, narrowBF16: narrowBF16AVX2, roundF16: roundF16AVX2,
+	widenI8: widenI8AVX2, narrowI8: narrowI8AVX2,
 	add: addAVX2, sub: subAVX2, mul: mulAVX2, div: divAVX2, scale: scaleAVX2,
 	turnHalves: turnHalvesAVX2, expShifted: expShiftedAVX2, swishMul: swishMulAVX2,
-	sum: sumAVX2, sumSquares: sumSquaresAVX2, largest: largestAVX2,
+	sum: sumAVX2, sumSquares: sumSquaresAVX2, largest: largestAVX2, magnitude: magnitudeAVX2,
 	quantiseDot4: quantiseDot4AVX2, quantiseDot8: quantiseDot8AVX2, quantiseTile4: quantiseTile4AVX2, quantiseTile8: quantiseTile8AVX2,
 	dotQuantised4: dotQuantised4AVX2, dotQuantised8: dotQuantised8AVX2, dotQuantised4F16: dotQuantised4F16AVX2, dotQuantised8F16: dotQuantised8F16AVX2,
 	pack4: pack4AVX2, pack8: pack8AVX2, tileQuantised: tileQuantisedAVX2,

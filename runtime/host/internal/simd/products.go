@@ -22,6 +22,11 @@ func (l *Level) RowsOfBF16(c, a Panel[float32], w Panel[uint16], m, k, n int) {
 	tiles(l, l.tileHalfBF16, l.axpyBF16, c, a, w, m, k, n)
 }
 
+// RowsOfI8 is Rows with codes w.
+func (l *Level) RowsOfI8(c, a Panel[float32], w Panel[int8], m, k, n int) {
+	tiles(l, l.tileI8, l.axpyI8, c, a, w, m, k, n)
+}
+
 func tiles[T any](l *Level, tile, axpy rowsTimes[T], c, a Panel[float32], w Panel[T], m, k, n int) {
 	if m == 0 || k == 0 || n == 0 {
 		return
@@ -65,6 +70,11 @@ func (l *Level) DotsF16(c, a Panel[float32], w Panel[uint16], m, k, n int) {
 // DotsBF16 is Dots with bfloat16 numbers w.
 func (l *Level) DotsBF16(c, a Panel[float32], w Panel[uint16], m, k, n int) {
 	dots(l.dotBF16, c, a, w, m, k, n)
+}
+
+// DotsI8 is Dots with codes w.
+func (l *Level) DotsI8(c, a Panel[float32], w Panel[int8], m, k, n int) {
+	dots(l.dotI8, c, a, w, m, k, n)
 }
 
 func dots[T any](f rowsTimes[T], c, a Panel[float32], w Panel[T], m, k, n int) {
@@ -121,7 +131,8 @@ func stream[T any](f rowsTimes[T], c, a Panel[float32], w Panel[T], m, k, n int)
 	inFours(f, c, a, w, m, k, n)
 }
 
-// ReadsHalves tells whether Stream, Rows and Dots have forms that read numbers of 16 bits.
+// ReadsHalves tells whether Stream, Rows and Dots have forms that read numbers of 16 bits,
+// and Rows and Dots of codes of 8.
 func (l *Level) ReadsHalves() bool { return l.lanes > 0 }
 
 // TileCols is how many columns Rows takes at once. Packed in strips of so many, a

@@ -38,6 +38,10 @@ type asm struct {
 	splitHalves                                              func(d0, d1 *float32, ldd int, w *uint16, ldw, k, n int) // nil like splitRow where there are no tiles
 	interleave                                               func(dst *float32, low, high *uint16, n int)
 	tile                                                     func(c *float32, ldc int, a *float32, lda int, b *float32, ldb, m, n, k int)
+	tileI8                                                   func(c *float32, ldc int, a *float32, lda int, b *int8, ldb, m, n, k int)
+	dotI8, axpyI8                                            func(c *float32, ldc int, a *float32, lda int, w *int8, ldw, m, n, k int)
+	widenI8                                                  func(dst *float32, src *int8, n int)
+	narrowI8                                                 func(dst *int8, src *float32, by float32, n int)
 	tileHalfF16, tileHalfBF16                                func(c *float32, ldc int, a *float32, lda int, b *uint16, ldb, m, n, k int)
 	dotF32                                                   func(c *float32, ldc int, a *float32, lda int, w *float32, ldw, m, n, k int)
 	dotF16, dotBF16                                          func(c *float32, ldc int, a *float32, lda int, w *uint16, ldw, m, n, k int)
@@ -61,7 +65,7 @@ type asm struct {
 	dotQuantised4F16, dotQuantised8F16                       func(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *uint16, lds, m, n, blocks int)
 	pack4, pack8                                             func(dst, w *uint8, ldw int, s *float32, lds, blocks int)
 	tileQuantised                                            func(c *float32, ldc int, x *uint8, ldx int, w *uint8, m, blocks int)
-	sum, sumSquares, largest                                 func(x *float32, start float32, n int) float32
+	sum, sumSquares, largest, magnitude                      func(x *float32, start float32, n int) float32
 	extremes                                                 func(least, most, w *float32, block, blocks int)
 	codes                                                    func(q *uint8, w, scale, inverse, zero *float32, top, block, blocks int) (sum, largest float32)
 	nibbles                                                  func(dst, q *uint8, n int)

@@ -21,3 +21,9 @@ func tileHalfF16AVX2(c *float32, ldc int, a *float32, lda int, b *uint16, ldb in
 //
 //go:noescape
 func tileHalfBF16AVX2(c *float32, ldc int, a *float32, lda int, b *uint16, ldb int, m int, n int, k int)
+
+// tileI8AVX2 adds the product of m rows of a and k rows of b, n columns wide, to c. Strides are in numbers.
+// m is 1 to 6, n is 8 or 16.
+//
+//go:noescape
+func tileI8AVX2(c *float32, ldc int, a *float32, lda int, b *int8, ldb int, m int, n int, k int)

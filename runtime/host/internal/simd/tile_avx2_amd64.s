@@ -2178,3 +2178,708 @@ products72:
 	ADDQ    CX, AX
 	VZEROUPPER
 	RET
+
+// func tileI8AVX2(c *float32, ldc int, a *float32, lda int, b *int8, ldb int, m int, n int, k int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·tileI8AVX2(SB), NOSPLIT, $0-72
+	MOVQ m+48(FP), AX
+	CMPQ AX, $0x01
+	JE   rows1
+	CMPQ AX, $0x02
+	JE   rows2
+	CMPQ AX, $0x03
+	JE   rows3
+	CMPQ AX, $0x04
+	JE   rows4
+	CMPQ AX, $0x05
+	JE   rows5
+	CMPQ AX, $0x06
+	JE   rows6
+	RET
+
+rows1:
+	MOVQ    n+56(FP), AX
+	CMPQ    AX, $0x08
+	JLE     narrow1
+	MOVQ    c+0(FP), AX
+	MOVQ    ldc+8(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    b+32(FP), BX
+	MOVQ    ldb+40(FP), SI
+	MOVQ    k+64(FP), DI
+	MOVQ    AX, R8
+	VMOVUPS (R8), Y0
+	VMOVUPS 32(R8), Y1
+	ADDQ    CX, R8
+	TESTQ   DI, DI
+	JZ      products74
+
+products73:
+	PREFETCHT0   (BX)(SI*8)
+	VPMOVSXBD    (BX), Y2
+	VCVTDQ2PS    Y2, Y2
+	VPMOVSXBD    8(BX), Y3
+	VCVTDQ2PS    Y3, Y3
+	ADDQ         SI, BX
+	VBROADCASTSS (DX), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	ADDQ         $+4, DX
+	DECQ         DI
+	JNZ          products73
+
+products74:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+narrow1:
+	MOVQ    c+0(FP), AX
+	MOVQ    ldc+8(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    b+32(FP), BX
+	MOVQ    ldb+40(FP), SI
+	MOVQ    k+64(FP), DI
+	MOVQ    AX, R8
+	VMOVUPS (R8), Y0
+	ADDQ    CX, R8
+	TESTQ   DI, DI
+	JZ      products76
+
+products75:
+	PREFETCHT0   (BX)(SI*8)
+	VPMOVSXBD    (BX), Y1
+	VCVTDQ2PS    Y1, Y1
+	ADDQ         SI, BX
+	VBROADCASTSS (DX), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	ADDQ         $+4, DX
+	DECQ         DI
+	JNZ          products75
+
+products76:
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+rows2:
+	MOVQ    n+56(FP), AX
+	CMPQ    AX, $0x08
+	JLE     narrow2
+	MOVQ    c+0(FP), AX
+	MOVQ    ldc+8(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    b+32(FP), SI
+	MOVQ    ldb+40(FP), DI
+	MOVQ    k+64(FP), R8
+	MOVQ    AX, R9
+	VMOVUPS (R9), Y0
+	VMOVUPS 32(R9), Y1
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y2
+	VMOVUPS 32(R9), Y3
+	ADDQ    CX, R9
+	TESTQ   R8, R8
+	JZ      products78
+
+products77:
+	PREFETCHT0   (SI)(DI*8)
+	VPMOVSXBD    (SI), Y4
+	VCVTDQ2PS    Y4, Y4
+	VPMOVSXBD    8(SI), Y5
+	VCVTDQ2PS    Y5, Y5
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (DX)(BX*1), Y6
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y6, Y3
+	ADDQ         $+4, DX
+	DECQ         R8
+	JNZ          products77
+
+products78:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+narrow2:
+	MOVQ    c+0(FP), AX
+	MOVQ    ldc+8(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    b+32(FP), SI
+	MOVQ    ldb+40(FP), DI
+	MOVQ    k+64(FP), R8
+	MOVQ    AX, R9
+	VMOVUPS (R9), Y0
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y1
+	ADDQ    CX, R9
+	TESTQ   R8, R8
+	JZ      products80
+
+products79:
+	PREFETCHT0   (SI)(DI*8)
+	VPMOVSXBD    (SI), Y2
+	VCVTDQ2PS    Y2, Y2
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS (DX)(BX*1), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         $+4, DX
+	DECQ         R8
+	JNZ          products79
+
+products80:
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y1, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+rows3:
+	MOVQ    n+56(FP), AX
+	CMPQ    AX, $0x08
+	JLE     narrow3
+	MOVQ    c+0(FP), AX
+	MOVQ    ldc+8(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    b+32(FP), SI
+	MOVQ    ldb+40(FP), DI
+	MOVQ    k+64(FP), R8
+	MOVQ    AX, R9
+	VMOVUPS (R9), Y0
+	VMOVUPS 32(R9), Y1
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y2
+	VMOVUPS 32(R9), Y3
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y4
+	VMOVUPS 32(R9), Y5
+	ADDQ    CX, R9
+	TESTQ   R8, R8
+	JZ      products82
+
+products81:
+	PREFETCHT0   (SI)(DI*8)
+	VPMOVSXBD    (SI), Y6
+	VCVTDQ2PS    Y6, Y6
+	VPMOVSXBD    8(SI), Y7
+	VCVTDQ2PS    Y7, Y7
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (DX)(BX*1), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS (DX)(BX*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	ADDQ         $+4, DX
+	DECQ         R8
+	JNZ          products81
+
+products82:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+narrow3:
+	MOVQ    c+0(FP), AX
+	MOVQ    ldc+8(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    b+32(FP), SI
+	MOVQ    ldb+40(FP), DI
+	MOVQ    k+64(FP), R8
+	MOVQ    AX, R9
+	VMOVUPS (R9), Y0
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y1
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y2
+	ADDQ    CX, R9
+	TESTQ   R8, R8
+	JZ      products84
+
+products83:
+	PREFETCHT0   (SI)(DI*8)
+	VPMOVSXBD    (SI), Y3
+	VCVTDQ2PS    Y3, Y3
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS (DX)(BX*1), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS (DX)(BX*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	ADDQ         $+4, DX
+	DECQ         R8
+	JNZ          products83
+
+products84:
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+rows4:
+	MOVQ    n+56(FP), AX
+	CMPQ    AX, $0x08
+	JLE     narrow4
+	MOVQ    c+0(FP), AX
+	MOVQ    ldc+8(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    b+32(FP), SI
+	MOVQ    ldb+40(FP), DI
+	MOVQ    k+64(FP), R8
+	MOVQ    AX, R9
+	VMOVUPS (R9), Y0
+	VMOVUPS 32(R9), Y1
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y2
+	VMOVUPS 32(R9), Y3
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y4
+	VMOVUPS 32(R9), Y5
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y6
+	VMOVUPS 32(R9), Y7
+	ADDQ    CX, R9
+	LEAQ    (DX)(BX*2), R9
+	ADDQ    BX, R9
+	TESTQ   R8, R8
+	JZ      products86
+
+products85:
+	PREFETCHT0   (SI)(DI*8)
+	VPMOVSXBD    (SI), Y8
+	VCVTDQ2PS    Y8, Y8
+	VPMOVSXBD    8(SI), Y9
+	VCVTDQ2PS    Y9, Y9
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (DX)(BX*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS (DX)(BX*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (R9), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	ADDQ         $+4, DX
+	ADDQ         $+4, R9
+	DECQ         R8
+	JNZ          products85
+
+products86:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y6, (AX)
+	VMOVUPS Y7, 32(AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+narrow4:
+	MOVQ    c+0(FP), AX
+	MOVQ    ldc+8(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    b+32(FP), SI
+	MOVQ    ldb+40(FP), DI
+	MOVQ    k+64(FP), R8
+	MOVQ    AX, R9
+	VMOVUPS (R9), Y0
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y1
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y2
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y3
+	ADDQ    CX, R9
+	LEAQ    (DX)(BX*2), R9
+	ADDQ    BX, R9
+	TESTQ   R8, R8
+	JZ      products88
+
+products87:
+	PREFETCHT0   (SI)(DI*8)
+	VPMOVSXBD    (SI), Y4
+	VCVTDQ2PS    Y4, Y4
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS (DX)(BX*1), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS (DX)(BX*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS (R9), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $+4, DX
+	ADDQ         $+4, R9
+	DECQ         R8
+	JNZ          products87
+
+products88:
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y3, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+rows5:
+	MOVQ    n+56(FP), AX
+	CMPQ    AX, $0x08
+	JLE     narrow5
+	MOVQ    c+0(FP), AX
+	MOVQ    ldc+8(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    b+32(FP), SI
+	MOVQ    ldb+40(FP), DI
+	MOVQ    k+64(FP), R8
+	MOVQ    AX, R9
+	VMOVUPS (R9), Y0
+	VMOVUPS 32(R9), Y1
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y2
+	VMOVUPS 32(R9), Y3
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y4
+	VMOVUPS 32(R9), Y5
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y6
+	VMOVUPS 32(R9), Y7
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y8
+	VMOVUPS 32(R9), Y9
+	ADDQ    CX, R9
+	LEAQ    (DX)(BX*2), R9
+	ADDQ    BX, R9
+	TESTQ   R8, R8
+	JZ      products90
+
+products89:
+	PREFETCHT0   (SI)(DI*8)
+	VPMOVSXBD    (SI), Y10
+	VCVTDQ2PS    Y10, Y10
+	VPMOVSXBD    8(SI), Y11
+	VCVTDQ2PS    Y11, Y11
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (DX)(BX*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS (DX)(BX*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (R9), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS (R9)(BX*1), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         $+4, DX
+	ADDQ         $+4, R9
+	DECQ         R8
+	JNZ          products89
+
+products90:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y6, (AX)
+	VMOVUPS Y7, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y8, (AX)
+	VMOVUPS Y9, 32(AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+narrow5:
+	MOVQ    c+0(FP), AX
+	MOVQ    ldc+8(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    b+32(FP), SI
+	MOVQ    ldb+40(FP), DI
+	MOVQ    k+64(FP), R8
+	MOVQ    AX, R9
+	VMOVUPS (R9), Y0
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y1
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y2
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y3
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y4
+	ADDQ    CX, R9
+	LEAQ    (DX)(BX*2), R9
+	ADDQ    BX, R9
+	TESTQ   R8, R8
+	JZ      products92
+
+products91:
+	PREFETCHT0   (SI)(DI*8)
+	VPMOVSXBD    (SI), Y5
+	VCVTDQ2PS    Y5, Y5
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS (DX)(BX*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (DX)(BX*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS (R9), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS (R9)(BX*1), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	ADDQ         $+4, DX
+	ADDQ         $+4, R9
+	DECQ         R8
+	JNZ          products91
+
+products92:
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+rows6:
+	MOVQ    n+56(FP), AX
+	CMPQ    AX, $0x08
+	JLE     narrow6
+	MOVQ    c+0(FP), AX
+	MOVQ    ldc+8(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    b+32(FP), SI
+	MOVQ    ldb+40(FP), DI
+	MOVQ    k+64(FP), R8
+	MOVQ    AX, R9
+	VMOVUPS (R9), Y0
+	VMOVUPS 32(R9), Y1
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y2
+	VMOVUPS 32(R9), Y3
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y4
+	VMOVUPS 32(R9), Y5
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y6
+	VMOVUPS 32(R9), Y7
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y8
+	VMOVUPS 32(R9), Y9
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y10
+	VMOVUPS 32(R9), Y11
+	ADDQ    CX, R9
+	LEAQ    (DX)(BX*2), R9
+	ADDQ    BX, R9
+	TESTQ   R8, R8
+	JZ      products94
+
+products93:
+	PREFETCHT0   (SI)(DI*8)
+	VPMOVSXBD    (SI), Y12
+	VCVTDQ2PS    Y12, Y12
+	VPMOVSXBD    8(SI), Y13
+	VCVTDQ2PS    Y13, Y13
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS (DX)(BX*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS (DX)(BX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (R9), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS (R9)(BX*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (R9)(BX*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	ADDQ         $+4, DX
+	ADDQ         $+4, R9
+	DECQ         R8
+	JNZ          products93
+
+products94:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y6, (AX)
+	VMOVUPS Y7, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y8, (AX)
+	VMOVUPS Y9, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y10, (AX)
+	VMOVUPS Y11, 32(AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+narrow6:
+	MOVQ    c+0(FP), AX
+	MOVQ    ldc+8(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    lda+24(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    b+32(FP), SI
+	MOVQ    ldb+40(FP), DI
+	MOVQ    k+64(FP), R8
+	MOVQ    AX, R9
+	VMOVUPS (R9), Y0
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y1
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y2
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y3
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y4
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y5
+	ADDQ    CX, R9
+	LEAQ    (DX)(BX*2), R9
+	ADDQ    BX, R9
+	TESTQ   R8, R8
+	JZ      products96
+
+products95:
+	PREFETCHT0   (SI)(DI*8)
+	VPMOVSXBD    (SI), Y6
+	VCVTDQ2PS    Y6, Y6
+	ADDQ         DI, SI
+	VBROADCASTSS (DX), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS (DX)(BX*1), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS (DX)(BX*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS (R9), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS (R9)(BX*1), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS (R9)(BX*2), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	ADDQ         $+4, DX
+	ADDQ         $+4, R9
+	DECQ         R8
+	JNZ          products95
+
+products96:
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y5, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET

@@ -22,6 +22,12 @@ func tileHalfF16AVX512(c *float32, ldc int, a *float32, lda int, b *uint16, ldb 
 //go:noescape
 func tileHalfBF16AVX512(c *float32, ldc int, a *float32, lda int, b *uint16, ldb int, m int, n int, k int)
 
+// tileI8AVX512 adds the product of m rows of a and k rows of b, n columns wide, to c. Strides are in numbers.
+// m is 1 to 12, n 1 to 32.
+//
+//go:noescape
+func tileI8AVX512(c *float32, ldc int, a *float32, lda int, b *int8, ldb int, m int, n int, k int)
+
 // tileBF16AVX512 adds the product of m rows of a and k rows of b, n columns wide, to c. Strides are in numbers.
 // m is 1 to 12, n 1 to 32.
 //

@@ -18,17 +18,17 @@ func (g *gen) whole(step func()) {
 	g.RET()
 }
 
-// converts writes the conversions between float32 and types of 16 bits, of whole
+// converts writes the conversions between float32 and types of 16 and 8 bits, of whole
 // vectors.
 func converts(g *gen) {
 	for _, s := range storedTypes[1:] {
-		g.function("widen"+s.name, "(dst *float32, src *uint16, n int)", "widen"+s.name+g.name+" stores n numbers as float32; n is whole vectors.")
+		g.function("widen"+s.name, "(dst *float32, src *"+s.goType+", n int)", "widen"+s.name+g.name+" stores n numbers as float32; n is whole vectors.")
 		dst, src := g.param("dst"), g.param("src")
 		g.whole(func() {
 			v := g.vec()
 			g.load(s, operand.Mem{Base: src}, v, nil)
 			g.VMOVUPS(v, operand.Mem{Base: dst})
-			g.ADDQ(operand.Imm(uint64(2*g.floats)), src)
+			g.ADDQ(operand.Imm(uint64(s.size*g.floats)), src)
 			g.ADDQ(operand.Imm(uint64(g.bytes())), dst)
 		})
 	}
@@ -52,6 +52,7 @@ func converts(g *gen) {
 		g.ADDQ(operand.Imm(uint64(g.bytes())), v)
 	})
 	g.narrowBF16()
+	g.narrowI8()
 }
 
 // narrowBF16 rounds the bits as integers; what is not a number keeps its highest
@@ -83,6 +84,43 @@ func (g *gen) narrowBF16() {
 			g.VMOVUPS(r.AsX(), operand.Mem{Base: dst})
 		}
 		g.ADDQ(operand.Imm(uint64(2*g.floats)), dst)
+		g.ADDQ(operand.Imm(uint64(g.bytes())), src)
+	})
+}
+
+// narrowI8 divides numbers and rounds the quotients to codes: what is too large for one
+// becomes the largest, and what is not a number 0.
+func (g *gen) narrowI8() {
+	g.function("narrowI8", "(dst *int8, src *float32, by float32, n int)",
+		"narrowI8"+g.name+" rounds n quotients to codes, ties to even; n is whole vectors.")
+	dst, src, by := g.param("dst"), g.param("src"), g.splat("by")
+	most, least := g.broadcast(127), g.broadcast(-128)
+	g.whole(func() {
+		v := g.vec()
+		g.VMOVUPS(operand.Mem{Base: src}, v)
+		g.VDIVPS(by, v, v)
+		if g.floats == 16 {
+			number := g.K()
+			g.VCMPPS(operand.Imm(7), v, v, number)
+			g.VMOVUPS_Z(v, number, v)
+		} else {
+			number := g.vec()
+			g.VCMPPS(operand.Imm(7), v, v, number)
+			g.pand(number, v, v)
+		}
+		g.VMINPS(most, v, v)
+		g.VMAXPS(least, v, v)
+		g.VCVTPS2DQ(v, v)
+		if g.floats == 16 {
+			g.VPMOVDB(v, operand.Mem{Base: dst})
+		} else {
+			high := g.XMM()
+			g.VEXTRACTI128(operand.Imm(1), v, high)
+			g.VPACKSSDW(high, v.AsX(), high)
+			g.VPACKSSWB(high, high, high)
+			g.VMOVQ(high, operand.Mem{Base: dst})
+		}
+		g.ADDQ(operand.Imm(uint64(g.floats)), dst)
 		g.ADDQ(operand.Imm(uint64(g.bytes())), src)
 	})
 }

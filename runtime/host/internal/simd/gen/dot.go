@@ -7,13 +7,13 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// stored is a float type that weights are stored in.
+// stored is a type that numbers are stored in: floats, or codes of 8 bits.
 type stored struct {
 	name, goType string
 	size         int
 }
 
-var storedTypes = []stored{{"F32", "float32", 4}, {"F16", "uint16", 2}, {"BF16", "uint16", 2}}
+var storedTypes = []stored{{"F32", "float32", 4}, {"F16", "uint16", 2}, {"BF16", "uint16", 2}, {"I8", "int8", 1}}
 
 // load widens one vector of numbers. A mask of the lanes that count may be given.
 func (g *gen) load(s stored, from operand.Mem, to reg.VecVirtual, mask *reg.OpmaskVirtual) {
@@ -26,6 +26,13 @@ func (g *gen) load(s stored, from operand.Mem, to reg.VecVirtual, mask *reg.Opma
 		g.VCVTPH2PS_Z(from, *mask, to)
 	case s.name == "F16":
 		g.VCVTPH2PS(from, to)
+	case s.name == "I8":
+		if mask != nil {
+			g.VPMOVSXBD_Z(from, *mask, to)
+		} else {
+			g.VPMOVSXBD(from, to)
+		}
+		g.VCVTDQ2PS(to, to)
 	default:
 		if mask != nil {
 			g.VPMOVZXWD_Z(from, *mask, to)
@@ -43,6 +50,12 @@ func (g *gen) loadOne(s stored, from operand.Mem, to reg.VecVirtual) {
 		return
 	}
 	r := g.GP32()
+	if s.name == "I8" {
+		g.MOVBLSX(from, r)
+		g.VMOVD(r, to.AsX())
+		g.VCVTDQ2PS(to.AsX(), to.AsX())
+		return
+	}
 	g.MOVWLZX(from, r)
 	if s.name == "BF16" {
 		g.SHLL(operand.Imm(16), r)

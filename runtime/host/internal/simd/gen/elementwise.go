@@ -290,7 +290,7 @@ func (g *gen) integers(name string, values []int) operand.Mem {
 	return g.table(name, bits)
 }
 
-// sums writes the sums and the maximum of numbers: 16 lanes, that of a number's
+// sums writes the sums and maxima of numbers: 16 lanes, that of a number's
 // index, whatever the level, which are joined by halves.
 func (g *gen) sums() {
 	lanes := 16 / g.floats
@@ -312,6 +312,12 @@ func (g *gen) sums() {
 			g.VMOVUPS(at, v)
 			g.VMAXPS(sum, v, sum)
 		}, func(y, x, to operand.Op) { g.VMAXPS(y, x, to) }},
+		{"magnitude", "the bits of the largest magnitude, or of what is no number, moved up by one", func(at operand.Mem, sum reg.VecVirtual) {
+			v := g.vec()
+			g.VMOVUPS(at, v)
+			g.VPADDD(v, v, v) // the sign falls out
+			g.VPMAXUD(sum, v, sum)
+		}, func(y, x, to operand.Op) { g.VPMAXUD(y, x, to) }},
 	} {
 		g.function(f.name, "(x *float32, start float32, n int) float32", f.name+g.name+" returns "+f.doc+", all lanes starting at start; n is a multiple of 16.")
 		x, n := g.param("x"), g.param("n")

@@ -15,6 +15,7 @@ func tile(g *gen) {
 	g.tiles("tile", storedTypes[0], fused)
 	g.tiles("tileHalfF16", storedTypes[1], fused)
 	g.tiles("tileHalfBF16", storedTypes[2], fused)
+	g.tiles("tileI8", storedTypes[3], fused)
 	if g.floats == 16 {
 		// A number is a pair of bfloat16 here; bf16Products makes VDPBF16PS of these.
 		g.tiles("tileBF16", storedTypes[0], func(w, x, sum reg.VecVirtual) { g.VPDPWSSD(w, x, sum) })
@@ -104,7 +105,7 @@ func (g *gen) tileOf(m, wide int, right stored, add func(w, x, sum reg.VecVirtua
 	g.JZ(operand.LabelRef(end))
 	g.Label(loop)
 	w := g.vecs(wide)
-	if right.size == 2 {
+	if right.size < 4 {
 		g.PREFETCHT0(operand.Mem{Base: b, Index: ldb, Scale: 8})
 		g.PREFETCHT1(operand.Mem{Base: b, Index: behind, Scale: 1})
 	}
