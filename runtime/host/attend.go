@@ -14,7 +14,8 @@ import (
 // Blocks start at the first key, and a query's sums are its own: its bits do not
 // depend on which other queries are computed.
 type attend struct {
-	q, k, v, y         *graph.Tensor
+	q, y               *graph.Tensor
+	k, v               keptVectors
 	qAt, kAt, vAt, yAt steps
 	size, width        int // of a vector of q or k; of v or y
 	group              int // query heads that share one key head
@@ -75,8 +76,8 @@ func (a *attend) run(w *Worker, s stretch) {
 			break
 		}
 		keys := min(blockKeys, seen(n-1)-at)
-		k := vectorsOf(a.k, s.k+at*a.kAt.row, a.kAt.row, keys, a.size, bufK)
-		v := vectorsOf(a.v, s.v+at*a.vAt.row, a.vAt.row, keys, a.width, bufV)
+		k := a.k.vectors(s.k+at*a.kAt.row, a.kAt.row, keys, a.size, bufK)
+		v := a.v.vectors(s.v+at*a.vAt.row, a.vAt.row, keys, a.width, bufV)
 		p := panelOf(scores, keys)
 		clear(scores[from*keys : n*keys])
 		c, x := panelOf(p.At[from*keys:], keys), panelOf(q.At[from*a.size:], a.size)
@@ -126,16 +127,4 @@ func (a *attend) weigh(scores, y []float32, top, sum *float32) {
 		largest = 0 // every key is hidden: weights of 0, or NaN where a score is
 	}
 	*sum += vectors.ExpShifted(scores, largest)
-}
-
-// vectorsOf returns n vectors of a tensor, from element at on and step elements
-// apart, as float32: where they lie close together as such, else in buf.
-func vectorsOf(t *graph.Tensor, at, step, n, size int, buf []float32) panel {
-	if t.DType == graph.Float32 && step == size {
-		return panelOf(graph.View[float32](t)[at:], size)
-	}
-	for i := range n {
-		loadFloats(buf[i*size:][:size], t.DType, t.Data, at+i*step)
-	}
-	return panelOf(buf, size)
 }

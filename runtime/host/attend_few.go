@@ -156,34 +156,49 @@ func (f *attendFew) sees(row, most int) int {
 // dots adds the products of m queries and so many keys, from element at on, to c.
 func (f *attendFew) dots(c, q panel, buf []float32, at, m, keys int) {
 	switch {
+	case f.k.DType == graph.Int8 && vectors.ReadsHalves():
+		codes, scales := f.k.codes(at, f.size)
+		vectors.DotsI8(c, q, codes, m, f.size, keys)
+		for i := range m {
+			row := c.Row(i, keys)
+			vectors.Mul(row, row, scales)
+		}
 	case f.k.DType == graph.Float32 || !vectors.ReadsHalves():
 		vectors.Dots(c, q, f.floats(f.k, buf, at, f.kAt.row, keys, f.size), m, f.size, keys)
 	case f.k.DType == graph.Float16:
-		vectors.DotsF16(c, q, halvesOf(f.k, at, f.kAt.row), m, f.size, keys)
+		vectors.DotsF16(c, q, halvesOf(f.k.Tensor, at, f.kAt.row), m, f.size, keys)
 	default:
-		vectors.DotsBF16(c, q, halvesOf(f.k, at, f.kAt.row), m, f.size, keys)
+		vectors.DotsBF16(c, q, halvesOf(f.k.Tensor, at, f.kAt.row), m, f.size, keys)
 	}
 }
 
-// mix adds so many values, from element at on, weighted by m rows of p, to y.
+// mix adds so many values, from element at on, weighted by m rows of p, to y. The
+// weights are gone then.
 func (f *attendFew) mix(y, p panel, buf []float32, at, m, keys int) {
 	switch {
+	case f.v.DType == graph.Int8 && vectors.ReadsHalves():
+		codes, scales := f.v.codes(at, f.width)
+		for i := range m {
+			row := p.Row(i, keys)
+			vectors.Mul(row, row, scales)
+		}
+		vectors.RowsOfI8(y, p, codes, m, keys, f.width)
 	case f.v.DType == graph.Float32 || !vectors.ReadsHalves():
 		vectors.Rows(y, p, f.floats(f.v, buf, at, f.vAt.row, keys, f.width), m, keys, f.width)
 	case f.v.DType == graph.Float16:
-		vectors.RowsOfF16(y, p, halvesOf(f.v, at, f.vAt.row), m, keys, f.width)
+		vectors.RowsOfF16(y, p, halvesOf(f.v.Tensor, at, f.vAt.row), m, keys, f.width)
 	default:
-		vectors.RowsOfBF16(y, p, halvesOf(f.v, at, f.vAt.row), m, keys, f.width)
+		vectors.RowsOfBF16(y, p, halvesOf(f.v.Tensor, at, f.vAt.row), m, keys, f.width)
 	}
 }
 
 // floats returns n vectors of a tensor, from element at on and step elements apart:
 // where they lie if they are float32, else in buf.
-func (f *attendFew) floats(t *graph.Tensor, buf []float32, at, step, n, size int) panel {
+func (f *attendFew) floats(t keptVectors, buf []float32, at, step, n, size int) panel {
 	if t.DType == graph.Float32 {
-		return panelOf(graph.View[float32](t)[min(at, t.Len()):], step)
+		return panelOf(graph.View[float32](t.Tensor)[min(at, t.Len()):], step)
 	}
-	return vectorsOf(t, at, step, n, size, buf)
+	return t.vectors(at, step, n, size, buf)
 }
 
 // halvesOf returns vectors of a tensor of 16 bits from element at on, step elements

@@ -3,7 +3,6 @@ package host
 import (
 	"fmt"
 	"math"
-	"slices"
 
 	"mnnconv/graph"
 	"mnnconv/schemas/op"
@@ -26,8 +25,8 @@ type attention struct {
 }
 
 // lowerAttention covers Attention without mask, past, window, softcap and
-// outputs beside the first; of keys and values that are cast for it from a state, or
-// from elsewhere, with the casts: they are read as they are stored.
+// outputs beside the first; of keys and values that are cast or dequantised for it from
+// a state, or from elsewhere, with what does that: they are read as they are stored.
 func lowerAttention(n *graph.Node, uses map[*graph.Value][]graph.Use) (Group, bool) {
 	switch {
 	case !n.Is("Attention") || !areFloats(n.In(0), n.In(1), n.In(2)):
@@ -48,12 +47,14 @@ func lowerAttention(n *graph.Node, uses map[*graph.Value][]graph.Use) (Group, bo
 	qHeads, kvHeads := n.Int("q_num_heads", 0), n.Int("kv_num_heads", 0)
 	causal, given, factor := n.Int("is_causal", 0) != 0, n.Has("scale"), n.Float("scale", 1)
 	g := single(n)
-	g.In = slices.Clone(n.Inputs)
+	g.In = make([]*graph.Value, scalesAt+2)
+	copy(g.In, n.Inputs)
 	for i, v := range n.Inputs[1:3] {
-		if d := v.Def; d.Is("Cast") && areFloats(d.Inputs[0]) && len(uses[v]) == 1 {
-			g.In[1+i] = d.Inputs[0]
-			g.Nodes = append([]*graph.Node{d}, g.Nodes...)
-			g.Name = "Cast·Attention"
+		from := readAs(v, uses)
+		g.In[1+i], g.In[scalesAt+i] = from.numbers, from.scales
+		g.Nodes = append(from.nodes, g.Nodes...)
+		if len(from.nodes) > 0 {
+			g.Name = from.nodes[0].Op + "·Attention"
 		}
 	}
 	g.Kernel = func(c *Call) error {
@@ -73,12 +74,46 @@ func lowerAttention(n *graph.Node, uses map[*graph.Value][]graph.Use) (Group, bo
 	return g, true
 }
 
+// scalesAt is the first of the kernel's inputs behind those of the operator: scales of
+// keys and of values.
+const scalesAt = 7
+
+// storedVectors is what keys or values are read from, and the nodes that are not needed then.
+type storedVectors struct {
+	numbers, scales *graph.Value // scales is nil where numbers are floats
+	nodes           []*graph.Node
+}
+
+// readAs follows a value that nobody else reads to where it is stored.
+func readAs(v *graph.Value, uses map[*graph.Value][]graph.Use) storedVectors {
+	s := storedVectors{numbers: v}
+	if d := v.Def; d.Is("Cast") && areFloats(d.Inputs[0]) && len(uses[v]) == 1 {
+		s = storedVectors{numbers: d.Inputs[0], nodes: []*graph.Node{d}}
+	}
+	if d := s.numbers.Def; d.Is("DequantizeLinear") && len(uses[s.numbers]) == 1 && inVectors(d) {
+		s = storedVectors{numbers: d.Inputs[0], scales: d.Inputs[1], nodes: append([]*graph.Node{d}, s.nodes...)}
+	}
+	return s
+}
+
+// inVectors reports whether a node takes int8 codes [batch, heads, rows, size] with a
+// float32 scale for each vector and no zero points.
+func inVectors(n *graph.Node) bool {
+	codes, scales := n.Inputs[0].Type, n.Inputs[1].Type
+	if codes.Kind != graph.TensorKind || codes.DType != graph.Int8 || scales.DType != graph.Float32 || len(codes.Shape) != 4 || len(scales.Shape) != 4 || n.In(2) != nil {
+		return false
+	}
+	axis, _ := axisOf(n.Int("axis", 1), 4)
+	width, known := codes.Shape[3].Int()
+	return known && axis == 3 && width > 0 && n.Int("block_size", 0) == width
+}
+
 // bind reads the shapes.
 func (k *attention) bind(c *Call, qHeads, kvHeads int64) error {
-	k.attend, k.lengths = attend{q: c.In[0], k: c.In[1], v: c.In[2], y: c.Out[0]}, nil
+	k.attend, k.lengths = attend{q: c.In[0], k: keptVectors{Tensor: c.In[1]}, v: keptVectors{Tensor: c.In[2]}, y: c.Out[0]}, nil
 	q, qAt := headsOf(k.q, qHeads)
-	x, kAt := headsOf(k.k, kvHeads)
-	v, vAt := headsOf(k.v, kvHeads)
+	x, kAt := headsOf(k.k.Tensor, kvHeads)
+	v, vAt := headsOf(k.v.Tensor, kvHeads)
 	y, yAt := headsOf(k.y, qHeads)
 	switch {
 	case x.heads < 1 || q.heads%x.heads != 0 || x != (heads{q.batch, x.heads, x.rows, q.size}) || v != (heads{q.batch, x.heads, x.rows, v.size}):
@@ -86,7 +121,16 @@ func (k *attention) bind(c *Call, qHeads, kvHeads int64) error {
 	case y != heads{q.batch, q.heads, q.rows, v.size}:
 		return fmt.Errorf("%w: attention of %s over values %s gives no %s", op.ErrInput, k.q.Type(), k.v.Type(), k.y.Type())
 	}
-	if len(c.In) > 6 && c.In[6] != nil {
+	for i, t := range []*keptVectors{&k.k, &k.v} {
+		scales := c.In[scalesAt+i]
+		if scales == nil {
+			continue
+		}
+		if t.scales = graph.View[float32](scales); len(t.scales) != x.batch*x.heads*x.rows {
+			return fmt.Errorf("%w: %d scales for attention over %s", op.ErrInput, len(t.scales), t.Type())
+		}
+	}
+	if c.In[6] != nil {
 		k.lengths = graph.View[int64](c.In[6])
 		if len(k.lengths) != q.batch {
 			return fmt.Errorf("%w: %d lengths for %d sequences", op.ErrInput, len(k.lengths), q.batch)

@@ -168,7 +168,8 @@ func TestAttentionRefusesWhatDoesNotFit(t *testing.T) {
 	}{
 		{0, graph.Floats(make([]float32, 8), 2, 1, 1, 4)}, {1, x.Reshape(1, 4, 2, 1)}, {2, x.Reshape(1, 1, 4, 2)}, {6, ints(3)}, {6, ints(-1)}, {6, ints(1, 1)},
 	} {
-		in := append([]*graph.Tensor{}, good...)
+		in := make([]*graph.Tensor, scalesAt+2)
+		copy(in, good)
 		in[bad.input] = bad.is
 		out, _ := graph.NewTensor(graph.Float32, 1, 2, 1, 4)
 		if err := kernel(&Call{Ctx: context.Background(), In: in, Out: []*graph.Tensor{out}}); !errors.Is(err, op.ErrInput) {

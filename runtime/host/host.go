@@ -88,6 +88,7 @@ var lowerings = []lowering{
 	lowerLayerNorm,
 	lowerAttention,
 	lowerSegmentedAttention,
+	lowerQuantizeVectors,
 	lowerSoftmax,
 	lowerSwishMul,
 	lowerElementwise,

@@ -51,7 +51,7 @@ func (k *segmentedAttention) bind(c *Call) error {
 	k.kvHeads = int(x[1])
 	many, few := steps{row: heads * size, head: size}, steps{row: k.kvHeads * size, head: size}
 	k.attend = attend{
-		q: c.In[0], k: c.In[1], v: c.In[2], y: c.Out[0], qAt: many, kAt: few, vAt: few, yAt: many,
+		q: c.In[0], k: keptVectors{Tensor: c.In[1]}, v: keptVectors{Tensor: c.In[2]}, y: c.Out[0], qAt: many, kAt: few, vAt: few, yAt: many,
 		size: size, width: size, group: heads / k.kvHeads,
 	}
 	cu, tokens := c.In[3], int(q[0])

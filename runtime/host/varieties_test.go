@@ -34,6 +34,8 @@ var varieties = []variety{
 	{"lowerRMSNorm", "", func(m *trial) { m.norm("RMSNormalization", 2) }, false},
 	{"lowerLayerNorm", "", func(m *trial) { m.norm("LayerNormalization", 2+m.rand.IntN(2)) }, false},
 	{"lowerAttention", "", (*trial).attention, false},
+	{"lowerAttention", "of codes", (*trial).codesAttention, false},
+	{"lowerQuantizeVectors", "", (*trial).quantizeVectors, false},
 	{"lowerSegmentedAttention", "", (*trial).segmented, false},
 	{"lowerSoftmax", "", (*trial).softmax, false},
 	{"lowerSwishMul", "", (*trial).swishMul, false},
@@ -376,6 +378,64 @@ func (m *trial) stateAttention(attrs []graph.Attr, q, x, v *graph.Tensor) {
 		lengths[i] = m.rand.Int64N(x.Shape[2] + 1)
 	}
 	m.node("", "Attention", attrs, append(ins, nil, nil, nil, m.input(ints(lengths...)))...)
+}
+
+// codesAttention draws attention over keys and values that are codes of 8 bits.
+func (m *trial) codesAttention() {
+	d := m.float()
+	batch, kv, group := m.some(2), m.some(3), m.some(4)
+	rows, keys, size, width := m.extent(20, 40), m.extent(140, 200), m.some(70), m.some(70)
+	if m.rand.IntN(20) == 0 {
+		keys += 2 * spanKeys
+	}
+	q := m.numbers(d, batch, kv*group, rows, size)
+	ins := []*graph.Value{m.input(q)}
+	for i, width := range []int64{size, width} {
+		codes, scales := filled(m.rand, graph.Int8, batch, kv, keys, width), m.scaled(graph.Float32, 1./127, batch, kv, keys, 1)
+		m.node("", "DequantizeLinear", []graph.Attr{flag("axis", 3-4*m.rand.Int64N(2)), flag("block_size", width)}, m.input(codes), m.input(scales))
+		if d != graph.Float32 {
+			m.node("", "Cast", []graph.Attr{flag("to", int64(d))}, m.out)
+		}
+		ins = append(ins, m.out)
+		if i == 0 {
+			x, _ := m.table.Run(m.t.Context(), m.g, m.in, nil)
+			m.relative = 2 * afterExp(d, q, x[len(x)-1], float32(1/math.Sqrt(float64(size))))
+		}
+	}
+	if m.coin() {
+		lengths := make([]int64, batch)
+		for i := range lengths {
+			lengths[i] = m.rand.Int64N(keys + 1)
+		}
+		ins = append(ins, nil, nil, nil, m.input(ints(lengths...)))
+	}
+	m.node("", "Attention", []graph.Attr{flag("is_causal", m.rand.Int64N(2))}, ins...)
+}
+
+// quantizeVectors draws vectors that get codes and scales.
+func (m *trial) quantizeVectors() {
+	shape := m.rows()
+	rank := len(shape)
+	shape[rank-1] = max(1, shape[rank-1])
+	d := m.float()
+	t := m.numbers(d, shape...)
+	if v, _ := t.Float32s(); len(v) > 0 && m.rand.IntN(4) == 0 {
+		v[m.rand.IntN(len(v))] = pick(m, float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1)), 1e30)
+		_ = t.SetFloat32s(v)
+	}
+	if m.rand.IntN(8) == 0 {
+		clear(t.Data)
+	}
+	m.absolute = 1e-300 // numbers are the same, and of those that are none not the bits
+	x := m.input(t)
+	if d != graph.Float32 {
+		x = m.node("", "Cast", []graph.Attr{flag("to", int64(graph.Float32))}, x).out
+	}
+	largest := m.node("", "ReduceMax", nil, m.node("", "Abs", nil, x).out, m.constant(ints(-1))).out
+	ratio := m.node("", "Div", nil, largest, m.constant(graph.Floats([]float32{127}))).out
+	scale := m.node("", "Max", nil, ratio, m.constant(graph.Floats([]float32{0x1p-126}))).out
+	codes := m.node("", "QuantizeLinear", []graph.Attr{flag("axis", -1), flag("block_size", shape[rank-1]), flag("output_dtype", int64(graph.Int8))}, x, scale).out
+	m.g.Outputs = []*graph.Value{codes, scale}
 }
 
 func (m *trial) segmented() {
