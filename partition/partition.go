@@ -255,6 +255,7 @@ func (p *Plan) Copies() []*graph.Node {
 }
 
 func (p *Plan) lower(targets []Target) error {
+	uses := p.Graph.Uses()
 	for _, part := range p.Partitions() {
 		t, err := find(targets, part.Target)
 		if err != nil {
@@ -272,7 +273,7 @@ func (p *Plan) lower(targets []Target) error {
 		if part.Kernels, err = t.Lowerer.Lower(t.Profile, part.Graph()); err != nil {
 			return fmt.Errorf("partition %d on %s: %w", part.Index, part.Target, err)
 		}
-		if err := part.wholeStates(p.Graph.States); err != nil {
+		if err := part.wholeStates(p.Graph.States, uses); err != nil {
 			return fmt.Errorf("partition %d on %s: %w", part.Index, part.Target, err)
 		}
 	}

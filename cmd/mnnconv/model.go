@@ -43,12 +43,12 @@ func (o *modelOptions) addPlace(cmd *cobra.Command) {
 }
 
 // stateTypes are what --state takes.
-var stateTypes = map[string]graph.DType{"": graph.Undefined, "fp32": graph.Float32, "fp16": graph.Float16, "bf16": graph.BFloat16}
+var stateTypes = map[string]graph.DType{"": graph.Undefined, "fp32": graph.Float32, "fp16": graph.Float16, "bf16": graph.BFloat16, "int8": graph.Int8}
 
 // addState adds the flags for types of float.
 func (o *modelOptions) addState(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.dtype, "dtype", "", "compute in another type of float than the model does: `PATH=TYPE`,... such as vision=fp32, with TYPE fp32, fp16 or bf16 and PATH as in --place, or one TYPE for all")
-	cmd.Flags().StringVar(&o.state, "state", "", "keep keys and values (the KV cache) as `TYPE`: fp32, fp16 or bf16; as the model computes them, or as the package does, by default")
+	cmd.Flags().StringVar(&o.state, "state", "", "keep keys and values (the KV cache) as `TYPE`: fp32, fp16, bf16 or int8 (codes of 8 bits with a scale for each vector); as the model computes them, or as the package does, by default")
 }
 
 // noteAlone says that slots do not share steps, where a model's graphs take one sequence.
@@ -108,7 +108,7 @@ func (o *modelOptions) wire(a *app) (mnnconv.Options, error) {
 	}
 	state, ok := stateTypes[o.state]
 	if !ok {
-		return mnnconv.Options{}, usagef("--state %s: want fp32, fp16 or bf16", printable(o.state))
+		return mnnconv.Options{}, usagef("--state %s: want fp32, fp16, bf16 or int8", printable(o.state))
 	}
 	w := wire(o.threads, math, o.timeout)
 	w.Load.State = state

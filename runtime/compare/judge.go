@@ -35,7 +35,29 @@ func (p *phase) boundary(v *graph.Value, m measured) (tolerance float64, ok bool
 	if chosen(partition.Source(v)) {
 		return math.MaxInt32, true
 	}
+	if d, ok := codesOf(partition.Source(v)); ok {
+		tolerance, _ = boundary(d, m, p.depth[v.Name])
+		tolerance++ // from one side of a half to the other
+		return tolerance, m.Max <= tolerance && m.Cosine >= leastCosine(d)
+	}
 	return boundary(v.Type.DType, m, p.depth[v.Name])
+}
+
+// codesOf returns the type of the floats that a value has the codes of, by scales of their
+// own: those of a state that is quantised as it is written.
+func codesOf(v *graph.Value) (d graph.DType, ok bool) {
+	n := v.Def
+	if n.Is("TensorScatter") {
+		n = n.Inputs[1].Def
+	}
+	if !n.Is("QuantizeLinear") || n.Inputs[1].Const != nil {
+		return 0, false
+	}
+	x := n.Inputs[0]
+	if x.Def.Is("Cast") && x.Def.Inputs[0].Type.DType.IsFloat() {
+		x = x.Def.Inputs[0]
+	}
+	return x.Type.DType, true
 }
 
 // chosen reports indexes of the largest or smallest of floats.

@@ -281,3 +281,26 @@ func TestKernelMixed(t *testing.T) {
 		}
 	}
 }
+
+// Codes may be off by one, and by what the floats they are of may be off.
+func TestBoundaryOfCodes(t *testing.T) {
+	g := graph.New("codes")
+	kind := func(d graph.DType, width int64) graph.Type {
+		return graph.Type{DType: d, Shape: graph.Shape{graph.Const(1), graph.Const(1), graph.Const(2), graph.Const(width)}}
+	}
+	x, by, state := g.NewInput("x", kind(graph.Float16, 64)), g.NewInput("by", kind(graph.Float32, 1)), g.NewInput("state", kind(graph.Int8, 64))
+	wide := g.NewNode("", "Cast", 24, []*graph.Value{x}, "wide").Outputs[0]
+	q := g.NewNode("", "QuantizeLinear", 24, []*graph.Value{wide, by}, "q").Outputs[0]
+	out := g.NewNode("", "TensorScatter", 24, []*graph.Value{state, q}, "out").Outputs[0]
+	out.Type = state.Type
+	p := &phase{depth: map[string]int{}}
+	for off, want := range map[float64]bool{0: true, 1: true, 4: false} {
+		m := measured{Figures: Figures{Max: off, Cosine: 1}, scale: 127}
+		if tolerance, ok := p.boundary(out, m); ok != want {
+			t.Errorf("%g off, within %g: %v", off, tolerance, ok)
+		}
+	}
+	if _, ok := p.boundary(state, measured{Figures: Figures{Max: 1, Cosine: 1}, scale: 127}); ok {
+		t.Error("other integers may be off too")
+	}
+}

@@ -203,6 +203,18 @@ func bytesOf(v *graph.Value) graph.Dim {
 	return v.Type.Shape.Elements().Mul(graph.Const(int64(v.Type.DType.Bits()))).Div(graph.Const(8))
 }
 
+// without returns a phase whose partitions do not name some of their values.
+func (ph phaseInfo) without(values map[string]bool) phaseInfo {
+	rest := func(all []string) []string {
+		return slices.DeleteFunc(slices.Clone(all), func(name string) bool { return values[name] })
+	}
+	ph.Partitions = slices.Clone(ph.Partitions)
+	for i, p := range ph.Partitions {
+		ph.Partitions[i].Inputs, ph.Partitions[i].Outputs = rest(p.Inputs), rest(p.Outputs)
+	}
+	return ph
+}
+
 // sameCut reports whether two phases run the same partitions and copies in the
 // same order. Kernels may differ: they are the program's own.
 func (ph phaseInfo) sameCut(other phaseInfo) bool {
