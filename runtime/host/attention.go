@@ -3,6 +3,7 @@ package host
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"mnnconv/graph"
 	"mnnconv/schemas/op"
@@ -47,11 +48,13 @@ func lowerAttention(n *graph.Node, uses map[*graph.Value][]graph.Use) (Group, bo
 	qHeads, kvHeads := n.Int("q_num_heads", 0), n.Int("kv_num_heads", 0)
 	causal, given, factor := n.Int("is_causal", 0) != 0, n.Has("scale"), n.Float("scale", 1)
 	g := single(n)
-	g.In = make([]*graph.Value, scalesAt+2)
-	copy(g.In, n.Inputs)
+	g.In = slices.Clone(n.Inputs)
 	for i, v := range n.Inputs[1:3] {
 		from := readAs(v, uses)
-		g.In[1+i], g.In[scalesAt+i] = from.numbers, from.scales
+		if g.In[1+i] = from.numbers; from.scales != nil {
+			g.In = append(g.In, make([]*graph.Value, scalesAt+2-len(g.In))...)
+			g.In[scalesAt+i] = from.scales
+		}
 		g.Nodes = append(from.nodes, g.Nodes...)
 		if len(from.nodes) > 0 {
 			g.Name = from.nodes[0].Op + "·Attention"
@@ -122,15 +125,15 @@ func (k *attention) bind(c *Call, qHeads, kvHeads int64) error {
 		return fmt.Errorf("%w: attention of %s over values %s gives no %s", op.ErrInput, k.q.Type(), k.v.Type(), k.y.Type())
 	}
 	for i, t := range []*keptVectors{&k.k, &k.v} {
-		scales := c.In[scalesAt+i]
-		if scales == nil {
+		if t.DType != graph.Int8 {
 			continue
 		}
+		scales := c.In[scalesAt+i]
 		if t.scales = graph.View[float32](scales); len(t.scales) != x.batch*x.heads*x.rows {
 			return fmt.Errorf("%w: %d scales for attention over %s", op.ErrInput, len(t.scales), t.Type())
 		}
 	}
-	if c.In[6] != nil {
+	if len(c.In) > 6 && c.In[6] != nil {
 		k.lengths = graph.View[int64](c.In[6])
 		if len(k.lengths) != q.batch {
 			return fmt.Errorf("%w: %d lengths for %d sequences", op.ErrInput, len(k.lengths), q.batch)

@@ -168,8 +168,7 @@ func TestAttentionRefusesWhatDoesNotFit(t *testing.T) {
 	}{
 		{0, graph.Floats(make([]float32, 8), 2, 1, 1, 4)}, {1, x.Reshape(1, 4, 2, 1)}, {2, x.Reshape(1, 1, 4, 2)}, {6, ints(3)}, {6, ints(-1)}, {6, ints(1, 1)},
 	} {
-		in := make([]*graph.Tensor, scalesAt+2)
-		copy(in, good)
+		in := append([]*graph.Tensor{}, good...)
 		in[bad.input] = bad.is
 		out, _ := graph.NewTensor(graph.Float32, 1, 2, 1, 4)
 		if err := kernel(&Call{Ctx: context.Background(), In: in, Out: []*graph.Tensor{out}}); !errors.Is(err, op.ErrInput) {
@@ -232,17 +231,47 @@ func BenchmarkAttention(b *testing.B) {
 		{"decode 0.5B", 14, 2, 1, 560, 64},
 		{"small prefill", 4, 2, 128, 128, 32},
 		{"small decode", 4, 2, 1, 200, 32},
+		{"long decode 3B", 16, 2, 1, 8192, 128},
+		{"long decode 0.5B", 14, 2, 1, 8192, 64},
 	} {
-		for _, d := range []graph.DType{graph.Float32, graph.Float16} {
+		for _, d := range []graph.DType{graph.Float32, graph.Float16, graph.Int8} {
 			b.Run(fmt.Sprint(k.name, " ", d), func(b *testing.B) {
-				in := []*graph.Tensor{
-					random(r, d, 1, k.heads, k.rows, k.of), random(r, d, 1, k.kvHeads, k.keys, k.of), random(r, d, 1, k.kvHeads, k.keys, k.of), nil, nil, nil, ints(k.keys),
+				var ns float64
+				if d == graph.Int8 {
+					m := &trial{multiply: newMultiply(b, 1)}
+					ns = bench(b, m.g, m.codes(random(r, graph.Float32, 1, k.heads, k.rows, k.of), k.kvHeads, k.keys))
+				} else {
+					in := []*graph.Tensor{
+						random(r, d, 1, k.heads, k.rows, k.of), random(r, d, 1, k.kvHeads, k.keys, k.of), random(r, d, 1, k.kvHeads, k.keys, k.of), nil, nil, nil, ints(k.keys),
+					}
+					ns = bench(b, nodeOf("", "Attention", in, 1, flag("is_causal", 1)), in)
 				}
-				ns := bench(b, nodeOf("", "Attention", in, 1, flag("is_causal", 1)), in)
 				seen := k.rows*(k.keys-k.rows) + k.rows*(k.rows+1)/2
 				b.ReportMetric(float64(4*seen*k.heads*k.of)/ns, "GFLOP/s")
 			})
 		}
+	}
+}
+
+// codes makes attention over a cache of codes that is full.
+func (m *trial) codes(q *graph.Tensor, kvHeads, keys int64) []*graph.Tensor {
+	size := q.Shape[3]
+	ins := []*graph.Value{m.input(q)}
+	for range 2 {
+		codes, scales := filled(m.rand, graph.Int8, 1, kvHeads, keys, size), m.scaled(graph.Float32, 1./127, 1, kvHeads, keys, 1)
+		ins = append(ins, m.node("", "DequantizeLinear", []graph.Attr{flag("axis", -1), flag("block_size", size)}, m.input(codes), m.input(scales)).out)
+	}
+	m.node("", "Attention", []graph.Attr{flag("is_causal", 1)}, append(ins, nil, nil, nil, m.input(ints(keys)))...)
+	return m.in
+}
+
+func BenchmarkQuantizeVectors(b *testing.B) {
+	for _, rows := range []int64{1, 512} {
+		b.Run(fmt.Sprint(rows), func(b *testing.B) {
+			m := &trial{multiply: newMultiply(b, 1)}
+			m.quantizeVectorsOf(m.numbers(graph.Float32, 1, 2, rows, 64))
+			bench(b, m.g, m.in)
+		})
 	}
 }
 

@@ -427,14 +427,18 @@ func (m *trial) quantizeVectors() {
 		clear(t.Data)
 	}
 	m.absolute = 1e-300 // numbers are the same, and of those that are none not the bits
+	m.quantizeVectorsOf(t)
+}
+
+func (m *trial) quantizeVectorsOf(t *graph.Tensor) {
 	x := m.input(t)
-	if d != graph.Float32 {
+	if d := t.DType; d != graph.Float32 {
 		x = m.node("", "Cast", []graph.Attr{flag("to", int64(graph.Float32))}, x).out
 	}
 	largest := m.node("", "ReduceMax", nil, m.node("", "Abs", nil, x).out, m.constant(ints(-1))).out
 	ratio := m.node("", "Div", nil, largest, m.constant(graph.Floats([]float32{127}))).out
 	scale := m.node("", "Max", nil, ratio, m.constant(graph.Floats([]float32{0x1p-126}))).out
-	codes := m.node("", "QuantizeLinear", []graph.Attr{flag("axis", -1), flag("block_size", shape[rank-1]), flag("output_dtype", int64(graph.Int8))}, x, scale).out
+	codes := m.node("", "QuantizeLinear", []graph.Attr{flag("axis", -1), flag("block_size", t.Shape[len(t.Shape)-1]), flag("output_dtype", int64(graph.Int8))}, x, scale).out
 	m.g.Outputs = []*graph.Value{codes, scale}
 }
 
