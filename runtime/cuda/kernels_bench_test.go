@@ -176,16 +176,23 @@ func BenchmarkKernels(b *testing.B) {
 	type few struct {
 		M, K                        int32
 		N, First                    [3]int32
-		Tiles, Share                int32
+		Shift                       int32
 		Gain                        int32
 		Gated, Biased, Added, Round int32
 		Alpha, Beta, Epsilon, Swish float32
 	}
 	for dtype, name := range map[int32]string{10: "few_f16_f16", 16: "few_bf16_bf16"} {
 		run(name+"/norm8/22016x2048", 2*22016*2048, 0, gpu.Command{Module: name, Kernel: "norm8", Groups: [3]int{344, 1, 1}, Size: 256},
-			x, x, big, big, nil, nil, nil, nil, nil, y, nil, nil, few{1, 2048, [3]int32{11008, 11008}, [3]int32{0, 0, 1 << 30}, 1376, 2, dtype, 1, 0, 0, 1, 1, 1, 1e-6, 1})
+			x, x, big, big, nil, nil, nil, nil, nil, y, nil, nil, few{1, 2048, [3]int32{11008, 11008}, [3]int32{0, 1 << 30, 1 << 30}, 1, dtype, 1, 0, 0, 1, 1, 1, 1e-6, 1})
 		run(name+"/wide8/2048x11008", 2*2048*11008, 0, gpu.Command{Module: name, Kernel: "wide8", Groups: [3]int{128, 1, 1}, Size: 512},
-			x, nil, big, nil, nil, nil, nil, nil, x, y, nil, nil, few{1, 11008, [3]int32{2048}, [3]int32{0, 1 << 30, 1 << 30}, 128, 16, 0, 0, 0, 1, 0, 1, 1, 0, 0})
+			x, nil, big, nil, nil, nil, nil, nil, x, y, nil, nil, few{1, 11008, [3]int32{2048}, [3]int32{0, 1 << 30, 1 << 30}, 4, 0, 0, 0, 1, 0, 1, 1, 0, 0})
 	}
+	type grid struct{ Blocks, Row, Shift, Even, Zero, ZerosRow, ScaleType int32 }
+	run("few4_f16/near8/22016x2048", 22016*2048*9/16, 0, gpu.Command{Module: "few4_f16", Kernel: "near8", Groups: [3]int{344, 1, 1}, Size: 256},
+		x, x, big, big, nil, x, x, nil, nil, nil, nil, grid{64, 1024, 0, 1, 8, 0, 10}, nil, nil, nil, nil, y, nil, nil,
+		few{1, 2048, [3]int32{11008, 11008}, [3]int32{0, 1 << 30, 1 << 30}, 1, 10, 1, 0, 0, 1, 1, 1, 1e-6, 1})
+	run("few4_f16/wide8/2048x11008", 2048*11008*9/16, 0, gpu.Command{Module: "few4_f16", Kernel: "wide8", Groups: [3]int{128, 1, 1}, Size: 512},
+		x, nil, big, nil, nil, x, nil, nil, nil, nil, nil, grid{344, 5504, 0, 1, 8, 0, 10}, nil, nil, nil, x, y, nil, nil,
+		few{1, 11008, [3]int32{2048}, [3]int32{0, 1 << 30, 1 << 30}, 4, 0, 0, 0, 1, 0, 1, 1, 0, 0})
 	run("rms_norm 2048", 0, 0, gpu.Command{Module: "norm", Kernel: "rms_norm", Groups: [3]int{1, 1, 1}, Size: 256}, x, int32(10), x, int32(10), y, int32(10), int32(2048), float32(1e-6))
 }

@@ -2,6 +2,7 @@ package gpu
 
 import (
 	"math"
+	"math/bits"
 
 	"mnnconv/graph"
 )
@@ -9,17 +10,17 @@ import (
 // sets is how many weights one launch of kernels/few.cl has at most.
 const sets = 3
 
-// fewShape is kernels/few.cl's Few.
+// fewShape is kernels/few.h's Few.
 type fewShape struct {
 	M, K                         int32
 	N, First                     [sets]int32
-	Tiles, Share                 int32
+	Shift                        int32
 	Gain                         int32
 	Gated, Biased, Added, Rounds int32
 	Alpha, Beta, Epsilon, Swish  float32
 }
 
-// grid is kernels/few.cl's Grid.
+// grid is kernels/few.h's Grid.
 type grid struct {
 	Blocks, Row, Shift, Even, Zero, ZerosRow, ScaleType int32
 }
@@ -64,20 +65,14 @@ func (r *Recorder) few(c fewCall) (ok bool, err error) {
 		return false, nil
 	}
 	m := c.a.Len() / k
-	if m > few || c.gain != nil && (m > 8 || m*k > fewRoom) {
+	if m > few || c.gain != nil && (m > 8 || m*ceil(k, fewStretch)*fewStretch > fewRoom) {
 		return false, nil
 	}
 	f := fewShape{M: int32(m), K: int32(k), Gated: flag(c.gated), Added: flag(c.residual != nil), Rounds: flag(c.rounds),
 		Alpha: c.alpha, Beta: c.beta, Epsilon: c.epsilon, Swish: c.swish, Gain: int32(typeOf(c.gain))}
 	var w, scales, zeros, bias, y [sets]*Tensor
 	var q grid
-	tiles := 0
-	for i := range sets {
-		f.First[i] = math.MaxInt32
-		if i >= len(c.sets) {
-			continue
-		}
-		s := c.sets[i]
+	for i, s := range c.sets {
 		if s.w.kind != c.sets[0].w.kind || s.w.k != k {
 			return false, nil
 		}
@@ -89,7 +84,7 @@ func (r *Recorder) few(c fewCall) (ok bool, err error) {
 			w[i] = s.w.args[0].(*Tensor)
 		case q4, q8:
 			own, ok := gridOf(s.w)
-			if !ok || i > 0 && own != q {
+			if !ok || i > 0 && own != q || s.w.kind == q4 && c.a.DType == graph.Float16 && own.ScaleType != int32(graph.Float16) {
 				return false, nil
 			}
 			q = own
@@ -100,35 +95,68 @@ func (r *Recorder) few(c fewCall) (ok bool, err error) {
 		bias[i], y[i] = s.bias, s.y
 		f.N[i] = int32(s.w.n)
 		f.Biased |= flag(s.bias != nil) << i
-		f.First[i] = int32(tiles)
-		if !c.gated {
-			tiles += ceil(s.w.n, fewTall)
-		}
 	}
-	if c.gated {
-		if len(c.sets) != 2 || f.N[0] != f.N[1] {
-			return false, nil
-		}
-		tiles = ceil(c.sets[0].w.n, fewTall/2)
+	if c.gated && (len(c.sets) != 2 || f.N[0] != f.N[1]) {
+		return false, nil
 	}
-	f.Tiles, f.Share = int32(tiles), int32(c.share(tiles, r.limits.Units))
-	kernel, size := "few8", wide
-	switch long := 32*int(f.Share) > wide; {
-	case c.gain != nil:
-		kernel = "norm8"
-	case long && m > 8:
-		kernel, size = "wide16", 2*wide
-	case long:
-		kernel, size = "wide8", 2*wide
-	case m > 8:
-		kernel = "few16"
+	tall, placed := fewTall, c.sets
+	if c.gated { // a tile has rows of both
+		tall, placed = fewTall/2, c.sets[:1]
+	}
+	tiles := 0
+	for _, s := range placed {
+		tiles += ceil(s.w.n, tall)
+	}
+	share := c.share(tiles, r.limits.Units)
+	kernel, size := c.kernel(m, share)
+	f.Shift = int32(bits.Len(uint(share)) - 1)
+	together := size / 32 / share // tiles of a group
+	f.First = [sets]int32{0, math.MaxInt32, math.MaxInt32}
+	groups := 0
+	for i, s := range placed {
+		f.First[i] = int32(groups * together)
+		groups += ceil(ceil(s.w.n, tall), together)
 	}
 	args := []any{c.a, c.gain, w[0], w[1], w[2]}
 	if kind := c.sets[0].w.kind; kind == q4 || kind == q8 {
 		args = append(args, scales[0], scales[1], scales[2], zeros[0], zeros[1], zeros[2], q)
 	}
 	args = append(args, bias[0], bias[1], bias[2], c.residual, y[0], y[1], y[2], f)
-	return true, r.Launch(fewModule(typeName(c.a.DType), c.sets[0].w.kind), kernel, [3]int{ceil(tiles*int(f.Share)*32, size), 1, 1}, size, args...)
+	return true, r.Launch(fewModule(typeName(c.a.DType), c.sets[0].w.kind), kernel, [3]int{groups, 1, 1}, size, args...)
+}
+
+// kernel is the one for m rows of A, and how large its groups are.
+func (c *fewCall) kernel(m, share int) (name string, size int) {
+	long := 32*share > wide
+	if size = wide; long {
+		size = 2 * wide
+	}
+	columns := "8"
+	if m > 8 {
+		columns = "16"
+	}
+	if w := c.sets[0].w; w.kind == q4 {
+		room := fewRoom
+		if long {
+			room = room * 3 / 4
+		}
+		switch kept := m <= 8 && m*ceil(w.k, fewStretch)*fewStretch <= room; {
+		case kept && long:
+			return "wide8", size
+		case kept:
+			return "near8", size
+		case long:
+			return "wide_far" + columns, size
+		}
+		return "far" + columns, size
+	}
+	switch {
+	case c.gain != nil:
+		return "norm8", size
+	case long:
+		return "wide" + columns, size
+	}
+	return "few" + columns, size
 }
 
 // share is how many warps have one tile: enough that all processors have some, but not more
@@ -152,7 +180,10 @@ func gridOf(w weights) (g grid, ok bool) {
 	if b.Block < 32 || b.Zeros == zerosFloat || scales.DType != graph.Float16 && scales.DType != graph.BFloat16 {
 		return g, false
 	}
-	g = grid{Blocks: b.Blocks, Row: b.Row, Zero: b.Zero, ZerosRow: b.ZerosRow, ScaleType: b.ScaleType}
+	g = grid{Blocks: b.Blocks, Row: b.Row, Zero: b.Zero, ScaleType: b.ScaleType}
+	if b.Zeros != 0 {
+		g.ZerosRow = b.ZerosRow * b.Row / (b.Blocks * b.Block)
+	}
 	for size := b.Block; size > 32; size /= 2 {
 		g.Shift++
 	}

@@ -62,7 +62,12 @@ func typeName(d graph.DType) string {
 
 func productModule(a, w string) string { return "product_" + strings.ToLower(a+"_"+w) }
 
-func fewModule(a, w string) string { return "few_" + strings.ToLower(a+"_"+w) }
+func fewModule(a, w string) string {
+	if w == q4 {
+		return "few4_" + strings.ToLower(a)
+	}
+	return "few_" + strings.ToLower(a+"_"+w)
+}
 
 func attentionModule(d graph.DType) string { return "attention_" + strings.ToLower(typeName(d)) }
 
@@ -85,8 +90,11 @@ func ModuleOf(name string) (Module, error) {
 	}
 	file, _, _ := strings.Cut(name, "_")
 	files := []string{"dialect.h", file + ".cl"}
-	if file == "attention" || file == "decode" || file == "flash" {
+	switch file {
+	case "attention", "decode", "flash":
 		files = []string{"dialect.h", "heads.h", file + ".cl"}
+	case "few", "few4":
+		files = []string{"dialect.h", "few.h", file + ".cl"}
 	}
 	var b strings.Builder
 	for _, f := range files {
