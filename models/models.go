@@ -40,6 +40,8 @@ type Options struct {
 	// Batched has graphs take several sequences a run where the export allows it, for
 	// sessions of several slots. A package is as it was written.
 	Batched bool
+	// Batchable asks for Info.Batchable: graphs are raised once more to see.
+	Batchable bool
 	// State is how the state keeps keys and values; Undefined: as the model computes
 	// them, or as a package does.
 	State graph.DType
@@ -91,8 +93,11 @@ type Info struct {
 	Notes        []string // what a user should know of how the folder was read
 	Vocabulary   int
 	Context      int // tokens the model was made for; 0: not said
-	Generate     generate.Config
-	Wishes       []Wish // where the folder's own settings want its parts to run
+	// Batchable: the graphs take several sequences a run, or would had Options.Batched
+	// been set, if Options.Batchable asked.
+	Batchable bool
+	Generate  generate.Config
+	Wishes    []Wish // where the folder's own settings want its parts to run
 }
 
 // Wish is a placement rule of a model folder's own settings.

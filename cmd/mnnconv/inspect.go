@@ -66,15 +66,14 @@ func runInspect(_ context.Context, o *inspectOptions) (err error) {
 	if err := o.bound(&w, 1); err != nil {
 		return err
 	}
+	w.Load.Batchable = true
 	s, err := o.load(o.src, w)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	inspected := newInspection(s) // before planning, which adds copies
-	if inspected.Slots, err = o.slots(s, w); err != nil {
-		return err
-	}
+	inspected.Slots = slots(s)
 	if o.splits || len(o.named) > 0 {
 		if inspected.Splits, err = newSplits(s, o.named); err != nil {
 			return err
@@ -108,19 +107,12 @@ func runInspect(_ context.Context, o *inspectOptions) (err error) {
 }
 
 // slots tells whether slots would share their steps: a package's graphs take what they
-// take, an export's are raised for several sequences to see. nil: it decodes nothing.
-func (o *inspectOptions) slots(s *mnnconv.Source, w mnnconv.Options) (info *slotsInfo, err error) {
+// take, an export's would if they were raised so. nil: it decodes nothing.
+func slots(s *mnnconv.Source) *slotsInfo {
 	if s.Model == nil || !slices.ContainsFunc(s.Phases, func(ph models.Phase) bool { return len(ph.Graph.States) > 0 }) {
-		return nil, nil
+		return nil
 	}
-	if s.Package == nil {
-		w.Load.Batched = true
-		if s, err = o.load(o.src, w); err != nil {
-			return nil, err
-		}
-		defer func() { err = errors.Join(err, s.Close()) }()
-	}
-	return &slotsInfo{s.Model.Batches()}, nil
+	return &slotsInfo{s.Info.Batchable}
 }
 
 // draw writes the drawings that were asked for.

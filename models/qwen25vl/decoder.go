@@ -54,29 +54,45 @@ const batched = "batch"
 // buildExtend raises the decoder for one sequence a run, or for several; where the export
 // takes one alone, in a way that raising does not lift, for one.
 func buildExtend(p *parts, several bool, table op.Table) (*extend, error) {
-	if !several {
-		return buildExtendFor(p, graph.Const(1), table)
+	if several {
+		restore := p.spare()
+		if x := buildBatched(p, table); x != nil {
+			return x, nil
+		}
+		restore()
 	}
+	return buildExtendFor(p, graph.Const(1), table)
+}
+
+// buildBatched raises the decoder for several sequences a run; nil if that cannot be.
+func buildBatched(p *parts, table op.Table) *extend {
+	x, err := buildExtendFor(p, graph.Sym(batched), table)
+	if err != nil || !x.takes(graph.Sym(batched)) {
+		return nil
+	}
+	return x
+}
+
+// spare puts clones in the place of what building the decoder changes, and returns what
+// puts them back.
+func (p *parts) spare() (restore func()) {
 	files := []*file{p.decoder.file, p.decoder.head}
 	if p.embed != nil {
 		files = append(files, p.embed.file)
 	}
-	d, untouched := *p.decoder, map[*file]*graph.Graph{} // building changes both
+	d, untouched := *p.decoder, map[*file]*graph.Graph{}
 	for _, f := range files {
 		if f != nil && untouched[f] == nil {
 			untouched[f] = f.model.Graph
 			f.model.Graph, _ = f.model.Graph.Clone()
 		}
 	}
-	x, err := buildExtendFor(p, graph.Sym(batched), table)
-	if err == nil && x.takes(graph.Sym(batched)) {
-		return x, nil
+	return func() {
+		*p.decoder = d
+		for f, g := range untouched {
+			f.model.Graph = g
+		}
 	}
-	*p.decoder = d
-	for f, g := range untouched {
-		f.model.Graph = g
-	}
-	return buildExtendFor(p, graph.Const(1), table)
 }
 
 // takes reports whether logits and states are of so many sequences, and all of it was

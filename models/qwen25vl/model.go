@@ -42,12 +42,13 @@ type Model struct {
 	Generate  generate.Config
 	Notes     []string // what a user should know of how the folder was read
 
-	encode   *encode // nil without a vision tower
-	extend   *extend // nil without a decoder
-	wordless error   // why there is no tokenizer
-	wishes   []models.Wish
-	files    io.Closer // what the graphs' weights are mapped from
-	stages   []models.Stage
+	encode    *encode // nil without a vision tower
+	extend    *extend // nil without a decoder
+	batchable bool    // though extend takes one sequence a run
+	wordless  error   // why there is no tokenizer
+	wishes    []models.Wish
+	files     io.Closer // what the graphs' weights are mapped from
+	stages    []models.Stage
 }
 
 // Load reads a model folder and raises its graphs. A folder may hold a decoder or a
@@ -102,6 +103,11 @@ func (m *Model) load(f *folder, o models.Options) error {
 	}
 	if p.decoder != nil {
 		decoder = p.decoder.file.path
+		if o.Batchable && !o.Batched {
+			restore := p.spare()
+			m.batchable = buildBatched(p, o.Table) != nil
+			restore()
+		}
 		if m.extend, err = buildExtend(p, o.Batched, o.Table); err != nil {
 			return fmt.Errorf("%s: %w", m.Dir, err)
 		}
@@ -241,7 +247,7 @@ func (m *Model) pictures(o models.Options, vision bool) error {
 // Info describes the model.
 func (m *Model) Info() models.Info {
 	info := models.Info{Architecture: Kind.Name, Family: m.Family, Stages: m.stages, Notes: m.Notes, Wishes: m.wishes,
-		Context: m.Config.MaxPositions, Generate: m.Generate}
+		Context: m.Config.MaxPositions, Generate: m.Generate, Batchable: m.batchable || m.Batches()}
 	if m.extend != nil {
 		info.Vocabulary = int(m.extend.vocabulary)
 	}
