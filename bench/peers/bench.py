@@ -175,7 +175,7 @@ def best_llama(b, *what):
 
 def ours(b, shape, form, env=None):
     a, model = b.a, b.model(OURS, shape, form)
-    args = [a.mnnconv, "bench", model, "-p", a.prompt, "-n", a.answer, "-d", a.prompt, "-r", 1, "-t", a.threads, "--image-size", "0x0", "--math", "int8act", "--json"]
+    args = [a.mnnconv, "bench", model, "-p", a.prompt, "-n", a.answer, "-d", a.prompt, "-r", 1, "-t", a.threads, "--image-size", "0x0", "--math", "fast", "--json"]
 
     def once():
         out, _, peak = b.run(args, env)
@@ -204,13 +204,13 @@ def first(b, shape, peers):
     model = b.model(OURS, shape, "int4")
 
     def tokens(words):
-        out, _, _ = b.run([b.a.mnnconv, "run", model, "-p", " ".join(["a"] * words), "-n", 1, "--math", "int8act", "--json"])
+        out, _, _ = b.run([b.a.mnnconv, "run", model, "-p", " ".join(["a"] * words), "-n", 1, "--math", "fast", "--json"])
         return json.loads(out)["prompt_tokens"]
     words = max(1, PROMPT_WORDS - tokens(1) + 1)  # the template has tokens of its own
     count = tokens(words)
 
     def once():
-        _, seconds, peak = b.run([b.a.mnnconv, "run", model, "-p", " ".join(["a"] * words), "-n", 1, "-t", b.a.threads, "-c", 1024, "--math", "int8act", "--json"])
+        _, seconds, peak = b.run([b.a.mnnconv, "run", model, "-p", " ".join(["a"] * words), "-n", 1, "-t", b.a.threads, "-c", 1024, "--math", "fast", "--json"])
         return {"first": seconds, "peak": peak}
     return {OURS: (once, model)} | {n: peer(b, n, shape, "int4", "first", count) for n in peers}
 
@@ -315,7 +315,7 @@ def report(b):
     about = [version, LLAMA.replace("==", " ")] + [f"{n} {b.versions[n]}" for n in ("onnxruntime-genai", "onnxruntime", "mnn") if n in b.versions]
     lines = ["# mnnconv beside other programs, on the processor", "",
              f"Written by `make bench-peers`: {machine()}. The programs take turns; medians over rounds, and in brackets the least and the largest. Weights are random and the",
-             "embedding is the output matrix. `mnnconv` runs with `--math int8act`: the peers quantise activations too. Load: until a prompt can be taken, page cache warm. Peak",
+             "embedding is the output matrix. `mnnconv` runs with `--math fast`: the peers quantise activations too. Load: until a prompt can be taken, page cache warm. Peak",
              "memory counts mapped pages of the model, and not what a peer's interpreter holds. `mnn` is the wheel, which has no AVX-512; `mnn-source` a build of its source with it,",
              "on the wheel's converter's model.", "", "Programs: " + "; ".join(about) + ".", ""]
     for row, (_, title) in ROWS.items():

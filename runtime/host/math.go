@@ -17,12 +17,22 @@ type Math struct{ rules []mathRule }
 
 type mathRule struct {
 	matches func(*graph.Node) bool
-	int8act bool
+	mode    arithmetic
 }
 
-// ParseMath reads MODE or PATH=MODE,..., where MODE is exact or int8act (activations
-// quantised to 8 bits by the block) and PATH is what [graph.ParsePattern] reads. The
-// first rule that fits a node counts.
+// arithmetic is that of one product.
+type arithmetic string
+
+const (
+	exact   arithmetic = "exact"
+	int8act arithmetic = "int8act" // activations are quantised to 8 bits by the block
+	fast    arithmetic = "fast"    // int8act, or, where that is faster, activations and weights have the 8 bits of bfloat16
+)
+
+// ParseMath reads MODE or PATH=MODE,..., where MODE is exact, int8act (activations
+// quantised to 8 bits by the block) or fast (int8act, or activations and weights rounded to
+// bfloat16 where the processor has tiles for that) and PATH is what [graph.ParsePattern] reads.
+// The first rule that fits a node counts.
 func ParseMath(text string) (Math, error) {
 	var m Math
 	if text == "" {
@@ -30,25 +40,25 @@ func ParseMath(text string) (Math, error) {
 	}
 	for _, rule := range graph.SplitPatterns(text) {
 		at := strings.LastIndex(rule, "=")
-		path, mode := rule[:max(at, 0)], rule[at+1:]
-		if mode != "exact" && mode != "int8act" || at == 0 {
-			return Math{}, fmt.Errorf("%w: %q: want exact, int8act or PATH=MODE,..., such as llm=int8act", ErrMath, rule)
+		path, mode := rule[:max(at, 0)], arithmetic(rule[at+1:])
+		if mode != exact && mode != int8act && mode != fast || at == 0 {
+			return Math{}, fmt.Errorf("%w: %q: want exact, int8act, fast or PATH=MODE,..., such as llm=int8act", ErrMath, rule)
 		}
 		matches, err := graph.ParsePattern(path)
 		if err != nil {
 			return Math{}, fmt.Errorf("%w: %q: %w", ErrMath, rule, err)
 		}
-		m.rules = append(m.rules, mathRule{matches, mode == "int8act"})
+		m.rules = append(m.rules, mathRule{matches, mode})
 	}
 	return m, nil
 }
 
-// int8act tells whether activations of a product are quantised.
-func (m Math) int8act(n *graph.Node) bool {
+// of returns the arithmetic of a product.
+func (m Math) of(n *graph.Node) arithmetic {
 	for _, r := range m.rules {
 		if r.matches(n) {
-			return r.int8act
+			return r.mode
 		}
 	}
-	return false
+	return exact
 }

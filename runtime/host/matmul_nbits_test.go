@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"mnnconv/graph"
+	"mnnconv/runtime/host/internal/simd"
 	"mnnconv/schemas/op"
 )
 
@@ -156,19 +157,83 @@ func asQuantised(v []float32) {
 	}
 }
 
+// With fast, numbers that both arithmetics hold are computed exactly.
+func TestMatMulNBitsFast(t *testing.T) {
+	i := uint64(0)
+	for _, d := range []graph.DType{graph.Float32, graph.Float16} {
+		for _, bits := range []int64{4, 8} {
+			for _, block := range []int64{32, 128} {
+				for _, zeros := range []string{"", "packed"} {
+					for _, x := range [][]int64{{1, 300}, {17, 77}, {roundedRows - 1, 64}, {roundedRows, 64}, {130, 3420}, {2, 65, 1057}} {
+						i++
+						t.Run(fmt.Sprintf("%s/%d bits/blocks of %d/zeros %s/%v", d, bits, block, zeros, x), func(t *testing.T) {
+							m := newMultiply(t, i)
+							m.nbits(d, x, 37, bits, block, zeros, false)
+							m.math, _ = ParseMath("fast")
+							v, _ := m.in[0].Float32s()
+							k := int(x[len(x)-1])
+							for j := range v {
+								q := float32(m.rand.IntN(255) - 127)
+								if j%k%simd.Block == 0 {
+									q = 127
+								}
+								v[j] = q / 64
+							}
+							scales := m.g.Nodes[0].Inputs[2].Const
+							s, _ := scales.Float32s()
+							for j := range s {
+								s[j] = 1 / float32(int(1)<<(int(bits)-1+m.rand.IntN(3)))
+							}
+							if err := errors.Join(m.in[0].SetFloat32s(v), scales.SetFloat32s(s)); err != nil {
+								t.Fatal(err)
+							}
+							m.check(4 * k)
+						})
+					}
+				}
+			}
+		}
+	}
+}
+
+// No arithmetic is further from the exact one than int8act.
+func TestFastErrsNoMore(t *testing.T) {
+	m := newMultiply(t, 1)
+	m.nbits(graph.Float32, []int64{130, 3420}, 64, 4, 32, "packed", false)
+	results := map[string][]float32{}
+	for _, mode := range []string{"exact", "int8act", "fast"} {
+		m.math, _ = ParseMath(mode)
+		kernel, c, _ := m.kernel(nil)
+		if err := kernel(c); err != nil {
+			t.Fatal(err)
+		}
+		results[mode], _ = c.Out[0].Float32s()
+	}
+	far := func(mode string) (sum float64) {
+		for i, x := range results[mode] {
+			d := float64(x - results["exact"][i])
+			sum += d * d
+		}
+		return sum
+	}
+	if f, q := far("fast"), far("int8act"); !(f <= q) || q == 0 {
+		t.Errorf("squares of errors: fast %v, int8act %v", f, q)
+	}
+}
+
 func TestParseMath(t *testing.T) {
 	for _, text := range []string{"int7", "=int8act", "llm=", "llm=exact,", "exact int8act", "llm.layers.3-1=exact", "/(/=int8act"} {
 		if _, err := ParseMath(text); !errors.Is(err, ErrMath) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
-	m, err := ParseMath("llm.layers.1=exact,llm.layers.20-29=exact, /mlp[.]down{1,2}$/=exact,llm=int8act")
+	m, err := ParseMath("llm.layers.1=exact,llm.layers.20-29=exact, /mlp[.]down{1,2}$/=exact,llm=int8act,head=fast")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for path, want := range map[string]bool{"llm.layers.1.mlp.up": false, "llm.layers.10.mlp.up": true, "llm.layers.24.mlp.up": false, "llm.layers.3.mlp.down": false, "llm": true, "vision.blocks.0": false, "llmx": false, "": false} {
-		if got := m.int8act(&graph.Node{Path: path}); got != want {
-			t.Errorf("%q: int8act is %v, want %v", path, got, want)
+	for path, want := range map[string]arithmetic{"llm.layers.1.mlp.up": exact, "llm.layers.10.mlp.up": int8act, "llm.layers.24.mlp.up": exact, "llm.layers.3.mlp.down": exact, "llm": int8act, "head": fast, "vision.blocks.0": exact, "llmx": exact, "": exact} {
+		if got := m.of(&graph.Node{Path: path}); got != want {
+			t.Errorf("%q: %v, want %v", path, got, want)
 		}
 	}
 }

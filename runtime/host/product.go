@@ -43,6 +43,7 @@ type product struct {
 	partial      []float32 // their sums then
 
 	records simd.Panel[uint8] // left, quantised, where the way wants it so
+	rounded panel             // or as pairs of bfloat16
 	split   splitLeft         // or in parts
 }
 
@@ -59,6 +60,7 @@ const (
 	bySplits                           // of numbers in parts of bfloat16, either way
 	byQuantisedDots                    // byDots, and
 	byQuantisedTiles                   // byStrips, with activations quantised to 8 bits
+	byRounded                          // of blocks, rounded to bfloat16 as activations are
 	fewRows          = 16              // of byRows
 	streamRows       = 4               // of those that read weights in order: more are better kept in registers
 	splitLeast       = 32              // numbers of k that are worth their parts
@@ -78,7 +80,7 @@ type productForm struct {
 	bind        func(p *product, in []*graph.Tensor) error // sets left, right, transposed, batch, m, k and n
 	alpha, beta float32
 	layout      layout
-	int8act     bool // activations are quantised
+	math        arithmetic
 	columns     bool // the output's last axis is that of the columns
 	bias        int  // index in in; 0: none
 	residual    int  // likewise
@@ -143,10 +145,12 @@ func (p *product) cut(workers, each int) {
 		return
 	}
 	count := p.batch.count()
-	quantised := p.form.int8act && p.blocks.quantisable()
+	quantised := (p.form.math == int8act || p.form.math == fast) && p.blocks.quantisable()
 	switch {
 	case quantised && p.m <= manyDots:
 		p.way, p.depth = byQuantisedDots, p.k
+	case quantised && p.form.math == fast && p.m >= roundedRows && vectors.HasTiles():
+		p.way, p.depth = byRounded, 0
 	case quantised && vectors.QuantisedCols(p.blocks.bits) > 0:
 		p.way, p.depth = byQuantisedTiles, 0
 	case p.inPairs():
@@ -228,6 +232,8 @@ func (p *product) divide() {
 	switch p.way {
 	case bySplits:
 		left, weights = 0, p.splitWeightsSize()+p.depth*strip+(strip+1)*whole
+	case byRounded:
+		left, weights = 0, roundedScratch
 	case byQuantisedDots:
 		k := ceil(p.k, simd.Block)
 		left, weights = 0, max(dotsPanel, (4+manyDots)*k)+manyDots*k
@@ -255,6 +261,8 @@ func (p *product) grain(maxCols int) grain {
 	switch {
 	case p.way == byPairs && vectors.HasTiles():
 		return grain{32, 1024, maxCols, 16, 128}
+	case p.way == byRounded:
+		return grain{32, 1024, maxCols, 4, 64}
 	case p.way == bySplits:
 		return grain{32, 2 * splitRows, maxCols, 4, 64}
 	}
@@ -317,6 +325,8 @@ func (p *product) sums(w *Worker, scratch []float32, t task) (sums panel, bias, 
 		p.quantisedDots(sums, scratch, t.row, t.col, t.m, t.n)
 	case byQuantisedTiles:
 		p.quantisedTiles(w, sums, scratch, t.row, t.col, t.m, t.n)
+	case byRounded:
+		p.roundedProducts(sums, scratch, t.row, t.col, t.m, t.n)
 	case byPairs:
 		p.pairedProducts(sums, scratch, ia*p.m+t.row, ib, t.col, t.m, t.n)
 	case bySplits:

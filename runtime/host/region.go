@@ -37,16 +37,19 @@ func (g *Group) quantise(math Math) (ok bool) {
 	if g.region == nil {
 		return true
 	}
-	quantised := 0
+	modes := map[arithmetic]int{}
 	for _, p := range g.region.products {
-		if p.int8act = p.layout.bits > 0 && math.int8act(p.root()); p.int8act {
-			quantised++
+		if p.math = exact; p.layout.bits > 0 {
+			p.math = math.of(p.root())
+		}
+		modes[p.math]++
+	}
+	for _, mode := range []arithmetic{int8act, fast} {
+		if modes[mode] > 0 {
+			g.Name += " " + string(mode)
 		}
 	}
-	if quantised > 0 {
-		g.Name += " int8act"
-	}
-	return g.region.gate == nil || quantised == 0 || quantised == len(g.region.products)
+	return g.region.gate == nil || len(modes) == 1
 }
 
 // running is one call of a region.
@@ -118,11 +121,12 @@ func (r *running) Part(w *Worker, i int) {
 }
 
 // left makes, of the rows that products share, what they want: records of dots or of
-// tiles, for weights of 4 or of 8 bits, or parts.
+// tiles, for weights of 4 or of 8 bits, pairs of bfloat16, or parts.
 type left struct {
 	rows    dense
 	blocks  int
 	records [2][2]simd.Panel[uint8] // of dots and tiles; for 4 and 8 bits
+	rounded simd.Panel[uint8]       // pairs
 	split   splitLeft
 	cut     cut
 }
@@ -150,6 +154,13 @@ func (l *left) prepare(c *Call, products []product, partials int) error {
 		l.cut = cutBy(p.m, p.k)
 		size += p.m * x.Stride
 	})
+	for i := range products {
+		if p := &products[i]; p.way == byRounded && p.tasks > 0 && l.rounded.Stride == 0 {
+			l.rows, l.blocks, l.cut = p.left, ceil(p.k, simd.Block), cutBy(p.m, p.k)
+			l.rounded.Stride = 4 * roundedStride(p.k)
+			size += p.m * l.rounded.Stride
+		}
+	}
 	inParts := 0
 	for i := range products {
 		if p := &products[i]; p.way == bySplits && p.tasks > 0 {
@@ -179,6 +190,14 @@ func (l *left) prepare(c *Call, products []product, partials int) error {
 			products[i].split = l.split
 		}
 	}
+	for i := range products {
+		if p := &products[i]; p.way == byRounded && p.tasks > 0 {
+			if n := p.m * l.rounded.Stride; l.rounded.At == nil {
+				l.rounded.At, memory = memory[:n], memory[n:]
+			}
+			p.rounded = panelOf(graph.ViewBytes[float32](l.rounded.At), l.rounded.Stride/4)
+		}
+	}
 	wanted(func(p *product, x *simd.Panel[uint8]) {
 		if x.At == nil {
 			x.At, memory = memory[:p.m*x.Stride], memory[p.m*x.Stride:]
@@ -197,6 +216,9 @@ func (l *left) Part(w *Worker, i int) {
 		clear(x[l.rows.cols:])
 		if l.split.memory != nil {
 			l.split.set(r, x[:l.rows.cols])
+		}
+		if l.rounded.At != nil {
+			vectors.NarrowBF16(graph.ViewBytes[uint16](l.rounded.Row(r, 2*len(x))), x)
 		}
 		for b, bits := range []int{4, 8} {
 			if dots := &l.records[0][b]; dots.At != nil {

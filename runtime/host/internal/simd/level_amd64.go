@@ -12,7 +12,7 @@ func native() (levels []*Level) {
 	wide := x.HasAVX512F && x.HasAVX512BW && x.HasAVX512DQ && x.HasAVX512VL && x.HasAVX512VNNI
 	narrow := x.HasAVX2 && x.HasFMA && x.HasBMI2 // and F16C, which every processor with AVX2 has
 	if wide && narrow {
-		if hasTiles() {
+		if hasTiles() && x.HasAVX512BF16 {
 			levels = append(levels, amx)
 		}
 		levels = append(levels, avx512)
@@ -78,5 +78,6 @@ var amx = func() *Level {
 	l.name = "amx"
 	l.tiles, l.interleave = true, interleaveAVX512
 	l.splitRow, l.splitPairs, l.splitHalves = splitRowAVX512, splitPairsAVX512, splitHalvesAVX512
+	l.blockPairs4, l.blockPairs8 = blockPairs4AVX512, blockPairs8AVX512
 	return &l
 }()

@@ -65,6 +65,7 @@ type asm struct {
 	dotQuantised4F16, dotQuantised8F16                       func(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *uint16, lds, m, n, blocks int)
 	pack4, pack8                                             func(dst, w *uint8, ldw int, s *float32, lds, blocks int)
 	tileQuantised                                            func(c *float32, ldc int, x *uint8, ldx int, w *uint8, m, blocks int)
+	blockPairs4, blockPairs8                                 func(dst *float32, ldd int, w *uint8, ldw int, s, z *float32, blocks int)
 	sum, sumSquares, largest, magnitude                      func(x *float32, start float32, n int) float32
 	extremes                                                 func(least, most, w *float32, block, blocks int)
 	codes                                                    func(q *uint8, w, scale, inverse, zero *float32, top, block, blocks int) (sum, largest float32)

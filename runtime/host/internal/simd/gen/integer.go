@@ -432,42 +432,19 @@ func (g *gen) pack(bits int) {
 	g.DECQ(n)
 	g.JL(operand.LabelRef(end))
 	for half := range bits / 4 {
-		v := g.vecs(4) // 16 bytes of rows 4·lane + i
-		p := g.copyOf(w)
-		for lane := range g.floats / 4 {
-			for i := range v {
-				at := operand.Mem{Base: p, Disp: 16 * half}
-				switch {
-				case lane == 0:
-					g.VMOVDQU(at, v[i].AsX())
-				case g.floats == 16:
-					g.VINSERTI32X4(operand.Imm(uint64(lane)), at, v[i], v[i])
-				default:
-					g.VINSERTI128(operand.Imm(uint64(lane)), at, v[i], v[i])
-				}
-				g.ADDQ(ldw, p)
-			}
-		}
-		a, b, c, d := g.vec(), g.vec(), g.vec(), g.vec()
-		g.VUNPCKLPS(v[1], v[0], a)
-		g.VUNPCKHPS(v[1], v[0], b)
-		g.VUNPCKLPS(v[3], v[2], c)
-		g.VUNPCKHPS(v[3], v[2], d)
-		g.VUNPCKLPD(c, a, v[0])
-		g.VUNPCKHPD(c, a, v[1])
-		g.VUNPCKLPD(d, b, v[2])
-		g.VUNPCKHPD(d, b, v[3])
+		v := g.turnedRows(w, ldw, 16*half)
 		for i := range v {
 			at := func(group int) operand.Mem { return operand.Mem{Base: dst, Disp: group * g.bytes()} }
 			if bits == 8 {
 				g.VMOVUPS(v[i], at(4*half+i))
 				continue
 			}
-			g.VPSRLW(operand.Imm(4), v[i], a)
+			high := g.vec()
+			g.VPSRLW(operand.Imm(4), v[i], high)
 			g.pand(low, v[i], v[i])
-			g.pand(low, a, a)
+			g.pand(low, high, high)
 			g.VMOVUPS(v[i], at(i))
-			g.VMOVUPS(a, at(4+i))
+			g.VMOVUPS(high, at(4+i))
 		}
 	}
 	p := g.copyOf(s)

@@ -50,7 +50,7 @@ func generate() (map[string][]byte, error) {
 			if len(f.Functions()) == 0 { // the level has none of these
 				continue
 			}
-			if err := pass.Concat(pass.Compile, pass.FunctionPass(bf16Products)).Execute(f); err != nil {
+			if err := pass.Concat(pass.Compile, pass.FunctionPass(bf16Instructions)).Execute(f); err != nil {
 				return nil, fmt.Errorf("%s of %s: %w", part.name, l.name, err)
 			}
 			cfg := printer.Config{Name: "gen", Pkg: "simd"}
@@ -82,17 +82,31 @@ var parts = []struct {
 	{"elementwise", elementwise},
 	{"blocks", blocked},
 	{"integer", integers},
+	{"pairs", pairs},
 	{"coding", coding},
 }
 
-// bf16Products turns VPDPWSSD, whose encoding differs from VDPBF16PS's in one
-// prefix field alone, into that: Go's assembler does not know it. Only products
-// of registers are written so.
-func bf16Products(f *ir.Function) error {
+// unknown are instructions that Go's assembler does not know, by one that they are written
+// as: it has the same operands, three registers, and nobody wants it for itself.
+var unknown = map[string]struct {
+	name           string
+	opcode, prefix byte
+}{
+	"VPDPWSSD":  {"VDPBF16PS", 0x52, 2},      // of F3
+	"VPMULHRSW": {"VCVTNE2PS2BF16", 0x72, 3}, // of F2
+}
+
+// bf16Instructions turns these into bytes.
+func bf16Instructions(f *ir.Function) error {
 	var nodes []ir.Node
 	for _, n := range f.Nodes {
 		i, ok := n.(*ir.Instruction)
-		if !ok || i.Opcode != "VPDPWSSD" {
+		if !ok {
+			nodes = append(nodes, n)
+			continue
+		}
+		is, ok := unknown[i.Opcode]
+		if !ok {
 			nodes = append(nodes, n)
 			continue
 		}
@@ -109,12 +123,12 @@ func bf16Products(f *ir.Function) error {
 		code := []byte{
 			0x62,
 			not(reg, 3)<<7 | not(rm, 4)<<6 | not(rm, 3)<<5 | not(reg, 4)<<4 | 2,
-			^v&15<<3 | 1<<2 | 2, // pp is that of F3; VPDPWSSD has 66
+			^v&15<<3 | 1<<2 | is.prefix,
 			2<<5 | not(v, 4)<<3,
-			0x52,
+			is.opcode,
 			3<<6 | reg&7<<3 | rm&7,
 		}
-		nodes = append(nodes, ir.NewComment("VDPBF16PS "+i.Operands[0].Asm()+", "+i.Operands[1].Asm()+", "+i.Operands[2].Asm()))
+		nodes = append(nodes, ir.NewComment(is.name+" "+i.Operands[0].Asm()+", "+i.Operands[1].Asm()+", "+i.Operands[2].Asm()))
 		for _, b := range code {
 			nodes = append(nodes, &ir.Instruction{Opcode: "BYTE", Operands: []operand.Op{operand.U8(b)}})
 		}
