@@ -158,7 +158,7 @@ func (f *attendFew) dots(c, q panel, buf []float32, at, m, keys int) {
 	switch {
 	case f.k.DType == graph.Int8 && vectors.ReadsHalves():
 		codes, scales := f.k.codes(at, f.size)
-		vectors.DotsI8(c, q, codes, m, f.size, keys)
+		vectors.DotsI8(c, q, codes, m, f.size, keys, buf)
 		for i := range m {
 			row := c.Row(i, keys)
 			vectors.Mul(row, row, scales)

@@ -47,3 +47,46 @@ func (l *Level) WidenI8(dst []float32, src []int8) {
 		dst[done+i] = float32(c)
 	}
 }
+
+const (
+	digitNumbers = 64 // of a row in one record of digits
+	digitRecord  = 52 // numbers that a record takes the place of
+	mostDigits   = 127 << 16
+)
+
+// DotsI8 is Dots with codes w. Where the processor multiplies integers, and rows are
+// multiples of 64 long, numbers of a are taken as integers of 24 bits by their row's
+// largest, which loses less than sums in float32 do. buf holds them: at least 52 numbers
+// for every 64 of a row.
+func (l *Level) DotsI8(c, a Panel[float32], w Panel[int8], m, k, n int, buf []float32) {
+	if m == 0 || k == 0 || n == 0 {
+		return
+	}
+	records := k / digitNumbers
+	if l.digits == nil || k%digitNumbers != 0 {
+		dots(l.dotI8, c, a, w, m, k, n)
+		return
+	}
+	c.holds(m, n)
+	a.holds(m, k)
+	w.holds(n, k)
+	most := len(buf) / (records * digitRecord)
+	for from := 0; from < m; from += most {
+		rows := min(most, m-from)
+		for i := range rows {
+			x := a.Row(from+i, k)
+			top := l.Magnitude(x)
+			by := mostDigits / top
+			if !(top > 0x1p-90 && top < 0x1p90) { // its integers would not tell it
+				dots(l.dotI8, c.From(from+i, 0), a.From(from+i, 0), w, 1, k, n)
+				top, by = 0, 0
+			}
+			for r := range records {
+				l.digits(&buf[(r*rows+i)*digitRecord], &x[r*digitNumbers], by, top/mostDigits)
+			}
+		}
+		for r := range records {
+			l.dotDigits(&c.At[from*c.Stride], c.Stride, &buf[r*rows*digitRecord], &w.At[r*digitNumbers], w.Stride, rows, n)
+		}
+	}
+}

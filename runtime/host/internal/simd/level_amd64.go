@@ -31,7 +31,7 @@ func native() (levels []*Level) {
 var avx512 = &Level{name: "avx512", lanes: 16, tileRows: 12, tileCols: 32, quantisedRows: 12, asm: asm{
 	tile: tileAVX512, tileHalfF16: tileHalfF16AVX512, tileHalfBF16: tileHalfBF16AVX512, tileI8: tileI8AVX512,
 	dotF32: dotF32AVX512, dotF16: dotF16AVX512, dotBF16: dotBF16AVX512, dotI8: dotI8AVX512,
-	axpyF32: axpyF32AVX512, axpyF16: axpyF16AVX512, axpyBF16: axpyBF16AVX512, axpyI8: axpyI8AVX512,
+	axpyF32: axpyF32AVX512, axpyF16: axpyF16AVX512, axpyBF16: axpyBF16AVX512, axpyI8: axpyI8AVX512, digits: digitsAVX512, dotDigits: dotDigitsAVX512,
 	transpose: transposeAVX512,
 	widenF16:  widenF16AVX512, widenBF16: widenBF16AVX512, narrowF16: narrowF16AVX512, narrowBF16: narrowBF16AVX512, roundF16: roundF16AVX512,
 	widenI8: widenI8AVX512, narrowI8: narrowI8AVX512,

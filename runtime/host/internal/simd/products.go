@@ -72,11 +72,6 @@ func (l *Level) DotsBF16(c, a Panel[float32], w Panel[uint16], m, k, n int) {
 	dots(l.dotBF16, c, a, w, m, k, n)
 }
 
-// DotsI8 is Dots with codes w.
-func (l *Level) DotsI8(c, a Panel[float32], w Panel[int8], m, k, n int) {
-	dots(l.dotI8, c, a, w, m, k, n)
-}
-
 func dots[T any](f rowsTimes[T], c, a Panel[float32], w Panel[T], m, k, n int) {
 	if m == 0 || k == 0 || n == 0 {
 		return

@@ -39,6 +39,8 @@ type asm struct {
 	interleave                                               func(dst *float32, low, high *uint16, n int)
 	tile                                                     func(c *float32, ldc int, a *float32, lda int, b *float32, ldb, m, n, k int)
 	tileI8                                                   func(c *float32, ldc int, a *float32, lda int, b *int8, ldb, m, n, k int)
+	digits                                                   func(dst, x *float32, by, unit float32)                       // nil where the processor has no products of integers
+	dotDigits                                                func(c *float32, ldc int, d *float32, w *int8, ldw, m, n int) // likewise
 	dotI8, axpyI8                                            func(c *float32, ldc int, a *float32, lda int, w *int8, ldw, m, n, k int)
 	widenI8                                                  func(dst *float32, src *int8, n int)
 	narrowI8                                                 func(dst *int8, src *float32, by float32, n int)

@@ -2219,6 +2219,7 @@ rows1:
 
 products73:
 	PREFETCHT0   (BX)(SI*8)
+	PREFETCHT1   (BX)
 	VPMOVSXBD    (BX), Y2
 	VCVTDQ2PS    Y2, Y2
 	VPMOVSXBD    8(BX), Y3
@@ -2256,6 +2257,7 @@ narrow1:
 
 products75:
 	PREFETCHT0   (BX)(SI*8)
+	PREFETCHT1   (BX)
 	VPMOVSXBD    (BX), Y1
 	VCVTDQ2PS    Y1, Y1
 	ADDQ         SI, BX
@@ -2296,6 +2298,7 @@ rows2:
 
 products77:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)
 	VPMOVSXBD    (SI), Y4
 	VCVTDQ2PS    Y4, Y4
 	VPMOVSXBD    8(SI), Y5
@@ -2341,6 +2344,7 @@ narrow2:
 
 products79:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)
 	VPMOVSXBD    (SI), Y2
 	VCVTDQ2PS    Y2, Y2
 	ADDQ         DI, SI
@@ -2388,6 +2392,7 @@ rows3:
 
 products81:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)
 	VPMOVSXBD    (SI), Y6
 	VCVTDQ2PS    Y6, Y6
 	VPMOVSXBD    8(SI), Y7
@@ -2441,6 +2446,7 @@ narrow3:
 
 products83:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)
 	VPMOVSXBD    (SI), Y3
 	VCVTDQ2PS    Y3, Y3
 	ADDQ         DI, SI
@@ -2497,6 +2503,7 @@ rows4:
 
 products85:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)
 	VPMOVSXBD    (SI), Y8
 	VCVTDQ2PS    Y8, Y8
 	VPMOVSXBD    8(SI), Y9
@@ -2561,6 +2568,7 @@ narrow4:
 
 products87:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)
 	VPMOVSXBD    (SI), Y4
 	VCVTDQ2PS    Y4, Y4
 	ADDQ         DI, SI
@@ -2625,6 +2633,7 @@ rows5:
 
 products89:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)
 	VPMOVSXBD    (SI), Y10
 	VCVTDQ2PS    Y10, Y10
 	VPMOVSXBD    8(SI), Y11
@@ -2697,6 +2706,7 @@ narrow5:
 
 products91:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)
 	VPMOVSXBD    (SI), Y5
 	VCVTDQ2PS    Y5, Y5
 	ADDQ         DI, SI
@@ -2768,6 +2778,7 @@ rows6:
 
 products93:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)
 	VPMOVSXBD    (SI), Y12
 	VCVTDQ2PS    Y12, Y12
 	VPMOVSXBD    8(SI), Y13
@@ -2848,6 +2859,7 @@ narrow6:
 
 products95:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)
 	VPMOVSXBD    (SI), Y6
 	VCVTDQ2PS    Y6, Y6
 	ADDQ         DI, SI

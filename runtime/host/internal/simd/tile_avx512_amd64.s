@@ -6553,6 +6553,7 @@ rows1:
 
 products145:
 	PREFETCHT0   (BX)(SI*8)
+	PREFETCHT1   (BX)
 	VPMOVSXBD    (BX), Z2
 	VCVTDQ2PS    Z2, Z2
 	VPMOVSXBD.Z  16(BX), K1, Z3
@@ -6594,6 +6595,7 @@ narrow1:
 
 products147:
 	PREFETCHT0   (BX)(SI*8)
+	PREFETCHT1   (BX)
 	VPMOVSXBD.Z  (BX), K1, Z1
 	VCVTDQ2PS    Z1, Z1
 	ADDQ         SI, BX
@@ -6639,6 +6641,7 @@ rows2:
 
 products149:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)
 	VPMOVSXBD    (SI), Z4
 	VCVTDQ2PS    Z4, Z4
 	VPMOVSXBD.Z  16(SI), K1, Z5
@@ -6688,6 +6691,7 @@ narrow2:
 
 products151:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)
 	VPMOVSXBD.Z  (SI), K1, Z2
 	VCVTDQ2PS    Z2, Z2
 	ADDQ         DI, SI
@@ -6740,6 +6744,7 @@ rows3:
 
 products153:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)
 	VPMOVSXBD    (SI), Z6
 	VCVTDQ2PS    Z6, Z6
 	VPMOVSXBD.Z  16(SI), K1, Z7
@@ -6797,6 +6802,7 @@ narrow3:
 
 products155:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)
 	VPMOVSXBD.Z  (SI), K1, Z3
 	VCVTDQ2PS    Z3, Z3
 	ADDQ         DI, SI
@@ -6858,6 +6864,7 @@ rows4:
 
 products157:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)
 	VPMOVSXBD    (SI), Z8
 	VCVTDQ2PS    Z8, Z8
 	VPMOVSXBD.Z  16(SI), K1, Z9
@@ -6926,6 +6933,7 @@ narrow4:
 
 products159:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)
 	VPMOVSXBD.Z  (SI), K1, Z4
 	VCVTDQ2PS    Z4, Z4
 	ADDQ         DI, SI
@@ -6995,6 +7003,7 @@ rows5:
 
 products161:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)
 	VPMOVSXBD    (SI), Z10
 	VCVTDQ2PS    Z10, Z10
 	VPMOVSXBD.Z  16(SI), K1, Z11
@@ -7071,6 +7080,7 @@ narrow5:
 
 products163:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)
 	VPMOVSXBD.Z  (SI), K1, Z5
 	VCVTDQ2PS    Z5, Z5
 	ADDQ         DI, SI
@@ -7147,6 +7157,7 @@ rows6:
 
 products165:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)
 	VPMOVSXBD    (SI), Z12
 	VCVTDQ2PS    Z12, Z12
 	VPMOVSXBD.Z  16(SI), K1, Z13
@@ -7231,6 +7242,7 @@ narrow6:
 
 products167:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)
 	VPMOVSXBD.Z  (SI), K1, Z6
 	VCVTDQ2PS    Z6, Z6
 	ADDQ         DI, SI
@@ -7316,6 +7328,7 @@ rows7:
 
 products169:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)
 	VPMOVSXBD    (SI), Z14
 	VCVTDQ2PS    Z14, Z14
 	VPMOVSXBD.Z  16(SI), K1, Z15
@@ -7411,6 +7424,7 @@ narrow7:
 
 products171:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)
 	VPMOVSXBD.Z  (SI), K1, Z7
 	VCVTDQ2PS    Z7, Z7
 	ADDQ         DI, SI
@@ -7504,6 +7518,7 @@ rows8:
 
 products173:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)
 	VPMOVSXBD    (SI), Z16
 	VCVTDQ2PS    Z16, Z16
 	VPMOVSXBD.Z  16(SI), K1, Z17
@@ -7607,6 +7622,7 @@ narrow8:
 
 products175:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)
 	VPMOVSXBD.Z  (SI), K1, Z8
 	VCVTDQ2PS    Z8, Z8
 	ADDQ         DI, SI
@@ -7707,6 +7723,7 @@ rows9:
 
 products177:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)
 	VPMOVSXBD    (SI), Z18
 	VCVTDQ2PS    Z18, Z18
 	VPMOVSXBD.Z  16(SI), K1, Z19
@@ -7818,6 +7835,7 @@ narrow9:
 
 products179:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)
 	VPMOVSXBD.Z  (SI), K1, Z9
 	VCVTDQ2PS    Z9, Z9
 	ADDQ         DI, SI
@@ -7927,6 +7945,7 @@ rows10:
 
 products181:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)
 	VPMOVSXBD    (SI), Z20
 	VCVTDQ2PS    Z20, Z20
 	VPMOVSXBD.Z  16(SI), K1, Z21
@@ -8049,6 +8068,7 @@ narrow10:
 
 products183:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)
 	VPMOVSXBD.Z  (SI), K1, Z10
 	VCVTDQ2PS    Z10, Z10
 	ADDQ         DI, SI
@@ -8166,6 +8186,7 @@ rows11:
 
 products185:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)
 	VPMOVSXBD    (SI), Z22
 	VCVTDQ2PS    Z22, Z22
 	VPMOVSXBD.Z  16(SI), K1, Z23
@@ -8296,6 +8317,7 @@ narrow11:
 
 products187:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)
 	VPMOVSXBD.Z  (SI), K1, Z11
 	VCVTDQ2PS    Z11, Z11
 	ADDQ         DI, SI
@@ -8420,6 +8442,7 @@ rows12:
 
 products189:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)
 	VPMOVSXBD    (SI), Z24
 	VCVTDQ2PS    Z24, Z24
 	VPMOVSXBD.Z  16(SI), K1, Z25
@@ -8558,6 +8581,7 @@ narrow12:
 
 products191:
 	PREFETCHT0   (SI)(DI*8)
+	PREFETCHT1   (SI)
 	VPMOVSXBD.Z  (SI), K1, Z12
 	VCVTDQ2PS    Z12, Z12
 	ADDQ         DI, SI

@@ -84,6 +84,7 @@ var parts = []struct {
 	{"integer", integers},
 	{"pairs", pairs},
 	{"coding", coding},
+	{"codes", codes},
 }
 
 // unknown are instructions that Go's assembler does not know, by one that they are written

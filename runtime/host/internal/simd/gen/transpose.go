@@ -21,6 +21,20 @@ func transpose(g *gen) {
 		g.VMOVUPS(operand.Mem{Base: p}, r)
 		g.ADDQ(lds, p)
 	}
+	for _, r := range g.turned(v) {
+		g.VMOVUPS(r, operand.Mem{Base: dst})
+		g.ADDQ(ldd, dst)
+	}
+	g.ADDQ(operand.Imm(uint64(g.bytes())), src)
+	g.SUBQ(operand.Imm(uint64(g.floats)), n)
+	g.JNZ(operand.LabelRef(loop))
+	g.VZEROUPPER()
+	g.RET()
+}
+
+// turned returns as many vectors as one has lanes, turned: lane i of vector j is lane j of
+// vector i. Those given are gone then.
+func (g *gen) turned(v []reg.VecVirtual) []reg.VecVirtual {
 	// After each stage, register r holds for the columns that its number names
 	// twice as many rows as before.
 	pairs := func(step int, low, high func(a, b, to reg.VecVirtual)) {
@@ -63,13 +77,5 @@ func transpose(g *gen) {
 			out[order[i]], out[4+order[i]], out[8+order[i]], out[12+order[i]] = b, d, a, s
 		}
 	}
-	for _, r := range out {
-		g.VMOVUPS(r, operand.Mem{Base: dst})
-		g.ADDQ(ldd, dst)
-	}
-	g.ADDQ(operand.Imm(uint64(g.bytes())), src)
-	g.SUBQ(operand.Imm(uint64(g.floats)), n)
-	g.JNZ(operand.LabelRef(loop))
-	g.VZEROUPPER()
-	g.RET()
+	return out
 }
