@@ -178,6 +178,9 @@ func (f *frame) start(ctx context.Context, i int) error {
 	return f.where(i, err)
 }
 
+// watched reports whether somebody looks at what each command made.
+func (f *frame) watched() bool { return f.s.observer != nil }
+
 // end waits for the end of command i, whatever becomes of the context: what is
 // under way touches memory that is about to be used or released. Devices look at
 // the context themselves.

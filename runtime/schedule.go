@@ -22,7 +22,7 @@ type Schedule struct {
 // ErrSchedule: the name of a schedule cannot be read.
 var ErrSchedule = errors.New("schedule")
 
-// ParseSchedule reads "serial" (one command after the other, the default),
+// ParseSchedule reads "serial" (started one after the other as the plan has them, the default),
 // "overlap" (every queue on its own, ordered by waits) or "random:SEED" (one after
 // the other, in a random order that the waits allow).
 func ParseSchedule(text string) (Schedule, error) {
@@ -43,10 +43,12 @@ func ParseSchedule(text string) (Schedule, error) {
 
 // work is what a schedule drives: commands by their index. start may return before
 // a command has ended, and end waits for that; start waits by itself for what
-// Command.Waits names, if that has been started.
+// Command.Waits names, if that has been started. Where each command is watched, it must
+// end before the next one of a serial schedule starts.
 type work interface {
 	start(ctx context.Context, i int) error
 	end(i int) error
+	watched() bool
 }
 
 // run executes commands. All that were started have ended when it returns.
@@ -57,16 +59,28 @@ func (s Schedule) run(ctx context.Context, cmds []partition.Command, w work) err
 	case "random":
 		return shuffled(ctx, cmds, s.seed, w)
 	}
-	for i := range cmds {
-		if err := ctx.Err(); err != nil {
-			return err
+	return serial(ctx, cmds, w)
+}
+
+// serial starts the commands in their order. A device that works through a queue by itself
+// is handed all of it before anybody waits: a decode step's copies and launches then follow
+// each other without the host.
+func serial(ctx context.Context, cmds []partition.Command, w work) error {
+	var err error
+	started, ended := 0, 0
+	for ; started < len(cmds) && err == nil; started++ {
+		if err = ctx.Err(); err != nil {
+			break
 		}
-		err := w.start(ctx, i)
-		if err = errors.Join(err, w.end(i)); err != nil {
-			return err
+		if err = w.start(ctx, started); w.watched() {
+			err = errors.Join(err, w.end(started))
+			ended = started + 1
 		}
 	}
-	return nil
+	for ; ended < started; ended++ {
+		err = errors.Join(err, w.end(ended))
+	}
+	return err
 }
 
 // overlapped starts the commands of every queue in a goroutine of its own: a
