@@ -53,9 +53,14 @@ func (o *modelOptions) addState(cmd *cobra.Command) {
 
 // noteAlone says that slots do not share steps, where a model's graphs take one sequence.
 func (a *app) noteAlone(src string, slots int, s *mnnconv.Source) {
-	if slots > 1 && !s.Model.Batches() {
-		fmt.Fprintf(a.err, "mnnconv: note: the graphs of %s take one sequence at a time: slots do not share their steps\n", printable(src))
+	if slots < 2 || s.Model.Batches() {
+		return
 	}
+	instead := ""
+	if s.Package != nil {
+		instead = fmt.Sprintf("; where its export allows it, they do after: mnnconv convert EXPORT --batched -o %s --force", printable(src))
+	}
+	fmt.Fprintf(a.err, "mnnconv: note: the graphs of %s take one sequence at a time: slots do not share their steps%s\n", printable(src), instead)
 }
 
 func (o *modelOptions) addLinks(cmd *cobra.Command) {

@@ -13,6 +13,7 @@ import (
 
 	"mnnconv"
 	"mnnconv/cmd/mnnconv/internal/serve"
+	"mnnconv/partition"
 )
 
 // serveOptions are the flags of serve.
@@ -25,6 +26,7 @@ type serveOptions struct {
 	slots  int
 	queue  int
 	pixels int
+	held   string // what requests may hold together
 }
 
 // mostSlots bounds --slots: each has a state of its own.
@@ -50,27 +52,35 @@ func newServeCmd(a *app) *cobra.Command {
 	f.IntVar(&o.slots, "slots", 4, "conversations that are held, and answered, at a time")
 	f.IntVar(&o.queue, "queue", limits.Queue, "requests that wait for a slot; more get 503")
 	f.IntVar(&o.pixels, "max-image-pixels", limits.Pixels, "refuse pictures of more than `N` pixels")
+	f.StringVar(&o.held, "request-memory", "2GiB", "`SIZE` that all requests may hold together, as texts and as pictures; more get 503")
 	o.addTalk(cmd)
 	return cmd
 }
 
-func (o *serveOptions) check() error {
+// check finds flags that are out of range, and returns what requests may hold together.
+func (o *serveOptions) check() (held int64, err error) {
+	if held, err = partition.ParseSize(o.held); err != nil {
+		return 0, usagef("--request-memory: %w", err)
+	}
 	switch {
 	case o.slots < 1 || o.slots > mostSlots:
-		return usagef("--slots %d: want 1 to %d", o.slots, mostSlots)
+		return 0, usagef("--slots %d: want 1 to %d", o.slots, mostSlots)
 	case o.queue < 0:
-		return usagef("--queue %d: want 0 or more", o.queue)
+		return 0, usagef("--queue %d: want 0 or more", o.queue)
 	case o.pixels < 1:
-		return usagef("--max-image-pixels %d: want 1 or more", o.pixels)
+		return 0, usagef("--max-image-pixels %d: want 1 or more", o.pixels)
+	case held < serve.LeastMemory(o.pixels):
+		return 0, usagef("--request-memory %s: a picture of --max-image-pixels %d needs %d bytes", o.held, o.pixels, serve.LeastMemory(o.pixels))
 	}
 	if _, _, err := net.SplitHostPort(o.listen); err != nil {
-		return usagef("--listen %s: want HOST:PORT or :PORT", o.listen)
+		return 0, usagef("--listen %s: want HOST:PORT or :PORT", o.listen)
 	}
-	return nil
+	return held, nil
 }
 
 func runServe(ctx context.Context, o *serveOptions, src string) (err error) {
-	if err := o.check(); err != nil {
+	held, err := o.check()
+	if err != nil {
 		return err
 	}
 	p, err := o.open(src, 1, o.slots)
@@ -93,7 +103,7 @@ func runServe(ctx context.Context, o *serveOptions, src string) (err error) {
 		return usagef("--listen %s: %w", o.listen, err)
 	}
 	fmt.Fprintf(o.err, "mnnconv: note: serving %s at http://%s/v1, and a page to try it at http://%[2]s/\n", printable(o.called(src)), l.Addr())
-	return serve.New(o.config(src, p, l), sessions).Serve(ctx, l)
+	return serve.New(o.config(src, p, l, held), sessions).Serve(ctx, l)
 }
 
 // called is the model's name towards clients.
@@ -108,7 +118,7 @@ func (o *serveOptions) called(src string) string {
 	return strings.TrimSuffix(filepath.Base(name), ".mnnc")
 }
 
-func (o *serveOptions) config(src string, p *mnnconv.Program, l net.Listener) serve.Config {
+func (o *serveOptions) config(src string, p *mnnconv.Program, l net.Listener, held int64) serve.Config {
 	c := serve.Config{
 		Model:    o.called(src),
 		Started:  time.Now(),
@@ -117,7 +127,7 @@ func (o *serveOptions) config(src string, p *mnnconv.Program, l net.Listener) se
 		Limits:   serve.DefaultLimits(),
 		Log:      func(text string) { fmt.Fprintf(o.err, "mnnconv: %s\n", printable(text)) },
 	}
-	c.Limits.Queue, c.Limits.Images, c.Limits.Pixels = o.queue, o.maxImages, o.pixels
+	c.Limits.Queue, c.Limits.Images, c.Limits.Pixels, c.Limits.Memory = o.queue, o.maxImages, o.pixels, held
 	if a, ok := l.Addr().(*net.TCPAddr); ok && a.IP.IsLoopback() {
 		c.Hosts = []string{"localhost", "127.0.0.1", "::1", a.IP.String()}
 	}

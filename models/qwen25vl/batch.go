@@ -88,6 +88,7 @@ type sequence struct {
 	history []int32
 	most    int
 	media   []*medium  // still to be encoded
+	pixels  chan int   // gets the token from which on media want pixel values, or is closed; nil: it was told
 	from    int        // first token of the prompt that runs
 	ends    []int      // of the chunks still to run
 	next    int64      // position of the next token
@@ -150,13 +151,15 @@ func (s *slot) Ask(ctx context.Context, q models.Question, set models.Settings) 
 		return nil, err
 	}
 	from := b.s.m.shared(b.held[s.i], p, t) // between two questions nobody changes what a slot holds
-	if err := b.s.process(p, from, t); err != nil {
-		return nil, err
-	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	x := &sequence{ctx: ctx, slot: s.i, prompt: p, turn: t, from: from, most: most, history: slices.Clone(p.IDs), next: p.next, out: make(chan int32, most)}
+	pixels := make(chan int, 1)
+	x := &sequence{ctx: ctx, slot: s.i, prompt: p, turn: t, from: from, most: most, history: slices.Clone(p.IDs), next: p.next, out: make(chan int32, most), pixels: pixels}
 	b.asked <- x
+	if from, ok := <-pixels; ok { // no slot holds these: they are made here, while others run
+		x.err = b.s.process(p, from, t)
+		b.asked <- x
+	}
 	a := &models.Answer{PromptTokens: len(p.IDs)}
 	text := b.s.telling(a, set)
 	for id := range x.out {
@@ -194,6 +197,7 @@ func (b *batch) work() {
 		if x.err == nil && !x.cut && x.made >= 0 {
 			return false
 		}
+		x.seen()
 		close(x.out)
 		return true
 	}
@@ -218,6 +222,12 @@ func (b *batch) work() {
 		for len(coming) > 0 {
 			x := coming[0]
 			begun := b.begin(x)
+			if x.err == nil && x.pixels != nil && len(x.media) > 0 {
+				x.pixels <- x.from
+				x.pixels, coming = nil, coming[1:] // it comes again
+				continue
+			}
+			x.seen()
 			if x.err == nil && (begun || b.prefill(x)) {
 				coming, decoding = coming[1:], append(decoding, x)
 			}
@@ -229,6 +239,14 @@ func (b *batch) work() {
 		b.decode(decoding)
 		decoding = slices.DeleteFunc(decoding, over)
 		goruntime.Gosched() // to who takes the tokens, and brings the next question
+	}
+}
+
+// seen says that no pixel values are wanted.
+func (x *sequence) seen() {
+	if x.pixels != nil {
+		close(x.pixels)
+		x.pixels = nil
 	}
 }
 

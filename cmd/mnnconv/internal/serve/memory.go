@@ -34,6 +34,13 @@ type memory struct {
 	decoding *semaphore.Weighted // pictures that are decoded at a time
 }
 
+// perPixel is what a picture costs while it is decoded.
+const perPixel = 3
+
+// LeastMemory returns the least that requests must be able to hold where pictures may
+// have so many pixels.
+func LeastMemory(pixels int) int64 { return perPixel*int64(pixels) + memoryStep }
+
 func newMemory(most int64) *memory {
 	return &memory{semaphore.NewWeighted(most), semaphore.NewWeighted(int64(goruntime.GOMAXPROCS(0)))}
 }

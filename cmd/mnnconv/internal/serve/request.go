@@ -266,7 +266,7 @@ func (s *Server) picture(ctx context.Context, url string, held *holding) (img *p
 	if err != nil {
 		return nil, failure{http.StatusBadRequest, "invalid_image", "messages", "a data URL is not base64: " + err.Error()}
 	}
-	err = held.decode(ctx, 3*int64(s.c.Limits.Pixels), func() (int64, error) {
+	err = held.decode(ctx, perPixel*int64(s.c.Limits.Pixels), func() (int64, error) {
 		if img, err = picture.DecodeWithin("the picture", raw, s.c.Limits.Pixels); err != nil {
 			return 0, err
 		}
