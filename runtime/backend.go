@@ -173,6 +173,14 @@ type Importer interface {
 	Import(e Exported, original Buffer) (Buffer, error)
 }
 
+// Adopter is a device that can transfer to and from host memory that another device
+// pinned, as it does with its own.
+type Adopter interface {
+	// Adopt returns the same bytes as pinned memory of this device. It is closed before
+	// the original is. An error leaves the original as it was.
+	Adopt(HostBuffer) (HostBuffer, error)
+}
+
 // LaunchCounter is a launch that tells what it queues when it is submitted.
 type LaunchCounter interface {
 	// LaunchCounts lists kernels by their own names, and how often each is launched.

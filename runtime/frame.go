@@ -379,7 +379,7 @@ func (f *frame) staged(dst, src View, waits []Event) (Event, error) {
 	f.mu.Lock()
 	s := f.s.arenas.stages[[2]graph.Space{from, to}]
 	if s == nil {
-		s = &stage{source: source, target: target, grow: func(n int64) { f.s.e.trace.Grow(string(to), stagingMemory, n) }}
+		s = newStage(source, target, func(n int64) { f.s.e.trace.Grow(string(to), stagingMemory, n) })
 		f.s.arenas.stages[[2]graph.Space{from, to}] = s
 	}
 	f.mu.Unlock()

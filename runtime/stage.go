@@ -10,22 +10,44 @@ import (
 	"mnnconv/partition"
 )
 
-// stage is a ring of pinned memory, the source's, through which bytes go from one device
-// to another: while the target empties a slot, the source fills the next. One goroutine
-// uses it at a time.
+// stage is a ring of pinned memory through which bytes go from one device to another:
+// while the target empties a slot, the source fills the next. One goroutine uses it at a
+// time.
 type stage struct {
 	source, target Device
 	grow           func(bytes int64)
+	ways           []sharing // in which both may know the memory, but for those that failed
 
 	mu    sync.Mutex // of what the slots wait for: others than who copies wait for copies
 	slots [partition.StageSlots]staging
 }
 
+// sharing is who pins memory, and who adopts it.
+type sharing struct {
+	owner   Device
+	adopter Adopter
+	target  bool // the target adopts
+}
+
 // staging is one slot.
 type staging struct {
-	memory HostBuffer
-	full   Event // comes when the source has filled it
-	empty  Event // comes when the target has emptied it; nil: it is
+	memory  HostBuffer // whoever's
+	adopted HostBuffer // the same bytes as the other device knows them; nil: it does not
+	from    HostBuffer // which of the two the source fills
+	to      HostBuffer // and the target empties
+	full    Event      // comes when the source has filled it
+	empty   Event      // comes when the target has emptied it; nil: it is
+}
+
+func newStage(source, target Device, grow func(bytes int64)) *stage {
+	s := &stage{source: source, target: target, grow: grow}
+	if a, ok := target.(Adopter); ok {
+		s.ways = append(s.ways, sharing{source, a, true})
+	}
+	if a, ok := source.(Adopter); ok {
+		s.ways = append(s.ways, sharing{target, a, false})
+	}
+	return s
 }
 
 // copy moves bytes, of which there are some. The event it returns comes when they are
@@ -47,7 +69,7 @@ func (s *stage) copy(dst, src View, waits []Event) (Event, error) {
 		if i > 0 {
 			waits = nil
 		}
-		full, err := s.source.Transfer(View{t.memory, 0, from.Size}, from, waits)
+		full, err := s.source.Transfer(View{t.from, 0, from.Size}, from, waits)
 		if err != nil {
 			return err
 		}
@@ -68,7 +90,7 @@ func (s *stage) copy(dst, src View, waits []Event) (Event, error) {
 				}
 			}
 			t, to := slot(i), piece(dst, i)
-			empty, err := s.target.Transfer(to, View{t.memory, 0, to.Size}, []Event{t.full})
+			empty, err := s.target.Transfer(to, View{t.to, 0, to.Size}, []Event{t.full})
 			if err != nil {
 				return err
 			}
@@ -103,17 +125,50 @@ func (s *stage) ready(t *staging, size int64) error {
 	if err := s.release(t); err != nil {
 		return err
 	}
-	b, err := s.source.Alloc(size, PinnedHost)
-	if err != nil {
+	if err := s.pin(t, size); err != nil {
 		return err
+	}
+	s.grow(size)
+	return nil
+}
+
+// pin gives a slot memory that both devices transfer to and from by themselves, if they
+// can share any. Else it is the source's, and the target copies it to its own.
+func (s *stage) pin(t *staging, size int64) error {
+	for len(s.ways) > 0 {
+		way := s.ways[0]
+		own, err := pinnedOf(way.owner, size)
+		if err != nil {
+			return err
+		}
+		other, err := way.adopter.Adopt(own)
+		if err == nil {
+			t.memory, t.adopted, t.from, t.to = own, other, other, own
+			if way.target {
+				t.from, t.to = own, other
+			}
+			return nil
+		}
+		s.ways = s.ways[1:]
+		if err := own.Close(); err != nil {
+			return err
+		}
+	}
+	own, err := pinnedOf(s.source, size)
+	t.memory, t.from, t.to = own, own, own
+	return err
+}
+
+func pinnedOf(d Device, size int64) (HostBuffer, error) {
+	b, err := d.Alloc(size, PinnedHost)
+	if err != nil {
+		return nil, err
 	}
 	h, ok := b.(HostBuffer)
 	if !ok {
-		return errors.Join(fmt.Errorf("%w: pinned memory of %s is not the host's", ErrAddress, b.Space()), b.Close())
+		return nil, errors.Join(fmt.Errorf("%w: pinned memory of %s is not the host's", ErrAddress, b.Space()), b.Close())
 	}
-	t.memory = h
-	s.grow(size)
-	return nil
+	return h, nil
 }
 
 // emptied returns the event of a slot that may be under way, which is the caller's to
@@ -144,10 +199,13 @@ func (s *stage) release(t *staging) error {
 	if t.memory == nil {
 		return nil
 	}
-	b := t.memory
-	t.memory = nil
-	s.grow(-b.Size())
-	return b.Close()
+	own, other := t.memory, t.adopted
+	t.memory, t.adopted, t.from, t.to = nil, nil, nil, nil
+	s.grow(-own.Size())
+	if other != nil {
+		return errors.Join(other.Close(), own.Close())
+	}
+	return own.Close()
 }
 
 // close releases the ring.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"mnnconv/runtime"
 	"mnnconv/runtime/cpu"
 	"mnnconv/runtime/cuda"
+	"mnnconv/runtime/cuda/standin"
 	"mnnconv/runtime/opencl"
 	"mnnconv/runtime/trace"
 	"mnnconv/schemas/op"
@@ -28,7 +30,7 @@ func BenchmarkGPUCopies(b *testing.B) {
 	for _, way := range [][2]string{{"cuda:0", "opencl:0"}, {"opencl:0", "cuda:0"}} {
 		for _, route := range []partition.Route{partition.Direct, partition.Staged} {
 			b.Run(fmt.Sprintf("%s from %s to %s", route, way[0], way[1]), func(b *testing.B) {
-				c := newCopies(b, way, route)
+				c := newCopies(b, way, route, 2_800_000)
 				x := c.x
 				if _, err := c.session.Run(context.Background(), []*graph.Tensor{x}); err != nil { // pins the ring
 					b.Fatal(err)
@@ -55,6 +57,32 @@ func BenchmarkGPUCopies(b *testing.B) {
 	}
 }
 
+// TestGPUStaged copies through the host, in several pieces and in less than one, and wants
+// the bits, each time anew.
+func TestGPUStaged(t *testing.T) {
+	standin.Use(t, "")
+	for _, way := range [][2]string{{"cuda:0", "opencl:0"}, {"opencl:0", "cuda:0"}} {
+		for _, elements := range []int{3*partition.StageBytes/4 + 1<<18 + 1, 1001} {
+			t.Run(fmt.Sprintf("%d from %s to %s", elements, way[0], way[1]), func(t *testing.T) {
+				c := newCopies(t, way, partition.Staged, elements)
+				x := graph.View[float32](c.x)
+				for i := range 3 {
+					for k := range x {
+						x[k] = float32((k + i) % 65521)
+					}
+					outs, err := c.session.Run(t.Context(), []*graph.Tensor{c.x})
+					if err != nil {
+						t.Fatal(err)
+					}
+					if !slices.Equal(graph.View[float32](outs[0]), x) {
+						t.Errorf("run %d brings other numbers", i)
+					}
+				}
+			})
+		}
+	}
+}
+
 // copies is y = -(-x) with one half on each of two devices.
 type copies struct {
 	x        *graph.Tensor
@@ -62,8 +90,8 @@ type copies struct {
 	recorder *trace.Recorder
 }
 
-func newCopies(b *testing.B, way [2]string, route partition.Route) *copies {
-	const elements = 2_800_000
+func newCopies(b testing.TB, way [2]string, route partition.Route, elements int) *copies {
+	b.Helper()
 	table := op.All()
 	g := graph.New("copies")
 	x := g.NewInput("x", graph.TensorOf(graph.Float32, elements))
@@ -122,7 +150,7 @@ func (c *copies) copied() (name string, took time.Duration, count int) {
 }
 
 // openDevice opens device 0 of a backend until the end.
-func openDevice(b *testing.B, backend runtime.Backend) (partition.Profile, runtime.Device) {
+func openDevice(b testing.TB, backend runtime.Backend) (partition.Profile, runtime.Device) {
 	b.Helper()
 	p, err := backend.Profile(0)
 	if err != nil {

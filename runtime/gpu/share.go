@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 
+	"mnnconv/graph"
 	"mnnconv/runtime"
 )
 
@@ -23,6 +24,13 @@ type Importer interface {
 	// Acquire and Release queue the beginning and the end of its use.
 	Acquire(Memory) error
 	Release(Memory) error
+}
+
+// Adopter is a driver that copies to and from host memory that another driver pinned as
+// it does with its own.
+type Adopter interface {
+	// Adopt returns the same bytes, which are the other's and outlive what is returned.
+	Adopt([]byte) (Pinned, error)
 }
 
 // imported stands for another device's buffer: its space is the other's, its memory is
@@ -91,4 +99,23 @@ func (d *Device) cross(dst, src runtime.View) error {
 		return err
 	}
 	return x.Release(far)
+}
+
+// Adopt makes memory that another driver pinned this one's too.
+func (d *Device) Adopt(h runtime.HostBuffer) (runtime.HostBuffer, error) {
+	x, can := d.driver.(Adopter)
+	if _, ok := h.(pinned); !can || !ok {
+		return nil, fmt.Errorf("%w: %s copies from no memory that others pinned", runtime.ErrUnavailable, d.space)
+	}
+	bytes, err := h.Bytes()
+	if err != nil {
+		return nil, err
+	}
+	b := &buffer{d: d, space: graph.Host, size: h.Size()}
+	return pinned{b}, d.do(func() (err error) {
+		if len(bytes) > 0 {
+			b.memory, err = x.Adopt(bytes)
+		}
+		return err
+	})
 }
