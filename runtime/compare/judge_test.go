@@ -304,3 +304,73 @@ func TestBoundaryOfCodes(t *testing.T) {
 		t.Error("other integers may be off too")
 	}
 }
+
+// TestKernelUnpacks multiplies with blocks of codes whose numbers are rounded before, as
+// they are honestly, and as they are not.
+func TestKernelUnpacks(t *testing.T) {
+	const rows, k, cols, block = 24, 64, 48, 32
+	const d = graph.Float16
+	r := rand.New(rand.NewPCG(5, 6))
+	numbers := func(n int, scale, middle float64) []float32 {
+		v := make([]float32, n)
+		for i := range v {
+			v[i] = float32(middle + r.NormFloat64()*scale)
+		}
+		return v
+	}
+	codes := &graph.Tensor{DType: graph.Uint8, Shape: []int64{cols, k / block, block / 2}, Data: make([]byte, cols*k/2)}
+	for i := range codes.Data {
+		codes.Data[i] = byte(r.Uint32())
+	}
+	g := graph.New("blocks")
+	x := g.NewInput("x", graph.TensorOf(d, rows, k))
+	n := g.NewNode(op.Microsoft, "MatMulNBits", 1, []*graph.Value{x, g.NewConst("codes", codes), g.NewConst("scales", narrowed(t, d, numbers(cols*k/block, 0.002, 0.01), cols*k/block))}, "y")
+	for name, v := range map[string]int64{"K": k, "N": cols, "bits": 4, "block_size": block} {
+		n.SetAttr(name, v)
+	}
+	g.Append(n)
+	if err := op.NewFacts(op.All()).Graph(g); err != nil {
+		t.Fatal(err)
+	}
+	trace, err := Plain{op.All()}.Run(t.Context(), g, Trace{"x": narrowed(t, d, numbers(rows*k, 1, 0), rows, k)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := op.UnpackNBits(t.Context(), n, []*graph.Tensor{nil, n.Inputs[1].Const, n.Inputs[2].Const})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := trace["x"].Float32s()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name string
+		to   func(float32) float32
+		ok   bool
+	}{
+		{"as float16", func(x float32) float32 { return graph.F16ToF32(graph.F32ToF16(x)) }, true},
+		{"as bfloat16", func(x float32) float32 { return math.Float32frombits(uint32(graph.F32ToBF16(x)) << 16) }, false},
+		{"0.1 % too large", func(x float32) float32 { return graph.F16ToF32(graph.F32ToF16(x * 1.001)) }, false},
+	} {
+		y := make([]float32, rows*cols)
+		for i := range y {
+			for j := range k {
+				y[i] += a[i/cols*k+j] * test.to(graph.View[float32](w)[j*cols+i%cols])
+			}
+		}
+		e := &expectation{nodes: g.Nodes, in: trace, want: trace, depth: k}
+		comparer := &Comparer{s: Setup{Table: op.All()}}
+		got := kernel{nodes: g.Nodes, depth: k, got: narrowed(t, d, y, rows, cols), want: trace["y"], wide: e.rounded(t.Context(), comparer, n.Outputs[0])}
+		m, err := measure(got.got, got.want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.right(m) {
+			t.Errorf("%s: it is taken for one that rounds nothing", test.name)
+		}
+		if ok, err := e.mixed(t.Context(), comparer, n.Outputs[0], got); ok != test.ok || err != nil {
+			t.Errorf("%s: right is %t (%v), want %t", test.name, ok, err, test.ok)
+		}
+	}
+}

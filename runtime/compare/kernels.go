@@ -148,7 +148,8 @@ type expectation struct {
 	depth int
 	wide  Trace // asked for on first use
 	known bool
-	mixes []*mixture // likewise; nil: not known
+	forms [][]*graph.Node // likewise
+	mixes []*mixture      // likewise; nil: not known
 }
 
 func (c *Comparer) expect(ctx context.Context, p *phase, nodes []*graph.Node, trace Trace, exact bool) (*expectation, error) {
@@ -199,18 +200,27 @@ func (e *expectation) rounded(ctx context.Context, c *Comparer, v *graph.Value) 
 }
 
 // mixed judges a kernel that rounds what some of its operators make for others of them,
-// and not what the rest do, beside each way of doing so.
+// and not what the rest do, or that unpacks blocks to the model's dtype: beside each way
+// of doing so.
 func (e *expectation) mixed(ctx context.Context, c *Comparer, v *graph.Value, k kernel) (bool, error) {
 	ops := between(e.nodes)
 	if k.wide == nil || !k.want.DType.IsFloat() || len(ops) > mostMixed {
 		return false, nil
 	}
-	for set := range 1<<len(ops) - 1 {
-		if set == len(e.mixes) {
-			e.mixes = append(e.mixes, mix(ctx, c.s.Table, e.nodes, e.in, subset(ops, set+1)))
+	if e.forms == nil {
+		e.forms = [][]*graph.Node{e.nodes}
+		if nodes, ok := unpacked(ctx, e.nodes, e.in); ok {
+			e.forms = append(e.forms, nodes)
+		}
+	}
+	sets := 1 << len(ops)
+	for i := range len(e.forms)*sets - 1 { // the first has been tried
+		if i == len(e.mixes) {
+			rounding := madeBy(e.nodes, ops, (i+1)%sets)
+			e.mixes = append(e.mixes, mix(ctx, c.s.Table, e.forms[(i+1)/sets], e.in, rounding))
 		}
 		var ok bool
-		if k.want, k.wide, ok = e.mixes[set].of(ctx, c.s.Table, v); !ok {
+		if k.want, k.wide, ok = e.mixes[i].of(ctx, c.s.Table, v); !ok {
 			continue
 		}
 		m, err := measure(k.got, k.want)

@@ -20,17 +20,6 @@ type mixture struct {
 // mostMixed are the operators of a kernel of which any may round.
 const mostMixed = 4
 
-// subset picks some operators, by bits.
-func subset(ops []string, bits int) []string {
-	var out []string
-	for i, name := range ops {
-		if bits>>i&1 != 0 {
-			out = append(out, name)
-		}
-	}
-	return out
-}
-
 // between lists the operators whose floats others of the nodes read.
 func between(nodes []*graph.Node) []string {
 	var ops []string
@@ -44,8 +33,24 @@ func between(nodes []*graph.Node) []string {
 	return ops
 }
 
-// mix has the operators named in rounding round; nil: they are not defined on wider
-// floats.
+// madeBy lists the values that nodes of some of the operators make: those that bits tell.
+func madeBy(nodes []*graph.Node, ops []string, bits int) []string {
+	var out []string
+	for _, n := range nodes {
+		if i := slices.Index(ops, n.Op); i < 0 || bits>>i&1 == 0 {
+			continue
+		}
+		for _, v := range n.Outputs {
+			if v != nil {
+				out = append(out, v.Name)
+			}
+		}
+	}
+	return out
+}
+
+// mix has the values named in rounding rounded; nil: the nodes' operators are not defined
+// on wider floats.
 func mix(ctx context.Context, table op.Table, nodes []*graph.Node, in Trace, rounding []string) *mixture {
 	m := &mixture{Trace{}, map[string][]*graph.Node{}}
 	for _, n := range nodes {
@@ -68,7 +73,7 @@ func mix(ctx context.Context, table op.Table, nodes []*graph.Node, in Trace, rou
 			if v == nil {
 				continue
 			}
-			if m.cones[v.Name] = cone; !slices.Contains(rounding, n.Op) || !v.Type.DType.IsFloat() {
+			if m.cones[v.Name] = cone; !slices.Contains(rounding, v.Name) || !v.Type.DType.IsFloat() {
 				continue
 			}
 			if len(cone) == 1 {

@@ -1,6 +1,7 @@
 package op
 
 import (
+	"context"
 	"fmt"
 
 	"mnnconv/graph"
@@ -172,6 +173,28 @@ func (w *nbits) row(dst []float32, row int) {
 			out[i] = (float32(q) - zero) * scale
 		}
 	}
+}
+
+// UnpackNBits returns the weights of a MatMulNBits with these inputs, float32 [K, N], as
+// the second operand of a MatMul.
+func UnpackNBits(ctx context.Context, node *graph.Node, in []*graph.Tensor) (*graph.Tensor, error) {
+	n, k := node.Int("N", 0), node.Int("K", 0)
+	if len(in) < 3 || in[1] == nil || in[2] == nil || n < 1 || k < 1 || n > graph.MaxElements/k {
+		return nil, inputErrorf("weights of %d by %d", n, k)
+	}
+	w, err := newNBits(&Call{Ctx: ctx, Node: node, In: in}, int(n), int(k))
+	if err != nil {
+		return nil, err
+	}
+	out := make([]float32, n*k)
+	row := make([]float32, k)
+	for r := range int(n) {
+		w.row(row, r)
+		for i, x := range row {
+			out[i*int(n)+r] = x
+		}
+	}
+	return graph.Floats(out, k, n), nil
 }
 
 // nbitsRows is the number of weight rows dequantised at a time.
