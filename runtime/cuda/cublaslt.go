@@ -137,9 +137,12 @@ type ltResult struct {
 	_         [4]int32
 }
 
-// Multiplies asks the library how it would compute a product, once for each.
+// Multiplies asks the library how it would compute a product, once for each. Of rows that
+// do not begin at multiples of 16 bytes, version 13.1 rounds the sum of product and
+// residual before it adds the bias: such are computed elsewhere, with one rounding.
 func (d *device) Multiplies(p gpu.Product) (workspace int64, ok bool, err error) {
-	if d.lt == nil {
+	unaligned := p.K*p.DType.Bits()%128 != 0
+	if d.lt == nil || unaligned && p.Biased && p.Added {
 		return 0, false, nil
 	}
 	plan, err := d.lt.plan(p)

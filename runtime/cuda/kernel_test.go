@@ -6,10 +6,12 @@ import (
 	"strings"
 	"testing"
 
+	"mnnconv/graph"
 	"mnnconv/runtime"
 	"mnnconv/runtime/cpu"
 	"mnnconv/runtime/cuda"
 	"mnnconv/runtime/cuda/standin"
+	"mnnconv/runtime/gpu"
 	"mnnconv/runtime/gpu/gputest"
 	"mnnconv/schemas/op"
 )
@@ -35,6 +37,37 @@ func TestLibrary(t *testing.T) {
 	gputest.Products(t, b, &cpu.Backend{Table: op.All(), Threads: 1})
 	if books := dev.Books(); !standin.Real() && books.Products == 0 {
 		t.Errorf("it was not used: %+v", books)
+	}
+}
+
+// TestLibraryRoundsOnce wants products that the library rounds twice to be left to our own
+// kernels.
+func TestLibraryRoundsOnce(t *testing.T) {
+	standin.Use(t, "")
+	var driver gpu.Driver
+	b := &cuda.Backend{Wrap: func(d gpu.Driver) gpu.Driver { driver = d; return d }}
+	p, err := b.Profile(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := b.Open(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if err := driver.Begin(); err != nil {
+		t.Fatal(err)
+	}
+	defer driver.End()
+	for _, c := range []struct {
+		k             int
+		biased, added bool
+		ok            bool
+	}{{340, true, true, false}, {340, true, false, true}, {340, false, true, true}, {344, true, true, true}} {
+		product := gpu.Product{M: 96, N: 128, K: c.k, DType: graph.Float16, Biased: c.biased, Added: c.added, Alpha: 1}
+		if _, ok, err := driver.(gpu.Multiplier).Multiplies(product); ok != c.ok || err != nil {
+			t.Errorf("%+v: %t (%v), want %t", product, ok, err, c.ok)
+		}
 	}
 }
 
