@@ -13,7 +13,7 @@ import (
 	"mnnconv/runtime/cuda/standin"
 )
 
-// TestGPUStates keeps keys and values in each type of float beside GPUs, and wants
+// TestGPUStates keeps keys and values in each type that a state may have beside GPUs, and wants
 // PyTorch's words. A GPU keeps them as its attention computes: another type is refused
 // before anything is opened, with the node, the device and what to do.
 func TestGPUStates(t *testing.T) {
@@ -25,7 +25,7 @@ func TestGPUStates(t *testing.T) {
 		placements = append(pairs(), "llm.layers.0-1=cuda:0,llm=opencl:0")
 	}
 	for _, place := range placements {
-		for _, state := range []graph.DType{graph.Float32, graph.Float16, graph.BFloat16} {
+		for _, state := range []graph.DType{graph.Float32, graph.Float16, graph.BFloat16, graph.Int8} {
 			t.Run(place+"/"+state.String(), func(t *testing.T) {
 				o := onGPUs(place)
 				o.Load.State = state
