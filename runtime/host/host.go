@@ -82,6 +82,7 @@ var lowerings = []lowering{
 	lowerGated,
 	lowerJoined,
 	lowerProduct,
+	lowerMatMulInteger,
 	lowerView,
 	lowerScatterState,
 	lowerRMSNorm,

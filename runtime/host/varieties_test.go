@@ -29,6 +29,7 @@ var varieties = []variety{
 	{"lowerProduct", "Conv", (*trial).patches, false},
 	{"lowerProduct", "MatMulNBits", func(m *trial) { m.nbitsForm(false) }, false},
 	{"lowerProduct", "MatMulNBits int8act", func(m *trial) { m.nbitsForm(true) }, false},
+	{"lowerMatMulInteger", "", (*trial).integers, false},
 	{"lowerView", "", (*trial).view, true},
 	{"lowerScatterState", "", (*trial).scatterState, true},
 	{"lowerRMSNorm", "", func(m *trial) { m.norm("RMSNormalization", 2) }, false},
@@ -279,6 +280,32 @@ func (m *trial) nbitsForm(int8act bool) {
 	x, k := m.left(s, int8act)
 	m.weights(s, x, k, 1+m.extent(60, 200))
 	m.behind(s.dtype)
+}
+
+func (m *trial) integers() {
+	types := []graph.DType{graph.Int8, graph.Uint8}
+	da, db := pick(m, types...), pick(m, types...)
+	rows, k, n := m.extent(40, 20), m.extent(50, 300), m.extent(70, 400)
+	if m.rand.IntN(50) == 0 {
+		rows, k, n = pick(m, rows, 0), pick(m, k, 0), pick(m, n, 0)
+	}
+	a, b := []int64{rows, k}, []int64{k, n}
+	if m.coin() {
+		a = append([]int64{2}, a...)
+	}
+	ins := []*graph.Value{m.input(filled(m.rand, da, a...)), m.constant(filled(m.rand, db, b...)), nil, nil}
+	for i, d := range []graph.DType{da, db} {
+		switch many := []int64{rows, n}[i]; m.rand.IntN(3) {
+		case 0:
+			ins[2+i] = m.constant(filled(m.rand, d))
+		case 1:
+			ins[2+i] = m.constant(filled(m.rand, d, many))
+		}
+	}
+	for ins[len(ins)-1] == nil {
+		ins = ins[:len(ins)-1]
+	}
+	m.node("", "MatMulInteger", nil, ins...)
 }
 
 func (m *trial) view() {

@@ -4,9 +4,16 @@
 
 package simd
 
-// tilesAMX adds, to blocks of two tiles of rows of c and two of columns, the products of pairs of bfloat16 numbers of a and b, so many steps of 16 pairs deep.
+// tilesAMX adds, to blocks of two tiles of rows of c and two of columns, the products of pairs of bfloat16 numbers of a and b, so many steps of 16 of them deep.
 // n terms each say how many bytes behind a and b their factors start; those equal to the ones before, of which the first term has some too, are not loaded again. Bit 0 of shape: one tile of columns, bit 1: one of rows.
 // Strides and stepb, which is 16·ldb, are in bytes; config is what LDTILECFG loads: tiles 0 to 3 for sums, 4 and 5 for a, 6 and 7 for b.
 //
 //go:noescape
 func tilesAMX(c *float32, ldc int, a *float32, lda int, b *float32, ldb int, stepb int, steps int, terms *int, n int, blocks int, shape int, config *uint8)
+
+// tilesBytesAMX adds, to blocks of two tiles of rows of c and two of columns, the products of fours of signed bytes and of unsigned ones of a and b, so many steps of 16 of them deep.
+// n terms each say how many bytes behind a and b their factors start; those equal to the ones before, of which the first term has some too, are not loaded again. Bit 0 of shape: one tile of columns, bit 1: one of rows.
+// Strides and stepb, which is 16·ldb, are in bytes; config is what LDTILECFG loads: tiles 0 to 3 for sums, 4 and 5 for a, 6 and 7 for b.
+//
+//go:noescape
+func tilesBytesAMX(c *int32, ldc int, a *uint8, lda int, b *uint32, ldb int, stepb int, steps int, terms *int, n int, blocks int, shape int, config *uint8)

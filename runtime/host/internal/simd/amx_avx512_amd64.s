@@ -542,3 +542,542 @@ end:
 	BYTE $0x49
 	BYTE $0xc0
 	RET
+
+// func tilesBytesAMX(c *int32, ldc int, a *uint8, lda int, b *uint32, ldb int, stepb int, steps int, terms *int, n int, blocks int, shape int, config *uint8)
+TEXT ·tilesBytesAMX(SB), NOSPLIT, $0-104
+	MOVQ c+0(FP), DI
+	MOVQ ldc+8(FP), SI
+	MOVQ lda+24(FP), CX
+	MOVQ lda+24(FP), R10
+	MOVQ ldb+40(FP), R9
+	MOVQ config+96(FP), AX
+	SHLQ $0x04, R10
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x78
+	BYTE $0x49
+	BYTE $0x00
+	MOVQ shape+88(FP), AX
+	CMPQ AX, $0x00
+	JE   shape0
+	CMPQ AX, $0x01
+	JE   shape1
+	CMPQ AX, $0x02
+	JE   shape2
+	CMPQ AX, $0x03
+	JE   shape3
+	JMP  end
+
+shape0:
+	MOVQ DI, AX
+
+	// TILELOADD 0(AX)(SI*1), TMM0
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x44
+	BYTE $0x30
+	BYTE $0x00
+
+	// TILELOADD 64(AX)(SI*1), TMM1
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x4c
+	BYTE $0x30
+	BYTE $0x40
+	MOVQ SI, R15
+	SHLQ $0x04, R15
+	ADDQ R15, AX
+
+	// TILELOADD 0(AX)(SI*1), TMM2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x54
+	BYTE $0x30
+	BYTE $0x00
+
+	// TILELOADD 64(AX)(SI*1), TMM3
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x5c
+	BYTE $0x30
+	BYTE $0x40
+	MOVQ a+16(FP), DX
+	MOVQ b+32(FP), R8
+	MOVQ steps+56(FP), R13
+
+step0:
+	MOVQ terms+64(FP), R11
+	MOVQ n+72(FP), R12
+
+term0:
+	MOVQ (R11), AX
+	MOVQ 8(R11), BX
+	CMPQ BX, -8(R11)
+	JE   sameB0
+	ADDQ R8, BX
+
+	// TILELOADD 0(BX)(R9*1), TMM6
+	BYTE $0xc4
+	BYTE $0xa2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x74
+	BYTE $0x0b
+	BYTE $0x00
+
+	// TILELOADD 64(BX)(R9*1), TMM7
+	BYTE $0xc4
+	BYTE $0xa2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x7c
+	BYTE $0x0b
+	BYTE $0x40
+
+sameB0:
+	CMPQ AX, -16(R11)
+	JE   sameA0
+	ADDQ DX, AX
+
+	// TILELOADD 0(AX)(CX*1), TMM4
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x64
+	BYTE $0x08
+	BYTE $0x00
+	LEAQ (AX)(R10*1), R15
+
+	// TILELOADD 0(R15)(CX*1), TMM5
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x6c
+	BYTE $0x0f
+	BYTE $0x00
+
+sameA0:
+	// TDPBSUD TMM6, TMM4, TMM0
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x4a
+	BYTE $0x5e
+	BYTE $0xc4
+
+	// TDPBSUD TMM7, TMM4, TMM1
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x42
+	BYTE $0x5e
+	BYTE $0xcc
+
+	// TDPBSUD TMM6, TMM5, TMM2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x4a
+	BYTE $0x5e
+	BYTE $0xd5
+
+	// TDPBSUD TMM7, TMM5, TMM3
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x42
+	BYTE $0x5e
+	BYTE $0xdd
+	ADDQ $0x10, R11
+	DECQ R12
+	JNZ  term0
+	ADDQ $0x40, DX
+	ADDQ stepb+48(FP), R8
+	DECQ R13
+	JNZ  step0
+	MOVQ DI, AX
+
+	// TILESTORED 0(AX)(SI*1), TMM0
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x44
+	BYTE $0x30
+	BYTE $0x00
+
+	// TILESTORED 64(AX)(SI*1), TMM1
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x4c
+	BYTE $0x30
+	BYTE $0x40
+	MOVQ SI, R15
+	SHLQ $0x04, R15
+	ADDQ R15, AX
+
+	// TILESTORED 0(AX)(SI*1), TMM2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x54
+	BYTE $0x30
+	BYTE $0x00
+
+	// TILESTORED 64(AX)(SI*1), TMM3
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x5c
+	BYTE $0x30
+	BYTE $0x40
+	MOVQ SI, AX
+	SHLQ $0x05, AX
+	ADDQ AX, DI
+	MOVQ R10, AX
+	ADDQ AX, AX
+	ADDQ AX, a+16(FP)
+	DECQ blocks+80(FP)
+	JNZ  shape0
+	JMP  end
+
+shape1:
+	MOVQ DI, AX
+
+	// TILELOADD 0(AX)(SI*1), TMM0
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x44
+	BYTE $0x30
+	BYTE $0x00
+	MOVQ SI, R15
+	SHLQ $0x04, R15
+	ADDQ R15, AX
+
+	// TILELOADD 0(AX)(SI*1), TMM2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x54
+	BYTE $0x30
+	BYTE $0x00
+	MOVQ a+16(FP), DX
+	MOVQ b+32(FP), R8
+	MOVQ steps+56(FP), R13
+
+step1:
+	MOVQ terms+64(FP), R11
+	MOVQ n+72(FP), R12
+
+term1:
+	MOVQ (R11), AX
+	MOVQ 8(R11), BX
+	CMPQ BX, -8(R11)
+	JE   sameB1
+	ADDQ R8, BX
+
+	// TILELOADD 0(BX)(R9*1), TMM6
+	BYTE $0xc4
+	BYTE $0xa2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x74
+	BYTE $0x0b
+	BYTE $0x00
+
+sameB1:
+	CMPQ AX, -16(R11)
+	JE   sameA1
+	ADDQ DX, AX
+
+	// TILELOADD 0(AX)(CX*1), TMM4
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x64
+	BYTE $0x08
+	BYTE $0x00
+	LEAQ (AX)(R10*1), R15
+
+	// TILELOADD 0(R15)(CX*1), TMM5
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x6c
+	BYTE $0x0f
+	BYTE $0x00
+
+sameA1:
+	// TDPBSUD TMM6, TMM4, TMM0
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x4a
+	BYTE $0x5e
+	BYTE $0xc4
+
+	// TDPBSUD TMM6, TMM5, TMM2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x4a
+	BYTE $0x5e
+	BYTE $0xd5
+	ADDQ $0x10, R11
+	DECQ R12
+	JNZ  term1
+	ADDQ $0x40, DX
+	ADDQ stepb+48(FP), R8
+	DECQ R13
+	JNZ  step1
+	MOVQ DI, AX
+
+	// TILESTORED 0(AX)(SI*1), TMM0
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x44
+	BYTE $0x30
+	BYTE $0x00
+	MOVQ SI, R15
+	SHLQ $0x04, R15
+	ADDQ R15, AX
+
+	// TILESTORED 0(AX)(SI*1), TMM2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x54
+	BYTE $0x30
+	BYTE $0x00
+	MOVQ SI, AX
+	SHLQ $0x05, AX
+	ADDQ AX, DI
+	MOVQ R10, AX
+	ADDQ AX, AX
+	ADDQ AX, a+16(FP)
+	DECQ blocks+80(FP)
+	JNZ  shape1
+	JMP  end
+
+shape2:
+	MOVQ DI, AX
+
+	// TILELOADD 0(AX)(SI*1), TMM0
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x44
+	BYTE $0x30
+	BYTE $0x00
+
+	// TILELOADD 64(AX)(SI*1), TMM1
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x4c
+	BYTE $0x30
+	BYTE $0x40
+	MOVQ a+16(FP), DX
+	MOVQ b+32(FP), R8
+	MOVQ steps+56(FP), R13
+
+step2:
+	MOVQ terms+64(FP), R11
+	MOVQ n+72(FP), R12
+
+term2:
+	MOVQ (R11), AX
+	MOVQ 8(R11), BX
+	CMPQ BX, -8(R11)
+	JE   sameB2
+	ADDQ R8, BX
+
+	// TILELOADD 0(BX)(R9*1), TMM6
+	BYTE $0xc4
+	BYTE $0xa2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x74
+	BYTE $0x0b
+	BYTE $0x00
+
+	// TILELOADD 64(BX)(R9*1), TMM7
+	BYTE $0xc4
+	BYTE $0xa2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x7c
+	BYTE $0x0b
+	BYTE $0x40
+
+sameB2:
+	CMPQ AX, -16(R11)
+	JE   sameA2
+	ADDQ DX, AX
+
+	// TILELOADD 0(AX)(CX*1), TMM4
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x64
+	BYTE $0x08
+	BYTE $0x00
+
+sameA2:
+	// TDPBSUD TMM6, TMM4, TMM0
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x4a
+	BYTE $0x5e
+	BYTE $0xc4
+
+	// TDPBSUD TMM7, TMM4, TMM1
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x42
+	BYTE $0x5e
+	BYTE $0xcc
+	ADDQ $0x10, R11
+	DECQ R12
+	JNZ  term2
+	ADDQ $0x40, DX
+	ADDQ stepb+48(FP), R8
+	DECQ R13
+	JNZ  step2
+	MOVQ DI, AX
+
+	// TILESTORED 0(AX)(SI*1), TMM0
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x44
+	BYTE $0x30
+	BYTE $0x00
+
+	// TILESTORED 64(AX)(SI*1), TMM1
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x4c
+	BYTE $0x30
+	BYTE $0x40
+	MOVQ SI, AX
+	SHLQ $0x05, AX
+	ADDQ AX, DI
+	MOVQ R10, AX
+	ADDQ AX, AX
+	ADDQ AX, a+16(FP)
+	DECQ blocks+80(FP)
+	JNZ  shape2
+	JMP  end
+
+shape3:
+	MOVQ DI, AX
+
+	// TILELOADD 0(AX)(SI*1), TMM0
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x44
+	BYTE $0x30
+	BYTE $0x00
+	MOVQ a+16(FP), DX
+	MOVQ b+32(FP), R8
+	MOVQ steps+56(FP), R13
+
+step3:
+	MOVQ terms+64(FP), R11
+	MOVQ n+72(FP), R12
+
+term3:
+	MOVQ (R11), AX
+	MOVQ 8(R11), BX
+	CMPQ BX, -8(R11)
+	JE   sameB3
+	ADDQ R8, BX
+
+	// TILELOADD 0(BX)(R9*1), TMM6
+	BYTE $0xc4
+	BYTE $0xa2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x74
+	BYTE $0x0b
+	BYTE $0x00
+
+sameB3:
+	CMPQ AX, -16(R11)
+	JE   sameA3
+	ADDQ DX, AX
+
+	// TILELOADD 0(AX)(CX*1), TMM4
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x64
+	BYTE $0x08
+	BYTE $0x00
+
+sameA3:
+	// TDPBSUD TMM6, TMM4, TMM0
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x4a
+	BYTE $0x5e
+	BYTE $0xc4
+	ADDQ $0x10, R11
+	DECQ R12
+	JNZ  term3
+	ADDQ $0x40, DX
+	ADDQ stepb+48(FP), R8
+	DECQ R13
+	JNZ  step3
+	MOVQ DI, AX
+
+	// TILESTORED 0(AX)(SI*1), TMM0
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x44
+	BYTE $0x30
+	BYTE $0x00
+	MOVQ SI, AX
+	SHLQ $0x05, AX
+	ADDQ AX, DI
+	MOVQ R10, AX
+	ADDQ AX, AX
+	ADDQ AX, a+16(FP)
+	DECQ blocks+80(FP)
+	JNZ  shape3
+
+end:
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x78
+	BYTE $0x49
+	BYTE $0xc0
+	RET

@@ -43,6 +43,7 @@ var avx512 = &Level{name: "avx512", lanes: 16, tileRows: 12, tileCols: 32, quant
 	pack4: pack4AVX512, pack8: pack8AVX512, tileQuantised: tileQuantisedAVX512,
 	spread: spreadAVX512, dequantise4: dequantise4AVX512, dequantise8: dequantise8AVX512,
 	dot4: dot4AVX512, dot8: dot8AVX512, dot4Zeros: dot4ZerosAVX512, dot8Zeros: dot8ZerosAVX512,
+	packFours: packFoursAVX512, tileFours: tileFoursAVX512,
 	extremes: extremesAVX512, codes: codesAVX512, nibbles: nibblesAVX512,
 }}
 

@@ -9,18 +9,33 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// amx writes products of bfloat16 on tiles of 16 rows of 64 bytes. Go's assembler
-// does not know the instructions, so registers are chosen here: nobody sees what bytes
-// use.
+// amx writes products on tiles of 16 rows of 64 bytes: of bfloat16 and of bytes. Go's assembler
+// does not know the instructions, so registers are chosen here: nobody sees what bytes use.
 func amx(g *gen) {
 	if g.floats != 16 {
 		return
 	}
-	g.Function("tilesAMX")
+	g.amx(tdpbf16ps, "tilesAMX", "c *float32, ldc int, a *float32, lda int, b *float32", "pairs of bfloat16 numbers")
+	g.amx(tdpbsud, "tilesBytesAMX", "c *int32, ldc int, a *uint8, lda int, b *uint32", "fours of signed bytes and of unsigned ones")
+}
+
+// tileProduct is an instruction that multiplies tiles.
+type tileProduct struct {
+	name           string
+	opcode, prefix byte
+}
+
+var (
+	tdpbf16ps = tileProduct{"TDPBF16PS", 0x5c, 2}
+	tdpbsud   = tileProduct{"TDPBSUD", 0x5e, 2}
+)
+
+func (g *gen) amx(product tileProduct, name, operands, of string) {
+	g.Function(name)
 	g.Attributes(attr.NOSPLIT)
 	g.Pragma("noescape")
-	g.SignatureExpr("func(c *float32, ldc int, a *float32, lda int, b *float32, ldb, stepb, steps int, terms *int, n, blocks, shape int, config *uint8)")
-	g.Doc("tilesAMX adds, to blocks of two tiles of rows of c and two of columns, the products of pairs of bfloat16 numbers of a and b, so many steps of 16 pairs deep.",
+	g.SignatureExpr("func(" + operands + ", ldb, stepb, steps int, terms *int, n, blocks, shape int, config *uint8)")
+	g.Doc(name+" adds, to blocks of two tiles of rows of c and two of columns, the products of "+of+" of a and b, so many steps of 16 of them deep.",
 		"n terms each say how many bytes behind a and b their factors start; those equal to the ones before, of which the first term has some too, are not loaded again. Bit 0 of shape: one tile of columns, bit 1: one of rows.",
 		"Strides and stepb, which is 16·ldb, are in bytes; config is what LDTILECFG loads: tiles 0 to 3 for sums, 4 and 5 for a, 6 and 7 for b.")
 	c, ldc, a, lda, b, ldb := reg.RDI, reg.RSI, reg.RDX, reg.RCX, reg.R8, reg.R9
@@ -92,7 +107,7 @@ func amx(g *gen) {
 		g.Label(label("sameA"))
 		for i := range rows {
 			for j := range cols {
-				g.tileProducts(2*i+j, 4+i, 6+j)
+				g.tileProducts(product, 2*i+j, 4+i, 6+j)
 			}
 		}
 		g.ADDQ(operand.Imm(16), terms)
@@ -137,8 +152,8 @@ func (g *gen) tileMove(load bool, tile int, base, stride reg.GPPhysical, disp in
 	g.code(0xc4, 1<<7|byte(^x>>3&1)<<6|byte(^b>>3&1)<<5|2, 15<<3|pp, 0x4b, 1<<6|byte(tile)<<3|4, byte(x&7)<<3|byte(b&7), byte(disp))
 }
 
-// tileProducts writes TDPBF16PS: sum += a·b.
-func (g *gen) tileProducts(sum, a, b int) {
-	g.Comment(fmt.Sprintf("TDPBF16PS TMM%d, TMM%d, TMM%d", b, a, sum))
-	g.code(0xc4, 0xe2, byte(^b&15)<<3|2, 0x5c, 3<<6|byte(sum)<<3|byte(a))
+// tileProducts writes sum += a·b.
+func (g *gen) tileProducts(of tileProduct, sum, a, b int) {
+	g.Comment(fmt.Sprintf("%s TMM%d, TMM%d, TMM%d", of.name, b, a, sum))
+	g.code(0xc4, 0xe2, byte(^b&15)<<3|of.prefix, of.opcode, 3<<6|byte(sum)<<3|byte(a))
 }

@@ -83,6 +83,7 @@ var parts = []struct {
 	{"blocks", blocked},
 	{"integer", integers},
 	{"pairs", pairs},
+	{"fours", fours},
 	{"coding", coding},
 	{"codes", codes},
 }
