@@ -8,20 +8,24 @@ import (
 )
 
 // SplitPatterns splits a list of rules over patterns, see [ParsePattern], at the
-// commas outside /…/.
+// commas outside /…/. A regular expression may hold slashes and commas itself: it
+// ends at the first slash that a '=' or the next comma follows.
 func SplitPatterns(text string) []string {
 	var parts []string
-	start, in := 0, false
+	start := 0
 	for i, c := range text {
-		switch {
-		case c == '/':
-			in = !in
-		case c == ',' && !in:
+		if c == ',' && !withinRegexp(strings.TrimSpace(text[start:i])) {
 			parts = append(parts, strings.TrimSpace(text[start:i]))
 			start = i + 1
 		}
 	}
 	return append(parts, strings.TrimSpace(text[start:]))
+}
+
+// withinRegexp reports whether a rule that begins so is still in its /…/.
+func withinRegexp(rule string) bool {
+	rest, ok := strings.CutPrefix(rule, "/")
+	return ok && !strings.Contains(rest, "/=") && !strings.HasSuffix(rest, "/")
 }
 
 // ParsePattern reads what names nodes in placement, quantisation and the like: a

@@ -32,6 +32,8 @@ func TestParseRules(t *testing.T) {
 		{`/^llm\.layers\.\d{1,2}\./=sim:0,cpu=cpu`, `/^llm\.layers\.\d{1,2}\./=sim:0→sim:0 cpu=cpu→cpu`, []string{"llm.layers.12.x", "llm.layers.123.x"}, "0-"},
 		{"/a=b/=sim:0", "/a=b/=sim:0→sim:0", []string{"a=b", "a"}, "0-"},
 		{"/a,b/=sim:0,/c/=sim:1", "/a,b/=sim:0→sim:0 /c/=sim:1→sim:1", []string{"a,b", "a", "c"}, "0-1"},
+		{"/^(/up|/act)$/=sim:0,/^(/x/up,/y)$/=sim:1,llm=cpu", "/^(/up|/act)$/=sim:0→sim:0 /^(/x/up,/y)$/=sim:1→sim:1 llm=cpu→cpu",
+			[]string{"/up", "/x/up,/y", "llm.a"}, "012"}, // TorchScript's names of nodes begin so
 		{"a-b=sim:0,5-x=sim:1", "a-b=sim:0→sim:0 5-x=sim:1→sim:1", []string{"a-b.c", "5-x", "5"}, "01-"}, // names, not ranges
 	} {
 		rules, err := ParseRules(c.text)

@@ -243,6 +243,32 @@ func TestAnnotate(t *testing.T) {
 	refuses(t, err, ErrMalformed, `the state of "y", which is no graph input`)
 }
 
+// TestAnnotateBodies: a body is placed with its node, and what it captures has no
+// space of its own, before and after.
+func TestAnnotateBodies(t *testing.T) {
+	p := newModel(node("If", "c", "y", graphAttr("then_branch", branch("t", node("Neg", "x", "r"))), graphAttr("else_branch", branch("e", node("Abs", "x", "r")))))
+	p.Graph.Input = append(p.Graph.Input, info("c", graph.Bool))
+	m := decode(t, p)
+	n := m.Graph.Nodes[0]
+	n.Target = "cpu"
+	for _, v := range append(m.Graph.Inputs, n.Outputs...) {
+		v.Type.Space = "cpu"
+	}
+	path := filepath.Join(t.TempDir(), "m.onnx")
+	if err := Save(path, m, SaveOptions{Annotate: true}); err != nil {
+		t.Fatal(err)
+	}
+	back, err := Load(path, Options{Annotations: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer back.Close()
+	b := back.Graph.Nodes[0].Body("then_branch")
+	if in, x := b.Graph.Captures[0].Type.Space, b.Outer[0].Type.Space; in != "" || x != "cpu" {
+		t.Errorf("the capture lives in %q, what it stands for in %q", in, x)
+	}
+}
+
 // TestFunctions writes an operator's body beside it, for other runtimes, and
 // keeps the operator on import.
 func TestFunctions(t *testing.T) {

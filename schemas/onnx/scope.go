@@ -28,7 +28,10 @@ func (s *scope) inside(g *graph.Graph) *scope {
 }
 
 // define makes the value of a name, the output of a node or, without one, what
-// kind says. A name may be defined once, in the scope and in all around it.
+// kind says. A name may be defined once in a scope. What a body has before its
+// first node, initializers and inputs, may bear a name of a graph around it and
+// hides that: onnxruntime and onnxslim write such models. An output of a node may
+// not, since nodes before it could mean either.
 func (d *decoder) define(s *scope, name string, by *graph.Node, kind string) (*graph.Value, error) {
 	if err := d.name(name); err != nil {
 		return nil, err
@@ -36,8 +39,12 @@ func (d *decoder) define(s *scope, name string, by *graph.Node, kind string) (*g
 	if name == "" {
 		return nil, malformed("%s has no name", kind)
 	}
+	hides := false
 	for e := s; e != nil; e = e.parent {
 		if first, twice := e.names[name]; twice {
+			if hides = e != s && by == nil; hides {
+				break
+			}
 			where := ""
 			if e != s {
 				where = ", in the graph around this one"
@@ -51,7 +58,7 @@ func (d *decoder) define(s *scope, name string, by *graph.Node, kind string) (*g
 	if err := d.take(320); err != nil {
 		return nil, err
 	}
-	unique := d.unique(s, name)
+	unique := d.unique(s, name, hides)
 	if len(unique) > len(name) {
 		if err := d.name(unique); err != nil {
 			return nil, err
@@ -72,13 +79,14 @@ func (d *decoder) define(s *scope, name string, by *graph.Node, kind string) (*g
 }
 
 // unique returns the name that a value gets in the graph: its own, unless it is
-// part of an inlined function, whose names get the call's name before them.
-func (d *decoder) unique(s *scope, name string) string {
+// part of an inlined function, whose names get the call's name before them, or
+// hides one of the graphs around it.
+func (d *decoder) unique(s *scope, name string, hides bool) string {
 	out := name
 	if s.call != nil {
 		out = s.call.prefix + name
 	}
-	if s.call != nil || d.generated[out] {
+	if s.call != nil || hides || d.generated[out] {
 		out = d.names.fresh(out)
 		d.generated[out] = true
 	}
@@ -109,7 +117,9 @@ func (s *scope) resolve(name string) (v *graph.Value, ok bool) {
 	if !ok || o == nil {
 		return nil, ok
 	}
-	v = s.g.NewValue(o.Name, o.Type)
+	t := o.Type
+	t.Space = "" // a body lives where its node does
+	v = s.g.NewValue(o.Name, t)
 	v.Hints = o.Hints
 	s.g.Captures = append(s.g.Captures, v)
 	s.outer = append(s.outer, o)
