@@ -34,6 +34,7 @@ var All = []Pass{
 	{"simplify", "fold shape arithmetic and drop what does nothing: patterns then see the mathematics alone", simplify},
 	{"segment-loop", "a Loop over slices of one attention becomes segmented attention; first, since a Loop hides the shapes that other patterns ask for", segmentLoop},
 	{"one-sequence", "rows reshaped to equal windows become one sequence again; before all that asks for extents", oneSequence},
+	{"contrib-fused", "what onnxruntime's optimiser joined is taken apart; before the patterns, which look for the parts", contribFused},
 	{"contrib-norm", "onnxruntime's norms become Add and RMSNormalization", contribNorm},
 	{"rms-norm", "decomposed RMSNorm becomes RMSNormalization; before rope, whose pattern shares its Mul and Add", rmsNorm},
 	{"gelu", "decomposed Gelu becomes Gelu", gelu},

@@ -105,6 +105,7 @@ var exits = []struct {
 	{tokenizer.ErrUnsupported, 4, ""},
 	{chat.ErrUnsupported, 4, ""},
 	{qwen25vl.ErrFamily, 4, ""},
+	{qwen25vl.ErrGeometry, 4, "the decoder alone runs, from a folder without the vision tower"},
 	{qwen25vl.ErrFixedGrid, 4, "export the vision tower with dynamic axes"},
 
 	{graph.ErrType, 5, ""},

@@ -31,6 +31,9 @@ type Config struct {
 // ErrConfig: a side file is missing or contradicts itself.
 var ErrConfig = errors.New("model configuration")
 
+// ErrGeometry: pictures are cut in another way than Qwen2.5-VL's.
+var ErrGeometry = errors.New("geometry of pictures is unsupported")
+
 // maxSideFile bounds JSON side files.
 const maxSideFile = 64 << 20
 

@@ -105,6 +105,8 @@ func TestRecognise(t *testing.T) {
 			func(p *parts) bool { return p.embed.features == "image_features" }},
 		{"indexes as inputs", "torch.onnx, indexes as inputs", map[string]string{"v.onnx": indexTower, "e.onnx": embeds, "d.onnx": decodes},
 			func(p *parts) bool { return p.vision.inputs["position_ids"].meaning == "patch_positions" }},
+		{"every block in windows", "torch.onnx, indexes as inputs", map[string]string{"v.onnx": strings.Replace(indexTower, "input %cu_seqlens: int64[m]", "", 1), "e.onnx": embeds, "d.onnx": decodes}, nil},
+		{"no block in windows", "torch.onnx, indexes as inputs", map[string]string{"v.onnx": strings.Replace(indexTower, "input %cu_window_seqlens: int64[k]", "", 1), "e.onnx": embeds, "d.onnx": decodes}, nil},
 		{"MNN", "MNN llmexport", map[string]string{"onnx/visual.onnx": mnnTower, "onnx/llm.onnx": mnnDecodes, "embeddings_bf16.bin": table},
 			func(p *parts) bool {
 				return p.decoder.rowsFirst && p.decoder.index == "logits_index" && p.embed.table.Type().String() == "bfloat16[5, 8]" &&
@@ -172,8 +174,8 @@ func TestRecogniseRefuses(t *testing.T) {
 			ErrFamily, []string{"v.onnx(pixel_values)"}},
 		{"a tower of no output", map[string]string{"v.onnx": strings.Replace(gridTower, "output %image_features", "", 1), "e.onnx": embeds, "d.onnx": decodes}, ErrFamily, []string{"v.onnx"}},
 		{"MNN's tower of no output", map[string]string{"v.onnx": strings.Replace(mnnTower, "output %image_embeds", "", 1)}, ErrFamily, []string{"v.onnx"}},
-		{"an index short", map[string]string{"v.onnx": strings.Replace(indexTower, "input %cu_window_seqlens: int64[k]", "", 1), "e.onnx": embeds, "d.onnx": decodes},
-			ErrFamily, []string{"cu_seqlens"}},
+		{"boundaries short", map[string]string{"v.onnx": strings.NewReplacer("input %cu_window_seqlens: int64[k]", "", "input %cu_seqlens: int64[m]", "").Replace(indexTower), "e.onnx": embeds, "d.onnx": decodes},
+			ErrFamily, []string{"window_index"}},
 		{"a decoder without logits", map[string]string{"v.onnx": gridTower, "e.onnx": embeds, "d.onnx": strings.ReplaceAll(decodes, "%logits", "%hidden")}, ErrFamily, []string{"d.onnx"}},
 		{"a decoder without a past", map[string]string{"v.onnx": gridTower, "e.onnx": embeds, "d.onnx": strings.ReplaceAll(decodes, "past_key_values.0.key", "k")}, ErrFamily, []string{"d.onnx"}},
 		{"an embedding of another name", map[string]string{"v.onnx": gridTower, "e.onnx": strings.ReplaceAll(embeds, "%inputs_embeds", "%hidden"), "d.onnx": decodes}, ErrFamily, []string{"e.onnx"}},

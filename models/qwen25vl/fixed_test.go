@@ -2,6 +2,9 @@ package qwen25vl
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -63,5 +66,23 @@ func TestFixedGridRefuses(t *testing.T) {
 func TestGridsOf(t *testing.T) {
 	if got := gridsOf(32, 2); !slices.Equal(got, []Grid{{1, 2, 16}, {1, 4, 8}, {1, 8, 4}, {1, 16, 2}, {2, 2, 8}, {2, 4, 4}, {2, 8, 2}, {4, 2, 4}, {4, 4, 2}, {8, 2, 2}}) {
 		t.Errorf("got %v", got)
+	}
+}
+
+// TestOtherMerge refuses towers whose rows are of other blocks than 2×2 patches.
+func TestOtherMerge(t *testing.T) {
+	dir := small(t, nil)
+	path := filepath.Join(dir, "config.json")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := regexp.MustCompile(`"spatial_merge_size": *2`).ReplaceAll(b, []byte(`"spatial_merge_size": 4`))
+	if err := os.WriteFile(path, changed, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, err = Load(dir, models.Options{Table: op.All()})
+	if !errors.Is(err, ErrGeometry) || !strings.Contains(err.Error(), "spatial_merge_size is 4 in config.json") {
+		t.Errorf("got %v", err)
 	}
 }

@@ -187,10 +187,11 @@ func indexes(v *file, pixelName string) map[string]visionInput {
 	}
 }
 
-// indexVision binds a vision tower of pixel values and indexes.
+// indexVision binds a vision tower of pixel values and indexes. A tower whose blocks
+// all attend in windows, or none, has lost the other boundaries at its export.
 func (f *folder) indexVision() (*visionPart, error) {
 	v, err := f.find("vision tower", func(x *file) bool {
-		return x.has("pixel_values", "position_ids", "window_index", "cu_seqlens", "cu_window_seqlens")
+		return x.has("pixel_values", "position_ids", "window_index") && (x.has("cu_seqlens") || x.has("cu_window_seqlens"))
 	})
 	if v == nil || err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package qwen25vl
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 
 	"mnnconv/graph"
@@ -46,6 +47,9 @@ var probeGrids = []Grid{{1, 8, 8}, {1, 12, 20}, {1, 16, 8}, {1, 6, 10}, {2, 6, 8
 var windowCandidates = []int64{4, 2, 8, 3, 6, 1, 16}
 
 func buildEncode(p *visionPart, cfg *Config, table op.Table) (*encode, error) {
+	if cfg.Merge != 2 { // rows of 2×2 patches are in the shapes of inputs and in the sample grids
+		return nil, fmt.Errorf("%s: %w: spatial_merge_size is %d in %s, Qwen2.5-VL's is 2", p.file.path, ErrGeometry, cfg.Merge, filepath.Base(cfg.Source))
+	}
 	var e *encode
 	var err error
 	if n, ok := p.traced(); ok {

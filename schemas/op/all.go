@@ -212,15 +212,23 @@ func All() Table {
 		FlexAttention,
 
 		// com.microsoft
+		BiasGelu,
+		DynamicQuantizeMatMul,
+		FastGelu,
+		FusedConv,
+		FusedGemm,
 		FusedMatMul,
 		GatherBlockQuantized,
 		GroupQueryAttention,
 		MatMulBnb4,
+		MatMulIntegerToFloat,
 		MatMulNBits,
+		MicrosoftGelu,
 		MicrosoftRotaryEmbedding,
 		MicrosoftSimplifiedLayerNormalization,
 		MRotaryEmbedding,
 		MultiHeadAttention,
+		QuickGelu,
 		SkipLayerNormalization,
 		SkipSimplifiedLayerNormalization,
 

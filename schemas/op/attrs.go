@@ -24,7 +24,7 @@ var attrKinds = []struct {
 		"reverse right_window_size rotary_embedding_dim rotary_interleaved sample_size sampling_ratio saturate seed select_last_index size sliding_window_cache " +
 		"smooth_softmax softmax_precision sorted spatial start stash_type storage_order time_axis to training_mode transA transB transBatchA transBatchB " +
 		"unidirectional upper value_int weight_prepacked"},
-	{"a float", isA[float32], "alpha beta bias clip cubic_coeff_a epsilon extrapolation_value gamma high k_norm_eps k_norm_epsilon lambd low mask_filter_value max mean min momentum " +
+	{"a float", isA[float32], "activation_alpha activation_beta activation_gamma alpha beta bias clip cubic_coeff_a epsilon extrapolation_value gamma high k_norm_eps k_norm_epsilon lambd low mask_filter_value max mean min momentum " +
 		"p q_norm_eps q_norm_epsilon qk_norm_epsilon ratio scale seed softcap spatial_scale value value_float"},
 	{"a string", isA[string], "activation approximate auto_pad case_change_action coordinate_transformation_mode delimiter direction equation from keep_aspect_ratio_policy locale " +
 		"mode nearest_mode padding_mode pattern reduction round_mode to update_rule value_string"},

@@ -1,6 +1,7 @@
 package op
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -134,6 +135,11 @@ func (k *recurrent) activations(n *graph.Node, names []string) error {
 	}
 	if len(given) != k.directions*len(names) {
 		return inputErrorf("%d activations, want %d", len(given), k.directions*len(names))
+	}
+	for _, key := range []string{"activation_alpha", "activation_beta"} { // one float in FusedGemm
+		if _, one := n.Attr(key).(float32); one {
+			return fmt.Errorf("attribute %q is a float, want a list of floats: %w", key, graph.ErrInvalid)
+		}
 	}
 	alphas, betas := n.Floats("activation_alpha"), n.Floats("activation_beta")
 	next := func(list *[]float32, def float64) float64 {
