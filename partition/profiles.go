@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"mnnconv/graph"
+	"mnnconv/schemas/jsonkeys"
 )
 
 // ErrProfile: a file of device profiles cannot be read.
@@ -89,11 +90,11 @@ func parseProfiles(file string, data []byte) ([]Profile, error) {
 			err = errors.New("more follows the object")
 		}
 	}
-	at := d.InputOffset()
-	if err == nil {
-		at, err = repeatedKey(data)
+	if r := jsonkeys.Repeated(data, true); err == nil && r != nil {
+		return nil, fmt.Errorf("%s: line %d, column %d: %w: %q stands twice", file, r.Line, r.Column, ErrProfile, r.Key)
 	}
 	if err != nil {
+		at := d.InputOffset()
 		var syntax *json.SyntaxError
 		var kind *json.UnmarshalTypeError
 		switch {
@@ -127,48 +128,6 @@ func parseProfiles(file string, data []byte) ([]Profile, error) {
 		out = append(out, p)
 	}
 	return out, errors.Join(errs...)
-}
-
-// repeatedKey returns where a member of an object stands for the second time, which
-// decoding passes over: the last one would count. data is valid JSON.
-func repeatedKey(data []byte) (at int64, err error) {
-	type object struct {
-		keys map[string]bool // nil: an array
-		key  bool            // a key comes next
-	}
-	d := json.NewDecoder(bytes.NewReader(data))
-	var open []object
-	for {
-		at := d.InputOffset()
-		at += int64(len(data[at:]) - len(bytes.TrimLeft(data[at:], " \t\r\n,")))
-		token, err := d.Token()
-		if errors.Is(err, io.EOF) {
-			return 0, nil
-		}
-		if err != nil {
-			return at, err
-		}
-		switch top := len(open) - 1; {
-		case token == json.Delim('}') || token == json.Delim(']'):
-			open = open[:top]
-		case top >= 0 && open[top].key:
-			name := strings.ToLower(fmt.Sprint(token)) // decoding does not tell them apart
-			if open[top].keys[name] {
-				return at + 1, fmt.Errorf("%q stands twice", token)
-			}
-			open[top].keys[name], open[top].key = true, false
-			continue
-		case token == json.Delim('{'):
-			open = append(open, object{map[string]bool{}, true})
-			continue
-		case token == json.Delim('['):
-			open = append(open, object{})
-			continue
-		}
-		if top := len(open) - 1; top >= 0 { // a value has ended
-			open[top].key = open[top].keys != nil
-		}
-	}
 }
 
 // deviceName is a backend and an ordinal.

@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"mnnconv/schemas/jsonkeys"
 )
 
 // maxFile bounds the JSON files: a tokenizer_config.json may list thousands of added tokens.
@@ -80,6 +82,9 @@ func fromJSON(data []byte) (string, error) {
 	}
 	if err := json.Unmarshal(data, &file); err != nil {
 		return "", fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	if r := jsonkeys.Repeated(data, false); r != nil {
+		return "", fmt.Errorf("%w: %w", ErrMalformed, r)
 	}
 	var one *string
 	if len(file.Template) == 0 || json.Unmarshal(file.Template, &one) == nil {

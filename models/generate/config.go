@@ -14,6 +14,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"mnnconv/schemas/jsonkeys"
 )
 
 // ErrMalformed is wrapped by errors about a configuration file that cannot be read as one.
@@ -106,6 +108,9 @@ func decode(path string, to any) error {
 	}
 	if err := json.Unmarshal(data, to); err != nil {
 		return fmt.Errorf("%s: %w: %w", path, ErrMalformed, err)
+	}
+	if r := jsonkeys.Repeated(data, true); r != nil {
+		return fmt.Errorf("%s: %w: %w", path, ErrMalformed, r)
 	}
 	return nil
 }

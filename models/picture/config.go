@@ -9,6 +9,8 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+
+	"mnnconv/schemas/jsonkeys"
 )
 
 // Config holds the settings of an image processor.
@@ -89,6 +91,9 @@ func readJSON(path string, to any) error {
 	}
 	if err := json.Unmarshal(data, to); err != nil {
 		return fmt.Errorf("%s: %w: %w", path, ErrConfig, err)
+	}
+	if r := jsonkeys.Repeated(data, true); r != nil {
+		return fmt.Errorf("%s: %w: %w", path, ErrConfig, r)
 	}
 	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"mnnconv/schemas/jsonkeys"
 )
 
 // Config is what the model folder's side files say of the model, whatever
@@ -79,6 +81,9 @@ func readJSON(path string) (map[string]any, error) {
 	var m map[string]any
 	if err := json.Unmarshal(b, &m); err != nil {
 		return nil, fmt.Errorf("%s: %w: %w", path, ErrConfig, err)
+	}
+	if r := jsonkeys.Repeated(b, false); r != nil {
+		return nil, fmt.Errorf("%s: %w: %w", path, ErrConfig, r)
 	}
 	return m, nil
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/dlclark/regexp2/v2"
 	"golang.org/x/text/unicode/norm"
+
+	"mnnconv/schemas/jsonkeys"
 )
 
 // parseJSON reads a tokenizer.json of Hugging Face's tokenizers library.
@@ -62,6 +64,9 @@ func parseJSON(data []byte) (*Tokenizer, error) {
 	}
 	if t.vocabulary, err = newVocabulary(entries, added); err != nil {
 		return nil, err
+	}
+	if r := jsonkeys.Repeated(data, false); r != nil { // a token of two ids has been named already
+		return nil, malformed("%w", r)
 	}
 	t.setAdded(added)
 	t.bpe = newBPE(&t.vocabulary, len(entries), f.Model.ByteFallback)
