@@ -334,6 +334,13 @@ func TestAcceptQuestions(t *testing.T) {
 				}
 			}
 			tests.Row(t, same >= 199 && len(want) == 200, "questions, "+export, "≥ 199 of 200 texts as the reference", "%d of %d", same, len(want))
+			codes := 0
+			for i, l := range parse(measure(t, program(t, "./cmd/mnnconv"), "run", shared("tinyvl/exports", export), "--batch", questions, "--state", "int8").Output) {
+				if i < len(want) && l.ID == want[i].ID && l.Text == want[i].Reference {
+					codes++
+				}
+			}
+			tests.Row(t, codes >= 199 && len(want) == 200, "questions, "+export+", `--state int8`", "≥ 199 of 200 texts as the reference", "%d of %d", codes, len(want))
 			tests.Row(t, p.Took <= time.Minute, "200 questions in one `--batch`, "+export, "≤ 60 s", "%.1f s", p.Took.Seconds())
 		})
 	}
