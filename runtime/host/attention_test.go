@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"mnnconv/graph"
@@ -151,6 +152,50 @@ func TestAttentionRowsStandAlone(t *testing.T) {
 			for h := range heads {
 				if !bytes.Equal(got[h*vector:][:vector], all[(h*rows+i)*vector:][:vector]) {
 					t.Errorf("%s: token %d, head %d alone has other bits than among %d", d, i, h, rows)
+				}
+			}
+		}
+	}
+}
+
+// Over codes too, whose products of keys are integers where rows are 64 long.
+func TestAttentionOfCodesRowsStandAlone(t *testing.T) {
+	const heads, rows, keys = 4, 16, 203
+	for _, size := range []int64{24, 64, 128} {
+		m := &trial{multiply: newMultiply(t, uint64(size))}
+		q := m.numbers(graph.Float32, 1, heads, rows, size)
+		all := m.codes(q, 2, keys)
+		run := func(q *graph.Tensor, length int64) []float32 {
+			g := &trial{multiply: newMultiply(t, 1)}
+			g.codes(q, 2, keys)
+			groups, out := Lower(g.g, Math{}), graph.Floats(make([]float32, q.Len()), q.Shape...)
+			if len(groups) != 1 {
+				t.Fatalf("%d kernels", len(groups))
+			}
+			in := map[*graph.Value]*graph.Tensor{}
+			for i, v := range g.g.Inputs {
+				in[v] = all[i]
+			}
+			in[g.g.Inputs[0]], in[g.g.Inputs[5]] = q, ints(length)
+			c := &Call{Ctx: t.Context(), Out: []*graph.Tensor{out}}
+			for _, v := range groups[0].In {
+				c.In = append(c.In, in[v])
+			}
+			if err := groups[0].Kernel(c); err != nil {
+				t.Fatal(err)
+			}
+			return graph.View[float32](out)
+		}
+		among, x := run(q, keys), graph.View[float32](q)
+		for i := range int64(rows) {
+			var one []float32
+			for h := range int64(heads) {
+				one = append(one, x[(h*rows+i)*size:][:size]...)
+			}
+			got := run(graph.Floats(one, 1, heads, 1, size), keys-rows+i+1)
+			for h := range int64(heads) {
+				if !slices.Equal(got[h*size:][:size], among[(h*rows+i)*size:][:size]) {
+					t.Errorf("size %d: token %d, head %d alone has other bits than among %d", size, i, h, rows)
 				}
 			}
 		}
