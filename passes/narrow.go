@@ -20,6 +20,9 @@ const atOnce = 1 << 16
 // data share it.
 func (r *retyper) constant(v *graph.Value, to graph.DType) (*graph.Tensor, error) {
 	old := v.Const
+	if old.DType == to {
+		return old, nil
+	}
 	key := constKey{old, to}
 	if t := r.consts[key]; t != nil {
 		return t, nil

@@ -23,7 +23,7 @@ func (t *Types) Apply(g *graph.Graph, table op.Table) ([]string, error) {
 		return nil, nil
 	}
 	c := &context{g: g, table: table, report: &Report{}, facts: op.NewFacts(table)}
-	r := &retyper{c: c, rules: t.rules, of: map[*graph.Node]*stageType{}, was: map[*graph.Value]graph.DType{}, as: map[castKey]*graph.Value{}, consts: map[constKey]*graph.Tensor{}}
+	r := &retyper{c: c, rules: t.rules, of: map[*graph.Node]*stageType{}, fed: map[*graph.Value]bool{}, with: map[*graph.Value]*graph.Value{}, was: map[*graph.Value]graph.DType{}, as: map[castKey]*graph.Value{}, consts: map[constKey]*graph.Tensor{}}
 	stages := r.stages(t)
 	if len(stages) == 0 {
 		return nil, nil
@@ -50,7 +50,9 @@ type retyper struct {
 	c      *context
 	rules  []typeRule
 	of     map[*graph.Node]*stageType
-	was    map[*graph.Value]graph.DType // of values whose type was changed
+	fed    map[*graph.Value]bool         // those that are computed from numbers that come into their stage
+	was    map[*graph.Value]graph.DType  // of values whose type was changed
+	with   map[*graph.Value]*graph.Value // what readers of a value read instead
 	as     map[castKey]*graph.Value
 	consts map[constKey]*graph.Tensor
 	nodes  []*graph.Node
@@ -145,9 +147,17 @@ func (r *retyper) typeBefore(v *graph.Value) graph.DType {
 
 // node gives a node inputs of the types that it wants, and its outputs theirs.
 func (r *retyper) node(n *graph.Node) error {
+	for i, v := range n.Inputs {
+		if w := r.with[v]; w != nil {
+			n.Inputs[i] = w
+		}
+	}
 	s := r.of[n]
 	if s != nil && !r.active(n, s) {
 		s = nil
+	}
+	if s != nil && isStored(n, s) {
+		return r.store(n, s)
 	}
 	before := slices.Clone(n.Inputs)
 	for i, v := range n.Inputs {
@@ -201,24 +211,49 @@ func (r *retyper) node(n *graph.Node) error {
 // numbers of the old one and, where the new one is narrower, what it computes is of
 // the stage's inputs, and not of positions alone.
 func (r *retyper) active(n *graph.Node, s *stageType) bool {
-	switch {
-	case len(n.Bodies) > 0 || n.Is("DynamicQuantizeLinear") || n.Is("Resize") || n.Is("Cos") || n.Is("Sin") && s.to.Bits() < s.from.Bits():
-		return false
-	case IsLookup(n) && n.Is("Gather") && s.to.Bits() >= s.from.Bits(): // of a table, only the rows looked up are converted
-		return false
-	}
-	makes, fed := false, IsLookup(n)
-	for _, v := range n.Outputs {
-		makes = makes || v != nil && v.Type.Kind == graph.TensorKind && v.Type.DType == s.from
-	}
+	has, fed := false, IsLookup(n)
 	for _, v := range n.Inputs {
-		if v == nil || v.Const != nil || v.Type.Kind != graph.TensorKind || r.typeBefore(v) != s.from {
+		if v == nil || v.Const != nil || v.Type.Kind != graph.TensorKind || !computes(v.Type.DType) {
 			continue
 		}
-		makes = true
-		fed = fed || v.Type.DType != s.from || r.of[v.Def] != s
+		has = has || r.typeBefore(v) == s.from
+		fed = fed || r.fed[v] || r.of[v.Def] != s
 	}
-	return makes && (fed || s.to.Bits() >= s.from.Bits())
+	for _, v := range n.Outputs {
+		if v != nil {
+			has = has || v.Type.Kind == graph.TensorKind && v.Type.DType == s.from
+			r.fed[v] = fed
+		}
+	}
+	narrower := s.to.Bits() < s.from.Bits()
+	switch {
+	case len(n.Bodies) > 0 || n.Is("DynamicQuantizeLinear") || n.Is("Resize"): // they take what they take
+		return false
+	case narrower && (n.Is("Cos") || n.Is("Sin")):
+		return false
+	case !narrower && n.Is("Gather") && IsLookup(n): // of a table, only the rows looked up are converted
+		return false
+	}
+	return has && (fed || !narrower || isStored(n, s))
+}
+
+// isStored reports whether a node widens a weight that is stored in 16 bits.
+func isStored(n *graph.Node, s *stageType) bool {
+	w := n.In(0)
+	return n.Is("Cast") && w.Const != nil && computes(w.Const.DType) && w.Const.DType.Bits() == 16 && n.Outputs[0].Type.DType == s.from && s.to.Bits() == 16
+}
+
+// store has the readers of a weight that was widened read it in the stage's type.
+func (r *retyper) store(n *graph.Node, s *stageType) error {
+	w, out := n.Inputs[0], n.Outputs[0]
+	t, err := r.constant(w, s.to)
+	if err != nil {
+		return fmt.Errorf("%s: %w", n.ID(), err)
+	}
+	v := r.c.g.NewConst(r.c.name(w.Name+"."+s.to.String()), t)
+	v.From = w.From
+	r.was[v], r.with[out] = s.from, v
+	return nil
 }
 
 // setTypes changes attributes that name the type of what a node makes.
@@ -238,6 +273,9 @@ func (r *retyper) input(n *graph.Node, i int, to graph.DType) (*graph.Value, err
 	v := n.Inputs[i]
 	if v.Const == nil {
 		return r.cast(v, to, n)
+	}
+	if _, ok := r.was[v]; ok { // of [retyper.store]
+		return r.newCast(v, to, n)
 	}
 	if to == graph.Float32 && widened(n, i) {
 		return r.newCast(v, to, n)

@@ -55,7 +55,9 @@ const (
 		%a_f = Cast-13(%p) {to = 1} %a_t = Mul-14(%a_f, %f) %a_cos = Cos-7(%a_t) %a_m = MatMul-13(%x, %w) %a_y = Mul-14(%a_m, %a_cos) output %a_y`
 	quantised = `input %x: float16[rows, 2] const %w = float16[2, 2] {1, 2, 3, 4}
 		%a_m = MatMul-13(%x, %w) %a_f = Cast-13(%a_m) {to = 1} %a_q, %a_scale, %a_zero = DynamicQuantizeLinear-11(%a_f) %a_d = DequantizeLinear-13(%a_q, %a_scale, %a_zero) output %a_d`
-	table    = `input %i: int64[rows] const %t = float16[3, 2] {1, 2, 3, 4, 5, 6} %embed_g = Gather-13(%t, %i) %embed_y = Add-14(%embed_g, %embed_g) output %embed_y`
+	table  = `input %i: int64[rows] const %t = float16[3, 2] {1, 2, 3, 4, 5, 6} %embed_g = Gather-13(%t, %i) %embed_y = Add-14(%embed_g, %embed_g) output %embed_y`
+	stored = `input %x: float16[rows, 2] const %w = float16[2, 2] {1, 2, 3, 4}
+		%a_x = Cast-13(%x) {to = 1} %a_w = Cast-13(%w) {to = 1} %a_m = MatMul-13(%a_x, %a_w) %a_y = Cast-13(%a_m) {to = 10} output %a_y`
 	captured = `input %x: float16[2, 2] input %ok: bool[] const %w = float16[2, 2] {1, 2, 3, 4} %a_m = MatMul-13(%x, %w)
 		%a_i = If-16(%ok)
 		body then_branch = graph "t" { capture %u: float16[2, 2] = %a_m %v = Neg-13(%u) output %v }
@@ -78,6 +80,8 @@ func TestTypes(t *testing.T) {
 		{"angles stay wide", positions, "a=fp16", "a:Cast→32 a:Mul→32 a:Cos→32 a:Cast→16 a:MatMul→16 a:Cast→16 a:Mul→16 a:Cast→32"},
 		{"what takes float32 alone", quantised, "a=bf16", "a:Cast→b a:MatMul→b a:Cast→32 a:DynamicQuantizeLinear a:DequantizeLinear→32"},
 		{"rows looked up are widened, not the table", table, "embed=fp32", "embed:Gather→16 embed:Cast→32 embed:Add→32 embed:Cast→16"},
+		{"weights of 16 bits, as they are stored", stored, "a=fp16", "a:MatMul→16 a:Cast→16"},
+		{"weights of 16 bits, in another type of 16", stored, "a=bf16", "a:Cast→b a:MatMul→b a:Cast→16"},
 		{"a graph within a node", captured, "a=fp32", "a:Cast→32 a:Cast→32 a:MatMul→32 a:Cast→16 a:If→16"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
