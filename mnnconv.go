@@ -68,6 +68,7 @@ type Source struct {
 	Info   models.Info
 
 	Package *pack.Opened // nil: the source is no package
+	Narrow  []string     // what computes in float16 and may go beyond it, and what to do
 
 	file        *onnx.Model // of a bare graph
 	chosen, why string      // by auto
@@ -91,7 +92,8 @@ func Load(path string, o Options) (*Source, error) {
 	for _, k := range o.Models {
 		m, err := k.Load(path, o.Load)
 		if err == nil {
-			return &Source{Path: path, Model: m, Phases: m.Phases(), Info: m.Info()}, nil
+			s := &Source{Path: path, Model: m, Phases: m.Phases(), Info: m.Info()}
+			return s, s.lookNarrow(o)
 		}
 		errs = append(errs, err)
 	}

@@ -20,6 +20,7 @@ type Tensor struct {
 	Elems   []*Tensor // elements of a sequence; none or one of an optional
 	Source  *Range    // where a weight lies on disk; nil for computed data
 	Later   *Later    // a weight that is computed when it is written; Data is nil then
+	Of      *Tensor   // the weight that it is made of, in another type of float; nil: none
 }
 
 // Later is the data of a weight that is computed when it is written to a file, so
@@ -29,7 +30,6 @@ type Tensor struct {
 type Later struct {
 	Size  int64                   // bytes
 	Write func(w io.Writer) error // writes all of them, as often as it is called
-	Of    *Tensor                 // whose numbers they are, in another type of float; nil: others
 }
 
 // Make computes the data of a tensor that has them later, in memory.

@@ -98,6 +98,9 @@ type Info struct {
 	Batchable bool
 	Generate  generate.Config
 	Wishes    []Wish // where the folder's own settings want its parts to run
+	// Overflows lists stages whose numbers, in published models, may be too large for
+	// float16.
+	Overflows []string
 }
 
 // Wish is a placement rule of a model folder's own settings.

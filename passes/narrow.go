@@ -36,7 +36,7 @@ func (r *retyper) constant(v *graph.Value, to graph.DType) (*graph.Tensor, error
 		name = v.From
 	}
 	c := &conversion{name: name, from: old, to: to}
-	t := &graph.Tensor{DType: to, Shape: old.Shape, Later: &graph.Later{Size: size, Of: old, Write: c.write}}
+	t := &graph.Tensor{DType: to, Shape: old.Shape, Of: old, Later: &graph.Later{Size: size, Write: c.write}}
 	if old.Len() <= atOnce {
 		if err := t.Make(); err != nil {
 			return nil, err

@@ -68,7 +68,8 @@ type constKey struct {
 	to graph.DType
 }
 
-// stages finds what each rule changes. A copy is of the stage whose value it copies.
+// stages finds what each rule changes. A copy is of the stage whose value it copies,
+// unless that is put out.
 func (r *retyper) stages(t *Types) []*stageType {
 	of := make([][]*graph.Node, len(t.rules))
 	rules := map[*graph.Node]int{}
@@ -76,7 +77,7 @@ func (r *retyper) stages(t *Types) []*stageType {
 		i := t.rule(n)
 		if isCopy(n) {
 			var ok bool
-			if i, ok = rules[n.Inputs[0].Def]; !ok {
+			if i, ok = rules[n.Inputs[0].Def]; !ok || r.isEnd(n) {
 				i = -1
 			}
 		}
@@ -87,7 +88,7 @@ func (r *retyper) stages(t *Types) []*stageType {
 	}
 	var out []*stageType
 	for i, nodes := range of {
-		from, to := typeOf(nodes), t.rules[i].to
+		from, to := TypeOf(nodes), t.rules[i].to
 		t.rules[i].used = t.rules[i].used || from != graph.Undefined
 		if from == graph.Undefined || from == to {
 			continue
@@ -102,6 +103,12 @@ func (r *retyper) stages(t *Types) []*stageType {
 }
 
 func isCopy(n *graph.Node) bool { return n.Domain == op.Mnnconv && n.Op == "Copy" }
+
+// isEnd reports whether a node copies what is put out. In a plan the copied value has the
+// output's name.
+func (r *retyper) isEnd(n *graph.Node) bool {
+	return n != nil && isCopy(n) && slices.Contains(r.c.g.Outputs, n.Outputs[0])
+}
 
 func (r *retyper) run() error {
 	g := r.c.g
@@ -176,6 +183,9 @@ func (r *retyper) node(n *graph.Node) error {
 			return err
 		}
 		n.Inputs[i] = x
+		if r.isEnd(n) {
+			x.Name, v.Name = v.Name, x.Name
+		}
 	}
 	if s == nil {
 		r.nodes = append(r.nodes, n)
@@ -361,6 +371,10 @@ func (r *retyper) dropCasts() {
 	g := r.c.g
 	with := map[*graph.Value]*graph.Value{}
 	for _, n := range g.Nodes {
+		if r.isEnd(n) && with[n.Inputs[0]] != nil {
+			v, x := n.Inputs[0], with[n.Inputs[0]]
+			v.Name, x.Name = x.Name, v.Name
+		}
 		if n.Is("Cast") && n.Inputs[0].Type.Kind == graph.TensorKind && n.Inputs[0].Type.DType == n.Outputs[0].Type.DType && !slices.Contains(g.Outputs, n.Outputs[0]) {
 			with[n.Outputs[0]] = n.Inputs[0]
 		}

@@ -223,7 +223,7 @@ func TestTypesLater(t *testing.T) {
 			t.Fatal(err)
 		}
 		c := find(t, g, "MatMul").Inputs[1].Const
-		if c.Later == nil || c.Later.Of == nil || c.Size() != 2*n*n {
+		if c.Later == nil || c.Of == nil || c.Size() != 2*n*n {
 			t.Fatal("the weight is converted at once")
 		}
 		err = c.Make()

@@ -71,6 +71,9 @@ func (t *Types) Check() error {
 	return nil
 }
 
+// Match reports whether a rule matches a node.
+func (t *Types) Match(n *graph.Node) bool { return t != nil && t.rule(n) >= 0 }
+
 // rule returns the index of the rule for a node, or -1.
 func (t *Types) rule(n *graph.Node) int {
 	return slices.IndexFunc(t.rules, func(r typeRule) bool { return r.match(n) })
@@ -79,9 +82,9 @@ func (t *Types) rule(n *graph.Node) int {
 // products are the operators by whose results a stage's type is told.
 var products = []string{"MatMul", "Gemm", "Conv", "FusedMatMul", "MatMulNBits", "MatMulBnb4", "Attention", "SegmentedAttention"}
 
-// typeOf returns the type of float that most products of the nodes give, or most
+// TypeOf returns the type of float that most products of the nodes give, or most
 // nodes where there are no products; Undefined: they compute with none.
-func typeOf(nodes []*graph.Node) graph.DType {
+func TypeOf(nodes []*graph.Node) graph.DType {
 	count := func(which func(*graph.Node) bool) graph.DType {
 		sums := map[graph.DType]int{}
 		best := graph.Undefined

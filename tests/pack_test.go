@@ -13,11 +13,18 @@ import (
 // written converts a model folder and returns the package's path.
 func written(t testing.TB, dir string, o mnnconv.Options) string {
 	t.Helper()
+	return changed(t, dir, o, func(*mnnconv.Source) {})
+}
+
+// changed writes a model folder, after a change, as a package.
+func changed(t testing.TB, dir string, o mnnconv.Options, change func(*mnnconv.Source)) string {
+	t.Helper()
 	src, err := mnnconv.Load(dir, o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer src.Close()
+	change(src)
 	plans, err := mnnconv.Plan(src, o)
 	if err != nil {
 		t.Fatal(err)

@@ -58,7 +58,7 @@ var exits = []struct {
 	{runtime.ErrSchedule, 2, ""},
 	{runtime.ErrChecks, 2, ""},
 	{errDiffer, 10, ""},
-	{runtime.ErrValues, 9, "the weights may overflow their dtype, or a kernel is wrong: run that node's stage on the cpu, or try a float32 export"},
+	{runtime.ErrValues, 9, "the weights may overflow their dtype, or a kernel is wrong: run that node's stage on the cpu, or have it compute in another, such as with --dtype vision=fp32"},
 
 	{syscall.ENOSPC, 8, "make room, or write elsewhere"},
 	{syscall.EDQUOT, 8, "make room, or write elsewhere"},

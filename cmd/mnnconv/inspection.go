@@ -128,7 +128,7 @@ func (x *inspection) addBudget(b *partition.Budget, s models.SessionOptions) {
 // newInspection describes a source before it is placed.
 func newInspection(s *mnnconv.Source) *inspection {
 	x := &inspection{SchemaVersion: schemaVersion, Source: s.Path, Architecture: s.Info.Architecture, Family: s.Info.Family,
-		Vocabulary: s.Info.Vocabulary, Context: s.Info.Context, Notes: append([]string{}, s.Info.Notes...),
+		Vocabulary: s.Info.Vocabulary, Context: s.Info.Context, Notes: slices.Concat([]string{}, s.Info.Notes, s.Narrow),
 		Partitions: []partitionInfo{}, Copies: []copyInfo{}}
 	phases := uncut(s)
 	x.Files = sourceFiles(s)
@@ -305,6 +305,8 @@ func measure(phases []models.Phase) memoryInfo {
 			seen[t] = true
 			if t.Source != nil {
 				ranges[*t.Source] = true
+			}
+			if t.Source != nil || t.Of != nil {
 				m.Parameters += parameters(n, t)
 			}
 			m.Weights += t.Size()

@@ -172,6 +172,13 @@ func (a *app) note(s *mnnconv.Source) {
 	}
 }
 
+// noteNarrow tells people what may go beyond the type that it computes in.
+func (a *app) noteNarrow(s *mnnconv.Source) {
+	for _, n := range s.Narrow {
+		fmt.Fprintf(a.err, "mnnconv: note: %s\n", printable(n))
+	}
+}
+
 // fileSize is the size of a regular file; ok is false if there is none.
 func fileSize(path string) (size int64, ok bool) {
 	info, err := os.Stat(path)

@@ -248,6 +248,9 @@ func (m *Model) pictures(o models.Options, vision bool) error {
 func (m *Model) Info() models.Info {
 	info := models.Info{Architecture: Kind.Name, Family: m.Family, Stages: m.stages, Notes: m.Notes, Wishes: m.wishes,
 		Context: m.Config.MaxPositions, Generate: m.Generate, Batchable: m.batchable || m.Batches()}
+	if m.encode != nil {
+		info.Overflows = []string{"vision"}
+	}
 	if m.extend != nil {
 		info.Vocabulary = int(m.extend.vocabulary)
 	}

@@ -115,8 +115,8 @@ func stored(v *graph.Value) (w *graph.Value, swapped bool) {
 // numbers returns the tensor that holds a weight's numbers: of one that is to be of
 // another type of float, the one that it is made of.
 func numbers(t *graph.Tensor) *graph.Tensor {
-	if t.Later != nil && t.Later.Of != nil {
-		return t.Later.Of
+	if t.Of != nil {
+		return t.Of
 	}
 	return t
 }
