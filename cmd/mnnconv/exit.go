@@ -116,7 +116,7 @@ var exits = []struct {
 	{runtime.ErrLost, 9, "start again, or place its parts on another device, such as cpu; one that is only slow needs a longer --device-timeout"},
 	{runtime.ErrExecution, 9, ""},
 	{runtime.ErrAddress, 9, ""},
-	{generate.ErrLogits, 9, "the weights may overflow their dtype: try a float32 export"},
+	{generate.ErrLogits, 9, "the weights may overflow their dtype: have their stage compute in another, such as with --dtype vision=fp32 or --dtype fp32"},
 
 	{fs.ErrNotExist, 3, "check the path"},
 	{fs.ErrPermission, 3, "check who may read it"},
