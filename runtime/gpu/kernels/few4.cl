@@ -3,16 +3,13 @@
 // of 32 numbers, each of four lanes reads a chunk. Through local memory they exchange
 // quarters, so that all of them multiply the same chunk, whose sum is scaled.
 //
-// Numbers are multiplied as they lie in the bits of half precision, where they say 2^-24 of
-// what they are; those of bfloat16, which has too few bits for small numbers, behind 128.
-// Less their zero point they are exact.
+// Numbers become bits behind 1024, or behind 128 in bfloat16, where they and their zero point
+// are exact: what is multiplied is the difference.
 
 #if A_TYPE == F16
-#define BEHIND 0u
-#define UNIT 16777216.0f  // by which sums are too small
+#define BEHIND 0x64006400u
 #else
 #define BEHIND 0x43004300u
-#define UNIT 1.0f
 #endif
 
 // TOGETHER is a barrier of the 32 neighbours that exchange quarters.
@@ -180,7 +177,7 @@ KERNEL ITEMS(SIZE, HELD) void NAME(FEW_PARAMETERS) { \
   } \
   BARRIER(); \
   UNROLL for (u32 i = 0; i < TILES; i++) UNROLL for (u32 e = 0; e < 4; e++) \
-    part[((warp * TILES + i) * 8u + t * 2u + e % 2u) * 16u + g + e / 2u * 8u] = sum[i][e] * UNIT; \
+    part[((warp * TILES + i) * 8u + t * 2u + e % 2u) * 16u + g + e / 2u * 8u] = sum[i][e]; \
   FEW_END(SIZE, 8u * TILES) \
 }
 
