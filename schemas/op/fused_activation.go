@@ -2,6 +2,7 @@ package op
 
 import (
 	"fmt"
+	"slices"
 
 	"mnnconv/graph"
 )
@@ -131,6 +132,9 @@ func activated(c *Call, err error, z *graph.Tensor) error {
 		return err
 	}
 	if z != nil {
+		if !slices.Equal(z.Shape, c.Out[0].Shape) {
+			return inputErrorf("Z has shape %v, the product %v", z.Shape, c.Out[0].Shape)
+		}
 		if err := c.then(Add, nil, z); err != nil {
 			return err
 		}
