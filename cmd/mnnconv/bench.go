@@ -275,6 +275,11 @@ func (b *bench) parts(ctx context.Context, m *loaded) error {
 		if b.o.depth > 0 {
 			row.Test += fmt.Sprintf(" @ d%d", b.o.depth)
 		}
+		if b.o.depth > 0 { // a state that nobody wrote is one page of zeros, and read from the cache
+			if err := meter.Prefill(ctx, b.o.depth); err != nil {
+				return fmt.Errorf("%s: %w", row.Test, err)
+			}
+		}
 		steps := benchRow{Test: row.Test + ": each token", Work: 1, Unit: "tokens", Steps: true}
 		err := b.repeat(ctx, row, func() error {
 			for past := range n {
