@@ -12,11 +12,19 @@
 #define BEHIND 0x43004300u
 #endif
 
-// TOGETHER is a barrier of the 32 neighbours that exchange quarters.
+// TOGETHER is a barrier of the 32 neighbours that exchange quarters. nibbles puts the
+// numbers that stand lowest in both halves of a word behind BEHIND, in one instruction:
+// compilers make two of (u & 0x000f000f) | BEHIND.
 #ifdef STANDIN
 #define TOGETHER() ((void)group_shuffle(0, 0))
+DEVICE u32 nibbles(u32 u) { return (u & 0x000f000fu) | BEHIND; }
 #else
 #define TOGETHER() ASM("bar.warp.sync 0xffffffff;" : : : "memory")
+DEVICE u32 nibbles(u32 u) {
+  u32 r;
+  asm("lop3.b32 %0, %1, %2, %3, 0xea;" : "=r"(r) : "r"(u), "r"(0x000f000fu), "r"(BEHIND));
+  return r;
+}
 #endif
 
 // Lines are the two rows of W of which a lane reads, and whose they are.
@@ -74,8 +82,8 @@ DEVICE void read(Piece* p, const Lines* x, u32 s, u32 t, const Grid* q) {
   }
 }
 
-// less makes of one number in each half of a word, 4·i bits up, what is multiplied.
-#define LESS(u, i, zero) SUB2(((u) >> (4u * (i)) & 0x000f000fu) | BEHIND, zero)
+// LESS makes of one number in each half of a word, 4·i bits up, what is multiplied.
+#define LESS(u, i, zero) SUB2(nibbles((u) >> (4u * (i))), zero)
 
 // order puts eight numbers of A in the order in which a word has them: 0, 4, 1, 5, 2, 6, 3, 7.
 DEVICE void order(u32* x) {
@@ -148,7 +156,7 @@ KERNEL ITEMS(SIZE, HELD) void NAME(FEW_PARAMETERS) { \
       LDMATRIX(w[1], get + 128); \
       UNROLL for (u32 i = 0; i < 2; i++) z[i] = piece[d].zeros[i] * 0x00010001u; \
       UNROLL for (u32 j = 0; j < 4; j++) { \
-        u32 lo[4], hi[4], z0 = (z[0] >> (4u * j) & 0x000f000fu) | BEHIND, z1 = (z[1] >> (4u * j) & 0x000f000fu) | BEHIND; \
+        u32 lo[4], hi[4], z0 = nibbles(z[0] >> (4u * j)), z1 = nibbles(z[1] >> (4u * j)); \
         lo[0] = LESS(w[0][j], 0, z0); lo[1] = LESS(w[1][j], 0, z1); lo[2] = LESS(w[0][j], 1, z0); lo[3] = LESS(w[1][j], 1, z1); \
         hi[0] = LESS(w[0][j], 2, z0); hi[1] = LESS(w[1][j], 2, z1); hi[2] = LESS(w[0][j], 3, z0); hi[3] = LESS(w[1][j], 3, z1); \
         float by0 = scale_of(piece[d].scales[0][j / 2u] >> (j % 2u * 16u) & 0xffffu, q.scale_type); \
