@@ -3,6 +3,7 @@ package tests
 import (
 	"context"
 	"math"
+	"math/rand/v2"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,6 +14,8 @@ import (
 	"mnnconv/runtime"
 	comparing "mnnconv/runtime/compare"
 	"mnnconv/runtime/sim"
+	"mnnconv/schemas/op"
+	"mnnconv/schemas/pack"
 )
 
 // fault is what one simulated device does wrong.
@@ -234,6 +237,68 @@ func flip(dst runtime.View) {
 	if h, ok := dst.Buffer.(runtime.HostBuffer); ok && dst.Size > 2000 {
 		if b, err := h.Bytes(); err == nil {
 			b[dst.Offset+1000] ^= 1
+		}
+	}
+}
+
+// TestCompareEdges compares a graph that computes in float16 between inputs and outputs in
+// float32: what is rounded otherwise is no fault, and a fault is found, also at the output.
+func TestCompareEdges(t *testing.T) {
+	const rows, k, cols = 64, 4, 64
+	r := rand.New(rand.NewPCG(1, 2))
+	numbers := func(d graph.DType, shape ...int64) *graph.Tensor {
+		x, err := graph.NewTensor(d, shape...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := make([]float32, x.Len())
+		for i := range v {
+			v[i] = float32(r.NormFloat64())
+		}
+		if err := x.SetFloat32s(v); err != nil {
+			t.Fatal(err)
+		}
+		return x
+	}
+	g := graph.New("edges")
+	v := g.NewInput("x", graph.TensorOf(graph.Float32, rows, k))
+	then := func(op string, version int, name string, more ...*graph.Value) *graph.Node {
+		n := g.NewNode("", op, version, append([]*graph.Value{v}, more...), name)
+		n.Name, v = name, n.Outputs[0]
+		g.Append(n)
+		return n
+	}
+	then("Cast", 24, "narrow").SetAttr("to", int64(graph.Float16))
+	then("MatMul", 13, "product", g.NewConst("w", numbers(graph.Float16, k, cols)))
+	then("Add", 14, "sum", g.NewConst("b", numbers(graph.Float16, cols)))
+	then("Swish", 24, "swish")
+	then("Cast", 24, "y").SetAttr("to", int64(graph.Float32))
+	g.Outputs = []*graph.Value{v}
+	if err := op.NewFacts(op.All()).Graph(g); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "edges.onnx")
+	if err := pack.WriteGraph(nil, path, g, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	call := comparing.Call{Phase: "graph", Inputs: comparing.Trace{"x": numbers(graph.Float32, rows, k)}}
+	for _, run := range []struct {
+		place      string
+		partitions int
+		verdict    string
+	}{{"sim:0", 1, comparing.Same}, {"/narrow|product|sum|swish/=sim:0", 2, comparing.Same}, {"sim:1", 1, comparing.Wrong}} {
+		c := compared(t, path, broken(run.place, setting("Swish", "alpha", float32(2))), mnnconv.CompareOptions{})
+		if err := c.Run(context.Background(), call); err != nil {
+			t.Fatal(err)
+		}
+		report := c.Report()
+		y, part := report.Tensors[len(report.Tensors)-1], report.Partitions[len(report.Partitions)-1]
+		if len(report.Partitions) != run.partitions || y.Verdict != run.verdict || part.Verdict != run.verdict || run.verdict == comparing.Wrong && part.First != "swish" {
+			t.Errorf("%s: %+v, %+v", run.place, part, y)
+		}
+		single := partition.ToleranceOf(graph.Float32)
+		if y.DType != "float32" || y.Cascade.Max <= 2*(single.Absolute+single.Relative*y.Cascade.Max/y.Cascade.Relative) {
+			t.Errorf("%s: %+v is within what float32 tolerates: the graph rounds nothing otherwise", run.place, y)
 		}
 	}
 }

@@ -63,6 +63,8 @@ func (c *Comparer) prefix(ctx context.Context, p *phase, part *partition.Partiti
 		for _, k := range part.Kernels[:n] {
 			nodes = append(nodes, k.Nodes...)
 		}
+		by := precisions{}
+		by.follow(nodes)
 		outs, x, err := c.run(ctx, p, [][]*graph.Node{nodes}, trace)
 		if err != nil {
 			failed = err
@@ -73,7 +75,7 @@ func (c *Comparer) prefix(ctx context.Context, p *phase, part *partition.Partiti
 			if err != nil {
 				return true
 			}
-			if _, ok := boundary(v.Type.DType, m, p.depth[v.Name]); !ok {
+			if _, ok := p.boundary(v, m, by); !ok {
 				return true
 			}
 		}

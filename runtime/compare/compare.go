@@ -56,7 +56,10 @@ type Comparer struct {
 }
 
 // link is an output of a phase as the reference and the cascade have it.
-type link struct{ want, got *graph.Tensor }
+type link struct {
+	want, got *graph.Tensor
+	precision graph.DType // of the cascade's; undefined: exact
+}
 
 // phase is one plan under comparison.
 type phase struct {
@@ -68,6 +71,7 @@ type phase struct {
 	states  runtime.States
 	held    Trace // what the cascade's states hold
 	depth   map[string]int
+	reached precisions // of the cascade's values, from the first call on
 }
 
 // New prepares a comparison. Close it before the executors.
@@ -277,13 +281,15 @@ func (c *Comparer) alone(ctx context.Context, p *phase, part *partition.Partitio
 	if err != nil {
 		return err
 	}
+	by := precisions{} // what the partition is given is what the reference has
+	by.follow(part.Nodes)
 	var off *graph.Value
 	for i, v := range x.Out {
 		m, err := measure(outs[i], trace.of(v))
 		if err != nil {
 			return fmt.Errorf("value %q: %w", v.Name, err)
 		}
-		tolerance, ok := p.boundary(v, m)
+		tolerance, ok := p.boundary(v, m, by)
 		if !ok && off == nil {
 			off = v
 		}
@@ -330,20 +336,22 @@ func (c *Comparer) runExtract(ctx context.Context, x *partition.Extract, trace T
 // cascade runs the plan as it is and looks at what it makes on the way.
 func (c *Comparer) cascade(ctx context.Context, p *phase, in, trace Trace) error {
 	g := p.plan.Graph
-	state := map[string]bool{}
+	state, reached := map[string]bool{}, precisions{}
 	for _, s := range g.States {
-		state[s.In.Name] = true
+		state[s.In.Name], reached[s.In.Name] = true, p.reached[partition.Source(s.Out).Name]
 	}
 	given := make([]*graph.Tensor, len(g.Inputs))
 	made := map[*graph.Value]*graph.Tensor{}
 	for i, v := range g.Inputs {
 		if !state[v.Name] {
-			given[i] = c.linked(v, in[v.Name])
+			given[i], reached[v.Name] = c.linked(v, in[v.Name])
 			made[v] = given[i]
 		} else {
 			made[v] = p.held[v.Name]
 		}
 	}
+	reached.follow(p.graph.Nodes)
+	p.reached = reached
 	p.session.Observe(func(v *graph.Value, t *graph.Tensor) error { made[v] = t; return nil })
 	if _, err := p.session.Run(ctx, given); err != nil {
 		return err
@@ -365,7 +373,7 @@ func (c *Comparer) cascade(ctx context.Context, p *phase, in, trace Trace) error
 	}
 	for _, v := range g.Outputs {
 		if root := partition.Source(v); made[v] != nil && !isState(g, v) {
-			c.links[root.Name] = append(c.links[root.Name], link{trace.of(v), made[v]})
+			c.links[root.Name] = append(c.links[root.Name], link{trace.of(v), made[v], reached[root.Name]})
 		}
 	}
 	return nil
@@ -403,7 +411,7 @@ func (c *Comparer) look(ctx context.Context, p *phase, part *partition.Partition
 		if err != nil {
 			return fmt.Errorf("value %q: %w", v.Name, err)
 		}
-		tolerance, ok := p.boundary(v, m)
+		tolerance, ok := p.boundary(v, m, p.reached)
 		c.seen.tensor(p, part, v).cascaded(m.Figures, tolerance, ok)
 		if !ok {
 			off = append(off, v)
@@ -425,12 +433,14 @@ func (c *Comparer) replay(ctx context.Context, p *phase, part *partition.Partiti
 	if err != nil {
 		return err
 	}
+	by := precisions{}
+	by.follow(part.Nodes)
 	for i, v := range x.Out {
 		m, err := measure(made[v], outs[i])
 		if err != nil {
 			return err
 		}
-		if _, ok := boundary(v.Type.DType, m, 1); !ok {
+		if _, ok := boundary(by.of(v), m, 1); !ok {
 			c.seen.wrong(p, part, []*graph.Node{v.Def}, "alone it is right; where the plan has it run, it is not: its memory, a wait or a copy")
 			return nil
 		}
@@ -440,11 +450,11 @@ func (c *Comparer) replay(ctx context.Context, p *phase, part *partition.Partiti
 }
 
 // linked returns what the cascade has in place of an input that an earlier phase
-// put out: what the reference was given, made of the cascade's tensors.
-func (c *Comparer) linked(v *graph.Value, given *graph.Tensor) *graph.Tensor {
+// put out: what the reference was given, made of the cascade's tensors, and its precision.
+func (c *Comparer) linked(v *graph.Value, given *graph.Tensor) (*graph.Tensor, graph.DType) {
 	links := c.links[v.Name]
 	if len(links) == 0 || given == nil {
-		return given
+		return given, graph.Undefined
 	}
 	join := func(of func(link) *graph.Tensor) *graph.Tensor {
 		out := &graph.Tensor{DType: given.DType, Shape: given.Shape}
@@ -467,8 +477,12 @@ func (c *Comparer) linked(v *graph.Value, given *graph.Tensor) *graph.Tensor {
 		return out
 	}
 	if want := join(func(l link) *graph.Tensor { return l.want }); !bytes.Equal(want.Data, given.Data) {
-		return given
+		return given, graph.Undefined
 	}
 	delete(c.links, v.Name)
-	return join(func(l link) *graph.Tensor { return l.got })
+	precision := graph.Undefined
+	for _, l := range links {
+		precision = coarser(precision, l.precision)
+	}
+	return join(func(l link) *graph.Tensor { return l.got }), precision
 }

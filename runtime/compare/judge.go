@@ -28,10 +28,11 @@ func boundary(d graph.DType, m measured, depth int) (tolerance float64, ok bool)
 	return tolerance, m.NaN == 0 && m.Inf == 0 && m.Max <= tolerance && m.Cosine >= leastCosine(d)
 }
 
-// boundary judges what a partition made of a value. Which of two floats is the larger
+// boundary judges what a partition made of a value, by the precision of what it is
+// computed of where that is coarser than its dtype. Which of two floats is the larger
 // may change with their honest rounding: indexes that tell it are judged where their
 // kernel runs alone, over the reference's floats.
-func (p *phase) boundary(v *graph.Value, m measured) (tolerance float64, ok bool) {
+func (p *phase) boundary(v *graph.Value, m measured, by precisions) (tolerance float64, ok bool) {
 	if chosen(partition.Source(v)) {
 		return math.MaxInt32, true
 	}
@@ -40,7 +41,7 @@ func (p *phase) boundary(v *graph.Value, m measured) (tolerance float64, ok bool
 		tolerance++ // from one side of a half to the other
 		return tolerance, m.Max <= tolerance && m.Cosine >= leastCosine(d)
 	}
-	return boundary(v.Type.DType, m, p.depth[v.Name])
+	return boundary(by.of(v), m, p.depth[v.Name])
 }
 
 // codesOf returns the type of the floats that a value has the codes of, by scales of their

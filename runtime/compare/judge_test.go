@@ -296,11 +296,11 @@ func TestBoundaryOfCodes(t *testing.T) {
 	p := &phase{depth: map[string]int{}}
 	for off, want := range map[float64]bool{0: true, 1: true, 4: false} {
 		m := measured{Figures: Figures{Max: off, Cosine: 1}, scale: 127}
-		if tolerance, ok := p.boundary(out, m); ok != want {
+		if tolerance, ok := p.boundary(out, m, nil); ok != want {
 			t.Errorf("%g off, within %g: %v", off, tolerance, ok)
 		}
 	}
-	if _, ok := p.boundary(state, measured{Figures: Figures{Max: 1, Cosine: 1}, scale: 127}); ok {
+	if _, ok := p.boundary(state, measured{Figures: Figures{Max: 1, Cosine: 1}, scale: 127}, nil); ok {
 		t.Error("other integers may be off too")
 	}
 }
