@@ -153,12 +153,9 @@ func joinHead(g *graph.Graph, d *decoderPart, table op.Table) error {
 }
 
 // bindDecoder types the inputs: embeddings or ids, mask, positions, pasts; a scalar
-// that says how many logits are wanted asks for all. Inputs that no node reads go.
+// that says how many logits are wanted asks for all.
 func bindDecoder(g *graph.Graph, d *decoderPart, batch graph.Dim) error {
 	uses := g.Uses()
-	g.Inputs = slices.DeleteFunc(g.Inputs, func(v *graph.Value) bool {
-		return len(uses[v]) == 0 && v.Name != d.input && v.Name != d.positions && len(v.Type.Shape) != 4
-	})
 	in := named(g.Inputs, d.input)
 	width := graph.Const(0)
 	if !d.ids {
@@ -210,9 +207,6 @@ func bindDecoder(g *graph.Graph, d *decoderPart, batch graph.Dim) error {
 	}
 	g.Replace(with)
 	g.Inputs = slices.DeleteFunc(g.Inputs, func(v *graph.Value) bool { return with[v] != nil })
-	g.Outputs = slices.DeleteFunc(g.Outputs, func(v *graph.Value) bool {
-		return v.Name != d.logits && len(v.Type.Shape) != 4 // hidden states and the like
-	})
 	return nil
 }
 

@@ -40,8 +40,6 @@ func embed(g *graph.Graph, e *embedPart, ids *graph.Value, table op.Table) (*gra
 		}
 		sub.Outputs, sub.Inputs = []*graph.Value{v}, []*graph.Value{in}
 		sub.RemoveDead()
-	} else {
-		sub.Outputs = []*graph.Value{named(sub.Outputs, e.output)}
 	}
 	if e.features != "" {
 		if err := unmerge(sub, e, table); err != nil {

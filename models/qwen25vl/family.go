@@ -105,6 +105,7 @@ type decoderPart struct {
 	index     string // input that says from which row logits are wanted; or empty
 	logits    string // output; with a head, that of the head
 	hidden    string // output that the head reads
+	state     string // how the names of outputs that are new keys and values begin; or empty
 	head      *file  // a graph of its own from hidden states to logits; or nil
 }
 
@@ -219,6 +220,7 @@ func (f *folder) recognise() (*parts, error) {
 		}
 		if p != nil {
 			p.family = fam.Name
+			p.trim()
 			return p, nil
 		}
 		tried = append(tried, fam.Name)

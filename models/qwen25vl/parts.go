@@ -26,7 +26,7 @@ func (f *folder) decoder() (*decoderPart, error) {
 	if x == nil || err != nil {
 		return nil, err
 	}
-	d := &decoderPart{file: x, input: "inputs_embeds", positions: "position_ids", logits: "logits"}
+	d := &decoderPart{file: x, input: "inputs_embeds", positions: "position_ids", logits: "logits", state: "present."}
 	if !x.has("inputs_embeds") {
 		d.input, d.ids = "input_ids", true
 	}
@@ -142,7 +142,7 @@ var grids = []string{"image_grid_thw", "grid_thw"}
 // gridVision binds a vision tower of pixels and grid.
 func (f *folder) gridVision() (*visionPart, error) {
 	grid := func(x *file) string {
-		i := slices.IndexFunc(grids, func(name string) bool { return x.has("pixel_values", name) && len(x.model.Graph.Inputs) == 2 })
+		i := slices.IndexFunc(grids, func(name string) bool { return x.only("pixel_values", name) })
 		if i < 0 {
 			return ""
 		}
@@ -164,7 +164,7 @@ func (f *folder) gridVision() (*visionPart, error) {
 // isTraced reports whether a graph takes the pixel values of one size of picture and
 // nothing else: its indexes are constants.
 func isTraced(x *file) bool {
-	if !x.has("pixel_values") || len(x.model.Graph.Inputs) != 1 {
+	if !x.only("pixel_values") {
 		return false
 	}
 	s := x.input("pixel_values").Type.Shape

@@ -38,7 +38,7 @@ var transformers5 = Family{Name: "transformers 5 OnnxExporter", match: func(f *f
 	if head == nil {
 		return nil, fmt.Errorf("%s: %w: %w: %s ends in hidden states, and the graph from these to logits (lm_head.onnx) is not there", f.dir, ErrFamily, ErrMissing, d.path)
 	}
-	p := &parts{decoder: &decoderPart{file: d, input: "inputs_embeds", positions: "position_ids", hidden: "last_hidden_state",
+	p := &parts{decoder: &decoderPart{file: d, input: "inputs_embeds", positions: "position_ids", hidden: "last_hidden_state", state: "past_key_values.",
 		head: head, logits: head.model.Graph.Outputs[0].Name}}
 	if d.has("attention_mask") {
 		p.decoder.mask = "attention_mask"
@@ -62,11 +62,14 @@ var transformers5 = Family{Name: "transformers 5 OnnxExporter", match: func(f *f
 
 // isHead reports whether a graph goes from hidden states of a width to logits.
 func isHead(x *file, width int64) bool {
-	g := x.model.Graph
-	if len(g.Inputs) != 1 || len(g.Outputs) != 1 || !g.Inputs[0].Type.DType.IsFloat() || len(g.Inputs[0].Type.Shape) != 3 {
+	if len(x.model.Graph.Outputs) != 1 {
 		return false
 	}
-	have, ok := lastExtent(g.Inputs[0])
+	in := x.read()
+	if len(in) != 1 || !in[0].Type.DType.IsFloat() || len(in[0].Type.Shape) != 3 {
+		return false
+	}
+	have, ok := lastExtent(in[0])
 	return ok && have == width
 }
 

@@ -121,10 +121,6 @@ func raiseVision(p *visionPart, g *graph.Graph, cfg *Config, table op.Table, gri
 // bindVision gives the inputs the shapes their meanings have; the file's own
 // names for extents are hints only.
 func bindVision(g *graph.Graph, p *visionPart, rows graph.Dim) error {
-	g.Outputs = []*graph.Value{named(g.Outputs, p.output)}
-	g.RemoveDead()
-	uses := g.Uses()
-	g.Inputs = slices.DeleteFunc(g.Inputs, func(v *graph.Value) bool { _, ok := p.inputs[v.Name]; return ok && len(uses[v]) == 0 })
 	for _, v := range g.Inputs {
 		in, ok := p.inputs[v.Name]
 		if !ok {
