@@ -89,7 +89,7 @@ func (x *extend) link(p *parts, batch graph.Dim, table op.Table) error {
 	dec.Inputs = slices.DeleteFunc(dec.Inputs, func(v *graph.Value) bool { return len(uses[v]) == 0 && made[v] == nil })
 	for _, v := range dec.Inputs {
 		if v.Name == d.mask {
-			return fmt.Errorf("%s: %w: the mask %q is still needed after raising: %v", d.file.path, ErrFamily, v.Name, x.report.Notes)
+			return fmt.Errorf("%s: %w: the mask %q is still needed after raising: %s", d.file.path, ErrFamily, v.Name, needed(dec, v, x.report))
 		}
 	}
 	g.Outputs = g.Inline(dec, made)

@@ -365,7 +365,7 @@ func (e *encode) finish(p *visionPart) error {
 			}
 		}
 		if in.meaning == "" || in.meaning == "masks" {
-			return fmt.Errorf("%w: input %q is still needed after raising and cannot be filled: %v", ErrFamily, v.Name, e.report.Notes)
+			return fmt.Errorf("%w: input %q is still needed after raising and cannot be filled: %s", ErrFamily, v.Name, needed(g, v, e.report))
 		}
 		e.inputs = append(e.inputs, in)
 	}
