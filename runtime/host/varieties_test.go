@@ -19,16 +19,19 @@ type variety struct {
 
 // varieties has at least one for every lowering.
 var varieties = []variety{
-	{"lowerGated", "exact", func(m *trial) { m.gated(false) }, false},
-	{"lowerGated", "int8act", func(m *trial) { m.gated(true) }, false},
-	{"lowerJoined", "exact", func(m *trial) { m.joined(false) }, false},
-	{"lowerJoined", "int8act", func(m *trial) { m.joined(true) }, false},
+	{"lowerGated", "exact", func(m *trial) { m.gated(exact) }, false},
+	{"lowerGated", "int8act", func(m *trial) { m.gated(int8act) }, false},
+	{"lowerGated", "fast", func(m *trial) { m.gated(fast) }, false},
+	{"lowerJoined", "exact", func(m *trial) { m.joined(exact) }, false},
+	{"lowerJoined", "int8act", func(m *trial) { m.joined(int8act) }, false},
+	{"lowerJoined", "fast", func(m *trial) { m.joined(fast) }, false},
 	{"lowerProduct", "MatMul", (*trial).matmul, false},
 	{"lowerProduct", "MatMul of few rows", (*trial).fewRows, false},
 	{"lowerProduct", "Gemm", (*trial).gemm, false},
 	{"lowerProduct", "Conv", (*trial).patches, false},
-	{"lowerProduct", "MatMulNBits", func(m *trial) { m.nbitsForm(false) }, false},
-	{"lowerProduct", "MatMulNBits int8act", func(m *trial) { m.nbitsForm(true) }, false},
+	{"lowerProduct", "MatMulNBits", func(m *trial) { m.nbitsForm(exact) }, false},
+	{"lowerProduct", "MatMulNBits int8act", func(m *trial) { m.nbitsForm(int8act) }, false},
+	{"lowerProduct", "MatMulNBits fast", func(m *trial) { m.nbitsForm(fast) }, false},
 	{"lowerMatMulInteger", "", (*trial).integers, false},
 	{"lowerView", "", (*trial).view, true},
 	{"lowerScatterState", "", (*trial).scatterState, true},
@@ -61,14 +64,18 @@ type stored struct {
 	bits, block int64 // 0: floats
 	zeros       string
 	turned      bool // n×k
+	powers      bool // of two are the scales
 	dtype       graph.DType
 }
 
-// quantised draws blocks that kernels quantise activations for, or any.
-func (m *trial) quantised(d graph.DType, int8act bool) stored {
+// quantised draws blocks that kernels quantise activations for, or round, or any.
+func (m *trial) quantised(d graph.DType, mode arithmetic) stored {
 	s := stored{bits: pick[int64](m, 4, 8), block: pick[int64](m, 16, 32, 32, 64, 128), zeros: pick(m, "", "packed", "float"), dtype: d}
-	if int8act {
+	if mode != exact {
 		s.block = max(s.block, 32)
+	}
+	if mode == fast { // numbers that bfloat16 holds
+		s.zeros, s.powers = pick(m, "", "packed"), true
 	}
 	return s
 }
@@ -79,7 +86,11 @@ func (m *trial) weights(s stored, x *graph.Value, k, n int64) *graph.Value {
 	switch {
 	case s.bits > 0:
 		perRow := (k + s.block - 1) / s.block
-		in := []*graph.Value{x, m.constant(m.bytes(n, perRow, s.block*s.bits/8)), m.constant(m.scaled(s.dtype, by/float64(int(1)<<(s.bits-1)), n, perRow))}
+		scales := m.scaled(s.dtype, by/float64(int(1)<<(s.bits-1)), n, perRow)
+		if s.powers {
+			m.powers(scales)
+		}
+		in := []*graph.Value{x, m.constant(m.bytes(n, perRow, s.block*s.bits/8)), m.constant(scales)}
 		switch s.zeros {
 		case "packed":
 			in = append(in, m.constant(m.bytes(n, (perRow*s.bits+7)/8)))
@@ -93,19 +104,34 @@ func (m *trial) weights(s stored, x *graph.Value, k, n int64) *graph.Value {
 	return m.node("", "MatMul", nil, x, m.constant(m.scaled(s.dtype, by, k, n))).out
 }
 
+// powers makes powers of two of numbers, so far apart that sums of products with them
+// depend on their order.
+func (m *trial) powers(t *graph.Tensor) {
+	v, _ := t.Float32s()
+	for i, x := range v {
+		if f, e := math.Frexp(float64(x)); f != 0 {
+			v[i] = float32(math.Copysign(math.Ldexp(1, e-m.rand.IntN(12)), f))
+		}
+	}
+	_ = t.SetFloat32s(v)
+}
+
 // left draws the rows that weights multiply, and says how products are computed.
-func (m *trial) left(s stored, int8act bool) (x *graph.Value, k int64) {
+func (m *trial) left(s stored, mode arithmetic) (x *graph.Value, k int64) {
 	k = m.some(50)
 	rows := m.extent(20, 0)
 	if m.large { // parts are cut otherwise from 17 rows on
 		rows, k = pick[int64](m, 12, 64), 400+m.some(300)
 	}
+	if mode == fast && (m.large || m.rand.IntN(8) == 0) {
+		rows = pick(m, roundedRows-1, roundedRows, roundedRows+m.some(40))
+	}
 	if s.bits > 0 {
 		rows = max(1, rows)
 	}
 	t := m.numbers(s.dtype, 1, rows, k)
-	if int8act {
-		m.math, _ = ParseMath("int8act")
+	if mode != exact {
+		m.math, _ = ParseMath(string(mode))
 		v, _ := t.Float32s()
 		for r := range rows {
 			asQuantised(v[r*k : (r+1)*k])
@@ -117,17 +143,17 @@ func (m *trial) left(s stored, int8act bool) (x *graph.Value, k int64) {
 }
 
 // storage draws floats or blocks.
-func (m *trial) storage(int8act bool) stored {
+func (m *trial) storage(mode arithmetic) stored {
 	d := m.float()
-	if int8act || m.coin() {
-		return m.quantised(d, int8act)
+	if mode != exact || m.coin() {
+		return m.quantised(d, mode)
 	}
 	return stored{dtype: d, turned: m.coin()}
 }
 
-func (m *trial) gated(int8act bool) {
-	s := m.storage(int8act)
-	x, k := m.left(s, int8act)
+func (m *trial) gated(mode arithmetic) {
+	s := m.storage(mode)
+	x, k := m.left(s, mode)
 	n := 1 + m.extent(50, 200)
 	one := func() *graph.Value {
 		y := m.weights(s, x, k, n)
@@ -146,9 +172,9 @@ func (m *trial) gated(int8act bool) {
 	m.relative, m.absolute = 2*m.relative+1e-5, 4*m.absolute
 }
 
-func (m *trial) joined(int8act bool) {
-	s := m.storage(int8act)
-	x, k := m.left(s, int8act)
+func (m *trial) joined(mode arithmetic) {
+	s := m.storage(mode)
+	x, k := m.left(s, mode)
 	var outs []*graph.Value
 	for range 2 + m.rand.IntN(2) {
 		n := 1 + m.extent(40, 150)
@@ -275,9 +301,9 @@ func (m *trial) patches() {
 	m.sums(d, 4*k)
 }
 
-func (m *trial) nbitsForm(int8act bool) {
-	s := m.quantised(m.float(), int8act)
-	x, k := m.left(s, int8act)
+func (m *trial) nbitsForm(mode arithmetic) {
+	s := m.quantised(m.float(), mode)
+	x, k := m.left(s, mode)
 	m.weights(s, x, k, 1+m.extent(60, 200))
 	m.behind(s.dtype)
 }
