@@ -96,6 +96,7 @@ func (a *app) execute(ctx context.Context, args []string) (err error) {
 	out := &watched{w: a.out}
 	root.SetOut(out)
 	root.SetErr(a.err)
+	addDefaults(root)
 	if err := root.ExecuteContext(ctx); err != nil {
 		return err
 	}
@@ -214,16 +215,7 @@ func newRootCmd(a *app) *cobra.Command {
 		SuggestionsMinimumDistance: 2,
 		SilenceErrors:              true,
 		SilenceUsage:               true,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return nil
-			}
-			hint := "see `mnnconv --help`"
-			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-				hint = "did you mean " + strings.Join(near, " or ") + "?"
-			}
-			return usagef("unknown command %q; %s", args[0], hint)
-		},
+		Args:                       noCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if version {
 				_, err := fmt.Fprintln(a.out, readVersion())
@@ -259,6 +251,43 @@ func newRootCmd(a *app) *cobra.Command {
 		cmd.Flags().VisitAll(func(f *pflag.Flag) { f.Usage += " [" + variable(f.Name) + "]" })
 	}
 	return root
+}
+
+// addDefaults adds cobra's own commands, once the root has its outputs. Left to
+// themselves they print help for what they do not know, and call that success.
+func addDefaults(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd("completion")
+	for _, cmd := range root.Commands() {
+		switch cmd.Name() {
+		case "completion":
+			cmd.Args = noCommand
+			cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+			for _, shell := range cmd.Commands() {
+				shell.Args = noCommand
+			}
+		case "help":
+			cmd.Args = func(_ *cobra.Command, args []string) error {
+				found, rest, err := root.Find(args)
+				if err != nil {
+					return usagef("%w", err)
+				}
+				return noCommand(found, rest)
+			}
+		}
+	}
+}
+
+// noCommand refuses the name of a command that there is not below this one.
+func noCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := fmt.Sprintf("see `%s --help`", cmd.CommandPath())
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = "did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return usagef("unknown command %q; %s", args[0], hint)
 }
 
 // variable is the environment variable of a flag.
