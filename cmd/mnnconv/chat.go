@@ -129,7 +129,7 @@ func (c *conversation) take(ctx context.Context, line string) (over bool, err er
 		c.clear()
 		return false, nil
 	case (command == "/image" || command == "/video") && rest != "":
-		return false, c.show(medium{files: []string{rest}, video: command == "/video"})
+		return false, c.show(medium{files: []string{rest}, video: command == "/video", whole: command == "/video"})
 	case command == "/image" || command == "/video":
 		return false, usagef("%s needs a file", command)
 	}

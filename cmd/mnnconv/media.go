@@ -27,6 +27,7 @@ const videoFPS = 2
 type medium struct {
 	files []string
 	video bool
+	whole bool // files is the one folder of a video's frames
 }
 
 // load decodes the files.
@@ -34,7 +35,11 @@ func (m medium) load(fps float64) (models.Media, error) {
 	out := models.Media{Video: m.video, FPS: fps}
 	files := m.files
 	if m.video && len(files) == 1 {
-		if info, err := os.Stat(files[0]); err == nil && info.IsDir() {
+		info, err := os.Stat(files[0])
+		if m.whole && err == nil && !info.IsDir() {
+			return out, usagef("%s is a file, a video is a folder of frames; show a picture with --image", files[0])
+		}
+		if err == nil && info.IsDir() {
 			if files, err = frames(files[0]); err != nil {
 				return out, err
 			}
@@ -143,7 +148,7 @@ type mediaFlag struct {
 }
 
 func (f mediaFlag) Set(path string) error {
-	*f.list = append(*f.list, medium{[]string{path}, f.video})
+	*f.list = append(*f.list, medium{files: []string{path}, video: f.video, whole: f.video})
 	return nil
 }
 
