@@ -65,22 +65,29 @@ func (s Schedule) run(ctx context.Context, cmds []partition.Command, w work) err
 // serial starts the commands in their order. A device that works through a queue by itself
 // is handed all of it before anybody waits: a decode step's copies and launches then follow
 // each other without the host.
-func serial(ctx context.Context, cmds []partition.Command, w work) error {
-	var err error
+func serial(ctx context.Context, cmds []partition.Command, w work) (err error) {
 	started, ended := 0, 0
-	for ; started < len(cmds) && err == nil; started++ {
-		if err = ctx.Err(); err != nil {
-			break
+	defer func() { // after a panic too: memory that commands use is about to be released
+		for ; ended < started; ended++ {
+			err = errors.Join(err, w.end(ended))
 		}
-		if err = w.start(ctx, started); w.watched() {
-			err = errors.Join(err, w.end(started))
-			ended = started + 1
+	}()
+	for i := range cmds {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		started = i + 1
+		if err := w.start(ctx, i); err != nil {
+			return err
+		}
+		if w.watched() {
+			ended = i + 1
+			if err := w.end(i); err != nil {
+				return err
+			}
 		}
 	}
-	for ; ended < started; ended++ {
-		err = errors.Join(err, w.end(ended))
-	}
-	return err
+	return nil
 }
 
 // overlapped starts the commands of every queue in a goroutine of its own: a

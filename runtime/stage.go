@@ -226,13 +226,19 @@ type passed struct {
 	others      []Event // of the pieces before the last, at the target
 }
 
+// Wait waits for every piece, whatever became of those before it: they use the same
+// memory.
 func (e *passed) Wait(ctx context.Context) error {
+	var first error
 	for _, o := range e.others {
-		if err := e.await(ctx, o); err != nil {
-			return err
+		if err := e.await(ctx, o); err != nil && first == nil {
+			first = err
 		}
 	}
-	return e.await(ctx, e.last)
+	if err := e.await(ctx, e.last); first == nil {
+		first = err
+	}
+	return first
 }
 
 // await waits for one piece, whose slot is empty then.
