@@ -23,6 +23,9 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"mnnconv": main})
 }
 
+// bundled is the folder of the model that the program brings along.
+const bundled = "../../models/tinyvl"
+
 // TestScripts runs testdata/script. SRC is the bundled model's folder; the
 // fixtures below lie in the working folder; exits and npy are commands of their
 // own.

@@ -13,8 +13,6 @@ import (
 	"testing"
 )
 
-const bundled = "../../models/tinyvl"
-
 // TestSignals interrupts a batch that waits for its second question.
 func TestSignals(t *testing.T) {
 	for _, c := range []struct {
