@@ -158,15 +158,14 @@ func (f *frame) put(inputs []*graph.Tensor) error {
 // of them have been started.
 func (f *frame) start(ctx context.Context, i int) error {
 	if f.leaves(i) {
+		f.waits[i] = f.since(f.waits[i][:0], f.before(i))
 		return nil
 	}
 	defer f.span(func(t *tracing) *trace.Label { return t.start[i] }).End()
 	c := f.l.commands[i]
 	waits := f.waits[i][:0]
 	for _, w := range c.Waits {
-		if e := f.events[w]; e != nil {
-			waits = append(waits, e)
-		}
+		waits = f.since(waits, w)
 	}
 	f.waits[i] = waits
 	var err error
@@ -175,7 +174,35 @@ func (f *frame) start(ctx context.Context, i int) error {
 	} else {
 		f.events[i], err = f.copy(i, s.Copy, waits)
 	}
+	if f.events[i] == nil {
+		f.waits[i] = f.since(waits, f.before(i))
+	}
 	return f.where(i, err)
+}
+
+// since adds what tells that command w has ended: its event or, where it had nothing to
+// do, the events of what came before it, which who waits for w may rely on as well.
+func (f *frame) since(events []Event, w int) []Event {
+	if w < 0 {
+		return events
+	}
+	if e := f.events[w]; e != nil {
+		return append(events, e)
+	}
+	for _, e := range f.waits[w] {
+		if !slices.Contains(events, e) {
+			events = append(events, e)
+		}
+	}
+	return events
+}
+
+// before returns the command that the queue of command i has before it, or -1.
+func (f *frame) before(i int) int {
+	j := i - 1
+	for ; j >= 0 && f.l.commands[j].Queue != f.l.commands[i].Queue; j-- {
+	}
+	return j
 }
 
 // watched reports whether somebody looks at what each command made.
