@@ -157,13 +157,16 @@ func (f *frame) put(inputs []*graph.Tensor) error {
 // start starts command i, after the events of the commands that it waits for: all
 // of them have been started.
 func (f *frame) start(ctx context.Context, i int) error {
+	waits, before := f.waits[i][:0], f.before(i)
+	if before >= 0 && f.events[before] == nil { // it held back nobody behind it, who may rely on that
+		waits = f.since(waits, before)
+	}
+	f.waits[i] = waits
 	if f.leaves(i) {
-		f.waits[i] = f.since(f.waits[i][:0], f.before(i))
 		return nil
 	}
 	defer f.span(func(t *tracing) *trace.Label { return t.start[i] }).End()
 	c := f.l.commands[i]
-	waits := f.waits[i][:0]
 	for _, w := range c.Waits {
 		waits = f.since(waits, w)
 	}
@@ -175,7 +178,7 @@ func (f *frame) start(ctx context.Context, i int) error {
 		f.events[i], err = f.copy(i, s.Copy, waits)
 	}
 	if f.events[i] == nil {
-		f.waits[i] = f.since(waits, f.before(i))
+		f.waits[i] = f.since(waits, before)
 	}
 	return f.where(i, err)
 }
