@@ -28,6 +28,16 @@ func withinRegexp(rule string) bool {
 	return ok && !strings.Contains(rest, "/=") && !strings.HasSuffix(rest, "/")
 }
 
+// CutPattern splits a rule PATTERN=WHAT at the last '=', which a regular expression may
+// hold too. Without one, found is false and what is the whole rule.
+func CutPattern(rule string) (pattern, what string, found bool) {
+	i := strings.LastIndex(rule, "=")
+	if i < 0 {
+		return "", rule, false
+	}
+	return strings.TrimSpace(rule[:i]), strings.TrimSpace(rule[i+1:]), true
+}
+
 // ParsePattern reads what names nodes in placement, quantisation and the like: a
 // canonical path and all below it, in which a part may be a range of numbers, as in
 // llm.layers.0-17; a /regular expression/ over paths and the exporter's names; or

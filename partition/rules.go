@@ -32,7 +32,7 @@ func ParseRules(text string) ([]Rule, error) {
 	}
 	var rules []Rule
 	for _, part := range graph.SplitPatterns(text) {
-		pattern, target, found := cutRule(part)
+		pattern, target, found := graph.CutPattern(part)
 		if !found {
 			if strings.Contains(text, ",") {
 				return nil, fmt.Errorf("%w: %q is not PATH=DEVICE", ErrRules, part)
@@ -50,16 +50,6 @@ func ParseRules(text string) ([]Rule, error) {
 		rules = append(rules, r)
 	}
 	return rules, nil
-}
-
-// cutRule splits PATTERN=DEVICE at the last '=', which a regular expression may
-// hold too.
-func cutRule(s string) (pattern, target string, found bool) {
-	i := strings.LastIndex(s, "=")
-	if i < 0 {
-		return "", s, false
-	}
-	return strings.TrimSpace(s[:i]), strings.TrimSpace(s[i+1:]), true
 }
 
 // canonicalDevice adds the ordinal that people leave out: "sim" is "sim:0".

@@ -37,12 +37,9 @@ var typeNames = map[string]graph.DType{"fp32": graph.Float32, "fp16": graph.Floa
 func ParseTypes(text string) (*Types, error) {
 	t := &Types{}
 	for _, part := range graph.SplitPatterns(text) {
-		pattern, name := "", part
-		if i := strings.LastIndex(part, "="); i >= 0 {
-			pattern, name = strings.TrimSpace(part[:i]), strings.TrimSpace(part[i+1:])
-			if pattern == "" {
-				return nil, fmt.Errorf("%w: %q is not PATH=TYPE", ErrTypes, part)
-			}
+		pattern, name, found := graph.CutPattern(part)
+		if found && pattern == "" {
+			return nil, fmt.Errorf("%w: %q is not PATH=TYPE", ErrTypes, part)
 		}
 		to, ok := typeNames[name]
 		if !ok {

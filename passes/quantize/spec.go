@@ -3,7 +3,6 @@ package quantize
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"mnnconv/graph"
 )
@@ -37,12 +36,9 @@ type rule struct {
 func ParseSpec(text string) (*Spec, error) {
 	s := &Spec{Text: text}
 	for _, part := range graph.SplitPatterns(text) {
-		pattern, format := "", part
-		if i := strings.LastIndex(part, "="); i >= 0 {
-			pattern, format = strings.TrimSpace(part[:i]), strings.TrimSpace(part[i+1:])
-			if pattern == "" {
-				return nil, fmt.Errorf("%w: %q is not PATH=FORMAT", ErrSpec, part)
-			}
+		pattern, format, found := graph.CutPattern(part)
+		if found && pattern == "" {
+			return nil, fmt.Errorf("%w: %q is not PATH=FORMAT", ErrSpec, part)
 		}
 		f, err := parseFormat(format)
 		if err != nil {
