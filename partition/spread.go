@@ -27,26 +27,22 @@ type SpreadReader struct {
 func SpreadWeights(plans []*Plan) []Spread {
 	var order []*Spread
 	of := map[weightID]*Spread{}
-	for _, p := range plans {
-		for _, part := range p.Partitions() {
-			for _, n := range part.Nodes {
-				n.Reads(func(v *graph.Value) {
-					if v.Const == nil || len(v.Const.Shape) < 2 {
-						return
-					}
-					s := of[idOf(v.Const)]
-					if s == nil {
-						s = &Spread{Weight: v.Name, Bytes: v.Const.Size()}
-						of[idOf(v.Const)], order = s, append(order, s)
-					}
-					if !slices.Contains(s.Spaces, part.Space) {
-						s.Spaces = append(s.Spaces, part.Space)
-					}
-					s.Readers = append(s.Readers, SpreadReader{p.Phase, n.Label(), part.Space})
-				})
+	eachNode(plans, func(p *Plan, part *Partition, n *graph.Node) {
+		n.Reads(func(v *graph.Value) {
+			if v.Const == nil || len(v.Const.Shape) < 2 {
+				return
 			}
-		}
-	}
+			s := of[idOf(v.Const)]
+			if s == nil {
+				s = &Spread{Weight: v.Name, Bytes: v.Const.Size()}
+				of[idOf(v.Const)], order = s, append(order, s)
+			}
+			if !slices.Contains(s.Spaces, part.Space) {
+				s.Spaces = append(s.Spaces, part.Space)
+			}
+			s.Readers = append(s.Readers, SpreadReader{p.Phase, n.Label(), part.Space})
+		})
+	})
 	out := []Spread{}
 	for _, s := range order {
 		if len(s.Spaces) > 1 {

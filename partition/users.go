@@ -64,17 +64,24 @@ func holders(plans []*Plan, space graph.Space, counted func(*graph.Node) bool) [
 // nodesOn calls f for every node in a space, with its stage or layer, or its own name
 // where it has no path.
 func nodesOn(plans []*Plan, space graph.Space, f func(unit string, n *graph.Node)) {
+	eachNode(plans, func(_ *Plan, part *Partition, n *graph.Node) {
+		if part.Space != space {
+			return
+		}
+		unit := unitOf(n.Path)
+		if n.Path == "" {
+			unit = n.Label()
+		}
+		f(unit, n)
+	})
+}
+
+// eachNode calls f for every node that runs in a partition, in the order of the plans.
+func eachNode(plans []*Plan, f func(p *Plan, part *Partition, n *graph.Node)) {
 	for _, p := range plans {
 		for _, part := range p.Partitions() {
-			if part.Space != space {
-				continue
-			}
 			for _, n := range part.Nodes {
-				unit := unitOf(n.Path)
-				if n.Path == "" {
-					unit = n.Label()
-				}
-				f(unit, n)
+				f(p, part, n)
 			}
 		}
 	}
