@@ -63,8 +63,7 @@ func (c *Comparer) prefix(ctx context.Context, p *phase, part *partition.Partiti
 		for _, k := range part.Kernels[:n] {
 			nodes = append(nodes, k.Nodes...)
 		}
-		by := precisions{}
-		by.follow(nodes)
+		by := precisionsOf(nodes)
 		outs, x, err := c.run(ctx, p, [][]*graph.Node{nodes}, trace)
 		if err != nil {
 			failed = err

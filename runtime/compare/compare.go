@@ -281,8 +281,7 @@ func (c *Comparer) alone(ctx context.Context, p *phase, part *partition.Partitio
 	if err != nil {
 		return err
 	}
-	by := precisions{} // what the partition is given is what the reference has
-	by.follow(part.Nodes)
+	by := precisionsOf(part.Nodes) // what the partition is given is what the reference has
 	var off *graph.Value
 	for i, v := range x.Out {
 		m, err := measure(outs[i], trace.of(v))
@@ -433,8 +432,7 @@ func (c *Comparer) replay(ctx context.Context, p *phase, part *partition.Partiti
 	if err != nil {
 		return err
 	}
-	by := precisions{}
-	by.follow(part.Nodes)
+	by := precisionsOf(part.Nodes)
 	for i, v := range x.Out {
 		m, err := measure(made[v], outs[i])
 		if err != nil {

@@ -23,6 +23,24 @@ func narrowed(t *testing.T, d graph.DType, v []float32, shape ...int64) *graph.T
 	return out
 }
 
+// judgedBy says how a kernel is judged that makes got of value v of the nodes, whose
+// reference is in a trace: as one that rounds everywhere or nowhere, and as one that does
+// so at some of its nodes.
+func judgedBy(t *testing.T, nodes []*graph.Node, trace Trace, depth int, v *graph.Value, got *graph.Tensor) (right, mixed bool) {
+	t.Helper()
+	e := &expectation{nodes: nodes, in: trace, want: trace, depth: depth}
+	comparer := &Comparer{s: Setup{Table: op.All()}}
+	k := kernel{nodes: nodes, depth: depth, got: got, want: trace.of(v), wide: e.rounded(t.Context(), comparer, v)}
+	m, err := measure(k.got, k.want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if mixed, err = e.mixed(t.Context(), comparer, v, k); err != nil {
+		t.Fatal(err)
+	}
+	return k.right(m), mixed
+}
+
 func TestMeasure(t *testing.T) {
 	nan, inf := float32(math.NaN()), float32(math.Inf(1))
 	for _, c := range []struct {
@@ -265,18 +283,12 @@ func TestKernelMixed(t *testing.T) {
 				}
 				y[i] = y[i]*test.factor + c[i%cols]*test.bias
 			}
-			e := &expectation{nodes: g.Nodes, in: trace, want: trace, depth: k}
-			comparer := &Comparer{s: Setup{Table: op.All()}}
-			got := kernel{nodes: g.Nodes, depth: k, got: narrowed(t, d, y, rows, cols), want: trace["y"], wide: e.rounded(t.Context(), comparer, sum.Outputs[0])}
-			m, err := measure(got.got, got.want)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got.right(m) {
+			right, mixed := judgedBy(t, g.Nodes, trace, k, sum.Outputs[0], narrowed(t, d, y, rows, cols))
+			if right {
 				t.Errorf("%s of %s: it is taken for one that rounds everywhere, or nowhere", test.name, d)
 			}
-			if ok, err := e.mixed(t.Context(), comparer, sum.Outputs[0], got); ok != test.ok || err != nil {
-				t.Errorf("%s of %s: right is %t (%v), want %t", test.name, d, ok, err, test.ok)
+			if mixed != test.ok {
+				t.Errorf("%s of %s: right is %t, want %t", test.name, d, mixed, test.ok)
 			}
 		}
 	}
@@ -359,18 +371,12 @@ func TestKernelUnpacks(t *testing.T) {
 				y[i] += a[i/cols*k+j] * test.to(graph.View[float32](w)[j*cols+i%cols])
 			}
 		}
-		e := &expectation{nodes: g.Nodes, in: trace, want: trace, depth: k}
-		comparer := &Comparer{s: Setup{Table: op.All()}}
-		got := kernel{nodes: g.Nodes, depth: k, got: narrowed(t, d, y, rows, cols), want: trace["y"], wide: e.rounded(t.Context(), comparer, n.Outputs[0])}
-		m, err := measure(got.got, got.want)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got.right(m) {
+		right, mixed := judgedBy(t, g.Nodes, trace, k, n.Outputs[0], narrowed(t, d, y, rows, cols))
+		if right {
 			t.Errorf("%s: it is taken for one that rounds nothing", test.name)
 		}
-		if ok, err := e.mixed(t.Context(), comparer, n.Outputs[0], got); ok != test.ok || err != nil {
-			t.Errorf("%s: right is %t (%v), want %t", test.name, ok, err, test.ok)
+		if mixed != test.ok {
+			t.Errorf("%s: right is %t, want %t", test.name, mixed, test.ok)
 		}
 	}
 }

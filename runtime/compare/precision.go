@@ -11,6 +11,13 @@ import (
 // them are exact; they are not in it.
 type precisions map[string]graph.DType
 
+// precisionsOf are those of what nodes make of values that are exact.
+func precisionsOf(nodes []*graph.Node) precisions {
+	p := precisions{}
+	p.follow(nodes)
+	return p
+}
+
 // follow adds what nodes make, in order, of what is known.
 func (p precisions) follow(nodes []*graph.Node) {
 	for _, n := range nodes {
@@ -36,8 +43,7 @@ func (p precisions) read(n *graph.Node) graph.DType {
 		}
 	})
 	for _, b := range n.Bodies {
-		inner := precisions{}
-		inner.follow(b.Graph.Nodes)
+		inner := precisionsOf(b.Graph.Nodes)
 		for _, v := range b.Graph.Outputs {
 			d = coarser(d, inner[v.Name])
 		}
