@@ -8,24 +8,32 @@ const tileSide = 16
 // no other: tiles of factors that a term shares with the one before stay.
 func rowsAMX(c, a, w Panel[float32], terms []term, m, k, n int) {
 	for j := 0; j < n; j += 2 * tileSide {
-		wide := min(2*tileSide, n-j)
-		for i := 0; i < m; {
-			blocks, high := (m-i)/(2*tileSide), 2*tileSide
-			if blocks == 0 {
-				blocks, high = 1, m-i
-			}
-			for p := 0; p < k; {
-				steps, deep := (k-p)/tileSide, tileSide
-				if steps == 0 {
-					steps, deep = 1, k-p
-				}
-				config, shape := tileConfig(high, wide, deep)
-				tilesAMX(&c.At[i*c.Stride+j], 4*c.Stride, &a.At[i*a.Stride+p], 4*a.Stride, &w.At[p*w.Stride+j], 4*w.Stride, 4*tileSide*w.Stride,
-					steps, &terms[1].a, len(terms)-1, blocks, shape, &config[0])
-				p += steps * deep
-			}
-			i += blocks * high
+		onTiles(m, k, min(2*tileSide, n-j), func(i, p, steps, blocks, shape int, config [64]uint8) {
+			tilesAMX(&c.At[i*c.Stride+j], 4*c.Stride, &a.At[i*a.Stride+p], 4*a.Stride, &w.At[p*w.Stride+j], 4*w.Stride, 4*tileSide*w.Stride,
+				steps, &terms[1].a, len(terms)-1, blocks, shape, &config[0])
+		})
+	}
+}
+
+// onTiles cuts a product of m rows, k pairs or fours deep, whose sums take two tiles of
+// columns at most, into what one call of the assembly does, and has f do each: blocks of
+// tiles of rows from row i on, so many steps from p on.
+func onTiles(m, k, cols int, f func(i, p, steps, blocks, shape int, config [64]uint8)) {
+	for i := 0; i < m; {
+		blocks, high := (m-i)/(2*tileSide), 2*tileSide
+		if blocks == 0 {
+			blocks, high = 1, m-i
 		}
+		for p := 0; p < k; {
+			steps, deep := (k-p)/tileSide, tileSide
+			if steps == 0 {
+				steps, deep = 1, k-p
+			}
+			config, shape := tileConfig(high, cols, deep)
+			f(i, p, steps, blocks, shape, config)
+			p += steps * deep
+		}
+		i += blocks * high
 	}
 }
 

@@ -73,21 +73,8 @@ func (l *Level) AddFours(c Panel[int32], x Panel[uint8], w []uint32, m, k int) {
 // foursAMX is AddFours on tiles.
 func foursAMX(c Panel[int32], x Panel[uint8], w []uint32, m, k int) {
 	terms := [2]term{{-1, -1}, {}}
-	for i := 0; i < m; {
-		blocks, high := (m-i)/(2*tileSide), 2*tileSide
-		if blocks == 0 {
-			blocks, high = 1, m-i
-		}
-		for p := 0; p < k; {
-			steps, deep := (k-p)/tileSide, tileSide
-			if steps == 0 {
-				steps, deep = 1, k-p
-			}
-			config, shape := tileConfig(high, FourCols, deep)
-			tilesBytesAMX(&c.At[i*c.Stride], 4*c.Stride, &x.At[i*x.Stride+4*p], x.Stride, &w[p*FourCols], 4*FourCols, 4*tileSide*FourCols,
-				steps, &terms[1].a, 1, blocks, shape, &config[0])
-			p += steps * deep
-		}
-		i += blocks * high
-	}
+	onTiles(m, k, FourCols, func(i, p, steps, blocks, shape int, config [64]uint8) {
+		tilesBytesAMX(&c.At[i*c.Stride], 4*c.Stride, &x.At[i*x.Stride+4*p], x.Stride, &w[p*FourCols], 4*FourCols, 4*tileSide*FourCols,
+			steps, &terms[1].a, 1, blocks, shape, &config[0])
+	})
 }
