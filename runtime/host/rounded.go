@@ -9,7 +9,7 @@ const (
 	roundedRows    = 96              // from which on widening weights is worth it
 	roundedDeep    = 16 * simd.Block // numbers of a strip
 	roundedPanel   = roundedDeep / 2 * strip
-	roundedScratch = roundedPanel + 2*strip*roundedDeep/simd.Block + 2*strip*roundedDeep/simd.Block
+	roundedScratch = roundedPanel + (2*strip+simd.PairScratch)*roundedDeep/simd.Block
 )
 
 // roundedStride returns how many pairs apart rows of k numbers start: whole lines of a

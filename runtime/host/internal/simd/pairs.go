@@ -9,8 +9,8 @@ import (
 // pairedCols is how many rows of blocks blockPairs takes.
 const pairedCols = 16
 
-// PairScratch is how many numbers of scratch BlockPairs needs for so many blocks.
-func PairScratch(blocks int) int { return 2 * pairedCols * blocks }
+// PairScratch is how many numbers of scratch BlockPairs needs for each block of a row.
+const PairScratch = 2 * pairedCols
 
 // BlockPairs stores so many blocks of n rows of w, rounded to bfloat16 with ties to even,
 // as what RowsBF16 takes for its right side: half a row of dst for each number of a row

@@ -13,7 +13,7 @@ func TestBlockPairs(t *testing.T) {
 		width, n, blocks := 4+4*r.IntN(2), 1+r.IntN(40), 1+r.IntN(6)
 		w := blocksOf(r, width, n, blocks, r.IntN(2) == 0)
 		rows, stride := blocks*Block/2, n+r.IntN(3)*r.IntN(20)
-		scratch, beside := guarded(PairScratch(blocks))
+		scratch, beside := guarded(PairScratch * blocks)
 		got, check := guarded((rows-1)*stride + n)
 		l.BlockPairs(Panel[float32]{got, stride}, w, blocks, n, scratch)
 		want, _ := guarded(len(got))
