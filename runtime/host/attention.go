@@ -133,8 +133,8 @@ func (k *attention) bind(c *Call, qHeads, kvHeads int64) error {
 			return fmt.Errorf("%w: %d scales for attention over %s", op.ErrInput, len(t.scales), t.Type())
 		}
 	}
-	if len(c.In) > 6 && c.In[6] != nil {
-		k.lengths = graph.View[int64](c.In[6])
+	if lengths := c.optional(6); lengths != nil {
+		k.lengths = graph.View[int64](lengths)
 		if len(k.lengths) != q.batch {
 			return fmt.Errorf("%w: %d lengths for %d sequences", op.ErrInput, len(k.lengths), q.batch)
 		}

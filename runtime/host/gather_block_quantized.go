@@ -50,10 +50,7 @@ func lowerGatherBlockQuantized(n *graph.Node, uses map[*graph.Value][]graph.Use)
 	g.In, g.Nodes = in, append(behind, n)
 	g.Kernel = func(c *Call) error {
 		k := memo[gatherQuantized](c)
-		*k = gatherQuantized{data: c.In[0], at: c.In[1], scales: c.In[2], y: c.Out[0], bits: bits, block: int(block)}
-		if len(c.In) > 3 {
-			k.zeros = c.In[3]
-		}
+		*k = gatherQuantized{data: c.In[0], at: c.In[1], scales: c.In[2], zeros: c.optional(3), y: c.Out[0], bits: bits, block: int(block)}
 		k.rows, k.width = int(k.data.Shape[0]), int(k.data.Shape[1])
 		if k.data.DType == graph.Uint8 {
 			k.width *= 8 / bits

@@ -29,6 +29,14 @@ type Call struct {
 	scratch *[]uint8 // that all steps of a frame share
 }
 
+// optional returns input i, or nil where it is absent.
+func (c *Call) optional(i int) *graph.Tensor {
+	if i >= len(c.In) {
+		return nil
+	}
+	return c.In[i]
+}
+
 // shared returns n bytes, whatever they are, that a kernel may use until it returns.
 func (c *Call) shared(n int) []uint8 {
 	if c.scratch == nil {

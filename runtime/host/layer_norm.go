@@ -29,10 +29,7 @@ func lowerLayerNorm(n *graph.Node, _ map[*graph.Value][]graph.Use) (Group, bool)
 	g := single(n)
 	g.Kernel = func(c *Call) error {
 		k := memo[layerNorm](c)
-		*k = layerNorm{x: c.In[0], scale: c.In[1], y: c.Out[0], epsilon: epsilon}
-		if len(c.In) > 2 {
-			k.b = c.In[2]
-		}
+		*k = layerNorm{x: c.In[0], scale: c.In[1], b: c.optional(2), y: c.Out[0], epsilon: epsilon}
 		if err := beside(k.x, k.scale, k.b); err != nil {
 			return err
 		}

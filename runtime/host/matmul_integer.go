@@ -74,12 +74,6 @@ func lowerMatMulInteger(n *graph.Node, _ map[*graph.Value][]graph.Use) (Group, b
 // set makes k that of a call.
 func (k *integers) set(c *Call) error {
 	a, b := c.In[0], c.In[1]
-	in := func(i int) *graph.Tensor {
-		if i < len(c.In) {
-			return c.In[i]
-		}
-		return nil
-	}
 	*k = integers{a: a.Data, b: b.Data, out: graph.View[int32](c.Out[0]), k: extent(a.Shape, -1), n: extent(b.Shape, -1)}
 	if rows := extent(b.Shape, -2); rows != k.k {
 		return fmt.Errorf("%w: inner extents %d and %d of a matrix product differ", op.ErrInput, k.k, rows)
@@ -94,10 +88,10 @@ func (k *integers) set(c *Call) error {
 	if b.DType == graph.Int8 {
 		k.flipB, k.zb.more = 0x80, 128
 	}
-	if err := k.za.set(in(2), a, extent(a.Shape, -2)); err != nil {
+	if err := k.za.set(c.optional(2), a, extent(a.Shape, -2)); err != nil {
 		return err
 	}
-	if err := k.zb.set(in(3), b, k.n); err != nil {
+	if err := k.zb.set(c.optional(3), b, k.n); err != nil {
 		return err
 	}
 	workers := c.Pool.Workers()

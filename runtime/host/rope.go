@@ -60,10 +60,10 @@ func (k *rope) bind(c *Call, count int64, turned int) error {
 	}
 	k.half = turned / 2
 	k.rows = cutBy(k.at.batch*k.at.rows, k.at.heads*k.at.size)
-	if len(c.In) > 3 && c.In[3] != nil {
-		k.positions = graph.View[int64](c.In[3])
+	if at := c.optional(3); at != nil {
+		k.positions = graph.View[int64](at)
 		if len(angles) != 2 || len(k.positions) != k.at.batch*k.at.rows {
-			return fmt.Errorf("%w: positions of shape %v into cosines of shape %v for %d sequences of %d", op.ErrInput, c.In[3].Shape, angles, k.at.batch, k.at.rows)
+			return fmt.Errorf("%w: positions of shape %v into cosines of shape %v for %d sequences of %d", op.ErrInput, at.Shape, angles, k.at.batch, k.at.rows)
 		}
 		for _, p := range k.positions {
 			if p < 0 || p >= angles[0] {

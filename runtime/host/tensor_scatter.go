@@ -34,8 +34,8 @@ func lowerScatterState(n *graph.Node, _ map[*graph.Value][]graph.Use) (Group, bo
 			outer *= int(d)
 		}
 		var at []int64
-		if len(c.In) > 2 && c.In[2] != nil {
-			if at = graph.View[int64](c.In[2]); len(at) != batch {
+		if x := c.optional(2); x != nil {
+			if at = graph.View[int64](x); len(at) != batch {
 				return fmt.Errorf("%w: %d write indices for %d sequences", op.ErrInput, len(at), batch)
 			}
 		}
