@@ -270,15 +270,15 @@ func (b *bench) parts(ctx context.Context, m *loaded) error {
 			return err
 		}
 	}
+	if b.o.depth > 0 && len(b.answers) > 0 { // a state that nobody wrote is one page of zeros, and read from the cache
+		if err := meter.Prefill(ctx, b.o.depth); err != nil {
+			return fmt.Errorf("--depth %d: %w", b.o.depth, err)
+		}
+	}
 	for _, n := range b.answers {
 		row := benchRow{Test: fmt.Sprintf("tg%d", n), Work: n, Unit: "tokens"}
 		if b.o.depth > 0 {
 			row.Test += fmt.Sprintf(" @ d%d", b.o.depth)
-		}
-		if b.o.depth > 0 { // a state that nobody wrote is one page of zeros, and read from the cache
-			if err := meter.Prefill(ctx, b.o.depth); err != nil {
-				return fmt.Errorf("%s: %w", row.Test, err)
-			}
 		}
 		steps := benchRow{Test: row.Test + ": each token", Work: 1, Unit: "tokens", Steps: true}
 		err := b.repeat(ctx, row, func() error {
