@@ -18,11 +18,8 @@ type Pattern struct {
 	domain, op string
 	name       string // what the matched value is bound to; empty: not bound
 	args       []*Pattern
-	out        int  // which output of the node
 	more       bool // further inputs are allowed
 	literal    float32
-	where      func(*Node) bool
-	cond       func(*Value) bool
 	size       int // parts of the pattern, which bounds the search
 }
 
@@ -33,7 +30,6 @@ const (
 	opPattern
 	orPattern
 	maybePattern
-	optionalPattern
 	constPattern
 	scalarPattern
 	literalPattern
@@ -65,11 +61,6 @@ func Maybe(op string, p *Pattern) *Pattern {
 	return build(Pattern{kind: maybePattern, op: op, args: []*Pattern{p}})
 }
 
-// Optional matches p, or an input that is absent. It stands only as an arg.
-func Optional(p *Pattern) *Pattern {
-	return build(Pattern{kind: optionalPattern, args: []*Pattern{p}})
-}
-
 // ConstOf matches a constant tensor.
 func ConstOf(name string) *Pattern { return build(Pattern{kind: constPattern, name: name}) }
 
@@ -93,19 +84,8 @@ func build(p Pattern) *Pattern {
 // As returns the pattern bound to a name: the value, and with it its node.
 func (p *Pattern) As(name string) *Pattern { q := *p; q.name = name; return &q }
 
-// Out returns an operator's pattern for its output i instead of 0.
-func (p *Pattern) Out(i int) *Pattern { q := *p; q.out = i; return &q }
-
 // More returns an operator's pattern that allows inputs beyond its args.
 func (p *Pattern) More() *Pattern { q := *p; q.more = true; return &q }
-
-// Where returns an operator's pattern that also asks for ok(node): attributes,
-// mostly. It replaces an earlier Where.
-func (p *Pattern) Where(ok func(*Node) bool) *Pattern { q := *p; q.where = ok; return &q }
-
-// If returns the pattern that also asks for ok(value): a type, mostly. It
-// replaces an earlier If.
-func (p *Pattern) If(ok func(*Value) bool) *Pattern { q := *p; q.cond = ok; return &q }
 
 // Binding is a match: what the names stand for, and the nodes it covers.
 type Binding struct {
@@ -135,25 +115,6 @@ func (b *Binding) Node(name string) *Node {
 // Float returns the only element of the constant bound to the name; ok is
 // false where there is no such number.
 func (b *Binding) Float(name string) (x float32, ok bool) { return singleNumber(b.Value(name)) }
-
-// Private reports whether the covered nodes may be replaced as a whole: nothing
-// outside the match reads what they compute, except the root and the values
-// bound to the names in keep. uses is that of the graph, see [Graph.Uses].
-func (b *Binding) Private(uses map[*Value][]Use, keep ...string) bool {
-	for _, n := range b.Nodes {
-		for _, v := range n.Outputs {
-			if v == nil || v == b.Root || slices.ContainsFunc(keep, func(k string) bool { return b.Value(k) == v }) {
-				continue
-			}
-			for _, u := range uses[v] {
-				if u.Node == nil || !slices.Contains(b.Nodes, u.Node) {
-					return false
-				}
-			}
-		}
-	}
-	return true
-}
 
 // stepsPerSquare times the square of a pattern's size is the number of
 // comparisons after which a search ends without a match. Choices (orders of
@@ -193,9 +154,9 @@ func (s *search) match(p *Pattern, v *Value, next func() bool) bool {
 		return false
 	}
 	if v == nil {
-		return (p == nil || p.kind == optionalPattern) && next()
+		return p == nil && next()
 	}
-	if p == nil || p.cond != nil && !p.cond(v) {
+	if p == nil {
 		return false
 	}
 	if p.name != "" {
@@ -220,8 +181,6 @@ func (s *search) match(p *Pattern, v *Value, next func() bool) bool {
 			return true
 		}
 		return s.match(p.args[0], v, next)
-	case optionalPattern:
-		return s.match(p.args[0], v, next)
 	case constPattern:
 		return v.Const != nil && next()
 	case scalarPattern:
@@ -235,7 +194,7 @@ func (s *search) match(p *Pattern, v *Value, next func() bool) bool {
 // heads reports whether v is made by the pattern's operator, its inputs aside.
 func (p *Pattern) heads(v *Value) bool {
 	n := v.Def
-	return n != nil && n.Op == p.op && n.Domain == p.domain && v.Index == p.out && (p.where == nil || p.where(n))
+	return n != nil && n.Op == p.op && n.Domain == p.domain && v.Index == 0
 }
 
 func (s *search) cover(n *Node, next func() bool) bool {

@@ -27,12 +27,9 @@ func TestMatch(t *testing.T) {
 	half := e.g.NewConst("half", &Tensor{DType: Float16, Shape: []int64{1}, Data: bytesOf([]uint16{F32ToF16(0.1)})})
 	split := e.g.NewNode("", "Split", 18, []*Value{x}, "left", "right")
 	gqa := e.g.NewNode("com.microsoft", "GroupQueryAttention", 1, []*Value{x, nil, y}, "gqa")
-	axis := e.op("Softmax", x)
-	axis.Def.SetAttr("axis", 1)
 
 	silu := Op("Mul", Any("x"), Op("Sigmoid", Any("x")))
 	norm := Op("Div", Any("x"), Op("Sqrt", Op("Add", Op("ReduceMean", Op("Pow", Any("x"), Literal(2))), ScalarOf("eps"))))
-	onAxis := func(n *Node) bool { return n.Int("axis", -1) == 1 }
 	both := Op("Add", Op("Mul", Any("a"), Any("b")), Op("Mul", Any("b"), Any("c")))
 
 	for _, k := range []struct {
@@ -50,17 +47,11 @@ func TestMatch(t *testing.T) {
 		{"wrong domain", Op("GroupQueryAttention"), gqa.Outputs[0], nil},
 		{"domain", OpIn("com.microsoft", "GroupQueryAttention", Any("q"), nil, Any("v")), gqa.Outputs[0], map[string]*Value{"q": x, "v": y}},
 		{"present where absent", OpIn("com.microsoft", "GroupQueryAttention", Any("q"), Any("k"), Any("v")), gqa.Outputs[0], nil},
-		{"optional", OpIn("com.microsoft", "GroupQueryAttention", Any("q"), Optional(Any("k")), Optional(Any("v"))), gqa.Outputs[0], map[string]*Value{"q": x, "k": nil, "v": y}},
 		{"input too many", Op("Sum", Any("a")), e.op("Sum", x, y), nil},
 		{"more inputs", Op("Sum", Any("a")).More(), e.op("Sum", x, y), map[string]*Value{"a": x}},
 		{"input too few", Op("Sub", Any("a"), Any("b")), e.op("Sub", x), nil},
-		{"second output", Op("Split", Any("a")).Out(1), split.Outputs[1], map[string]*Value{"a": x}},
 		{"other output", Op("Split", Any("a")), split.Outputs[1], nil},
 		{"as", Op("Split").As("s"), split.Outputs[0], map[string]*Value{"s": split.Outputs[0]}},
-		{"attribute", Op("Softmax").Where(onAxis), axis, map[string]*Value{}},
-		{"other attribute", Op("Softmax").Where(onAxis), e.op("Softmax", x), nil},
-		{"if", Any("a").If(func(v *Value) bool { return v == x }), x, map[string]*Value{"a": x}},
-		{"if not", Any("a").If(func(v *Value) bool { return v == x }), y, nil},
 
 		{"same value", silu, e.op("Mul", x, e.op("Sigmoid", x)), map[string]*Value{"x": x}},
 		{"swapped", silu, e.op("Mul", e.op("Sigmoid", x), x), map[string]*Value{"x": x}},
@@ -76,7 +67,7 @@ func TestMatch(t *testing.T) {
 		{"or first", Or(Op("Relu", Any("a")), Op("Gelu", Any("a"))), e.op("Relu", x), map[string]*Value{"a": x}},
 		{"or second", Or(Op("Relu", Any("a")), Op("Gelu", Any("b"))), e.op("Gelu", x), map[string]*Value{"a": nil, "b": x}},
 		{"or neither", Or(Op("Relu", Any("a")), Op("Gelu", Any("a"))), e.op("Sigmoid", x), nil},
-		{"or named", Or(Op("Relu"), Op("Gelu")).As("act"), axis, nil},
+		{"or named", Or(Op("Relu"), Op("Gelu")).As("act"), e.op("Softmax", x), nil},
 		{"maybe there", Maybe("Cast", Op("Relu", Any("a"))), e.op("Cast", e.op("Relu", x)), map[string]*Value{"a": x}},
 		{"maybe not", Maybe("Cast", Op("Relu", Any("a"))), e.op("Relu", x), map[string]*Value{"a": x}},
 		{"maybe neither", Maybe("Cast", Op("Relu", Any("a"))), e.op("Cast", e.op("Cast", e.op("Relu", x))), nil},
@@ -150,7 +141,6 @@ func TestBinding(t *testing.T) {
 	x := e.in("x")
 	sum := e.op("Add", x, e.num(2))
 	out := e.op("Mul", sum, e.op("Sigmoid", sum))
-	e.g.Outputs = []*Value{out}
 	p := Op("Mul", Op("Add", Any("x"), ScalarOf("two")).As("sum"), Op("Sigmoid", Op("Add", Any("x"), ScalarOf("two")).As("sum")))
 	b, ok := p.Match(out)
 	if !ok {
@@ -167,18 +157,6 @@ func TestBinding(t *testing.T) {
 	}
 	if want := []*Node{out.Def, sum.Def, e.g.Nodes[1]}; b.Root != out || !slices.Equal(b.Nodes, want) {
 		t.Errorf("covers %v, want %v", b.Nodes, want)
-	}
-	if !b.Private(e.g.Uses()) {
-		t.Error("not private, though only the match reads its values")
-	}
-	e.g.Outputs = append(e.g.Outputs, sum)
-	if b.Private(e.g.Uses()) || !b.Private(e.g.Uses(), "sum") {
-		t.Error("a graph output inside the match must be kept by name")
-	}
-	e.g.Outputs = e.g.Outputs[:1]
-	e.op("Relu", sum)
-	if b.Private(e.g.Uses()) {
-		t.Error("private, though another node reads a value")
 	}
 }
 
