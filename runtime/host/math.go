@@ -3,7 +3,6 @@ package host
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"mnnconv/graph"
 )
@@ -39,9 +38,9 @@ func ParseMath(text string) (Math, error) {
 		return m, nil
 	}
 	for _, rule := range graph.SplitPatterns(text) {
-		at := strings.LastIndex(rule, "=")
-		path, mode := rule[:max(at, 0)], arithmetic(rule[at+1:])
-		if mode != exact && mode != int8act && mode != fast || at == 0 {
+		path, name, found := graph.CutPattern(rule)
+		mode := arithmetic(name)
+		if mode != exact && mode != int8act && mode != fast || found && path == "" {
 			return Math{}, fmt.Errorf("%w: %q: want exact, int8act, fast or PATH=MODE,..., such as llm=int8act", ErrMath, rule)
 		}
 		matches, err := graph.ParsePattern(path)

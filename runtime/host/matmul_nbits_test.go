@@ -227,7 +227,7 @@ func TestParseMath(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
-	m, err := ParseMath("llm.layers.1=exact,llm.layers.20-29=exact, /mlp[.]down{1,2}$/=exact,llm=int8act,head=fast")
+	m, err := ParseMath("llm.layers.1=exact,llm.layers.20-29 = exact , /mlp[.]down{1,2}$/=exact,llm=int8act,head=fast")
 	if err != nil {
 		t.Fatal(err)
 	}
