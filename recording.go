@@ -13,6 +13,7 @@ import (
 	"mnnconv/graph"
 	"mnnconv/runtime/compare"
 	"mnnconv/schemas/disk"
+	"mnnconv/schemas/jsonkeys"
 	"mnnconv/schemas/npy"
 )
 
@@ -93,7 +94,7 @@ func Recorded(dir string) ([]compare.Call, error) {
 		return nil, err
 	}
 	var all recording
-	if err := json.Unmarshal(text, &all); err != nil {
+	if err := jsonkeys.Unmarshal(text, &all, true); err != nil {
 		return nil, fmt.Errorf("%s: %w: %w", path, ErrRecording, err)
 	}
 	if all.SchemaVersion != 1 || len(all.Calls) == 0 {

@@ -33,7 +33,7 @@ var layers = []layer{
 	{"schemas/jsonkeys", nil},
 	{"schemas/onnx", []string{"graph", "schemas/disk"}},
 	{"schemas/npy", []string{"graph", "schemas/disk"}},
-	{"schemas/pack", []string{"graph", "schemas/disk", "schemas/onnx", "partition"}},
+	{"schemas/pack", []string{"graph", "schemas/disk", "schemas/jsonkeys", "schemas/onnx", "partition"}},
 	{"passes/...", []string{"graph", "schemas/op", "passes/..."}},
 	{"partition", []string{"graph", "schemas/op", "schemas/jsonkeys"}},
 	{"runtime", []string{"graph", "schemas/op", "partition", "runtime/trace"}},

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +14,7 @@ import (
 	"golang.org/x/perf/benchmath"
 
 	"mnnconv/partition"
+	"mnnconv/schemas/jsonkeys"
 )
 
 // errBench: a file holds no results of bench.
@@ -100,7 +100,7 @@ func readBench(file string) (*benchReport, error) {
 		return nil, err
 	}
 	var r benchReport
-	if err := json.Unmarshal(b, &r); err != nil {
+	if err := jsonkeys.Unmarshal(b, &r, true); err != nil {
 		return nil, fmt.Errorf("%s: %w: %w", file, errBench, err)
 	}
 	if r.SchemaVersion != schemaVersion || len(r.Rows) == 0 {

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+
+	"mnnconv/schemas/jsonkeys"
 )
 
 // maxLine bounds a line of JSON, in bytes.
@@ -16,9 +18,12 @@ var errLine = errors.New("malformed line")
 
 // decodeLine reads a line of JSON; the error names the member that is wrong.
 func decodeLine(line []byte, to any) error {
-	err := json.Unmarshal(line, to)
+	err := jsonkeys.Unmarshal(line, to, true)
 	var wrong *json.UnmarshalTypeError
+	var twice *jsonkeys.RepeatError
 	switch {
+	case errors.As(err, &twice): // the caller says which line it is
+		return fmt.Errorf("%w: column %d: %q stands twice in its object: keep one", errLine, twice.Column, twice.Key)
 	case errors.As(err, &wrong) && wrong.Field != "":
 		return fmt.Errorf("%w: %q cannot be a JSON %s", errLine, wrong.Field, wrong.Value)
 	case wrong != nil:

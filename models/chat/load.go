@@ -80,11 +80,8 @@ func fromJSON(data []byte) (string, error) {
 	var file struct {
 		Template json.RawMessage `json:"chat_template"`
 	}
-	if err := json.Unmarshal(data, &file); err != nil {
+	if err := jsonkeys.Unmarshal(data, &file, false); err != nil {
 		return "", fmt.Errorf("%w: %w", ErrMalformed, err)
-	}
-	if r := jsonkeys.Repeated(data, false); r != nil {
-		return "", fmt.Errorf("%w: %w", ErrMalformed, r)
 	}
 	var one *string
 	if len(file.Template) == 0 || json.Unmarshal(file.Template, &one) == nil {

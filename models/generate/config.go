@@ -106,11 +106,8 @@ func decode(path string, to any) error {
 	case len(data) > maxFile:
 		return fmt.Errorf("%s: %w: more than %d bytes", path, ErrMalformed, maxFile)
 	}
-	if err := json.Unmarshal(data, to); err != nil {
+	if err := jsonkeys.Unmarshal(data, to, true); err != nil {
 		return fmt.Errorf("%s: %w: %w", path, ErrMalformed, err)
-	}
-	if r := jsonkeys.Repeated(data, true); r != nil {
-		return fmt.Errorf("%s: %w: %w", path, ErrMalformed, r)
 	}
 	return nil
 }

@@ -1,7 +1,6 @@
 package picture
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -89,11 +88,8 @@ func readJSON(path string, to any) error {
 	if len(data) > maxConfigBytes {
 		return fmt.Errorf("%s: %w: the settings have more than %d bytes", path, ErrLimit, maxConfigBytes)
 	}
-	if err := json.Unmarshal(data, to); err != nil {
+	if err := jsonkeys.Unmarshal(data, to, true); err != nil {
 		return fmt.Errorf("%s: %w: %w", path, ErrConfig, err)
-	}
-	if r := jsonkeys.Repeated(data, true); r != nil {
-		return fmt.Errorf("%s: %w: %w", path, ErrConfig, r)
 	}
 	return nil
 }

@@ -79,11 +79,8 @@ func readJSON(path string) (map[string]any, error) {
 		return nil, err
 	}
 	var m map[string]any
-	if err := json.Unmarshal(b, &m); err != nil {
+	if err := jsonkeys.Unmarshal(b, &m, false); err != nil {
 		return nil, fmt.Errorf("%s: %w: %w", path, ErrConfig, err)
-	}
-	if r := jsonkeys.Repeated(b, false); r != nil {
-		return nil, fmt.Errorf("%s: %w: %w", path, ErrConfig, r)
 	}
 	return m, nil
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"mnnconv/graph"
+	"mnnconv/schemas/jsonkeys"
 	"mnnconv/schemas/onnx"
 )
 
@@ -58,7 +59,7 @@ func embeddingsIn(b []byte, name string, width int64) (*graph.Tensor, error) {
 	}
 	data := b[8+n:]
 	var header map[string]json.RawMessage
-	if err := json.Unmarshal(b[8:8+n], &header); err != nil {
+	if err := jsonkeys.Unmarshal(b[8:8+n], &header, false); err != nil {
 		return nil, fmt.Errorf("%w: its header: %w", ErrConfig, err)
 	}
 	for key, raw := range header {

@@ -45,6 +45,7 @@ func TestTable(t *testing.T) {
 		{"before the start", checkpoint(`{"embed_tokens.weight": {"dtype": "BF16", "shape": [544, 8], "data_offsets": [-8704, 0]}}`, 8704), ErrConfig, "is said to lie"},
 		{"extents without end", checkpoint(`{"embed_tokens.weight": {"dtype": "BF16", "shape": [9223372036854775807, 8], "data_offsets": [0, 8704]}}`, 8704), ErrConfig, "embed_tokens"},
 		{"a header longer than the file", strings.Repeat("\xff", 8) + "{}", ErrConfig, "header"},
+		{"a key twice", checkpoint(`{"embed_tokens.weight": {"dtype": "BF16", "shape": [544, 8], "data_offsets": [0, 8704]}, "embed_tokens.weight": {}}`, 8704), ErrConfig, `"embed_tokens.weight" stands twice`},
 		{"a broken header", checkpoint(`{"embed`, 0), ErrConfig, "header"},
 		{"four bytes", "abcd", ErrConfig, "no safetensors"},
 	} {

@@ -1,5 +1,5 @@
-// Package jsonkeys finds what decoding JSON passes over: a member that stands twice in an
-// object, of which the last would count here and the first, or none, in other programs.
+// Package jsonkeys reads JSON and refuses what encoding/json passes over: a member that stands
+// twice in an object, of which the last would count here and the first, or none, in other programs.
 package jsonkeys
 
 import (
@@ -18,6 +18,18 @@ type RepeatError struct {
 
 func (r *RepeatError) Error() string {
 	return fmt.Sprintf("line %d, column %d: %q stands twice in its object: keep one", r.Line, r.Column, r.Key)
+}
+
+// Unmarshal is [json.Unmarshal] for JSON that somebody else may have written: a key that
+// stands twice in its object is a [*RepeatError], about fold see [Repeated].
+func Unmarshal(data []byte, to any, fold bool) error {
+	if err := json.Unmarshal(data, to); err != nil {
+		return err
+	}
+	if r := Repeated(data, fold); r != nil {
+		return r
+	}
+	return nil
 }
 
 // Repeated returns the first repeated key of data, which is valid JSON; nil: there is

@@ -1,6 +1,9 @@
 package jsonkeys
 
-import "testing"
+import (
+	"errors"
+	"testing"
+)
 
 func TestRepeated(t *testing.T) {
 	for _, c := range []struct {
@@ -31,6 +34,20 @@ func TestRepeated(t *testing.T) {
 		if got != c.want {
 			t.Errorf("%s: %q, want %q", c.json, got, c.want)
 		}
+	}
+}
+
+func TestUnmarshal(t *testing.T) {
+	var to struct{ A int }
+	if err := Unmarshal([]byte(`{"a": 2, "A b": 1, "a B": 3}`), &to, false); err != nil || to.A != 2 {
+		t.Errorf("%v, a is %d", err, to.A)
+	}
+	var r *RepeatError
+	if err := Unmarshal([]byte(`{"a": 2, "A": 3}`), &to, true); !errors.As(err, &r) || r.Key != "A" {
+		t.Errorf("%v", err)
+	}
+	if err := Unmarshal([]byte(`{"a": 2, "a": 3`), &to, true); err == nil || errors.As(err, &r) {
+		t.Errorf("%v, want the error of the syntax first", err)
 	}
 }
 

@@ -141,6 +141,9 @@ func TestOpenRefuses(t *testing.T) {
 		{"another model's graph", func(t *testing.T, dir string) { copyOver(t, dir, otherDir, "extend.onnx") }, ErrMixed, "extend.onnx is of the model"},
 		{"another tool's", func(t *testing.T, dir string) { replace(t, file(dir, planFile), "mnnconv test", "xxxconv test") }, ErrDamaged, "no plan of mnnconv"},
 		{"no JSON", func(t *testing.T, dir string) { replace(t, file(dir, planFile), "{", "[") }, ErrDamaged, planFile},
+		{"a key twice", func(t *testing.T, dir string) {
+			replace(t, file(dir, planFile), `"rules":`, `"rules": "", "rules":`)
+		}, ErrDamaged, `"rules" stands twice`},
 		{"a path", func(t *testing.T, dir string) {
 			replace(t, file(dir, planFile), `"name": "weights.bin"`, `"name": "../weights.bin"`)
 		}, ErrDamaged, "no file beside it"},

@@ -15,6 +15,7 @@ import (
 
 	"mnnconv/graph"
 	"mnnconv/partition"
+	"mnnconv/schemas/jsonkeys"
 )
 
 // planVersion is the version of plan.json's form. Readers know all versions up to
@@ -310,7 +311,7 @@ func readPlan(path string) (*plan, error) {
 			path, ErrNewer, head.Tool, head.SchemaVersion, planVersion, remake)
 	}
 	p := &plan{}
-	if err := json.Unmarshal(text, p); err != nil {
+	if err := jsonkeys.Unmarshal(text, p, true); err != nil {
 		return nil, fmt.Errorf("%s: %w: %w", path, ErrDamaged, err)
 	}
 	if len(p.Phases) == 0 {
