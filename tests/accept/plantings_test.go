@@ -2,10 +2,18 @@ package accept
 
 import (
 	"fmt"
+	"go/ast"
+	"go/build"
+	"go/importer"
 	"go/parser"
 	"go/token"
+	"go/types"
+	"io"
+	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -41,12 +49,46 @@ func (p planting) changed(t *testing.T, root string) string {
 	return strings.Replace(string(source), p.old, p.new, 1)
 }
 
-// TestPlantings: the places that faults are planted in are still in the kernels, so
-// that who changes one changes both. TestAcceptPlanted builds and runs them.
+// TestPlantings: the places that faults are planted in are still in the kernels, and what
+// is planted there compiles, so that who changes one changes both. TestAcceptPlanted
+// builds and runs them.
 func TestPlantings(t *testing.T) {
+	const dir = "../../runtime/host"
+	pkg, err := build.ImportDir(dir, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sources := token.NewFileSet()
+	files := map[string]*ast.File{}
+	for _, name := range pkg.GoFiles {
+		path := filepath.Join(dir, name)
+		if files[path], err = parser.ParseFile(sources, path, nil, parser.SkipObjectResolution); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list := exec.Command("go", "list", "-export", "-deps", "-f", "{{.ImportPath}}\t{{.Export}}", ".")
+	list.Dir = dir
+	compiled, err := list.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	exports := map[string]string{}
+	for line := range strings.Lines(string(compiled)) {
+		path, file, _ := strings.Cut(strings.TrimSpace(line), "\t")
+		exports[path] = file
+	}
+	imports := importer.ForCompiler(sources, "gc", func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) })
 	for _, p := range plantings() {
 		t.Run(p.name, func(t *testing.T) {
-			if _, err := parser.ParseFile(token.NewFileSet(), p.file, p.changed(t, "../.."), parser.SkipObjectResolution); err != nil {
+			path := filepath.Join("../..", p.file)
+			planted := maps.Clone(files)
+			if planted[path], err = parser.ParseFile(sources, path, p.changed(t, "../.."), parser.SkipObjectResolution); err != nil {
+				t.Fatal(err)
+			}
+			if files[path] == nil {
+				t.Fatalf("%s is not in %s", p.file, dir)
+			}
+			if _, err := (&types.Config{Importer: imports}).Check("mnnconv/runtime/host", sources, slices.Collect(maps.Values(planted)), nil); err != nil {
 				t.Error(err)
 			}
 		})
@@ -150,8 +192,8 @@ func plantings() []planting {
 
 	const alpha = `alpha := swish.Float("alpha", 1)`
 	add("gated", "a steeper gate", fp32, apart, "sim:1", []string{"Swish", "Mul"}, alpha, alpha+then(on("swish.Outputs[0]", "sim:1"), "alpha *= 1.001"))
-	add("unary", "the tanh form of Gelu", fp32, vision, "sim:0", []string{"Gelu"}, `return each(gelu)`, then(here("sim:0"), "return each(geluTanh)")+`return each(gelu)`)
-	add("unary", "sines of a short series", fp32, apart, "sim:1", []string{"Sin"}, `return wide(math.Sin)`, then(here("sim:1"), "return each(func(x float32) float32 { return float32(math.Sin(float64(x))) * 0.9999 })")+`return wide(math.Sin)`)
+	add("unary", "the tanh form of Gelu", fp32, vision, "sim:0", []string{"Gelu"}, `return each(gelu)`, then(here("sim:0"), "return each(geluTanh), 4")+`return each(gelu)`)
+	add("unary", "sines of a short series", fp32, apart, "sim:1", []string{"Sin"}, `return wide(math.Sin)`, then(here("sim:1"), "return each(func(x float32) float32 { return float32(math.Sin(float64(x))) * 0.9999 }), 32")+`return wide(math.Sin)`)
 	add("elementwise", "angles a little large", fp32, apart, "sim:1", []string{"Mul"}, `g.Kernel = elementwiseOf(vectors.Mul)`, `g.Kernel = elementwiseOf(vectors.Mul)`+then(here("sim:1"),
 		"g.Kernel = elementwiseOf(func(z, x, y []float32) { vectors.Mul(z, x, y); vectors.Scale(z, z, 1.0001) })"))
 	add("gather", "the token before the last one's", fp16, apart, "", []string{"Gather"}, `copy(k.y.Data[s*k.run:][:k.run], k.x.Data[(s/k.picks*k.extent+j)*k.run:])`,
