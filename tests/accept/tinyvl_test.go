@@ -298,9 +298,10 @@ func worst(t *testing.T, a, b *graph.Tensor) float64 {
 	return d
 }
 
-// TestAcceptQuestions asks 200 questions in one batch of the command.
-func TestAcceptQuestions(t *testing.T) {
-	questions := shared("tinyvl/vqa/questions.jsonl")
+// asked asks the 200 questions in one batch of the command, and counts the texts that are
+// the reference's.
+func asked(t *testing.T, mnnconv, model string, flags ...string) (same int, took time.Duration) {
+	t.Helper()
 	type line struct {
 		ID                     int
 		Reference, Text, Error string
@@ -316,32 +317,56 @@ func TestAcceptQuestions(t *testing.T) {
 		}
 		return lines
 	}
+	questions := shared("tinyvl/vqa/questions.jsonl")
 	text, err := os.ReadFile(questions)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := parse(text)
+	p := measure(t, append([]string{mnnconv, "run", model, "--batch", questions}, flags...)...)
+	got := parse(p.Output)
+	if len(want) != 200 || len(got) != len(want) {
+		t.Fatalf("%d answers to %d questions, want 200", len(got), len(want))
+	}
+	for i, l := range got {
+		if l.ID == want[i].ID && l.Text == want[i].Reference {
+			same++
+		} else {
+			t.Logf("%v: %+v, want %q", flags, l, want[i].Reference)
+		}
+	}
+	return same, p.Took
+}
+
+// TestAcceptQuestions asks two exports.
+func TestAcceptQuestions(t *testing.T) {
+	mnnconv := program(t, "./cmd/mnnconv")
 	for _, export := range []string{"tjs-fp16", "torch-dynamo-op23"} {
 		t.Run(export, func(t *testing.T) {
-			p := measure(t, program(t, "./cmd/mnnconv"), "run", shared("tinyvl/exports", export), "--batch", questions)
-			got := parse(p.Output)
-			same := 0
-			for i, l := range got {
-				if i < len(want) && l.ID == want[i].ID && l.Text == want[i].Reference {
-					same++
-				} else {
-					t.Logf("%+v", l)
-				}
+			same, took := asked(t, mnnconv, shared("tinyvl/exports", export))
+			tests.Row(t, same >= 199, "questions, "+export, "≥ 199 of 200 texts as the reference", "%d of 200", same)
+			codes, _ := asked(t, mnnconv, shared("tinyvl/exports", export), "--state", "int8")
+			tests.Row(t, codes >= 199, "questions, "+export+", `--state int8`", "≥ 199 of 200 texts as the reference", "%d of 200", codes)
+			tests.Row(t, took <= time.Minute, "200 questions in one `--batch`, "+export, "≤ 60 s", "%.1f s", took.Seconds())
+		})
+	}
+}
+
+// TestAcceptQuantized asks packages of fewer bits, by each arithmetic: what is lost by
+// quantised weights is all that may be lost.
+func TestAcceptQuantized(t *testing.T) {
+	mnnconv := program(t, "./cmd/mnnconv")
+	for _, c := range []struct {
+		spec  string
+		least int
+	}{{"int8", 199}, {"llm=int4:32,vision=int8,head=int8,embed=int8", 198}, {"int4", 197}} {
+		t.Run(c.spec, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "model.mnnc")
+			run(t, ".", mnnconv, "convert", shared("tinyvl/exports/tjs-fp16"), "-o", dir, "--quantize", c.spec)
+			for _, math := range []string{"exact", "int8act", "fast"} {
+				same, _ := asked(t, mnnconv, dir, "--math", math)
+				tests.Row(t, same >= c.least, fmt.Sprintf("questions, package of %s, `--math %s`", c.spec, math), fmt.Sprintf("≥ %d of 200 texts as the reference", c.least), "%d of 200", same)
 			}
-			tests.Row(t, same >= 199 && len(want) == 200, "questions, "+export, "≥ 199 of 200 texts as the reference", "%d of %d", same, len(want))
-			codes := 0
-			for i, l := range parse(measure(t, program(t, "./cmd/mnnconv"), "run", shared("tinyvl/exports", export), "--batch", questions, "--state", "int8").Output) {
-				if i < len(want) && l.ID == want[i].ID && l.Text == want[i].Reference {
-					codes++
-				}
-			}
-			tests.Row(t, codes >= 199 && len(want) == 200, "questions, "+export+", `--state int8`", "≥ 199 of 200 texts as the reference", "%d of %d", codes, len(want))
-			tests.Row(t, p.Took <= time.Minute, "200 questions in one `--batch`, "+export, "≤ 60 s", "%.1f s", p.Took.Seconds())
 		})
 	}
 }
