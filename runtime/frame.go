@@ -19,7 +19,7 @@ type frame struct {
 	l      *laidOut
 	inputs []*graph.Tensor         // shapes only
 	slots  slots                   // whose states it works on
-	apart  map[*graph.Value]Buffer // values of a size that only running tells, which crossed
+	apart  map[*graph.Value]Buffer // values that crossed and have memory of their own
 	launch map[*partition.Partition]*recorded
 	outs   []*graph.Tensor
 	flat   []graph.Tensor // what outs points to, but for constants and held values
@@ -344,7 +344,7 @@ func (f *frame) copy(i int, n *graph.Node, waits []Event) (Event, error) {
 	if err := f.checkCrossingValues(src, dst, from, waits); err != nil {
 		return nil, err
 	}
-	to, err := f.crossed(dst, from.View.Size)
+	to, err := f.crossed(i, n, from.View.Size)
 	if err != nil {
 		return nil, err
 	}
@@ -416,10 +416,21 @@ func (f *frame) staged(dst, src View, waits []Event) (Event, error) {
 	return s.copy(dst, src, waits)
 }
 
-// crossed returns where a copied value goes: its slot, or memory of its own.
-func (f *frame) crossed(v *graph.Value, size int64) (View, error) {
-	view, ok, err := f.s.arenas.view(f.s.e.plan.Phase, v, size)
-	if ok || err != nil {
+// few is how many bytes of an output are brought to memory of its own, which the device
+// copies to by itself: nobody waits for them before the next output is on its way.
+const few = 4 << 10
+
+// crossed returns where the value goes that command i copies: its slot, or memory of its
+// own.
+func (f *frame) crossed(i int, n *graph.Node, size int64) (View, error) {
+	v := n.Outputs[0]
+	by, kind := v.Type.Space, DeviceMemory
+	if by == graph.Host {
+		kind = PinnedHost
+	}
+	if f.l.fetches[i] >= 0 && size <= few {
+		by = n.Inputs[0].Type.Space
+	} else if view, ok, err := f.s.arenas.view(f.s.e.plan.Phase, v, size); ok || err != nil {
 		return view, err
 	}
 	f.mu.Lock()
@@ -434,11 +445,11 @@ func (f *frame) crossed(v *graph.Value, size int64) (View, error) {
 			return View{}, err
 		}
 	}
-	kind := DeviceMemory
-	if v.Type.Space == graph.Host {
-		kind = PinnedHost
+	d := f.s.e.devices[string(by)]
+	if d == nil {
+		return View{}, fmt.Errorf("%w: %s was not opened", ErrUnavailable, by)
 	}
-	b, err := f.s.e.devices[string(v.Type.Space)].Alloc(size, kind)
+	b, err := d.Alloc(size, kind)
 	if err != nil {
 		return View{}, err
 	}

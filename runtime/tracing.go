@@ -19,7 +19,7 @@ const (
 	stateMemory     = "state"
 	arenaMemory     = "arena"
 	stagingMemory   = "staging"
-	apartMemory     = "unplanned" // of a size that only running tells
+	apartMemory     = "unplanned" // of a size that only running tells, and outputs of a few bytes
 )
 
 // What a session does before a run, in traces: lay out and record for new shapes.
