@@ -146,6 +146,16 @@ type Runner interface {
 	Fetch(ctx context.Context, output int) (*graph.Tensor, error)
 }
 
+// Feeder is a Runner that can start a run before the host has seen what the one in front
+// of it makes, see runtime.Session.Feed, Start, Await and Settle.
+type Feeder interface {
+	Runner
+	Feed(input, output int, size int64) bool
+	Start(ctx context.Context, inputs []*graph.Tensor, fed bool) error
+	Await() ([]*graph.Tensor, error)
+	Settle() error
+}
+
 // Session answers questions, one at a time.
 type Session interface {
 	// Memory lists what the session's phases need in each space, weights apart.
@@ -236,8 +246,9 @@ type Stats struct {
 type Meter interface {
 	// Prefill runs a prompt of n tokens from an empty state.
 	Prefill(ctx context.Context, n int) error
-	// Step runs one token behind past others, as a decode step.
-	Step(ctx context.Context, past int) error
+	// Steps runs n tokens behind past others, one after the other as those of an answer
+	// that takes the likeliest, and calls each, unless nil, when what follows one is there.
+	Steps(ctx context.Context, past, n int, each func()) error
 	// Look prepares a picture of a size, in pixels, and returns what encodes it, and
 	// its tokens.
 	Look(width, height int) (encode func(context.Context) error, tokens int, err error)

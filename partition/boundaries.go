@@ -191,7 +191,7 @@ func (b *boundaries) add(edge Edge, maker *boundaries, from, to *graph.Value, re
 		c.Bytes = BytesOf(to.Type).String()
 		c.MostBytes, _ = SizeOf(to.Type, bounds)
 	}
-	c.Align = b.plan.align(graph.Space(c.To.Space))
+	c.Align = b.plan.Align(graph.Space(c.To.Space))
 	c.Largest = smaller(maker.plan.largest(graph.Space(c.From.Space)), b.plan.largest(graph.Space(c.To.Space)))
 	for _, r := range b.terms.Relations {
 		if r.Phase == b.plan.Phase && r.Value == root.Name || r.Phase == maker.plan.Phase && r.Value == root.Name && edge == LinkEdge {

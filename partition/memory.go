@@ -91,7 +91,7 @@ func (p *Plan) Layout(bounds graph.Env) (*Memory, error) {
 	}
 	for _, space := range spaces {
 		a := &Arena{Space: space}
-		a.place(bySpace[space], p.align(space), l.tick)
+		a.place(bySpace[space], p.Align(space), l.tick)
 		m.Arenas = append(m.Arenas, a)
 	}
 	for v, root := range l.root {
@@ -238,7 +238,8 @@ func SizeOf(t graph.Type, env graph.Env) (int64, error) {
 	return size, nil
 }
 
-func (p *Plan) align(space graph.Space) int64 {
+// Align returns what offsets in a space are multiples of.
+func (p *Plan) Align(space graph.Space) int64 {
 	for _, t := range p.targets {
 		if t.Profile.Space() == space && t.Profile.Align > 0 {
 			return t.Profile.Align

@@ -32,8 +32,8 @@ type Device interface {
 	// Alloc returns device memory, or host memory that the device can transfer
 	// to and from. The caller closes the buffer.
 	Alloc(size int64, kind MemoryKind) (Buffer, error)
-	// Transfer moves bytes between this device's memory and pinned host memory,
-	// after the events in waits.
+	// Transfer moves bytes between this device's memory and pinned host memory, or
+	// within its memory, after the events in waits.
 	Transfer(dst, src View, waits []Event) (Event, error)
 	Compile(*partition.Partition) (Program, error)
 	Close() error

@@ -19,6 +19,8 @@ type frame struct {
 	l      *laidOut
 	inputs []*graph.Tensor         // shapes only
 	slots  slots                   // whose states it works on
+	own    bool                    // inputs and outputs have memory of their own on the host: see Session.Start
+	fed    Event                   // of the number that an input was fed; nil: none
 	apart  map[*graph.Value]Buffer // values that crossed and have memory of their own
 	launch map[*partition.Partition]*recorded
 	outs   []*graph.Tensor
@@ -39,9 +41,9 @@ type recorded struct {
 	inputs []Bound
 }
 
-func newFrame(s *Session, inputs []*graph.Tensor) (*frame, error) {
+func newFrame(s *Session, inputs []*graph.Tensor, own bool) (*frame, error) {
 	plan := s.e.plan
-	f := &frame{s: s, slots: s.slots, l: s.arenas.phases[plan.Phase], inputs: make([]*graph.Tensor, len(inputs)),
+	f := &frame{s: s, slots: s.slots, own: own, l: s.arenas.phases[plan.Phase], inputs: make([]*graph.Tensor, len(inputs)),
 		apart: map[*graph.Value]Buffer{}, launch: map[*partition.Partition]*recorded{},
 		outs: make([]*graph.Tensor, len(plan.Graph.Outputs)), flat: make([]graph.Tensor, len(plan.Graph.Outputs)), bound: map[*graph.Value]Bound{}, seen: map[*graph.Value][]int64{}}
 	f.events, f.waits = make([]Event, len(f.l.commands)), make([][]Event, len(f.l.commands))
@@ -75,8 +77,12 @@ func (f *frame) bind(inputs []*graph.Tensor) error {
 		if err != nil {
 			return err
 		}
-		if !ok { // a rank that is not declared: memory of its own
-			b, err := s.e.host().Alloc(int64(len(t.Data)), PinnedHost)
+		d := s.e.host()
+		if f.own && len(t.Data) > 0 {
+			ok, d = false, s.e.devices[s.ahead.queue]
+		}
+		if !ok { // or a rank that is not declared: memory of its own
+			b, err := d.Alloc(int64(len(t.Data)), PinnedHost)
 			if err != nil {
 				return fmt.Errorf("input %q: %w", v.Name, err)
 			}
@@ -118,6 +124,11 @@ func (f *frame) run(ctx context.Context, inputs []*graph.Tensor) ([]*graph.Tenso
 	if err := f.s.schedule.run(ctx, f.l.commands, f); err != nil {
 		return nil, err
 	}
+	return f.results()
+}
+
+// results reads the outputs that are wanted.
+func (f *frame) results() ([]*graph.Tensor, error) {
 	defer f.span(func(t *tracing) *trace.Label { return t.fetch }).End()
 	for i, v := range f.s.e.plan.Graph.Outputs {
 		if f.outs[i] = nil; !f.s.wants(i) {
@@ -428,10 +439,15 @@ func (f *frame) crossed(i int, n *graph.Node, size int64) (View, error) {
 	if by == graph.Host {
 		kind = PinnedHost
 	}
-	if f.l.fetches[i] >= 0 && size <= few {
+	switch {
+	case by == graph.Host && (f.own || f.l.fetches[i] >= 0 && size <= few):
 		by = n.Inputs[0].Type.Space
-	} else if view, ok, err := f.s.arenas.view(f.s.e.plan.Phase, v, size); ok || err != nil {
-		return view, err
+	case f.own && i == f.s.ahead.feeds:
+		return f.s.ahead.place(size)
+	default:
+		if view, ok, err := f.s.arenas.view(f.s.e.plan.Phase, v, size); ok || err != nil {
+			return view, err
+		}
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -41,6 +41,9 @@ func ParseSchedule(text string) (Schedule, error) {
 	return Schedule{}, fmt.Errorf("%w %q: expected serial, overlap or random:SEED", ErrSchedule, text)
 }
 
+// serial reports whether commands are started one after the other as the plan has them.
+func (s Schedule) serial() bool { return s.kind == "" || s.kind == "serial" }
+
 // work is what a schedule drives: commands by their index. start may return before
 // a command has ended, and end waits for that; start waits by itself for what
 // Command.Waits names, if that has been started. Where each command is watched, it must

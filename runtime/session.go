@@ -124,6 +124,8 @@ type Session struct {
 	own      bool // arenas were made here, for the inputs at hand
 	schedule Schedule
 	frames   []*frame // most recently used first
+	ahead    ahead    // runs that Start started
+	last     *frame   // that ran; nil: none
 	part     part
 	checks   checkLevel
 	demands  map[string][]partition.Relation // on values, by the canonical name
@@ -156,11 +158,13 @@ func (s *Session) Close() error {
 }
 
 func (s *Session) drop() error {
-	var errs []error
-	for _, f := range s.frames {
-		errs = append(errs, f.close())
+	errs := []error{s.Settle()}
+	for _, f := range append(s.frames, s.ahead.frames[:]...) {
+		if f != nil {
+			errs = append(errs, f.close())
+		}
 	}
-	s.frames = nil
+	s.frames, s.ahead, s.last = nil, ahead{}, nil
 	return errors.Join(errs...)
 }
 
@@ -173,6 +177,9 @@ func (s *Session) Run(ctx context.Context, inputs []*graph.Tensor) ([]*graph.Ten
 	if len(inputs) != len(g.Inputs) {
 		return nil, fmt.Errorf("phase %s takes %d inputs, got %d", s.e.plan.Phase, len(g.Inputs), len(inputs))
 	}
+	if err := s.Settle(); err != nil {
+		return nil, err
+	}
 	preparing := s.e.trace.Begin(prepareLabel)
 	f, err := s.frame(inputs)
 	if err == nil {
@@ -182,6 +189,7 @@ func (s *Session) Run(ctx context.Context, inputs []*graph.Tensor) ([]*graph.Ten
 	if err != nil {
 		return nil, err
 	}
+	s.last = f
 	s.e.begin()
 	outs, err := f.run(ctx, inputs)
 	err = f.blamed(ctx, inputs, err)
@@ -204,7 +212,7 @@ func (s *Session) frame(inputs []*graph.Tensor) (*frame, error) {
 	if err := s.layOut(inputs); err != nil {
 		return nil, err
 	}
-	f, err := newFrame(s, inputs)
+	f, err := newFrame(s, inputs, false)
 	if err != nil {
 		return nil, err
 	}

@@ -29,10 +29,13 @@ func (f *frame) leaves(i int) bool {
 // as long as those that Run returned.
 func (s *Session) Fetch(ctx context.Context, output int) (*graph.Tensor, error) {
 	g := s.e.plan.Graph
-	if len(s.frames) == 0 || output < 0 || output >= len(g.Outputs) {
+	if s.last == nil || output < 0 || output >= len(g.Outputs) {
 		return nil, fmt.Errorf("%w: output %d of %d of phase %s cannot be fetched: nothing has run", graph.ErrInvalid, output, len(g.Outputs), s.e.plan.Phase)
 	}
-	f := s.frames[0] // the last that ran
+	if len(s.ahead.under) > 0 {
+		return nil, fmt.Errorf("%w: output %d of phase %s cannot be fetched: another run is under way", graph.ErrInvalid, output, s.e.plan.Phase)
+	}
+	f := s.last
 	if i := slices.Index(f.l.fetches, output); i >= 0 && f.leaves(i) {
 		if err := ctx.Err(); err != nil {
 			return nil, err

@@ -64,6 +64,14 @@ func TestCUDAAnswers(t *testing.T) {
 	asks(t, "tjs-fp16", "cuda:0", all)
 }
 
+// TestCUDAFeed has CUDA feed the decoder.
+func TestCUDAFeed(t *testing.T) {
+	standin.Use(t, "")
+	all := Conversations(t)
+	short := slices.IndexFunc(all, func(c Conversation) bool { return len(c.Files) == 0 }) // the stand-in is slow
+	feeds(t, onGPUs("cuda:0"), all[short:short+1], "two", "whole")
+}
+
 // TestCPUAfterLostCUDA: a device that is lost in the midst of a question takes nothing of
 // the process with it. The cpu answers as before, in a session of before and in a new one.
 func TestCPUAfterLostCUDA(t *testing.T) {

@@ -39,8 +39,8 @@ printf '| sources | %s |\n' "$(tests/gpu-hash.sh)"
 
 { bigmodel -shape 3b -o "$work/3b" && bigmodel -shape 3b -type bfloat16 -o "$work/3b-bf16"; } >"$work/gen" 2>&1 &
 part 'Devices' 'platforms, drivers, memory, which devices are one GPU' 20 mnnconv devices
-part 'CUDA: transfers, operator cases and kernels against their reference' 'all operator cases on CUDA' 90 cuda.test -test.v -test.run 'TestTransfers|TestKernels|TestLibrary|TestCases'
-part 'OpenCL: operator cases and kernels against their reference' 'all operator cases on OpenCL' 90 opencl.test -test.v -test.run 'TestKernels|TestCases'
+part 'CUDA: transfers, operator cases and kernels against their reference' 'all operator cases on CUDA' 90 cuda.test -test.v -test.run 'TestTransfers|TestKernels|TestLibrary|TestCases|TestAhead'
+part 'OpenCL: operator cases and kernels against their reference' 'all operator cases on OpenCL' 90 opencl.test -test.v -test.run 'TestKernels|TestCases|TestAhead'
 part 'Conversations and twenty questions: all on CUDA, nine pairs of devices' 'nine pairs: the reference texts on 20 questions and the seven conversations; quantised exports: the tokens of the cpu; a decode step is one graph launch' 120 tests.test -test.v -test.run 'TestCUDA|TestGPUPairs'
 part 'Each partition and kernel against the operators'"'"' definitions, nine pairs of devices' 'compare passes on all' 120 tests.test -test.v -test.run TestGPUCompare
 part 'KV states of other types' 'float32, float16 and bfloat16 on the cpu beside a GPU; on a GPU the type of its attention, others refused by name' 60 tests.test -test.v -test.run TestGPUStates

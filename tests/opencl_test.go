@@ -86,3 +86,8 @@ func TestOpenCLBatch(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// TestOpenCLFeed has an OpenCL device feed the decoder.
+func TestOpenCLFeed(t *testing.T) {
+	feeds(t, onOpenCL("opencl:0"), Conversations(t)[:1], "one", "cancelled", "whole")
+}

@@ -282,14 +282,12 @@ func (b *bench) parts(ctx context.Context, m *loaded) error {
 		}
 		steps := benchRow{Test: row.Test + ": each token", Work: 1, Unit: "tokens", Steps: true}
 		err := b.repeat(ctx, row, func() error {
-			for past := range n {
-				start := time.Now()
-				if err := meter.Step(ctx, b.o.depth+past); err != nil {
-					return err
-				}
-				steps.Seconds = append(steps.Seconds, time.Since(start).Seconds())
-			}
-			return nil
+			start := time.Now()
+			return meter.Steps(ctx, b.o.depth, n, func() {
+				now := time.Now()
+				steps.Seconds = append(steps.Seconds, now.Sub(start).Seconds())
+				start = now
+			})
 		})
 		if err != nil {
 			return err

@@ -21,6 +21,13 @@ func (s *Sampler) Whole() bool {
 	return o.RepetitionPenalty < 1 || o.Sample && o.Temperature > 0 && o.TopK == 0 && o.TopP == 1 && o.MinP == 0
 }
 
+// Greedy reports settings that take the token of the highest logit, of equal ones that of
+// the lower id, and nothing else.
+func (s *Sampler) Greedy() bool {
+	o := &s.opt
+	return (!o.Sample || o.Temperature == 0) && o.RepetitionPenalty == 1
+}
+
 // NextOf returns the token that [Sampler.Next] would return, given but the highest
 // logits: the highest first, of equal ones that of the lower id, as ONNX TopK has
 // them, and their ids. ok is false where these do not decide it, and where Next would

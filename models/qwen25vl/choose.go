@@ -63,7 +63,9 @@ type scores struct {
 	x      *extend
 	run    models.Runner
 	trace  *trace.Recorder
-	count  int       // rows
+	count  int  // rows
+	gone   bool // the run behind overwrites all logits: again runs the decoder once more for them
+	again  func(context.Context) error
 	best   []float32 // the highest logits of all rows; nil: all are there
 	at     []int64   // their tokens
 	logits []float32 // of all rows; nil: nobody asked yet
@@ -71,7 +73,7 @@ type scores struct {
 
 // take runs the decoder. whole says that all logits will be asked for.
 func (s *scores) take(ctx context.Context, ins []*graph.Tensor, whole bool) error {
-	s.best, s.at, s.logits = nil, nil, nil
+	s.gone, s.best, s.at, s.logits = false, nil, nil, nil
 	ranked := s.x.ranks > 0 && !whole
 	s.run.Want(nil)
 	if ranked {
@@ -84,6 +86,11 @@ func (s *scores) take(ctx context.Context, ins []*graph.Tensor, whole bool) erro
 	if !ranked {
 		return s.widen(outs[0])
 	}
+	return s.rank(outs)
+}
+
+// rank takes the highest logits.
+func (s *scores) rank(outs []*graph.Tensor) (err error) {
 	s.at = graph.View[int64](outs[s.x.bestAt])
 	s.count = outs[s.x.best].Len() / s.x.ranks
 	s.best, err = outs[s.x.best].Float32s()
@@ -100,6 +107,11 @@ func (s *scores) widen(t *graph.Tensor) (err error) {
 
 // row returns all logits of a row.
 func (s *scores) row(ctx context.Context, i int) ([]float32, error) {
+	if s.logits == nil && s.gone {
+		if err := s.again(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if s.logits == nil {
 		t, err := s.run.Fetch(ctx, 0)
 		if err == nil {

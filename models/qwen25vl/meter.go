@@ -2,6 +2,7 @@ package qwen25vl
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 
@@ -28,13 +29,33 @@ func (s *Session) Prefill(ctx context.Context, n int) error {
 	return s.prefill(ctx, p, 0, false)
 }
 
-// Step runs one token behind past others.
-func (s *Session) Step(ctx context.Context, past int) error {
-	if past < 0 || past >= s.capacity {
-		return fmt.Errorf("%w: token %d, the context has room for %d; use a larger -c", ErrPrompt, past+1, s.capacity)
+// Steps runs n tokens behind past others; where the device feeds itself, these are what
+// it takes for the likeliest.
+func (s *Session) Steps(ctx context.Context, past, n int, each func()) (err error) {
+	if past < 0 || n < 0 || past+n > s.capacity {
+		return fmt.Errorf("%w: token %d, the context has room for %d; use a larger -c", ErrPrompt, past+n, s.capacity)
 	}
 	s.held = s.held[:min(past, len(s.held))]
-	return s.decode(ctx, int32(past%100), nil, past, int64(past), false)
+	if s.feeder != nil {
+		defer func() { err = errors.Join(err, s.feeder.settle()) }()
+	}
+	id := int32(past % 100)
+	for i := range n {
+		if s.feeder != nil {
+			err = s.decodeAhead(ctx, id, past+i, int64(past+i), i+1 < n)
+			id = s.feeder.fed
+		} else {
+			err = s.decode(ctx, id, nil, past+i, int64(past+i), false)
+			id = int32((past + i + 1) % 100)
+		}
+		if err != nil {
+			return err
+		}
+		if each != nil {
+			each()
+		}
+	}
+	return nil
 }
 
 // Look prepares a picture of coloured noise.

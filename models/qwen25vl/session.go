@@ -23,6 +23,7 @@ type Session struct {
 	m        *Model
 	encode   models.Runner                // nil without a vision tower
 	extend   models.Runner                // nil without a decoder
+	feeder   *feeder                      // nil: extend is no models.Feeder, or its plan does not allow it
 	own      []interface{ Close() error } // what the session made, the first of them last to go
 	arenas   *runtime.Arenas              // nil where others run the phases
 	capacity int
@@ -66,7 +67,7 @@ func (m *Model) newSession(executors map[string]*runtime.Executor, o models.Sess
 		return nil, err
 	}
 	s := &Session{m: m, capacity: capacity, trace: o.Trace}
-	defer func() { s.scores = scores{x: m.extend, run: s.extend, trace: s.trace} }()
+	defer func() { s.scores = scores{x: m.extend, run: s.extend, trace: s.trace, again: s.again} }()
 	if o.Runners != nil {
 		s.encode, s.extend = o.Runners["encode"], o.Runners["extend"]
 		return s, nil
@@ -95,6 +96,7 @@ func (m *Model) newSession(executors map[string]*runtime.Executor, o models.Sess
 		}
 		s.own = append(s.own, states)
 		s.extend = start("extend", states)
+		s.feeder = m.extend.feeder(s.extend)
 	}
 	if m.encode != nil {
 		s.encode = start("encode", nil)
@@ -358,7 +360,7 @@ func (s *Session) telling(a *models.Answer, set models.Settings) telling {
 
 // answer generates what follows a prompt. What the state then holds is known if the
 // prompt's cells are.
-func (s *Session) answer(ctx context.Context, p *Prompt, t *turn) (*models.Answer, error) {
+func (s *Session) answer(ctx context.Context, p *Prompt, t *turn) (a *models.Answer, err error) {
 	most, err := s.room(p, t)
 	if err != nil {
 		return nil, err
@@ -382,7 +384,15 @@ func (s *Session) answer(ctx context.Context, p *Prompt, t *turn) (*models.Answe
 		s.held = append(s.held, p.cells[from:]...)
 	}
 	t.stats.Prefill = time.Since(start)
-	a := &models.Answer{PromptTokens: len(p.IDs)}
+	feeds := s.feeder != nil && t.sampler.Greedy()
+	if feeds {
+		defer func() {
+			if late := s.feeder.settle(); err == nil {
+				err = late
+			}
+		}()
+	}
+	a = &models.Answer{PromptTokens: len(p.IDs)}
 	history := append([]int32{}, p.IDs...)
 	stops := generate.Stops{IDs: s.m.Generate.EOS}
 	text := s.telling(a, t.set)
@@ -411,10 +421,17 @@ func (s *Session) answer(ctx context.Context, p *Prompt, t *turn) (*models.Answe
 		if a.Cut = len(a.Tokens) >= most; a.Cut {
 			break
 		}
-		if row < len(draft) && draft[row] == id { // the run took it already
+		switch {
+		case row < len(draft) && draft[row] == id: // the run took it already
 			row++
 			t.stats.Accepted++
-		} else {
+		case feeds:
+			s.trace.Count(rateLabel, 1/time.Since(began).Seconds())
+			began, row = time.Now(), 0
+			if err := s.decodeAhead(ctx, id, len(history)-1, p.next+int64(i), len(a.Tokens)+1 < most); err != nil {
+				return nil, err
+			}
+		default:
 			s.trace.Count(rateLabel, float64(row+1)/time.Since(began).Seconds())
 			began = time.Now()
 			draft, row = s.drafted(history), 0

@@ -23,6 +23,25 @@ func TestKernels(t *testing.T) {
 	gputest.Kernels(t, &cuda.Backend{Wrap: gputest.Guard}, &cpu.Backend{Table: op.All(), Threads: 1})
 }
 
+// TestAhead starts runs before those in front of them are looked at: one launch each, once
+// both that take turns have been recorded.
+func TestAhead(t *testing.T) {
+	standin.Use(t, "")
+	var books interface{ Books() cuda.Books }
+	b := &cuda.Backend{Wrap: func(d gpu.Driver) gpu.Driver {
+		books = d.(interface{ Books() cuda.Books })
+		return d
+	}}
+	var before cuda.Books
+	gputest.Ahead(t, b, &cpu.Backend{Table: op.All(), Threads: 1}, 9, func(run int) {
+		now := books.Books()
+		if graphs, kernels := now.Graphs-before.Graphs, now.Kernels-before.Kernels; run > 3 && (graphs != 1 || kernels != 0) {
+			t.Errorf("run %d: %d graphs and %d kernels were launched", run, graphs, kernels)
+		}
+		before = now
+	})
+}
+
 // TestLibrary tries products with NVIDIA's library, and wants it to have been found.
 func TestLibrary(t *testing.T) {
 	dev := standin.Use(t, "")

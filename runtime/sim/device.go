@@ -97,7 +97,7 @@ func (d *Device) Transfer(dst, src runtime.View, waits []runtime.Event) (runtime
 	if dst.Size != src.Size {
 		return nil, fmt.Errorf("%w: transfer of %d bytes into %d", runtime.ErrAddress, src.Size, dst.Size)
 	}
-	c := &command{waits: waits, cost: d.config.Transfer.of(src.Size)}
+	c := &command{waits: waits, cost: d.config.Transfer.of(src.Size), uses: make([]*buffer, 0, 2)}
 	to, err := d.use(c, dst, "transfer")
 	if err != nil {
 		return nil, err
