@@ -69,3 +69,17 @@ func tileConfig(rows, cols, deep int) (config [64]uint8, shape int) {
 	}
 	return config, shape
 }
+
+// blocksConfig is what configures tiles for products of so many rows of records and a panel.
+func blocksConfig(rows int) (config [64]uint8) {
+	config[0] = 1
+	set := func(tile, rows, cols int) {
+		config[16+2*tile], config[48+tile] = uint8(4*cols), uint8(rows)
+	}
+	for i := range 2 { // two blocks are on their way
+		set(i, rows, tileSide)
+		set(4+i, rows, Block/4)
+		set(6+i, Block/4, tileSide)
+	}
+	return config
+}

@@ -11,3 +11,8 @@ func tilesAMX(c *float32, ldc int, a *float32, lda int, b *float32, ldb, stepb, 
 func tilesBytesAMX(c *int32, ldc int, a *uint8, lda int, b *uint32, ldb, stepb, steps int, terms *int, n, blocks, shape int, config *uint8) {
 	panic("simd: no tiles")
 }
+
+// tileBlocksAMX is never called either.
+func tileBlocksAMX(c *float32, ldc int, x *uint8, ldx int, w, sums *uint8, m, groups, blocks int, config *uint8) {
+	panic("simd: no tiles")
+}

@@ -26,10 +26,10 @@ func dotQuantised4AVX2(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int
 //go:noescape
 func dotQuantised4F16AVX2(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *uint16, lds int, m int, n int, blocks int)
 
-// pack4AVX2 turns blocks of as many rows as a vector has lanes into a panel.
+// pack4AVX2 turns blocks of as many rows as a vector has lanes into a panel, all fours of bytes less a number.
 //
 //go:noescape
-func pack4AVX2(dst *uint8, w *uint8, ldw int, s *float32, lds int, blocks int)
+func pack4AVX2(dst *uint8, w *uint8, ldw int, s *float32, lds int, less uint32, blocks int)
 
 // quantiseDot8AVX2 stores records of blocks of x.
 //
@@ -53,10 +53,10 @@ func dotQuantised8AVX2(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int
 //go:noescape
 func dotQuantised8F16AVX2(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *uint16, lds int, m int, n int, blocks int)
 
-// pack8AVX2 turns blocks of as many rows as a vector has lanes into a panel.
+// pack8AVX2 turns blocks of as many rows as a vector has lanes into a panel, all fours of bytes less a number.
 //
 //go:noescape
-func pack8AVX2(dst *uint8, w *uint8, ldw int, s *float32, lds int, blocks int)
+func pack8AVX2(dst *uint8, w *uint8, ldw int, s *float32, lds int, less uint32, blocks int)
 
 // tileQuantisedAVX2 adds the product of m rows of records x and a panel w to c.
 // Strides are in numbers, that of x in bytes. m is 1 to 4.

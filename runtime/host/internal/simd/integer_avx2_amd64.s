@@ -2041,33 +2041,32 @@ columns64:
 	VZEROUPPER
 	RET
 
-// func pack4AVX2(dst *uint8, w *uint8, ldw int, s *float32, lds int, blocks int)
+// func pack4AVX2(dst *uint8, w *uint8, ldw int, s *float32, lds int, less uint32, blocks int)
 // Requires: AVX, AVX2
-TEXT ·pack4AVX2(SB), NOSPLIT, $0-48
+TEXT ·pack4AVX2(SB), NOSPLIT, $0-56
 	MOVQ         dst+0(FP), AX
 	MOVQ         w+8(FP), CX
 	MOVQ         ldw+16(FP), DX
 	MOVQ         s+24(FP), BX
 	MOVQ         lds+32(FP), SI
 	SHLQ         $0x02, SI
-	MOVQ         blocks+40(FP), DI
+	MOVQ         blocks+48(FP), DI
+	VBROADCASTSS less+40(FP), Y0
 	MOVL         $0x0f0f0f0f, R8
-	VMOVD        R8, X0
-	VPBROADCASTD X0, Y0
+	VMOVD        R8, X1
+	VPBROADCASTD X1, Y1
 
 block68:
 	DECQ        DI
 	JL          block69
 	MOVQ        CX, R8
-	VMOVDQU     (R8), X1
-	ADDQ        DX, R8
 	VMOVDQU     (R8), X2
 	ADDQ        DX, R8
 	VMOVDQU     (R8), X3
 	ADDQ        DX, R8
 	VMOVDQU     (R8), X4
 	ADDQ        DX, R8
-	VINSERTI128 $0x01, (R8), Y1, Y1
+	VMOVDQU     (R8), X5
 	ADDQ        DX, R8
 	VINSERTI128 $0x01, (R8), Y2, Y2
 	ADDQ        DX, R8
@@ -2075,58 +2074,68 @@ block68:
 	ADDQ        DX, R8
 	VINSERTI128 $0x01, (R8), Y4, Y4
 	ADDQ        DX, R8
-	VUNPCKLPS   Y2, Y1, Y5
-	VUNPCKHPS   Y2, Y1, Y6
-	VUNPCKLPS   Y4, Y3, Y2
-	VUNPCKHPS   Y4, Y3, Y4
-	VUNPCKLPD   Y2, Y5, Y1
-	VUNPCKHPD   Y2, Y5, Y2
-	VUNPCKLPD   Y4, Y6, Y3
-	VUNPCKHPD   Y4, Y6, Y4
-	VPSRLW      $0x04, Y1, Y5
-	VPAND       Y0, Y1, Y1
-	VPAND       Y0, Y5, Y5
-	VMOVUPS     Y1, (AX)
-	VMOVUPS     Y5, 128(AX)
-	VPSRLW      $0x04, Y2, Y5
-	VPAND       Y0, Y2, Y2
-	VPAND       Y0, Y5, Y5
-	VMOVUPS     Y2, 32(AX)
-	VMOVUPS     Y5, 160(AX)
-	VPSRLW      $0x04, Y3, Y5
-	VPAND       Y0, Y3, Y3
-	VPAND       Y0, Y5, Y5
-	VMOVUPS     Y3, 64(AX)
-	VMOVUPS     Y5, 192(AX)
-	VPSRLW      $0x04, Y4, Y5
-	VPAND       Y0, Y4, Y4
-	VPAND       Y0, Y5, Y5
-	VMOVUPS     Y4, 96(AX)
-	VMOVUPS     Y5, 224(AX)
+	VINSERTI128 $0x01, (R8), Y5, Y5
+	ADDQ        DX, R8
+	VUNPCKLPS   Y3, Y2, Y6
+	VUNPCKHPS   Y3, Y2, Y7
+	VUNPCKLPS   Y5, Y4, Y3
+	VUNPCKHPS   Y5, Y4, Y5
+	VUNPCKLPD   Y3, Y6, Y2
+	VUNPCKHPD   Y3, Y6, Y3
+	VUNPCKLPD   Y5, Y7, Y4
+	VUNPCKHPD   Y5, Y7, Y5
+	VPSRLW      $0x04, Y2, Y6
+	VPAND       Y1, Y2, Y2
+	VPAND       Y1, Y6, Y6
+	VPSUBB      Y0, Y2, Y2
+	VPSUBB      Y0, Y6, Y6
+	VMOVUPS     Y2, (AX)
+	VMOVUPS     Y6, 128(AX)
+	VPSRLW      $0x04, Y3, Y6
+	VPAND       Y1, Y3, Y3
+	VPAND       Y1, Y6, Y6
+	VPSUBB      Y0, Y3, Y3
+	VPSUBB      Y0, Y6, Y6
+	VMOVUPS     Y3, 32(AX)
+	VMOVUPS     Y6, 160(AX)
+	VPSRLW      $0x04, Y4, Y6
+	VPAND       Y1, Y4, Y4
+	VPAND       Y1, Y6, Y6
+	VPSUBB      Y0, Y4, Y4
+	VPSUBB      Y0, Y6, Y6
+	VMOVUPS     Y4, 64(AX)
+	VMOVUPS     Y6, 192(AX)
+	VPSRLW      $0x04, Y5, Y6
+	VPAND       Y1, Y5, Y5
+	VPAND       Y1, Y6, Y6
+	VPSUBB      Y0, Y5, Y5
+	VPSUBB      Y0, Y6, Y6
+	VMOVUPS     Y5, 96(AX)
+	VMOVUPS     Y6, 224(AX)
 	MOVQ        BX, R8
-	VMOVSS      (R8), X1
-	VMOVSS      X1, 256(AX)
+	VMOVSS      (R8), X2
+	VMOVSS      X2, 256(AX)
 	ADDQ        SI, R8
-	VMOVSS      (R8), X1
-	VMOVSS      X1, 260(AX)
+	VMOVSS      (R8), X2
+	VMOVSS      X2, 260(AX)
 	ADDQ        SI, R8
-	VMOVSS      (R8), X1
-	VMOVSS      X1, 264(AX)
+	VMOVSS      (R8), X2
+	VMOVSS      X2, 264(AX)
 	ADDQ        SI, R8
-	VMOVSS      (R8), X1
-	VMOVSS      X1, 268(AX)
+	VMOVSS      (R8), X2
+	VMOVSS      X2, 268(AX)
 	ADDQ        SI, R8
-	VMOVSS      (R8), X1
-	VMOVSS      X1, 272(AX)
+	VMOVSS      (R8), X2
+	VMOVSS      X2, 272(AX)
 	ADDQ        SI, R8
-	VMOVSS      (R8), X1
-	VMOVSS      X1, 276(AX)
+	VMOVSS      (R8), X2
+	VMOVSS      X2, 276(AX)
 	ADDQ        SI, R8
-	VMOVSS      (R8), X1
-	VMOVSS      X1, 280(AX)
+	VMOVSS      (R8), X2
+	VMOVSS      X2, 280(AX)
 	ADDQ        SI, R8
-	VMOVSS      (R8), X1
-	VMOVSS      X1, 284(AX)
+	VMOVSS      (R8), X2
+	VMOVSS      X2, 284(AX)
 	ADDQ        $+288, AX
 	ADDQ        $0x10, CX
 	ADDQ        $0x04, BX
@@ -4184,30 +4193,29 @@ columns133:
 	VZEROUPPER
 	RET
 
-// func pack8AVX2(dst *uint8, w *uint8, ldw int, s *float32, lds int, blocks int)
+// func pack8AVX2(dst *uint8, w *uint8, ldw int, s *float32, lds int, less uint32, blocks int)
 // Requires: AVX, AVX2
-TEXT ·pack8AVX2(SB), NOSPLIT, $0-48
-	MOVQ dst+0(FP), AX
-	MOVQ w+8(FP), CX
-	MOVQ ldw+16(FP), DX
-	MOVQ s+24(FP), BX
-	MOVQ lds+32(FP), SI
-	SHLQ $0x02, SI
-	MOVQ blocks+40(FP), DI
+TEXT ·pack8AVX2(SB), NOSPLIT, $0-56
+	MOVQ         dst+0(FP), AX
+	MOVQ         w+8(FP), CX
+	MOVQ         ldw+16(FP), DX
+	MOVQ         s+24(FP), BX
+	MOVQ         lds+32(FP), SI
+	SHLQ         $0x02, SI
+	MOVQ         blocks+48(FP), DI
+	VBROADCASTSS less+40(FP), Y0
 
 block137:
 	DECQ        DI
 	JL          block138
 	MOVQ        CX, R8
-	VMOVDQU     (R8), X0
-	ADDQ        DX, R8
 	VMOVDQU     (R8), X1
 	ADDQ        DX, R8
 	VMOVDQU     (R8), X2
 	ADDQ        DX, R8
 	VMOVDQU     (R8), X3
 	ADDQ        DX, R8
-	VINSERTI128 $0x01, (R8), Y0, Y0
+	VMOVDQU     (R8), X4
 	ADDQ        DX, R8
 	VINSERTI128 $0x01, (R8), Y1, Y1
 	ADDQ        DX, R8
@@ -4215,28 +4223,32 @@ block137:
 	ADDQ        DX, R8
 	VINSERTI128 $0x01, (R8), Y3, Y3
 	ADDQ        DX, R8
-	VUNPCKLPS   Y1, Y0, Y4
-	VUNPCKHPS   Y1, Y0, Y5
-	VUNPCKLPS   Y3, Y2, Y1
-	VUNPCKHPS   Y3, Y2, Y3
-	VUNPCKLPD   Y1, Y4, Y0
-	VUNPCKHPD   Y1, Y4, Y1
-	VUNPCKLPD   Y3, Y5, Y2
-	VUNPCKHPD   Y3, Y5, Y3
-	VMOVUPS     Y0, (AX)
-	VMOVUPS     Y1, 32(AX)
-	VMOVUPS     Y2, 64(AX)
-	VMOVUPS     Y3, 96(AX)
-	MOVQ        CX, R8
-	VMOVDQU     16(R8), X6
+	VINSERTI128 $0x01, (R8), Y4, Y4
 	ADDQ        DX, R8
+	VUNPCKLPS   Y2, Y1, Y5
+	VUNPCKHPS   Y2, Y1, Y6
+	VUNPCKLPS   Y4, Y3, Y2
+	VUNPCKHPS   Y4, Y3, Y4
+	VUNPCKLPD   Y2, Y5, Y1
+	VUNPCKHPD   Y2, Y5, Y2
+	VUNPCKLPD   Y4, Y6, Y3
+	VUNPCKHPD   Y4, Y6, Y4
+	VPSUBB      Y0, Y1, Y1
+	VMOVUPS     Y1, (AX)
+	VPSUBB      Y0, Y2, Y2
+	VMOVUPS     Y2, 32(AX)
+	VPSUBB      Y0, Y3, Y3
+	VMOVUPS     Y3, 64(AX)
+	VPSUBB      Y0, Y4, Y4
+	VMOVUPS     Y4, 96(AX)
+	MOVQ        CX, R8
 	VMOVDQU     16(R8), X7
 	ADDQ        DX, R8
 	VMOVDQU     16(R8), X8
 	ADDQ        DX, R8
 	VMOVDQU     16(R8), X9
 	ADDQ        DX, R8
-	VINSERTI128 $0x01, 16(R8), Y6, Y6
+	VMOVDQU     16(R8), X10
 	ADDQ        DX, R8
 	VINSERTI128 $0x01, 16(R8), Y7, Y7
 	ADDQ        DX, R8
@@ -4244,42 +4256,48 @@ block137:
 	ADDQ        DX, R8
 	VINSERTI128 $0x01, 16(R8), Y9, Y9
 	ADDQ        DX, R8
-	VUNPCKLPS   Y7, Y6, Y4
-	VUNPCKHPS   Y7, Y6, Y5
-	VUNPCKLPS   Y9, Y8, Y7
-	VUNPCKHPS   Y9, Y8, Y9
-	VUNPCKLPD   Y7, Y4, Y6
-	VUNPCKHPD   Y7, Y4, Y7
-	VUNPCKLPD   Y9, Y5, Y8
-	VUNPCKHPD   Y9, Y5, Y9
-	VMOVUPS     Y6, 128(AX)
-	VMOVUPS     Y7, 160(AX)
-	VMOVUPS     Y8, 192(AX)
-	VMOVUPS     Y9, 224(AX)
+	VINSERTI128 $0x01, 16(R8), Y10, Y10
+	ADDQ        DX, R8
+	VUNPCKLPS   Y8, Y7, Y5
+	VUNPCKHPS   Y8, Y7, Y6
+	VUNPCKLPS   Y10, Y9, Y8
+	VUNPCKHPS   Y10, Y9, Y10
+	VUNPCKLPD   Y8, Y5, Y7
+	VUNPCKHPD   Y8, Y5, Y8
+	VUNPCKLPD   Y10, Y6, Y9
+	VUNPCKHPD   Y10, Y6, Y10
+	VPSUBB      Y0, Y7, Y7
+	VMOVUPS     Y7, 128(AX)
+	VPSUBB      Y0, Y8, Y8
+	VMOVUPS     Y8, 160(AX)
+	VPSUBB      Y0, Y9, Y9
+	VMOVUPS     Y9, 192(AX)
+	VPSUBB      Y0, Y10, Y10
+	VMOVUPS     Y10, 224(AX)
 	MOVQ        BX, R8
-	VMOVSS      (R8), X0
-	VMOVSS      X0, 256(AX)
+	VMOVSS      (R8), X1
+	VMOVSS      X1, 256(AX)
 	ADDQ        SI, R8
-	VMOVSS      (R8), X0
-	VMOVSS      X0, 260(AX)
+	VMOVSS      (R8), X1
+	VMOVSS      X1, 260(AX)
 	ADDQ        SI, R8
-	VMOVSS      (R8), X0
-	VMOVSS      X0, 264(AX)
+	VMOVSS      (R8), X1
+	VMOVSS      X1, 264(AX)
 	ADDQ        SI, R8
-	VMOVSS      (R8), X0
-	VMOVSS      X0, 268(AX)
+	VMOVSS      (R8), X1
+	VMOVSS      X1, 268(AX)
 	ADDQ        SI, R8
-	VMOVSS      (R8), X0
-	VMOVSS      X0, 272(AX)
+	VMOVSS      (R8), X1
+	VMOVSS      X1, 272(AX)
 	ADDQ        SI, R8
-	VMOVSS      (R8), X0
-	VMOVSS      X0, 276(AX)
+	VMOVSS      (R8), X1
+	VMOVSS      X1, 276(AX)
 	ADDQ        SI, R8
-	VMOVSS      (R8), X0
-	VMOVSS      X0, 280(AX)
+	VMOVSS      (R8), X1
+	VMOVSS      X1, 280(AX)
 	ADDQ        SI, R8
-	VMOVSS      (R8), X0
-	VMOVSS      X0, 284(AX)
+	VMOVSS      (R8), X1
+	VMOVSS      X1, 284(AX)
 	ADDQ        $+288, AX
 	ADDQ        $0x20, CX
 	ADDQ        $0x04, BX

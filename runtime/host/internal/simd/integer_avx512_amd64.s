@@ -2615,32 +2615,31 @@ columns82:
 	VZEROUPPER
 	RET
 
-// func pack4AVX512(dst *uint8, w *uint8, ldw int, s *float32, lds int, blocks int)
+// func pack4AVX512(dst *uint8, w *uint8, ldw int, s *float32, lds int, less uint32, blocks int)
 // Requires: AVX, AVX512BW, AVX512F
-TEXT ·pack4AVX512(SB), NOSPLIT, $0-48
+TEXT ·pack4AVX512(SB), NOSPLIT, $0-56
 	MOVQ         dst+0(FP), AX
 	MOVQ         w+8(FP), CX
 	MOVQ         ldw+16(FP), DX
 	MOVQ         s+24(FP), BX
 	MOVQ         lds+32(FP), SI
 	SHLQ         $0x02, SI
-	MOVQ         blocks+40(FP), DI
+	MOVQ         blocks+48(FP), DI
+	VBROADCASTSS less+40(FP), Z0
 	MOVL         $0x0f0f0f0f, R8
-	VPBROADCASTD R8, Z0
+	VPBROADCASTD R8, Z1
 
 block86:
 	DECQ         DI
 	JL           block87
 	MOVQ         CX, R8
-	VMOVDQU      (R8), X1
-	ADDQ         DX, R8
 	VMOVDQU      (R8), X2
 	ADDQ         DX, R8
 	VMOVDQU      (R8), X3
 	ADDQ         DX, R8
 	VMOVDQU      (R8), X4
 	ADDQ         DX, R8
-	VINSERTI32X4 $0x01, (R8), Z1, Z1
+	VMOVDQU      (R8), X5
 	ADDQ         DX, R8
 	VINSERTI32X4 $0x01, (R8), Z2, Z2
 	ADDQ         DX, R8
@@ -2648,7 +2647,7 @@ block86:
 	ADDQ         DX, R8
 	VINSERTI32X4 $0x01, (R8), Z4, Z4
 	ADDQ         DX, R8
-	VINSERTI32X4 $0x02, (R8), Z1, Z1
+	VINSERTI32X4 $0x01, (R8), Z5, Z5
 	ADDQ         DX, R8
 	VINSERTI32X4 $0x02, (R8), Z2, Z2
 	ADDQ         DX, R8
@@ -2656,7 +2655,7 @@ block86:
 	ADDQ         DX, R8
 	VINSERTI32X4 $0x02, (R8), Z4, Z4
 	ADDQ         DX, R8
-	VINSERTI32X4 $0x03, (R8), Z1, Z1
+	VINSERTI32X4 $0x02, (R8), Z5, Z5
 	ADDQ         DX, R8
 	VINSERTI32X4 $0x03, (R8), Z2, Z2
 	ADDQ         DX, R8
@@ -2664,82 +2663,92 @@ block86:
 	ADDQ         DX, R8
 	VINSERTI32X4 $0x03, (R8), Z4, Z4
 	ADDQ         DX, R8
-	VUNPCKLPS    Z2, Z1, Z5
-	VUNPCKHPS    Z2, Z1, Z6
-	VUNPCKLPS    Z4, Z3, Z2
-	VUNPCKHPS    Z4, Z3, Z4
-	VUNPCKLPD    Z2, Z5, Z1
-	VUNPCKHPD    Z2, Z5, Z2
-	VUNPCKLPD    Z4, Z6, Z3
-	VUNPCKHPD    Z4, Z6, Z4
-	VPSRLW       $0x04, Z1, Z5
-	VPANDD       Z0, Z1, Z1
-	VPANDD       Z0, Z5, Z5
-	VMOVUPS      Z1, (AX)
-	VMOVUPS      Z5, 256(AX)
-	VPSRLW       $0x04, Z2, Z5
-	VPANDD       Z0, Z2, Z2
-	VPANDD       Z0, Z5, Z5
-	VMOVUPS      Z2, 64(AX)
-	VMOVUPS      Z5, 320(AX)
-	VPSRLW       $0x04, Z3, Z5
-	VPANDD       Z0, Z3, Z3
-	VPANDD       Z0, Z5, Z5
-	VMOVUPS      Z3, 128(AX)
-	VMOVUPS      Z5, 384(AX)
-	VPSRLW       $0x04, Z4, Z5
-	VPANDD       Z0, Z4, Z4
-	VPANDD       Z0, Z5, Z5
-	VMOVUPS      Z4, 192(AX)
-	VMOVUPS      Z5, 448(AX)
+	VINSERTI32X4 $0x03, (R8), Z5, Z5
+	ADDQ         DX, R8
+	VUNPCKLPS    Z3, Z2, Z6
+	VUNPCKHPS    Z3, Z2, Z7
+	VUNPCKLPS    Z5, Z4, Z3
+	VUNPCKHPS    Z5, Z4, Z5
+	VUNPCKLPD    Z3, Z6, Z2
+	VUNPCKHPD    Z3, Z6, Z3
+	VUNPCKLPD    Z5, Z7, Z4
+	VUNPCKHPD    Z5, Z7, Z5
+	VPSRLW       $0x04, Z2, Z6
+	VPANDD       Z1, Z2, Z2
+	VPANDD       Z1, Z6, Z6
+	VPSUBB       Z0, Z2, Z2
+	VPSUBB       Z0, Z6, Z6
+	VMOVUPS      Z2, (AX)
+	VMOVUPS      Z6, 256(AX)
+	VPSRLW       $0x04, Z3, Z6
+	VPANDD       Z1, Z3, Z3
+	VPANDD       Z1, Z6, Z6
+	VPSUBB       Z0, Z3, Z3
+	VPSUBB       Z0, Z6, Z6
+	VMOVUPS      Z3, 64(AX)
+	VMOVUPS      Z6, 320(AX)
+	VPSRLW       $0x04, Z4, Z6
+	VPANDD       Z1, Z4, Z4
+	VPANDD       Z1, Z6, Z6
+	VPSUBB       Z0, Z4, Z4
+	VPSUBB       Z0, Z6, Z6
+	VMOVUPS      Z4, 128(AX)
+	VMOVUPS      Z6, 384(AX)
+	VPSRLW       $0x04, Z5, Z6
+	VPANDD       Z1, Z5, Z5
+	VPANDD       Z1, Z6, Z6
+	VPSUBB       Z0, Z5, Z5
+	VPSUBB       Z0, Z6, Z6
+	VMOVUPS      Z5, 192(AX)
+	VMOVUPS      Z6, 448(AX)
 	MOVQ         BX, R8
-	VMOVSS       (R8), X1
-	VMOVSS       X1, 512(AX)
+	VMOVSS       (R8), X2
+	VMOVSS       X2, 512(AX)
 	ADDQ         SI, R8
-	VMOVSS       (R8), X1
-	VMOVSS       X1, 516(AX)
+	VMOVSS       (R8), X2
+	VMOVSS       X2, 516(AX)
 	ADDQ         SI, R8
-	VMOVSS       (R8), X1
-	VMOVSS       X1, 520(AX)
+	VMOVSS       (R8), X2
+	VMOVSS       X2, 520(AX)
 	ADDQ         SI, R8
-	VMOVSS       (R8), X1
-	VMOVSS       X1, 524(AX)
+	VMOVSS       (R8), X2
+	VMOVSS       X2, 524(AX)
 	ADDQ         SI, R8
-	VMOVSS       (R8), X1
-	VMOVSS       X1, 528(AX)
+	VMOVSS       (R8), X2
+	VMOVSS       X2, 528(AX)
 	ADDQ         SI, R8
-	VMOVSS       (R8), X1
-	VMOVSS       X1, 532(AX)
+	VMOVSS       (R8), X2
+	VMOVSS       X2, 532(AX)
 	ADDQ         SI, R8
-	VMOVSS       (R8), X1
-	VMOVSS       X1, 536(AX)
+	VMOVSS       (R8), X2
+	VMOVSS       X2, 536(AX)
 	ADDQ         SI, R8
-	VMOVSS       (R8), X1
-	VMOVSS       X1, 540(AX)
+	VMOVSS       (R8), X2
+	VMOVSS       X2, 540(AX)
 	ADDQ         SI, R8
-	VMOVSS       (R8), X1
-	VMOVSS       X1, 544(AX)
+	VMOVSS       (R8), X2
+	VMOVSS       X2, 544(AX)
 	ADDQ         SI, R8
-	VMOVSS       (R8), X1
-	VMOVSS       X1, 548(AX)
+	VMOVSS       (R8), X2
+	VMOVSS       X2, 548(AX)
 	ADDQ         SI, R8
-	VMOVSS       (R8), X1
-	VMOVSS       X1, 552(AX)
+	VMOVSS       (R8), X2
+	VMOVSS       X2, 552(AX)
 	ADDQ         SI, R8
-	VMOVSS       (R8), X1
-	VMOVSS       X1, 556(AX)
+	VMOVSS       (R8), X2
+	VMOVSS       X2, 556(AX)
 	ADDQ         SI, R8
-	VMOVSS       (R8), X1
-	VMOVSS       X1, 560(AX)
+	VMOVSS       (R8), X2
+	VMOVSS       X2, 560(AX)
 	ADDQ         SI, R8
-	VMOVSS       (R8), X1
-	VMOVSS       X1, 564(AX)
+	VMOVSS       (R8), X2
+	VMOVSS       X2, 564(AX)
 	ADDQ         SI, R8
-	VMOVSS       (R8), X1
-	VMOVSS       X1, 568(AX)
+	VMOVSS       (R8), X2
+	VMOVSS       X2, 568(AX)
 	ADDQ         SI, R8
-	VMOVSS       (R8), X1
-	VMOVSS       X1, 572(AX)
+	VMOVSS       (R8), X2
+	VMOVSS       X2, 572(AX)
 	ADDQ         $+576, AX
 	ADDQ         $0x10, CX
 	ADDQ         $0x04, BX
@@ -5090,30 +5099,29 @@ columns169:
 	VZEROUPPER
 	RET
 
-// func pack8AVX512(dst *uint8, w *uint8, ldw int, s *float32, lds int, blocks int)
-// Requires: AVX, AVX512F
-TEXT ·pack8AVX512(SB), NOSPLIT, $0-48
-	MOVQ dst+0(FP), AX
-	MOVQ w+8(FP), CX
-	MOVQ ldw+16(FP), DX
-	MOVQ s+24(FP), BX
-	MOVQ lds+32(FP), SI
-	SHLQ $0x02, SI
-	MOVQ blocks+40(FP), DI
+// func pack8AVX512(dst *uint8, w *uint8, ldw int, s *float32, lds int, less uint32, blocks int)
+// Requires: AVX, AVX512BW, AVX512F
+TEXT ·pack8AVX512(SB), NOSPLIT, $0-56
+	MOVQ         dst+0(FP), AX
+	MOVQ         w+8(FP), CX
+	MOVQ         ldw+16(FP), DX
+	MOVQ         s+24(FP), BX
+	MOVQ         lds+32(FP), SI
+	SHLQ         $0x02, SI
+	MOVQ         blocks+48(FP), DI
+	VBROADCASTSS less+40(FP), Z0
 
 block173:
 	DECQ         DI
 	JL           block174
 	MOVQ         CX, R8
-	VMOVDQU      (R8), X0
-	ADDQ         DX, R8
 	VMOVDQU      (R8), X1
 	ADDQ         DX, R8
 	VMOVDQU      (R8), X2
 	ADDQ         DX, R8
 	VMOVDQU      (R8), X3
 	ADDQ         DX, R8
-	VINSERTI32X4 $0x01, (R8), Z0, Z0
+	VMOVDQU      (R8), X4
 	ADDQ         DX, R8
 	VINSERTI32X4 $0x01, (R8), Z1, Z1
 	ADDQ         DX, R8
@@ -5121,7 +5129,7 @@ block173:
 	ADDQ         DX, R8
 	VINSERTI32X4 $0x01, (R8), Z3, Z3
 	ADDQ         DX, R8
-	VINSERTI32X4 $0x02, (R8), Z0, Z0
+	VINSERTI32X4 $0x01, (R8), Z4, Z4
 	ADDQ         DX, R8
 	VINSERTI32X4 $0x02, (R8), Z1, Z1
 	ADDQ         DX, R8
@@ -5129,7 +5137,7 @@ block173:
 	ADDQ         DX, R8
 	VINSERTI32X4 $0x02, (R8), Z3, Z3
 	ADDQ         DX, R8
-	VINSERTI32X4 $0x03, (R8), Z0, Z0
+	VINSERTI32X4 $0x02, (R8), Z4, Z4
 	ADDQ         DX, R8
 	VINSERTI32X4 $0x03, (R8), Z1, Z1
 	ADDQ         DX, R8
@@ -5137,28 +5145,32 @@ block173:
 	ADDQ         DX, R8
 	VINSERTI32X4 $0x03, (R8), Z3, Z3
 	ADDQ         DX, R8
-	VUNPCKLPS    Z1, Z0, Z4
-	VUNPCKHPS    Z1, Z0, Z5
-	VUNPCKLPS    Z3, Z2, Z1
-	VUNPCKHPS    Z3, Z2, Z3
-	VUNPCKLPD    Z1, Z4, Z0
-	VUNPCKHPD    Z1, Z4, Z1
-	VUNPCKLPD    Z3, Z5, Z2
-	VUNPCKHPD    Z3, Z5, Z3
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      Z1, 64(AX)
-	VMOVUPS      Z2, 128(AX)
-	VMOVUPS      Z3, 192(AX)
-	MOVQ         CX, R8
-	VMOVDQU      16(R8), X6
+	VINSERTI32X4 $0x03, (R8), Z4, Z4
 	ADDQ         DX, R8
+	VUNPCKLPS    Z2, Z1, Z5
+	VUNPCKHPS    Z2, Z1, Z6
+	VUNPCKLPS    Z4, Z3, Z2
+	VUNPCKHPS    Z4, Z3, Z4
+	VUNPCKLPD    Z2, Z5, Z1
+	VUNPCKHPD    Z2, Z5, Z2
+	VUNPCKLPD    Z4, Z6, Z3
+	VUNPCKHPD    Z4, Z6, Z4
+	VPSUBB       Z0, Z1, Z1
+	VMOVUPS      Z1, (AX)
+	VPSUBB       Z0, Z2, Z2
+	VMOVUPS      Z2, 64(AX)
+	VPSUBB       Z0, Z3, Z3
+	VMOVUPS      Z3, 128(AX)
+	VPSUBB       Z0, Z4, Z4
+	VMOVUPS      Z4, 192(AX)
+	MOVQ         CX, R8
 	VMOVDQU      16(R8), X7
 	ADDQ         DX, R8
 	VMOVDQU      16(R8), X8
 	ADDQ         DX, R8
 	VMOVDQU      16(R8), X9
 	ADDQ         DX, R8
-	VINSERTI32X4 $0x01, 16(R8), Z6, Z6
+	VMOVDQU      16(R8), X10
 	ADDQ         DX, R8
 	VINSERTI32X4 $0x01, 16(R8), Z7, Z7
 	ADDQ         DX, R8
@@ -5166,7 +5178,7 @@ block173:
 	ADDQ         DX, R8
 	VINSERTI32X4 $0x01, 16(R8), Z9, Z9
 	ADDQ         DX, R8
-	VINSERTI32X4 $0x02, 16(R8), Z6, Z6
+	VINSERTI32X4 $0x01, 16(R8), Z10, Z10
 	ADDQ         DX, R8
 	VINSERTI32X4 $0x02, 16(R8), Z7, Z7
 	ADDQ         DX, R8
@@ -5174,7 +5186,7 @@ block173:
 	ADDQ         DX, R8
 	VINSERTI32X4 $0x02, 16(R8), Z9, Z9
 	ADDQ         DX, R8
-	VINSERTI32X4 $0x03, 16(R8), Z6, Z6
+	VINSERTI32X4 $0x02, 16(R8), Z10, Z10
 	ADDQ         DX, R8
 	VINSERTI32X4 $0x03, 16(R8), Z7, Z7
 	ADDQ         DX, R8
@@ -5182,66 +5194,72 @@ block173:
 	ADDQ         DX, R8
 	VINSERTI32X4 $0x03, 16(R8), Z9, Z9
 	ADDQ         DX, R8
-	VUNPCKLPS    Z7, Z6, Z4
-	VUNPCKHPS    Z7, Z6, Z5
-	VUNPCKLPS    Z9, Z8, Z7
-	VUNPCKHPS    Z9, Z8, Z9
-	VUNPCKLPD    Z7, Z4, Z6
-	VUNPCKHPD    Z7, Z4, Z7
-	VUNPCKLPD    Z9, Z5, Z8
-	VUNPCKHPD    Z9, Z5, Z9
-	VMOVUPS      Z6, 256(AX)
-	VMOVUPS      Z7, 320(AX)
-	VMOVUPS      Z8, 384(AX)
-	VMOVUPS      Z9, 448(AX)
+	VINSERTI32X4 $0x03, 16(R8), Z10, Z10
+	ADDQ         DX, R8
+	VUNPCKLPS    Z8, Z7, Z5
+	VUNPCKHPS    Z8, Z7, Z6
+	VUNPCKLPS    Z10, Z9, Z8
+	VUNPCKHPS    Z10, Z9, Z10
+	VUNPCKLPD    Z8, Z5, Z7
+	VUNPCKHPD    Z8, Z5, Z8
+	VUNPCKLPD    Z10, Z6, Z9
+	VUNPCKHPD    Z10, Z6, Z10
+	VPSUBB       Z0, Z7, Z7
+	VMOVUPS      Z7, 256(AX)
+	VPSUBB       Z0, Z8, Z8
+	VMOVUPS      Z8, 320(AX)
+	VPSUBB       Z0, Z9, Z9
+	VMOVUPS      Z9, 384(AX)
+	VPSUBB       Z0, Z10, Z10
+	VMOVUPS      Z10, 448(AX)
 	MOVQ         BX, R8
-	VMOVSS       (R8), X0
-	VMOVSS       X0, 512(AX)
+	VMOVSS       (R8), X1
+	VMOVSS       X1, 512(AX)
 	ADDQ         SI, R8
-	VMOVSS       (R8), X0
-	VMOVSS       X0, 516(AX)
+	VMOVSS       (R8), X1
+	VMOVSS       X1, 516(AX)
 	ADDQ         SI, R8
-	VMOVSS       (R8), X0
-	VMOVSS       X0, 520(AX)
+	VMOVSS       (R8), X1
+	VMOVSS       X1, 520(AX)
 	ADDQ         SI, R8
-	VMOVSS       (R8), X0
-	VMOVSS       X0, 524(AX)
+	VMOVSS       (R8), X1
+	VMOVSS       X1, 524(AX)
 	ADDQ         SI, R8
-	VMOVSS       (R8), X0
-	VMOVSS       X0, 528(AX)
+	VMOVSS       (R8), X1
+	VMOVSS       X1, 528(AX)
 	ADDQ         SI, R8
-	VMOVSS       (R8), X0
-	VMOVSS       X0, 532(AX)
+	VMOVSS       (R8), X1
+	VMOVSS       X1, 532(AX)
 	ADDQ         SI, R8
-	VMOVSS       (R8), X0
-	VMOVSS       X0, 536(AX)
+	VMOVSS       (R8), X1
+	VMOVSS       X1, 536(AX)
 	ADDQ         SI, R8
-	VMOVSS       (R8), X0
-	VMOVSS       X0, 540(AX)
+	VMOVSS       (R8), X1
+	VMOVSS       X1, 540(AX)
 	ADDQ         SI, R8
-	VMOVSS       (R8), X0
-	VMOVSS       X0, 544(AX)
+	VMOVSS       (R8), X1
+	VMOVSS       X1, 544(AX)
 	ADDQ         SI, R8
-	VMOVSS       (R8), X0
-	VMOVSS       X0, 548(AX)
+	VMOVSS       (R8), X1
+	VMOVSS       X1, 548(AX)
 	ADDQ         SI, R8
-	VMOVSS       (R8), X0
-	VMOVSS       X0, 552(AX)
+	VMOVSS       (R8), X1
+	VMOVSS       X1, 552(AX)
 	ADDQ         SI, R8
-	VMOVSS       (R8), X0
-	VMOVSS       X0, 556(AX)
+	VMOVSS       (R8), X1
+	VMOVSS       X1, 556(AX)
 	ADDQ         SI, R8
-	VMOVSS       (R8), X0
-	VMOVSS       X0, 560(AX)
+	VMOVSS       (R8), X1
+	VMOVSS       X1, 560(AX)
 	ADDQ         SI, R8
-	VMOVSS       (R8), X0
-	VMOVSS       X0, 564(AX)
+	VMOVSS       (R8), X1
+	VMOVSS       X1, 564(AX)
 	ADDQ         SI, R8
-	VMOVSS       (R8), X0
-	VMOVSS       X0, 568(AX)
+	VMOVSS       (R8), X1
+	VMOVSS       X1, 568(AX)
 	ADDQ         SI, R8
-	VMOVSS       (R8), X0
-	VMOVSS       X0, 572(AX)
+	VMOVSS       (R8), X1
+	VMOVSS       X1, 572(AX)
 	ADDQ         $+576, AX
 	ADDQ         $0x20, CX
 	ADDQ         $0x04, BX

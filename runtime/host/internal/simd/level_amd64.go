@@ -44,7 +44,7 @@ var avx512 = &Level{name: "avx512", lanes: 16, tileRows: 12, tileCols: 32, quant
 	spread: spreadAVX512, dequantise4: dequantise4AVX512, dequantise8: dequantise8AVX512,
 	dot4: dot4AVX512, dot8: dot8AVX512, dot4Zeros: dot4ZerosAVX512, dot8Zeros: dot8ZerosAVX512,
 	packFours: packFoursAVX512, tileFours: tileFoursAVX512,
-	extremes: extremesAVX512, codes: codesAVX512, nibbles: nibblesAVX512,
+	prefetch: prefetchAVX512, extremes: extremesAVX512, codes: codesAVX512, nibbles: nibblesAVX512,
 }}
 
 var avx2 = &Level{name: "avx2", lanes: 8, tileRows: 6, tileCols: 16, quantisedRows: 4, asm: asm{
@@ -62,7 +62,7 @@ var avx2 = &Level{name: "avx2", lanes: 8, tileRows: 6, tileCols: 16, quantisedRo
 	pack4: pack4AVX2, pack8: pack8AVX2, tileQuantised: tileQuantisedAVX2,
 	spread: spreadAVX2, dequantise4: dequantise4AVX2, dequantise8: dequantise8AVX2,
 	dot4: dot4AVX2, dot8: dot8AVX2, dot4Zeros: dot4ZerosAVX2, dot8Zeros: dot8ZerosAVX2,
-	extremes: extremesAVX2, codes: codesAVX2, nibbles: nibblesAVX2,
+	prefetch: prefetchAVX2, extremes: extremesAVX2, codes: codesAVX2, nibbles: nibblesAVX2,
 }}
 
 // avx512bf16 is avx512 with products of bfloat16.

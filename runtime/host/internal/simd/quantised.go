@@ -211,8 +211,24 @@ func (l *Level) QuantisedCols(bits int) int {
 	return l.lanes
 }
 
-// PanelBytes is the size of a panel of so many blocks.
-func (l *Level) PanelBytes(blocks int) int { return blocks * 36 * l.QuantisedCols(4) }
+// PanelBytes is the size of a panel of so many blocks; on tiles, behind it is room for sums
+// that leave them.
+func (l *Level) PanelBytes(blocks int) int {
+	size := blocks * 36 * l.QuantisedCols(4)
+	if l.tiles {
+		size += 2 * tileSide * tileSide * 4
+	}
+	return size
+}
+
+// less is what weights of a panel have less than they are stored with: tiles take them with
+// their sign, and need no starts then.
+func (l *Level) less(bits int) uint8 {
+	if l.tiles {
+		return 1 << (bits - 1)
+	}
+	return 0
+}
 
 // Pack turns so many blocks of n rows of w into a panel for TileQuantised, n being
 // QuantisedCols at most. Columns that are missing are zeros.
@@ -221,14 +237,14 @@ func (l *Level) Pack(dst []uint8, w *Blocks, blocks, n int) {
 		return
 	}
 	w.holds(n, blocks)
-	cols := l.QuantisedCols(4)
+	cols, less := l.QuantisedCols(4), l.less(w.Bits)
 	_ = dst[l.PanelBytes(blocks)-1]
 	if l.lanes > 0 && n == cols {
 		pack := l.pack4
 		if w.Bits == 8 {
 			pack = l.pack8
 		}
-		pack(&dst[0], &w.Data.At[0], w.Data.Stride, &w.Scales.At[0], w.Scales.Stride, blocks)
+		pack(&dst[0], &w.Data.At[0], w.Data.Stride, &w.Scales.At[0], w.Scales.Stride, uint32(less)*0x01010101, blocks)
 		return
 	}
 	clear(dst[:l.PanelBytes(blocks)])
@@ -238,10 +254,10 @@ func (l *Level) Pack(dst []uint8, w *Blocks, blocks, n int) {
 			d, from := dst[b*36*cols:], data[b*w.bytes():][:w.bytes()]
 			for i, q := range from {
 				if w.Bits == 8 {
-					d[i/4*4*cols+4*j+i%4] = q
+					d[i/4*4*cols+4*j+i%4] = q - less
 				} else {
-					d[i/4*4*cols+4*j+i%4] = q & 15
-					d[(4+i/4)*4*cols+4*j+i%4] = q >> 4
+					d[i/4*4*cols+4*j+i%4] = q&15 - less
+					d[(4+i/4)*4*cols+4*j+i%4] = q>>4 - less
 				}
 			}
 			binary.LittleEndian.PutUint32(d[32*cols+4*j:], math.Float32bits(w.Scales.At[j*w.Scales.Stride+b]))
@@ -259,6 +275,16 @@ func (l *Level) TileQuantised(c Panel[float32], x Panel[uint8], w []uint8, m, bl
 	c.holds(m, cols)
 	x.holds(m, TileRecords(blocks))
 	_ = w[l.PanelBytes(blocks)-1]
+	if l.tiles {
+		sums := &w[blocks*36*cols]
+		for i := 0; i < m; {
+			rows, groups := min(tileSide, m-i), max(1, (m-i)/tileSide)
+			config := blocksConfig(rows)
+			tileBlocksAMX(&c.At[i*c.Stride], c.Stride, &x.At[i*x.Stride], x.Stride, &w[0], sums, rows, groups, blocks, &config[0])
+			i += groups * rows
+		}
+		return
+	}
 	if l.lanes > 0 {
 		for i := 0; i < m; i += l.quantisedRows {
 			l.tileQuantised(&c.At[i*c.Stride], c.Stride, &x.At[i*x.Stride], x.Stride, &w[0], min(l.quantisedRows, m-i), blocks)

@@ -65,11 +65,12 @@ type asm struct {
 	quantiseDot4, quantiseDot8, quantiseTile4, quantiseTile8 func(dst *uint8, x *float32, blocks int)
 	dotQuantised4, dotQuantised8                             func(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *float32, lds, m, n, blocks int)
 	dotQuantised4F16, dotQuantised8F16                       func(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *uint16, lds, m, n, blocks int)
-	pack4, pack8                                             func(dst, w *uint8, ldw int, s *float32, lds, blocks int)
+	pack4, pack8                                             func(dst, w *uint8, ldw int, s *float32, lds int, less uint32, blocks int)
 	tileQuantised                                            func(c *float32, ldc int, x *uint8, ldx int, w *uint8, m, blocks int)
 	packFours                                                func(dst *uint32, ldd int, w *uint8, ldw int, flip uint32, n int)
 	tileFours                                                func(c *int32, ldc int, x *uint8, ldx int, w *uint32, ldw, m, k int)
 	blockPairs4, blockPairs8                                 func(dst *float32, ldd int, w *uint8, ldw int, s, z *float32, blocks int)
+	prefetch                                                 func(w *uint8, ldw, rows, lines int)
 	sum, sumSquares, largest, magnitude                      func(x *float32, start float32, n int) float32
 	extremes                                                 func(least, most, w *float32, block, blocks int)
 	codes                                                    func(q *uint8, w, scale, inverse, zero *float32, top, block, blocks int) (sum, largest float32)

@@ -28,6 +28,7 @@ type tileProduct struct {
 var (
 	tdpbf16ps = tileProduct{"TDPBF16PS", 0x5c, 2}
 	tdpbsud   = tileProduct{"TDPBSUD", 0x5e, 2}
+	tdpbssd   = tileProduct{"TDPBSSD", 0x5e, 3}
 )
 
 func (g *gen) amx(product tileProduct, name, operands, of string) {
@@ -149,7 +150,14 @@ func (g *gen) tileMove(load bool, tile int, base, stride reg.GPPhysical, disp in
 	}
 	b, x := base.PhysicalIndex(), stride.PhysicalIndex()
 	g.Comment(fmt.Sprintf("%s %d(%s)(%s*1), TMM%d", name, disp, base.Asm(), stride.Asm(), tile))
-	g.code(0xc4, 1<<7|byte(^x>>3&1)<<6|byte(^b>>3&1)<<5|2, 15<<3|pp, 0x4b, 1<<6|byte(tile)<<3|4, byte(x&7)<<3|byte(b&7), byte(disp))
+	g.code(0xc4, 1<<7|byte(^x>>3&1)<<6|byte(^b>>3&1)<<5|2, 15<<3|pp, 0x4b, 2<<6|byte(tile)<<3|4, byte(x&7)<<3|byte(b&7))
+	g.code(byte(disp), byte(disp>>8), byte(disp>>16), byte(disp>>24))
+}
+
+// tileZero writes TILEZERO.
+func (g *gen) tileZero(tile int) {
+	g.Comment(fmt.Sprintf("TILEZERO TMM%d", tile))
+	g.code(0xc4, 0xe2, 0x7b, 0x49, 3<<6|byte(tile)<<3)
 }
 
 // tileProducts writes sum += a·b.

@@ -420,9 +420,10 @@ func (g *gen) wideProducts(x, w operand.Mem, sum reg.VecVirtual) {
 // pack writes panels for tileQuantised: of each block 8 vectors, each of 4 numbers
 // of every column, and a vector of scales.
 func (g *gen) pack(bits int) {
-	g.function(fmt.Sprintf("pack%d", bits), "(dst, w *uint8, ldw int, s *float32, lds, blocks int)",
-		fmt.Sprintf("pack%d%s turns blocks of as many rows as a vector has lanes into a panel.", bits, g.name))
+	g.function(fmt.Sprintf("pack%d", bits), "(dst, w *uint8, ldw int, s *float32, lds int, less uint32, blocks int)",
+		fmt.Sprintf("pack%d%s turns blocks of as many rows as a vector has lanes into a panel, all fours of bytes less a number.", bits, g.name))
 	dst, w, ldw, s, lds, n := g.param("dst"), g.param("w"), g.param("ldw"), g.param("s"), g.stride("lds", 4), g.param("blocks")
+	less := g.splat("less")
 	var low reg.VecVirtual
 	if bits == 4 {
 		low = g.broadcastBits(0x0f0f0f0f)
@@ -436,6 +437,7 @@ func (g *gen) pack(bits int) {
 		for i := range v {
 			at := func(group int) operand.Mem { return operand.Mem{Base: dst, Disp: group * g.bytes()} }
 			if bits == 8 {
+				g.VPSUBB(less, v[i], v[i])
 				g.VMOVUPS(v[i], at(4*half+i))
 				continue
 			}
@@ -443,6 +445,8 @@ func (g *gen) pack(bits int) {
 			g.VPSRLW(operand.Imm(4), v[i], high)
 			g.pand(low, v[i], v[i])
 			g.pand(low, high, high)
+			g.VPSUBB(less, v[i], v[i])
+			g.VPSUBB(less, high, high)
 			g.VMOVUPS(v[i], at(i))
 			g.VMOVUPS(high, at(4+i))
 		}

@@ -74,6 +74,7 @@ var parts = []struct {
 }{
 	{"tile", tile},
 	{"amx", amx},
+	{"amx_blocks", amxBlocks},
 	{"split", split},
 	{"dot", dots},
 	{"axpy", axpys},
@@ -82,6 +83,7 @@ var parts = []struct {
 	{"elementwise", elementwise},
 	{"blocks", blocked},
 	{"integer", integers},
+	{"prefetch", prefetch},
 	{"pairs", pairs},
 	{"fours", fours},
 	{"coding", coding},
