@@ -63,7 +63,11 @@ func runConvert(ctx context.Context, o *convertOptions) (err error) {
 	if o.out == "" || !strings.HasSuffix(filepath.Clean(o.out), pack.Suffix) {
 		return usagef("name the package with -o NAME%s", pack.Suffix)
 	}
-	if _, err := o.parse(); err != nil { // before a large model is read
+	// Before a large model is read.
+	if err := inFolder("-o", o.out); err != nil {
+		return err
+	}
+	if _, err := o.parse(); err != nil {
 		return err
 	}
 	w, err := o.wire(o.app)

@@ -118,6 +118,8 @@ var exits = []struct {
 	{runtime.ErrAddress, 9, ""},
 	{generate.ErrLogits, 9, "the weights may overflow their dtype: have their stage compute in another, such as with --dtype vision=fp32 or --dtype fp32"},
 
+	{syscall.EISDIR, 3, "name a file in it"},
+	{syscall.ENOTDIR, 3, "name a folder"},
 	{fs.ErrNotExist, 3, "check the path"},
 	{fs.ErrPermission, 3, "check who may read it"},
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -59,6 +60,12 @@ func newInspectCmd(a *app) *cobra.Command {
 }
 
 func runInspect(_ context.Context, o *inspectOptions) (err error) {
+	if o.dot != "" && filepath.Clean(o.dot) == filepath.Clean(o.svg) {
+		return usagef("--dot and --svg both name %s: give each a file of its own", o.dot)
+	}
+	if err := errors.Join(writable("--dot", o.dot), writable("--svg", o.svg)); err != nil {
+		return err
+	}
 	w, err := o.wire(o.app)
 	if err != nil {
 		return err

@@ -3,13 +3,19 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"mnnconv/schemas/disk"
 )
 
 // schemaVersion is that of every --json output that is an object of its own.
@@ -75,6 +81,32 @@ func writeJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	return e.Encode(v)
+}
+
+// writable checks, before a large model is read, that a file which a flag names can be
+// written, as far as folders tell. The empty name is that of no file.
+func writable(flag, file string) error {
+	if file == "" {
+		return nil
+	}
+	if info, err := os.Stat(file); err == nil && info.IsDir() {
+		return fmt.Errorf("%s %s %w: it is a folder, name a file", flag, file, disk.ErrWrite)
+	}
+	return inFolder(flag, file)
+}
+
+// inFolder checks that what a flag names would lie in a folder that is there.
+func inFolder(flag, path string) error {
+	info, err := os.Stat(filepath.Dir(path))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s %s %w: there is no folder %s, make it first", flag, path, disk.ErrWrite, filepath.Dir(path))
+	case err != nil:
+		return fmt.Errorf("%s %s %w: %w", flag, path, disk.ErrWrite, err)
+	case !info.IsDir():
+		return fmt.Errorf("%s %s %w: %s is no folder", flag, path, disk.ErrWrite, filepath.Dir(path))
+	}
+	return nil
 }
 
 // writeWhole writes a file that a flag names, which appears whole or not at all.

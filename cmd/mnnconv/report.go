@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -17,7 +16,6 @@ import (
 	"mnnconv/partition"
 	"mnnconv/runtime/compare"
 	"mnnconv/runtime/trace"
-	"mnnconv/schemas/disk"
 )
 
 // reportOptions are the flags of report. A question or inputs are optional.
@@ -65,11 +63,8 @@ func runReport(ctx context.Context, o *reportOptions, commands []string) error {
 			return err
 		}
 	}
-	// Before a large model is read.
-	if info, err := os.Stat(filepath.Dir(o.file)); err != nil {
-		return fmt.Errorf("-o %s %w: %w", o.file, disk.ErrWrite, err)
-	} else if !info.IsDir() {
-		return fmt.Errorf("-o %s %w: %s is no folder", o.file, disk.ErrWrite, filepath.Dir(o.file))
+	if err := writable("-o", o.file); err != nil {
+		return err
 	}
 	d, found, err := o.planned()
 	if err != nil {

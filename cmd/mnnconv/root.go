@@ -334,6 +334,6 @@ func args(least, most int, what string) cobra.PositionalArgs {
 		if len(args) >= least && (most < 0 || len(args) <= most) {
 			return nil
 		}
-		return usagef("%d arguments, want %s; see `%s --help`", len(args), what, cmd.CommandPath())
+		return usagef("%s, want %s; see `%s --help`", plural(len(args), "argument"), what, cmd.CommandPath())
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -139,7 +140,10 @@ func (b *batch) read(ctx context.Context, in io.Reader, work, order chan<- *aske
 	questions := bufio.NewReaderSize(in, 1<<16)
 	for n := 1; ; n++ {
 		line, err := readLine(questions, maxLine)
-		if err != nil && !errors.Is(err, io.EOF) {
+		switch {
+		case errors.As(err, new(*fs.PathError)): // it names the file
+			return err
+		case err != nil && !errors.Is(err, io.EOF):
 			return fmt.Errorf("%s: line %d: %w", b.o.batch, n, err)
 		}
 		x := &asked{n: n, done: make(chan struct{})}

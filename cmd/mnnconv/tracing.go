@@ -3,14 +3,11 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/pflag"
 
 	"mnnconv/runtime/trace"
-	"mnnconv/schemas/disk"
 )
 
 // traceOptions are the flags of commands that write what they do as a trace.
@@ -38,12 +35,8 @@ func (o *traceOptions) start(sums bool) error {
 	if o.file == "" && !sums {
 		return nil
 	}
-	if o.file != "" { // before a large model is read
-		if info, err := os.Stat(filepath.Dir(o.file)); err != nil {
-			return fmt.Errorf("--trace %s %w: %w", o.file, disk.ErrWrite, err)
-		} else if !info.IsDir() {
-			return fmt.Errorf("--trace %s %w: %s is no folder", o.file, disk.ErrWrite, filepath.Dir(o.file))
-		}
+	if err := writable("--trace", o.file); err != nil {
+		return err
 	}
 	o.recorder = trace.New(time.Now(), trace.Options{Slices: o.file != "", Nodes: o.nodes})
 	return nil
