@@ -370,11 +370,7 @@ func (p *parser) filtered(x expr) expr {
 		of, pos := x, p.peek().pos
 		switch {
 		case p.accept("|"):
-			what := p.name("a filter's name")
-			f := filterOf(what)
-			if f == nil {
-				halt(ErrUnsupported, "filter %q", what)
-			}
+			f := filterOf(p.name("a filter's name"))
 			arguments := none
 			if p.accept("(") {
 				arguments = p.arguments()
@@ -398,11 +394,7 @@ func (p *parser) filtered(x expr) expr {
 // test reads what stands behind "is": a name, and its arguments in brackets, or one without them.
 func (p *parser) test(of expr, pos int) expr {
 	want := !p.accept("not")
-	what := p.name("a test's name")
-	f := testOf(what)
-	if f == nil {
-		halt(ErrUnsupported, "test %q", what)
-	}
+	f := testOf(p.name("a test's name"))
 	arguments := func(*rendering) args { return args{} }
 	switch t := p.peek(); {
 	case p.accept("("):

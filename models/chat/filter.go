@@ -11,7 +11,7 @@ import (
 // filter is what V | NAME(ARGUMENTS) does.
 type filter func(r *rendering, v any, a args) any
 
-// filterOf is Jinja's filters that chat templates are made of, and transformers' tojson; nil for others.
+// filterOf is Jinja's filters that chat templates are made of, and transformers' tojson. It halts at others.
 func filterOf(name string) filter {
 	switch name {
 	case "abs":
@@ -86,6 +86,7 @@ func filterOf(name string) filter {
 	case "upper":
 		return plain(strings.ToUpper)
 	}
+	halt(ErrUnsupported, "filter %q", name)
 	return nil
 }
 
@@ -217,11 +218,7 @@ func mapped(r *rendering, v any, a args) any {
 			return item
 		}
 	} else {
-		name := r.text(a.list[0])
-		f := filterOf(name)
-		if f == nil {
-			halt(ErrUnsupported, "filter %q", name)
-		}
+		f := filterOf(r.text(a.list[0]))
 		a.list = a.list[1:]
 		one = func(item any) any { return f(r, item, a) }
 	}
@@ -248,11 +245,7 @@ func (r *rendering) selected(v any, a args, want, attribute bool) any {
 	}
 	passes := func(v any) bool { return truth(v) }
 	if len(a.list) > 0 {
-		name := r.text(a.list[0])
-		f := testOf(name)
-		if f == nil {
-			halt(ErrUnsupported, "test %q", name)
-		}
+		f := testOf(r.text(a.list[0]))
 		a.list = a.list[1:]
 		passes = func(v any) bool { return f(r, v, a) }
 	}

@@ -8,7 +8,7 @@ import (
 // test is what V is NAME(ARGUMENTS) asks.
 type test func(r *rendering, v any, a args) bool
 
-// testOf is Jinja's tests; nil for others.
+// testOf is Jinja's tests. It halts at others.
 func testOf(name string) test {
 	switch name {
 	case "==", "eq", "equalto":
@@ -38,10 +38,11 @@ func testOf(name string) test {
 	case "upper":
 		return func(r *rendering, v any, _ args) bool { return cased(r.text(v), unicode.IsUpper, unicode.IsLower) }
 	}
-	if is := typeTest(name); is != nil {
-		return func(_ *rendering, v any, _ args) bool { return is(v) }
+	is := typeTest(name)
+	if is == nil {
+		halt(ErrUnsupported, "test %q", name)
 	}
-	return nil
+	return func(_ *rendering, v any, _ args) bool { return is(v) }
 }
 
 func comparing(operator string) test {
