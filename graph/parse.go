@@ -14,14 +14,6 @@ func ParseDim(text string) (Dim, error) {
 	return d, p.err
 }
 
-// ParseType reads what [Type.String] writes. Errors wrap ErrInvalid.
-func ParseType(text string) (Type, error) {
-	p := &parser{text: text}
-	t := p.typ()
-	p.end()
-	return t, p.err
-}
-
 // maxNesting bounds dims, types and attributes inside one another.
 const maxNesting = 64
 

@@ -208,17 +208,17 @@ func TestParseTextComments(t *testing.T) {
 	}
 }
 
-func TestParseType(t *testing.T) {
+func TestTypeText(t *testing.T) {
 	for _, text := range []string{
 		"float32[?]", "int64[]", "bfloat16[n, 2]@cpu", "sequence", "optional(sequence(string[?]))@cuda:0",
 		"undefined[?]", `uint4[n]@"my space"`,
 	} {
-		typ, err := ParseType(text)
-		if err != nil || typ.String() != text {
-			t.Errorf("%s became %s (%v)", text, typ, err)
+		g, err := ParseText(`graph "" { input %x: ` + text + ` output %x }`)
+		if err != nil || g.Inputs[0].Type.String() != text {
+			t.Errorf("%s became %v (%v)", text, g, err)
 		}
 	}
-	if _, err := ParseType("float32[1] and more"); !errors.Is(err, ErrInvalid) {
+	if _, err := ParseText(`graph "" { input %x: float32[1] and more output %x }`); !errors.Is(err, ErrInvalid) {
 		t.Errorf("got %v", err)
 	}
 }
