@@ -133,14 +133,21 @@ func (r *ranking) add(v float32, at int64) {
 		if !above(v, r.values[n-1]) {
 			return
 		}
-		n--
 	} else {
-		r.values, r.at = r.values[:n+1], r.at[:n+1]
+		n++
+		r.values, r.at = r.values[:n], r.at[:n]
 	}
-	for ; n > 0 && above(v, r.values[n-1]); n-- {
-		r.values[n], r.at[n] = r.values[n-1], r.at[n-1]
+	from, to := 0, n-1 // its place is behind all that it is not above
+	for from < to {
+		if m := (from + to) / 2; above(v, r.values[m]) {
+			to = m
+		} else {
+			from = m + 1
+		}
 	}
-	r.values[n], r.at[n] = v, at
+	copy(r.values[from+1:], r.values[from:])
+	copy(r.at[from+1:], r.at[from:])
+	r.values[from], r.at[from] = v, at
 }
 
 func above(a, b float32) bool { return a > b || a != a && b == b }

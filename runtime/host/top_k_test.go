@@ -1,6 +1,7 @@
 package host
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -59,13 +60,15 @@ func TestTopKOfNothing(t *testing.T) {
 	differ(t, topKOf(x, 3), []*graph.Tensor{x}, 0)
 }
 
-// BenchmarkTopK ranks logits of Qwen2.5's vocabulary.
+// BenchmarkTopK ranks logits of Qwen2.5's vocabulary, and rows of a small one's.
 func BenchmarkTopK(b *testing.B) {
 	r := rand.New(rand.NewPCG(5, 5))
-	for _, d := range floatTypes {
-		b.Run(d.String(), func(b *testing.B) {
-			x := random(r, d, 1, 151936)
-			bench(b, topKOf(x, 64), []*graph.Tensor{x})
-		})
+	for _, shape := range [][]int64{{1, 151936}, {8, 544}} {
+		for _, d := range floatTypes {
+			b.Run(fmt.Sprint(shape, " ", d), func(b *testing.B) {
+				x := random(r, d, shape...)
+				bench(b, topKOf(x, 64), []*graph.Tensor{x})
+			})
+		}
 	}
 }
