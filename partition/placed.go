@@ -16,7 +16,7 @@ func Placed(phase string, g *graph.Graph, targets []Target) (*Plan, error) {
 	known := sizesOf(g)
 	for _, n := range g.Nodes {
 		t, err := find(targets, n.Target)
-		if err == nil {
+		if err == nil && !isCopy(n) { // devices transfer, they have no kernel for it
 			err = t.Supports(n, known.sized(n))
 		}
 		if err != nil {
