@@ -98,10 +98,19 @@ func (s *Source) try(rules []partition.Rule, o Options) ([]*partition.Plan, erro
 	if err != nil {
 		return nil, err
 	}
+	widened, err := s.widenedOn(func(n *graph.Node) string { return partition.TargetOf(n, rules) }, o)
+	if err != nil {
+		return nil, err
+	}
 	var plans []*partition.Plan
 	for _, ph := range s.Phases {
 		g, _ := ph.Graph.Clone()
 		partition.Unplace(g)
+		for _, w := range widened {
+			if err := w.apply(g, o); err != nil {
+				return nil, err
+			}
+		}
 		plan, err := partition.Build(ph.Name, g, rules, targets)
 		if err != nil {
 			return nil, err

@@ -16,6 +16,7 @@ import (
 func Contracts(s *Source, plans []*partition.Plan, capacity int) (*partition.ContractSet, error) {
 	terms := Terms(s, capacity)
 	set := partition.Contracts(plans, terms)
+	set.Notes = s.WidenedNotes()
 	if err := set.Check(plans, terms); err != nil {
 		return set, fmt.Errorf("%s: %w", s.Path, err)
 	}

@@ -38,7 +38,13 @@ func Convert(ctx context.Context, s *Source, plans []*partition.Plan, dir string
 	if err != nil {
 		return err
 	}
-	p := pack.Package{Tool: o.Tool, Rules: o.Rules, Memory: o.Memory, Plans: plans, Contracts: contracts, Functions: functions()}
+	p := pack.Package{Tool: o.Tool, Rules: o.Rules, Types: s.types, Memory: o.Memory, Plans: plans, Contracts: contracts, Functions: functions()}
+	for _, w := range s.Widened {
+		if p.Widened == nil {
+			p.Widened = map[string]string{}
+		}
+		p.Widened[w.Stage] = w.From.String()
+	}
 	if q := o.Quantized; q != nil {
 		p.Early = q.Weights
 		p.Reports = append(p.Reports, pack.Report{Name: QuantizeFile, Make: func() any { return q.Finish() }})

@@ -68,8 +68,11 @@ type Source struct {
 	Info   models.Info
 
 	Package *pack.Opened // nil: the source is no package
-	Narrow  []string     // what computes in float16 and may go beyond it, and what to do
+	// Widened are the stages that compute in a type that was chosen for them.
+	Widened []Widened
 
+	retyped     bool        // graphs of a package compute in other types than it was written with
+	types       string      // asked for, as --dtype takes them
 	file        *onnx.Model // of a bare graph
 	chosen, why string      // by auto
 }
@@ -92,8 +95,11 @@ func Load(path string, o Options) (*Source, error) {
 	for _, k := range o.Models {
 		m, err := k.Load(path, o.Load)
 		if err == nil {
-			s := &Source{Path: path, Model: m, Phases: m.Phases(), Info: m.Info()}
-			return s, s.lookNarrow(o)
+			s := &Source{Path: path, Model: m, Phases: m.Phases(), Info: m.Info(), types: o.Load.Types.String()}
+			if err := s.widen(o); err != nil {
+				return nil, errors.Join(fmt.Errorf("%s: %w", path, err), s.Close())
+			}
+			return s, nil
 		}
 		errs = append(errs, err)
 	}
@@ -148,7 +154,7 @@ func loadFile(path string, o Options) (*Source, error) {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), m.Close())
 	}
 	s := &Source{Path: path, file: m, Phases: []models.Phase{{Name: "graph", Graph: m.Graph, Report: report}},
-		Info: models.Info{Architecture: bareGraph, Family: m.Producer, Stages: []models.Stage{{Name: "graph", File: filepath.Base(path)}}}}
+		Info: models.Info{Architecture: bareGraph, Family: m.Producer, Stages: []models.Stage{{Name: "graph", File: filepath.Base(path)}}}, types: o.Load.Types.String()}
 	if err := s.retype(o); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), m.Close())
 	}
@@ -281,7 +287,7 @@ func Open(s *Source, o Options) (*Program, error) {
 	if err := Short(s, plans, budget, o); err != nil {
 		return nil, fmt.Errorf("%s: %w", s.Path, err)
 	}
-	if err := s.makeWeights(); err != nil {
+	if err := s.MakeWeights(); err != nil {
 		return nil, fmt.Errorf("%s: %w", s.Path, err)
 	}
 	p := &Program{Source: s, Plans: plans, schedule: schedule, session: session, checks: checks, trace: o.Trace, devices: map[string]runtime.Device{}, executors: map[string]*runtime.Executor{}}

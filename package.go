@@ -3,6 +3,8 @@ package mnnconv
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"mnnconv/graph"
 	"mnnconv/models"
@@ -44,8 +46,10 @@ func loadVersion(dir string, o Options) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Source{Path: dir, Package: p}
-	err = s.checkCut(o)
+	s := &Source{Path: dir, Package: p, types: joined(o.Load.Types.String(), p.Types), retyped: o.Load.Types != nil}
+	if s.retyped && !s.Recut(o) {
+		err = s.checkCut(o)
+	}
 	if err == nil {
 		err = s.open(o)
 	}
@@ -55,21 +59,20 @@ func loadVersion(dir string, o Options) (*Source, error) {
 	return s, nil
 }
 
+// joined are rules of types, the first first.
+func joined(rules ...string) string {
+	return strings.Join(slices.DeleteFunc(rules, func(r string) bool { return r == "" }), ",")
+}
+
 // checkCut compares a package's plan with its graphs before their types are changed.
 func (s *Source) checkCut(o Options) error {
-	if o.Load.Types == nil || s.Recut(o) {
-		return nil
-	}
+	uncut := &Source{Path: s.Path, Package: s.Package}
 	for _, ph := range s.Package.Phases {
 		g, _ := ph.Graph.Clone()
-		s.Phases = append(s.Phases, models.Phase{Name: ph.Name, Graph: g})
+		uncut.Phases = append(uncut.Phases, models.Phase{Name: ph.Name, Graph: g})
 	}
-	plans, err := planPackage(s, o)
-	s.Phases = nil
-	if err != nil {
-		return err
-	}
-	return s.Package.CheckPlans(plans)
+	_, err := planPackage(uncut, o)
+	return err
 }
 
 func (s *Source) open(o Options) error {
@@ -93,6 +96,9 @@ func (s *Source) open(o Options) error {
 			return err
 		}
 		s.Model, s.Phases, s.Info = m, m.Phases(), m.Info()
+		if err := s.widen(o); err != nil {
+			return fmt.Errorf("%s: %w", s.Path, err)
+		}
 		return nil
 	}
 	return fmt.Errorf("%s: %w: a package of the architecture %q, which this program does not know", s.Path, ErrSource, p.Source.Architecture)
@@ -116,7 +122,7 @@ func planPackage(s *Source, o Options) ([]*partition.Plan, error) {
 		}
 		plans = append(plans, p)
 	}
-	if o.Load.Types != nil { // compared when the package was opened
+	if s.retyped { // compared when the package was opened
 		return plans, nil
 	}
 	return plans, s.Package.CheckPlans(plans)

@@ -50,9 +50,10 @@ func CheckWeights(ctx context.Context, s *Source) error {
 	return errors.Join(errs...)
 }
 
-// makeWeights computes, in memory, the weights that have their data later: those of
-// another type of float than the files'.
-func (s *Source) makeWeights() error {
+// MakeWeights computes, in memory, the weights that have their data later: those of
+// another type of float than the files'. [Open] does it; who runs the plans without it
+// calls this before.
+func (s *Source) MakeWeights() error {
 	var jobs []*graph.Tensor
 	twins := map[*graph.Later][]*graph.Tensor{}
 	for _, ph := range s.Phases {

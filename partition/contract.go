@@ -42,6 +42,7 @@ type ContractSet struct {
 	SchemaVersion int        `json:"schema_version"`
 	Symbols       []Symbol   `json:"symbols"`
 	Contracts     []Contract `json:"contracts"`
+	Notes         []string   `json:"notes,omitempty"` // types of float that were chosen, and why
 }
 
 // Symbol is an extent that a run decides.

@@ -24,6 +24,15 @@ func rule(n *graph.Node, rules []Rule) *Rule {
 	return nil
 }
 
+// TargetOf names the device that rules place a node with a canonical path on: the cpu
+// where none matches it.
+func TargetOf(n *graph.Node, rules []Rule) string {
+	if r := rule(n, rules); r != nil {
+		return r.Target
+	}
+	return string(graph.Host)
+}
+
 // cause says that a rule placed a node.
 func (r *Rule) cause() string {
 	text := "rule " + r.Text

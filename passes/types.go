@@ -32,6 +32,28 @@ type typeRule struct {
 // typeNames are what rules call types.
 var typeNames = map[string]graph.DType{"fp32": graph.Float32, "fp16": graph.Float16, "bf16": graph.BFloat16}
 
+// TypeName is what rules call a type of float.
+func TypeName(d graph.DType) string {
+	for name, is := range typeNames {
+		if is == d {
+			return name
+		}
+	}
+	return d.String()
+}
+
+// String is the rules as [ParseTypes] reads them; empty: there are none.
+func (t *Types) String() string {
+	if t == nil {
+		return ""
+	}
+	var texts []string
+	for _, r := range t.rules {
+		texts = append(texts, r.text)
+	}
+	return strings.Join(texts, ",")
+}
+
 // ParseTypes reads a list of PATH=TYPE, or one TYPE for all, where TYPE is fp32, fp16 or
 // bf16, and PATH what [graph.ParsePattern] takes, such as vision or llm.layers.0-3.mlp.
 func ParseTypes(text string) (*Types, error) {

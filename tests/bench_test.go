@@ -73,6 +73,9 @@ func newBench(t *testing.T, export, place string) *bench {
 	if b.plans, err = mnnconv.Plan(b.source, o); err != nil {
 		t.Fatal(err)
 	}
+	if err := b.source.MakeWeights(); err != nil {
+		t.Fatal(err)
+	}
 	b.terms = b.source.Model.Terms(256)
 	b.set = partition.Contracts(b.plans, b.terms)
 	if err := b.set.Check(b.plans, b.terms); err != nil {

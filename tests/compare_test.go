@@ -174,12 +174,12 @@ func TestCompareFaults(t *testing.T) {
 		phase string
 		node  string
 		part  string // of the call
-		most  int    // nodes of the case: with SwiGLU, those of both products, of the gate and of their Mul
+		most  int    // nodes of the case: with SwiGLU, those of both products, of their weights' Casts, of the gate and of their Mul
 	}{
 		{"epsilon", "vision=sim:0,llm=sim:1", setting("RMSNormalization", "epsilon", float32(1e-5)), "extend", "llm.layers.0.norm1", "prefill", 2},
 		{"rope in pairs", "llm.layers.2-3=sim:1", setting("RotaryEmbedding", "interleaved", int64(1)), "extend", "llm.layers.2.attn.rope", "prefill", 2},
 		{"scale", "vision=sim:1", setting("SegmentedAttention", "scale", float32(0.2)), "encode", "vision.blocks.0.attn", "", 2},
-		{"swish", "vision.blocks.1=sim:1", setting("Swish", "alpha", float32(1.01)), "encode", "vision.blocks.1.mlp.swish", "", 4},
+		{"swish", "vision.blocks.1=sim:1", setting("Swish", "alpha", float32(1.01)), "encode", "vision.blocks.1.mlp.swish", "", 6},
 		{"transfer", "vision=sim:0,llm=sim:1", fault{transfer: flip}, "extend", "image_rows@sim:1", "prefill", 2},
 	} {
 		t.Run(f.name, func(t *testing.T) {

@@ -31,6 +31,9 @@ func TestCutInsideKernels(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer src.Close()
+	if err := src.MakeWeights(); err != nil {
+		t.Fatal(err)
+	}
 	graphs := map[string]*graph.Graph{}
 	for _, ph := range src.Phases {
 		g, _ := ph.Graph.Clone()

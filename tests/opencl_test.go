@@ -91,3 +91,11 @@ func TestOpenCLBatch(t *testing.T) {
 func TestOpenCLFeed(t *testing.T) {
 	feeds(t, onOpenCL("opencl:0"), Conversations(t)[:1], "one", "cancelled", "whole")
 }
+
+// TestOpenCLOverflow has a GPU's interface compute a vision tower that overflows float16:
+// in bfloat16, unless one has it compute in float16.
+func TestOpenCLOverflow(t *testing.T) {
+	dir := overflowing(t)
+	overflows(t, dir, onOpenCL("vision=opencl:0"), "", "")
+	overflows(t, dir, onOpenCL("vision=opencl:0"), "vision=fp16", "vision.blocks.1.mlp.mul")
+}

@@ -163,7 +163,7 @@ func (o *compareOptions) open() (_ *mnnconv.Comparison, closeAll func() error, e
 		return nil, nil, err
 	}
 	o.note(s)
-	o.noteNarrow(s)
+	o.noteWidened(s)
 	c, err := mnnconv.NewComparison(s, w, co)
 	if err != nil {
 		return nil, nil, err

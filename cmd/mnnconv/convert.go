@@ -87,7 +87,7 @@ func runConvert(ctx context.Context, o *convertOptions) (err error) {
 		return usagef("--batched: the graphs of %s take one sequence at a time; write the package without it", printable(o.src))
 	}
 	o.note(s)
-	o.noteNarrow(s)
+	o.noteWidened(s)
 	quantized, err := o.quantize(ctx, s, w)
 	if err != nil {
 		return err

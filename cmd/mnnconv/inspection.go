@@ -128,7 +128,7 @@ func (x *inspection) addBudget(b *partition.Budget, s models.SessionOptions) {
 // newInspection describes a source before it is placed.
 func newInspection(s *mnnconv.Source) *inspection {
 	x := &inspection{SchemaVersion: schemaVersion, Source: s.Path, Architecture: s.Info.Architecture, Family: s.Info.Family,
-		Vocabulary: s.Info.Vocabulary, Context: s.Info.Context, Notes: slices.Concat([]string{}, s.Info.Notes, s.Narrow),
+		Vocabulary: s.Info.Vocabulary, Context: s.Info.Context, Notes: slices.Concat([]string{}, s.Info.Notes, s.WidenedNotes()),
 		Partitions: []partitionInfo{}, Copies: []copyInfo{}}
 	phases := uncut(s)
 	x.Files = sourceFiles(s)

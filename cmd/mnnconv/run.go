@@ -33,6 +33,7 @@ type runOptions struct {
 	checks    string
 	trace     traceOptions
 
+	source  *mnnconv.Source  // once it is loaded
 	program *mnnconv.Program // once it is open
 	budget  *partition.Budget
 }
@@ -112,6 +113,7 @@ func runRun(ctx context.Context, o *runOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
+	o.source = s
 	asks := o.hasPrompt || o.batch != ""
 	switch {
 	case s.Model == nil && asks:
@@ -183,6 +185,7 @@ func (o *runOptions) planned(_ []*partition.Plan, b *partition.Budget, s models.
 	}
 	o.budget = b
 	if o.stats {
+		o.noteWidened(o.source)
 		_ = budgetTable(b.Spaces).write(o.err, "")
 	}
 }

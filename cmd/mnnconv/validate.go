@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"strconv"
 	"strings"
 
@@ -83,7 +85,7 @@ func runValidate(ctx context.Context, o *validateOptions) (err error) {
 	if o.json {
 		err = writeJSON(o.out, set)
 	} else {
-		err = contractTable(set).write(o.out, "")
+		err = writeContracts(o.out, set)
 	}
 	return errors.Join(violations, err)
 }
@@ -101,6 +103,17 @@ func (o *validateOptions) writeMisfits(all []partition.Misfit) error {
 		t.add(m.Phase, printable(m.Node), printable(m.Operator), printable(m.Device), printable(m.Cause), printable(m.Reason), cmp.Or(printable(strings.Join(m.Can, ", ")), "none"))
 	}
 	return t.write(o.out, "")
+}
+
+// writeContracts prints the contracts, and what there is to know of them all.
+func writeContracts(w io.Writer, set *partition.ContractSet) error {
+	err := contractTable(set).write(w, "")
+	for _, n := range set.Notes {
+		if err == nil {
+			_, err = fmt.Fprintf(w, "note: %s\n", printable(n))
+		}
+	}
+	return err
 }
 
 // contractTable has a line for each boundary tensor.

@@ -19,12 +19,15 @@ import (
 // Opened is a package with its graphs decoded and its weights mapped. Close it
 // after everything made from it.
 type Opened struct {
-	Dir    string
-	Tool   string           // that wrote it
-	Rules  string           // the placement rules that it was made by
-	Memory partition.Policy // of sessions that run it
-	Source Source
-	Phases []Phase
+	Dir   string
+	Tool  string // that wrote it
+	Rules string // the placement rules that it was made by
+	Types string // rules for types of float that were asked for
+	// Widened has, by stage, the export's type of float where another one was chosen.
+	Widened map[string]string
+	Memory  partition.Policy // of sessions that run it
+	Source  Source
+	Phases  []Phase
 
 	plan    *plan
 	models  []*onnx.Model
@@ -57,7 +60,7 @@ func Open(dir string, o onnx.Options) (*Opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &Opened{Dir: dir, Tool: p.Tool, Rules: p.Rules, Memory: partition.Policy{}, Source: p.Source, plan: p, version: v}
+	x := &Opened{Dir: dir, Tool: p.Tool, Rules: p.Rules, Types: p.Types, Widened: p.Widened, Memory: partition.Policy{}, Source: p.Source, plan: p, version: v}
 	for _, text := range p.Memory {
 		if err := x.Memory.Parse(text); err != nil {
 			return nil, errors.Join(fmt.Errorf("%s: %w: %s: %w", dir, ErrDamaged, planFile, err), x.Close())

@@ -63,6 +63,8 @@ type Package struct {
 	Tool      string            // name and version of the writing program
 	Source    Source            // where the plans come from
 	Rules     string            // the placement rules that the plans were made by
+	Types     string            // rules for types of float that were asked for
+	Widened   map[string]string // by stage, the export's type of float where another one was chosen
 	Memory    partition.Policy  // of the sessions that will run the plans
 	Plans     []*partition.Plan // one a phase; they are not changed
 	Contracts any               // written as contract.json; nil: none

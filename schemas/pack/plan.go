@@ -30,15 +30,19 @@ const metaModel = "mnnconv.model"
 
 // plan is plan.json: what runs where, what is copied, and what it was made from.
 type plan struct {
-	SchemaVersion int         `json:"schema_version"`
-	Tool          string      `json:"tool"`
-	Model         string      `json:"model"` // names the source, see Source.model
-	Source        Source      `json:"source"`
-	Rules         string      `json:"rules"`
-	Memory        []string    `json:"memory,omitempty"` // policies of spaces, as --memory takes them
-	Weights       File        `json:"weights"`
-	Side          []File      `json:"side"`
-	Phases        []phaseInfo `json:"phases"`
+	SchemaVersion int    `json:"schema_version"`
+	Tool          string `json:"tool"`
+	Model         string `json:"model"` // names the source, see Source.model
+	Source        Source `json:"source"`
+	Rules         string `json:"rules"`
+	// Types are rules for types of float that were asked for, as --dtype takes them, and
+	// Widened has, by stage, the export's type where another one was chosen for it.
+	Types   string            `json:"types,omitempty"`
+	Widened map[string]string `json:"widened,omitempty"`
+	Memory  []string          `json:"memory,omitempty"` // policies of spaces, as --memory takes them
+	Weights File              `json:"weights"`
+	Side    []File            `json:"side"`
+	Phases  []phaseInfo       `json:"phases"`
 }
 
 // Source says what a package was made from, and what of it no graph holds.
@@ -116,7 +120,7 @@ type memoryInfo struct {
 }
 
 func newPlan(p Package) *plan {
-	out := &plan{SchemaVersion: planVersion, Tool: p.Tool, Model: p.Source.model(), Source: p.Source, Rules: p.Rules, Memory: p.Memory.Texts(), Side: []File{}}
+	out := &plan{SchemaVersion: planVersion, Tool: p.Tool, Model: p.Source.model(), Source: p.Source, Rules: p.Rules, Types: p.Types, Widened: p.Widened, Memory: p.Memory.Texts(), Side: []File{}}
 	for _, ph := range p.Plans {
 		out.Phases = append(out.Phases, newPhaseInfo(ph))
 	}
