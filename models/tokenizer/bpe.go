@@ -3,6 +3,8 @@ package tokenizer
 import (
 	"fmt"
 	"math"
+	"runtime"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -61,17 +63,68 @@ func (b *bpe) setUnknown(id int32, fuse bool) {
 	}
 }
 
-// learn adds one merge. Its result must be a token.
-func (b *bpe) learn(v *vocabulary, left, right, rank int32) error {
+// rule says that two tokens merge to a third one.
+type rule struct{ left, right, merged int32 }
+
+// rule returns the rule of two tokens, whose spellings together must be one.
+func (v *vocabulary) rule(left, right int32) (rule, error) {
 	l, r := v.tokens[left], v.tokens[right]
 	var buf [64]byte // the look-up needs no string of its own
 	id, ok := v.ids[string(append(append(buf[:0], l...), r...))]
 	if !ok {
-		return malformed("merging %.60q and %.60q gives %.60q, which is no token", l, r, l+r)
+		return rule{}, malformed("merging %.60q and %.60q gives %.60q, which is no token", l, r, l+r)
 	}
-	// Special tokens are found by their spelling alone: text must never add up to one.
-	if !v.special[id] {
-		b.merges[pair(left, right)] = merge{rank, id}
+	return rule{left, right, id}, nil
+}
+
+// learn adds a rule. Special tokens are found by their spelling alone: text must never
+// add up to one.
+func (b *bpe) learn(v *vocabulary, r rule, rank int32) {
+	if !v.special[r.merged] {
+		b.merges[pair(r.left, r.right)] = merge{rank, r.merged}
+	}
+}
+
+// spelledRule is a rule of two tokens by their spellings.
+type spelledRule struct{ left, right string }
+
+// spelled returns the rule that r spells.
+func (v *vocabulary) spelled(r spelledRule) (rule, error) {
+	left, ok := v.ids[r.left]
+	if !ok {
+		return rule{}, malformed("%.60q is no token", r.left)
+	}
+	right, ok := v.ids[r.right]
+	if !ok {
+		return rule{}, malformed("%.60q is no token", r.right)
+	}
+	return v.rule(left, right)
+}
+
+// learnAll adds rules, whose ranks are their indexes. Most of the time of loading goes into
+// the look-ups of their spellings, which all processors share.
+func (b *bpe) learnAll(v *vocabulary, spelled []spelledRule) error {
+	rules, faults := make([]rule, len(spelled)), make([]error, runtime.GOMAXPROCS(0))
+	each := max(1, (len(rules)+len(faults)-1)/len(faults))
+	var group sync.WaitGroup
+	for w := range faults {
+		group.Go(func() {
+			for i := min(w*each, len(rules)); i < min((w+1)*each, len(rules)) && faults[w] == nil; i++ {
+				var err error
+				if rules[i], err = v.spelled(spelled[i]); err != nil {
+					faults[w] = fmt.Errorf("[%d]: %w", i, err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	for _, err := range faults { // the first one first
+		if err != nil {
+			return err
+		}
+	}
+	for i, r := range rules {
+		b.learn(v, r, int32(i))
 	}
 	return nil
 }

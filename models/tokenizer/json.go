@@ -34,6 +34,8 @@ func parseJSON(data []byte) (*Tokenizer, error) {
 	if k := f.Decoder; k != nil && k.Type != "ByteLevel" {
 		return nil, unsupported("decoder %.60q, want ByteLevel", k.Type)
 	}
+	repeated := make(chan *jsonkeys.RepeatError, 1)
+	go func() { repeated <- jsonkeys.Repeated(data, false) }() // takes as long as the vocabulary
 	t := &Tokenizer{normalize: identity}
 	if f.Normalizer != nil {
 		steps, err := f.Normalizer.steps(nil, 0)
@@ -65,7 +67,7 @@ func parseJSON(data []byte) (*Tokenizer, error) {
 	if t.vocabulary, err = newVocabulary(entries, added); err != nil {
 		return nil, err
 	}
-	if r := jsonkeys.Repeated(data, false); r != nil { // a token of two ids has been named already
+	if r := <-repeated; r != nil { // a token of two ids has been named already
 		return nil, malformed("%w", r)
 	}
 	t.setAdded(added)
@@ -78,7 +80,11 @@ func parseJSON(data []byte) (*Tokenizer, error) {
 		}
 		t.bpe.setUnknown(id, f.Model.FuseUnk)
 	}
-	if err := t.jsonMerges(f.Model.Merges); err != nil {
+	merges, err := jsonMerges(f.Model.Merges)
+	if err == nil {
+		err = t.bpe.learnAll(&t.vocabulary, merges)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("model.merges%w", err)
 	}
 	return t, nil

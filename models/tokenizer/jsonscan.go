@@ -2,7 +2,6 @@ package tokenizer
 
 import (
 	"encoding/json"
-	"fmt"
 	"math"
 	"strings"
 )
@@ -90,35 +89,26 @@ func jsonVocab(raw json.RawMessage) ([]entry, error) {
 
 // jsonMerges reads the merges: an array of strings "left right" or, as newer
 // files have it, of arrays ["left", "right"].
-func (t *Tokenizer) jsonMerges(raw json.RawMessage) error {
+func jsonMerges(raw json.RawMessage) (rules []spelledRule, err error) {
 	c := cursor{json: string(raw)}
 	if !c.enter('[') {
-		return malformed(": want an array")
+		return nil, malformed(": want an array")
 	}
-	for rank := int32(0); c.next() != ']'; rank++ {
-		var left, right string
+	rules = make([]spelledRule, 0, len(raw)/16)
+	for c.next() != ']' {
+		var r spelledRule
 		var ok bool
 		if c.enter('[') {
-			left, _ = c.text()
-			right, ok = c.text()
+			r.left, _ = c.text()
+			r.right, ok = c.text()
 			ok = ok && c.enter(']')
-		} else if left, ok = c.text(); ok {
-			left, right, ok = strings.Cut(left, " ")
+		} else if r.left, ok = c.text(); ok {
+			r.left, r.right, ok = strings.Cut(r.left, " ")
 		}
 		if !ok {
-			return malformed(`[%d]: want "left right" or ["left", "right"]`, rank)
+			return nil, malformed(`[%d]: want "left right" or ["left", "right"]`, len(rules))
 		}
-		l, ok := t.ids[left]
-		if !ok {
-			return malformed("[%d]: %.60q is no token", rank, left)
-		}
-		r, ok := t.ids[right]
-		if !ok {
-			return malformed("[%d]: %.60q is no token", rank, right)
-		}
-		if err := t.bpe.learn(&t.vocabulary, l, r, rank); err != nil {
-			return fmt.Errorf("[%d]: %w", rank, err)
-		}
+		rules = append(rules, r)
 	}
-	return nil
+	return rules, nil
 }

@@ -65,9 +65,11 @@ func parseMtok(data []byte) (*Tokenizer, error) {
 		if left >= maxID || right >= maxID || !t.has(int32(left)) || !t.has(int32(right)) || rank >= math.MaxInt32 {
 			return nil, malformed("merge %d of %d: ids %d and %d, rank %d: want ids of tokens", i, merges, left, right, rank)
 		}
-		if err := t.bpe.learn(&t.vocabulary, int32(left), int32(right), int32(rank)); err != nil {
+		r, err := t.rule(int32(left), int32(right))
+		if err != nil {
 			return nil, fmt.Errorf("merge %d of %d: %w", i, merges, err)
 		}
+		t.bpe.learn(&t.vocabulary, r, int32(rank))
 	}
 	return t, nil
 }

@@ -414,7 +414,7 @@ func TestBlocks(t *testing.T) {
 // products: sums of a block are exact.
 func TestQuantised(t *testing.T) {
 	each(t, trials, func(l *Level, r *rand.Rand) error {
-		m, blocks, n, width := 1+r.IntN(15), 1+r.IntN(9), 1+r.IntN(20), 4+4*r.IntN(2)
+		m, blocks, n, width := 1+r.IntN([]int{15, 50}[r.IntN(2)]), 1+r.IntN(9), 1+r.IntN(20), 4+4*r.IntN(2)
 		k := blocks * Block
 		a := panelOf(r, m, k)
 		if r.IntN(4) == 0 {
