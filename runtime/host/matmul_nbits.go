@@ -224,6 +224,10 @@ func (b *blocks) each(dst panel, t *graph.Tensor, row, col, rows int) {
 	skip := col % b.size / simd.Block // 32s of the first block that are not wanted
 	for r := range rows {
 		d := dst.Row(r, dst.Stride)
+		if repeat == 1 {
+			loadFloats(d, t.DType, t.Data, (row+r)*b.perRow+first)
+			continue
+		}
 		blocks := ceil(skip+len(d), repeat)
 		loadFloats(d[:blocks], t.DType, t.Data, (row+r)*b.perRow+first)
 		for i := len(d) - 1; i >= 0; i-- { // from the end, where it does not overwrite what it still reads
