@@ -39,11 +39,11 @@ func (p *product) quantisedTiles(w *Worker, sums panel, scratch []float32, row, 
 			some := min(cols, n-j)
 			f := p.blocks.factors(scratch, col+j, k0, some, k)
 			vectors.Pack(packed, &f, k, some)
-			if j+some < n {
-				next := simd.Blocks{Bits: f.Bits, Data: f.Data.From(some, 0)}
-				vectors.Prefetch(&next, k, min(cols, n-j-some))
+			var soon simd.Soon
+			if next := j + some; next < n {
+				soon = simd.Soon{Rows: f.Data.From(some, 0), N: min(cols, n-next), Bytes: k * simd.Block * f.Bits / 8}
 			}
-			vectors.TileQuantised(sums.From(0, j), x, packed, m, k)
+			vectors.TileQuantised(sums.From(0, j), x, packed, m, k, soon)
 			p.ownZeros(sums.From(0, j), x, &f, scratch[2*some*k:], true, m, k, some)
 		}
 	}

@@ -7,6 +7,7 @@ package simd
 // tileBlocksAMX adds the product of groups of m rows of records x and a panel w of signed weights to c.
 // Strides are in numbers, that of x in bytes. m is 1 to 16. sums is room for two tiles.
 // config is what LDTILECFG loads: tiles 0 and 1 for sums, 4 and 5 for rows of x, 6 and 7 for w.
+// For each block of the first group, four lines of rows of soon are asked for, ldsoon bytes apart, each of so many fours.
 //
 //go:noescape
-func tileBlocksAMX(c *float32, ldc int, x *uint8, ldx int, w *uint8, sums *uint8, m int, groups int, blocks int, config *uint8)
+func tileBlocksAMX(c *float32, ldc int, x *uint8, ldx int, w *uint8, sums *uint8, m int, groups int, blocks int, config *uint8, soon *uint8, ldsoon int, quads int)

@@ -4,21 +4,19 @@
 
 #include "textflag.h"
 
-// func tileBlocksAMX(c *float32, ldc int, x *uint8, ldx int, w *uint8, sums *uint8, m int, groups int, blocks int, config *uint8)
-// Requires: AVX, AVX512F
-TEXT ·tileBlocksAMX(SB), NOSPLIT, $0-80
+// func tileBlocksAMX(c *float32, ldc int, x *uint8, ldx int, w *uint8, sums *uint8, m int, groups int, blocks int, config *uint8, soon *uint8, ldsoon int, quads int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·tileBlocksAMX(SB), NOSPLIT, $0-104
 	MOVQ config+72(FP), AX
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x78
 	BYTE $0x49
 	BYTE $0x00
-	MOVQ c+0(FP), DI
-	MOVQ ldc+8(FP), SI
 	MOVQ ldx+24(FP), CX
 	MOVQ sums+40(FP), R9
 	MOVQ m+48(FP), R10
-	SHLQ $0x02, SI
+	SHLQ $0x02, ldc+8(FP)
 	MOVQ $+64, R11
 	CMPQ R10, $0x01
 	JE   rows1
@@ -55,8 +53,12 @@ TEXT ·tileBlocksAMX(SB), NOSPLIT, $0-80
 	JMP  end
 
 rows1:
-	MOVQ    DI, AX
-	VMOVUPS (AX), Z0
+	MOVQ    c+0(FP), DI
+	MOVQ    ldc+8(FP), SI
+	VMOVUPS (DI), Z0
+	ADDQ    SI, DI
+	MOVQ    soon+80(FP), DI
+	MOVQ    quads+96(FP), SI
 	MOVQ    x+16(FP), DX
 	MOVQ    w+32(FP), R13
 	MOVQ    blocks+64(FP), R10
@@ -100,16 +102,29 @@ rows1:
 	BYTE $0xc4
 
 	// TILESTORED 0(R9)(R11*1), TMM0
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x84
-	BYTE $0x19
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked1
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked1:
 	CMPQ R10, $0x02
 	JL   last1
 
@@ -152,17 +167,29 @@ rows1:
 	BYTE $0xcd
 
 	// TILESTORED 1024(R9)(R11*1), TMM1
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x8c
-	BYTE $0x19
-	BYTE $0x00
-	BYTE $0x04
-	BYTE $0x00
-	BYTE $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x8c
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x04
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked2
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
 
+asked2:
 pair1:
 	CMPQ        R10, $0x04
 	JL          few1
@@ -210,16 +237,29 @@ pair1:
 	BYTE $0xc4
 
 	// TILESTORED 0(R9)(R11*1), TMM0
-	BYTE        $0xc4
-	BYTE        $0x82
-	BYTE        $0x7a
-	BYTE        $0x4b
-	BYTE        $0x84
-	BYTE        $0x19
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked3
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked3:
 	VMOVUPS     1088(R13), Z1
 	VCVTDQ2PS   1024(R9), Z2
 	VMULPS.BCST 72(DX), Z1, Z1
@@ -264,16 +304,29 @@ pair1:
 	BYTE $0xcd
 
 	// TILESTORED 1024(R9)(R11*1), TMM1
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x8c
-	BYTE $0x19
-	BYTE $0x00
-	BYTE $0x04
-	BYTE $0x00
-	BYTE $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x8c
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x04
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked4
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked4:
 	ADDQ $+80, DX
 	ADDQ $+1152, R13
 	SUBQ $0x02, R10
@@ -326,16 +379,29 @@ few1:
 	BYTE $0xc4
 
 	// TILESTORED 0(R9)(R11*1), TMM0
-	BYTE        $0xc4
-	BYTE        $0x82
-	BYTE        $0x7a
-	BYTE        $0x4b
-	BYTE        $0x84
-	BYTE        $0x19
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked5
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked5:
 	VMOVUPS     1088(R13), Z1
 	VCVTDQ2PS   1024(R9), Z2
 	VMULPS.BCST 72(DX), Z1, Z1
@@ -357,8 +423,14 @@ two1:
 	VFMADD231PS Z1, Z2, Z0
 
 store1:
+	MOVQ    c+0(FP), DI
+	MOVQ    ldc+8(FP), SI
 	VMOVUPS Z0, (DI)
 	ADDQ    SI, DI
+	MOVQ    DI, c+0(FP)
+	MOVQ    w+32(FP), R13
+	MOVQ    R13, soon+80(FP)
+	MOVQ    $+0, ldsoon+88(FP)
 	MOVQ    $+1, AX
 	IMULQ   CX, AX
 	ADDQ    AX, x+16(FP)
@@ -367,10 +439,14 @@ store1:
 	JMP     end
 
 rows2:
-	MOVQ    DI, AX
-	VMOVUPS (AX), Z0
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z1
+	MOVQ    c+0(FP), DI
+	MOVQ    ldc+8(FP), SI
+	VMOVUPS (DI), Z0
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z1
+	ADDQ    SI, DI
+	MOVQ    soon+80(FP), DI
+	MOVQ    quads+96(FP), SI
 	MOVQ    x+16(FP), DX
 	MOVQ    w+32(FP), R13
 	MOVQ    blocks+64(FP), R10
@@ -414,16 +490,29 @@ rows2:
 	BYTE $0xc4
 
 	// TILESTORED 0(R9)(R11*1), TMM0
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x84
-	BYTE $0x19
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked6
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked6:
 	CMPQ R10, $0x02
 	JL   last2
 
@@ -466,17 +555,29 @@ rows2:
 	BYTE $0xcd
 
 	// TILESTORED 1024(R9)(R11*1), TMM1
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x8c
-	BYTE $0x19
-	BYTE $0x00
-	BYTE $0x04
-	BYTE $0x00
-	BYTE $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x8c
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x04
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked7
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
 
+asked7:
 pair2:
 	CMPQ        R10, $0x04
 	JL          few2
@@ -527,16 +628,29 @@ pair2:
 	BYTE $0xc4
 
 	// TILESTORED 0(R9)(R11*1), TMM0
-	BYTE        $0xc4
-	BYTE        $0x82
-	BYTE        $0x7a
-	BYTE        $0x4b
-	BYTE        $0x84
-	BYTE        $0x19
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked8
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked8:
 	VMOVUPS     1088(R13), Z2
 	VCVTDQ2PS   1024(R9), Z3
 	VMULPS.BCST 72(DX), Z2, Z4
@@ -584,16 +698,29 @@ pair2:
 	BYTE $0xcd
 
 	// TILESTORED 1024(R9)(R11*1), TMM1
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x8c
-	BYTE $0x19
-	BYTE $0x00
-	BYTE $0x04
-	BYTE $0x00
-	BYTE $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x8c
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x04
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked9
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked9:
 	ADDQ $+80, DX
 	ADDQ $+1152, R13
 	SUBQ $0x02, R10
@@ -649,16 +776,29 @@ few2:
 	BYTE $0xc4
 
 	// TILESTORED 0(R9)(R11*1), TMM0
-	BYTE        $0xc4
-	BYTE        $0x82
-	BYTE        $0x7a
-	BYTE        $0x4b
-	BYTE        $0x84
-	BYTE        $0x19
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked10
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked10:
 	VMOVUPS     1088(R13), Z2
 	VCVTDQ2PS   1024(R9), Z3
 	VMULPS.BCST 72(DX), Z2, Z4
@@ -689,10 +829,16 @@ two2:
 	VFMADD231PS Z2, Z3, Z1
 
 store2:
+	MOVQ    c+0(FP), DI
+	MOVQ    ldc+8(FP), SI
 	VMOVUPS Z0, (DI)
 	ADDQ    SI, DI
 	VMOVUPS Z1, (DI)
 	ADDQ    SI, DI
+	MOVQ    DI, c+0(FP)
+	MOVQ    w+32(FP), R13
+	MOVQ    R13, soon+80(FP)
+	MOVQ    $+0, ldsoon+88(FP)
 	MOVQ    $+2, AX
 	IMULQ   CX, AX
 	ADDQ    AX, x+16(FP)
@@ -701,12 +847,16 @@ store2:
 	JMP     end
 
 rows3:
-	MOVQ    DI, AX
-	VMOVUPS (AX), Z0
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z1
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z2
+	MOVQ    c+0(FP), DI
+	MOVQ    ldc+8(FP), SI
+	VMOVUPS (DI), Z0
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z1
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z2
+	ADDQ    SI, DI
+	MOVQ    soon+80(FP), DI
+	MOVQ    quads+96(FP), SI
 	MOVQ    x+16(FP), DX
 	MOVQ    w+32(FP), R13
 	MOVQ    blocks+64(FP), R10
@@ -750,16 +900,29 @@ rows3:
 	BYTE $0xc4
 
 	// TILESTORED 0(R9)(R11*1), TMM0
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x84
-	BYTE $0x19
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked11
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked11:
 	CMPQ R10, $0x02
 	JL   last3
 
@@ -802,17 +965,29 @@ rows3:
 	BYTE $0xcd
 
 	// TILESTORED 1024(R9)(R11*1), TMM1
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x8c
-	BYTE $0x19
-	BYTE $0x00
-	BYTE $0x04
-	BYTE $0x00
-	BYTE $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x8c
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x04
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked12
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
 
+asked12:
 pair3:
 	CMPQ        R10, $0x04
 	JL          few3
@@ -866,16 +1041,29 @@ pair3:
 	BYTE $0xc4
 
 	// TILESTORED 0(R9)(R11*1), TMM0
-	BYTE        $0xc4
-	BYTE        $0x82
-	BYTE        $0x7a
-	BYTE        $0x4b
-	BYTE        $0x84
-	BYTE        $0x19
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked13
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked13:
 	VMOVUPS     1088(R13), Z3
 	VCVTDQ2PS   1024(R9), Z4
 	VMULPS.BCST 72(DX), Z3, Z5
@@ -926,16 +1114,29 @@ pair3:
 	BYTE $0xcd
 
 	// TILESTORED 1024(R9)(R11*1), TMM1
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x8c
-	BYTE $0x19
-	BYTE $0x00
-	BYTE $0x04
-	BYTE $0x00
-	BYTE $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x8c
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x04
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked14
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked14:
 	ADDQ $+80, DX
 	ADDQ $+1152, R13
 	SUBQ $0x02, R10
@@ -994,16 +1195,29 @@ few3:
 	BYTE $0xc4
 
 	// TILESTORED 0(R9)(R11*1), TMM0
-	BYTE        $0xc4
-	BYTE        $0x82
-	BYTE        $0x7a
-	BYTE        $0x4b
-	BYTE        $0x84
-	BYTE        $0x19
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked15
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked15:
 	VMOVUPS     1088(R13), Z3
 	VCVTDQ2PS   1024(R9), Z4
 	VMULPS.BCST 72(DX), Z3, Z5
@@ -1043,12 +1257,18 @@ two3:
 	VFMADD231PS Z3, Z4, Z2
 
 store3:
+	MOVQ    c+0(FP), DI
+	MOVQ    ldc+8(FP), SI
 	VMOVUPS Z0, (DI)
 	ADDQ    SI, DI
 	VMOVUPS Z1, (DI)
 	ADDQ    SI, DI
 	VMOVUPS Z2, (DI)
 	ADDQ    SI, DI
+	MOVQ    DI, c+0(FP)
+	MOVQ    w+32(FP), R13
+	MOVQ    R13, soon+80(FP)
+	MOVQ    $+0, ldsoon+88(FP)
 	MOVQ    $+3, AX
 	IMULQ   CX, AX
 	ADDQ    AX, x+16(FP)
@@ -1057,14 +1277,18 @@ store3:
 	JMP     end
 
 rows4:
-	MOVQ    DI, AX
-	VMOVUPS (AX), Z0
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z1
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z2
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z3
+	MOVQ    c+0(FP), DI
+	MOVQ    ldc+8(FP), SI
+	VMOVUPS (DI), Z0
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z1
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z2
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z3
+	ADDQ    SI, DI
+	MOVQ    soon+80(FP), DI
+	MOVQ    quads+96(FP), SI
 	MOVQ    x+16(FP), DX
 	LEAQ    (DX)(CX*2), BX
 	ADDQ    CX, BX
@@ -1110,16 +1334,29 @@ rows4:
 	BYTE $0xc4
 
 	// TILESTORED 0(R9)(R11*1), TMM0
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x84
-	BYTE $0x19
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked16
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked16:
 	CMPQ R10, $0x02
 	JL   last4
 
@@ -1162,17 +1399,29 @@ rows4:
 	BYTE $0xcd
 
 	// TILESTORED 1024(R9)(R11*1), TMM1
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x8c
-	BYTE $0x19
-	BYTE $0x00
-	BYTE $0x04
-	BYTE $0x00
-	BYTE $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x8c
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x04
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked17
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
 
+asked17:
 pair4:
 	CMPQ        R10, $0x04
 	JL          few4
@@ -1229,16 +1478,29 @@ pair4:
 	BYTE $0xc4
 
 	// TILESTORED 0(R9)(R11*1), TMM0
-	BYTE        $0xc4
-	BYTE        $0x82
-	BYTE        $0x7a
-	BYTE        $0x4b
-	BYTE        $0x84
-	BYTE        $0x19
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked18
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked18:
 	VMOVUPS     1088(R13), Z4
 	VCVTDQ2PS   1024(R9), Z5
 	VMULPS.BCST 72(DX), Z4, Z6
@@ -1292,16 +1554,29 @@ pair4:
 	BYTE $0xcd
 
 	// TILESTORED 1024(R9)(R11*1), TMM1
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x8c
-	BYTE $0x19
-	BYTE $0x00
-	BYTE $0x04
-	BYTE $0x00
-	BYTE $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x8c
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x04
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked19
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked19:
 	ADDQ $+80, DX
 	ADDQ $+80, BX
 	ADDQ $+1152, R13
@@ -1364,16 +1639,29 @@ few4:
 	BYTE $0xc4
 
 	// TILESTORED 0(R9)(R11*1), TMM0
-	BYTE        $0xc4
-	BYTE        $0x82
-	BYTE        $0x7a
-	BYTE        $0x4b
-	BYTE        $0x84
-	BYTE        $0x19
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked20
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked20:
 	VMOVUPS     1088(R13), Z4
 	VCVTDQ2PS   1024(R9), Z5
 	VMULPS.BCST 72(DX), Z4, Z6
@@ -1423,6 +1711,8 @@ two4:
 	VFMADD231PS Z4, Z5, Z3
 
 store4:
+	MOVQ    c+0(FP), DI
+	MOVQ    ldc+8(FP), SI
 	VMOVUPS Z0, (DI)
 	ADDQ    SI, DI
 	VMOVUPS Z1, (DI)
@@ -1431,6 +1721,10 @@ store4:
 	ADDQ    SI, DI
 	VMOVUPS Z3, (DI)
 	ADDQ    SI, DI
+	MOVQ    DI, c+0(FP)
+	MOVQ    w+32(FP), R13
+	MOVQ    R13, soon+80(FP)
+	MOVQ    $+0, ldsoon+88(FP)
 	MOVQ    $+4, AX
 	IMULQ   CX, AX
 	ADDQ    AX, x+16(FP)
@@ -1439,16 +1733,20 @@ store4:
 	JMP     end
 
 rows5:
-	MOVQ    DI, AX
-	VMOVUPS (AX), Z0
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z1
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z2
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z3
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z4
+	MOVQ    c+0(FP), DI
+	MOVQ    ldc+8(FP), SI
+	VMOVUPS (DI), Z0
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z1
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z2
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z3
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z4
+	ADDQ    SI, DI
+	MOVQ    soon+80(FP), DI
+	MOVQ    quads+96(FP), SI
 	MOVQ    x+16(FP), DX
 	LEAQ    (DX)(CX*2), BX
 	ADDQ    CX, BX
@@ -1494,16 +1792,29 @@ rows5:
 	BYTE $0xc4
 
 	// TILESTORED 0(R9)(R11*1), TMM0
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x84
-	BYTE $0x19
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked21
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked21:
 	CMPQ R10, $0x02
 	JL   last5
 
@@ -1546,17 +1857,29 @@ rows5:
 	BYTE $0xcd
 
 	// TILESTORED 1024(R9)(R11*1), TMM1
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x8c
-	BYTE $0x19
-	BYTE $0x00
-	BYTE $0x04
-	BYTE $0x00
-	BYTE $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x8c
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x04
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked22
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
 
+asked22:
 pair5:
 	CMPQ        R10, $0x04
 	JL          few5
@@ -1616,16 +1939,29 @@ pair5:
 	BYTE $0xc4
 
 	// TILESTORED 0(R9)(R11*1), TMM0
-	BYTE        $0xc4
-	BYTE        $0x82
-	BYTE        $0x7a
-	BYTE        $0x4b
-	BYTE        $0x84
-	BYTE        $0x19
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked23
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked23:
 	VMOVUPS     1088(R13), Z5
 	VCVTDQ2PS   1024(R9), Z6
 	VMULPS.BCST 72(DX), Z5, Z7
@@ -1682,16 +2018,29 @@ pair5:
 	BYTE $0xcd
 
 	// TILESTORED 1024(R9)(R11*1), TMM1
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x8c
-	BYTE $0x19
-	BYTE $0x00
-	BYTE $0x04
-	BYTE $0x00
-	BYTE $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x8c
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x04
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked24
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked24:
 	ADDQ $+80, DX
 	ADDQ $+80, BX
 	ADDQ $+1152, R13
@@ -1757,16 +2106,29 @@ few5:
 	BYTE $0xc4
 
 	// TILESTORED 0(R9)(R11*1), TMM0
-	BYTE        $0xc4
-	BYTE        $0x82
-	BYTE        $0x7a
-	BYTE        $0x4b
-	BYTE        $0x84
-	BYTE        $0x19
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked25
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked25:
 	VMOVUPS     1088(R13), Z5
 	VCVTDQ2PS   1024(R9), Z6
 	VMULPS.BCST 72(DX), Z5, Z7
@@ -1825,6 +2187,8 @@ two5:
 	VFMADD231PS Z5, Z6, Z4
 
 store5:
+	MOVQ    c+0(FP), DI
+	MOVQ    ldc+8(FP), SI
 	VMOVUPS Z0, (DI)
 	ADDQ    SI, DI
 	VMOVUPS Z1, (DI)
@@ -1835,6 +2199,10 @@ store5:
 	ADDQ    SI, DI
 	VMOVUPS Z4, (DI)
 	ADDQ    SI, DI
+	MOVQ    DI, c+0(FP)
+	MOVQ    w+32(FP), R13
+	MOVQ    R13, soon+80(FP)
+	MOVQ    $+0, ldsoon+88(FP)
 	MOVQ    $+5, AX
 	IMULQ   CX, AX
 	ADDQ    AX, x+16(FP)
@@ -1843,18 +2211,22 @@ store5:
 	JMP     end
 
 rows6:
-	MOVQ    DI, AX
-	VMOVUPS (AX), Z0
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z1
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z2
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z3
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z4
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z5
+	MOVQ    c+0(FP), DI
+	MOVQ    ldc+8(FP), SI
+	VMOVUPS (DI), Z0
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z1
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z2
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z3
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z4
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z5
+	ADDQ    SI, DI
+	MOVQ    soon+80(FP), DI
+	MOVQ    quads+96(FP), SI
 	MOVQ    x+16(FP), DX
 	LEAQ    (DX)(CX*2), BX
 	ADDQ    CX, BX
@@ -1900,16 +2272,29 @@ rows6:
 	BYTE $0xc4
 
 	// TILESTORED 0(R9)(R11*1), TMM0
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x84
-	BYTE $0x19
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked26
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked26:
 	CMPQ R10, $0x02
 	JL   last6
 
@@ -1952,17 +2337,29 @@ rows6:
 	BYTE $0xcd
 
 	// TILESTORED 1024(R9)(R11*1), TMM1
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x8c
-	BYTE $0x19
-	BYTE $0x00
-	BYTE $0x04
-	BYTE $0x00
-	BYTE $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x8c
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x04
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked27
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
 
+asked27:
 pair6:
 	CMPQ        R10, $0x04
 	JL          few6
@@ -2025,16 +2422,29 @@ pair6:
 	BYTE $0xc4
 
 	// TILESTORED 0(R9)(R11*1), TMM0
-	BYTE        $0xc4
-	BYTE        $0x82
-	BYTE        $0x7a
-	BYTE        $0x4b
-	BYTE        $0x84
-	BYTE        $0x19
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked28
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked28:
 	VMOVUPS     1088(R13), Z6
 	VCVTDQ2PS   1024(R9), Z7
 	VMULPS.BCST 72(DX), Z6, Z8
@@ -2094,16 +2504,29 @@ pair6:
 	BYTE $0xcd
 
 	// TILESTORED 1024(R9)(R11*1), TMM1
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x8c
-	BYTE $0x19
-	BYTE $0x00
-	BYTE $0x04
-	BYTE $0x00
-	BYTE $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x8c
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x04
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked29
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked29:
 	ADDQ $+80, DX
 	ADDQ $+80, BX
 	ADDQ $+1152, R13
@@ -2172,16 +2595,29 @@ few6:
 	BYTE $0xc4
 
 	// TILESTORED 0(R9)(R11*1), TMM0
-	BYTE        $0xc4
-	BYTE        $0x82
-	BYTE        $0x7a
-	BYTE        $0x4b
-	BYTE        $0x84
-	BYTE        $0x19
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked30
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked30:
 	VMOVUPS     1088(R13), Z6
 	VCVTDQ2PS   1024(R9), Z7
 	VMULPS.BCST 72(DX), Z6, Z8
@@ -2249,6 +2685,8 @@ two6:
 	VFMADD231PS Z6, Z7, Z5
 
 store6:
+	MOVQ    c+0(FP), DI
+	MOVQ    ldc+8(FP), SI
 	VMOVUPS Z0, (DI)
 	ADDQ    SI, DI
 	VMOVUPS Z1, (DI)
@@ -2261,6 +2699,10 @@ store6:
 	ADDQ    SI, DI
 	VMOVUPS Z5, (DI)
 	ADDQ    SI, DI
+	MOVQ    DI, c+0(FP)
+	MOVQ    w+32(FP), R13
+	MOVQ    R13, soon+80(FP)
+	MOVQ    $+0, ldsoon+88(FP)
 	MOVQ    $+6, AX
 	IMULQ   CX, AX
 	ADDQ    AX, x+16(FP)
@@ -2269,20 +2711,24 @@ store6:
 	JMP     end
 
 rows7:
-	MOVQ    DI, AX
-	VMOVUPS (AX), Z0
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z1
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z2
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z3
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z4
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z5
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z6
+	MOVQ    c+0(FP), DI
+	MOVQ    ldc+8(FP), SI
+	VMOVUPS (DI), Z0
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z1
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z2
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z3
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z4
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z5
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z6
+	ADDQ    SI, DI
+	MOVQ    soon+80(FP), DI
+	MOVQ    quads+96(FP), SI
 	MOVQ    x+16(FP), DX
 	LEAQ    (DX)(CX*2), BX
 	ADDQ    CX, BX
@@ -2330,16 +2776,29 @@ rows7:
 	BYTE $0xc4
 
 	// TILESTORED 0(R9)(R11*1), TMM0
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x84
-	BYTE $0x19
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked31
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked31:
 	CMPQ R10, $0x02
 	JL   last7
 
@@ -2382,17 +2841,29 @@ rows7:
 	BYTE $0xcd
 
 	// TILESTORED 1024(R9)(R11*1), TMM1
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x8c
-	BYTE $0x19
-	BYTE $0x00
-	BYTE $0x04
-	BYTE $0x00
-	BYTE $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x8c
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x04
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked32
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
 
+asked32:
 pair7:
 	CMPQ        R10, $0x04
 	JL          few7
@@ -2458,16 +2929,29 @@ pair7:
 	BYTE $0xc4
 
 	// TILESTORED 0(R9)(R11*1), TMM0
-	BYTE        $0xc4
-	BYTE        $0x82
-	BYTE        $0x7a
-	BYTE        $0x4b
-	BYTE        $0x84
-	BYTE        $0x19
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked33
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked33:
 	VMOVUPS     1088(R13), Z7
 	VCVTDQ2PS   1024(R9), Z8
 	VMULPS.BCST 72(DX), Z7, Z9
@@ -2530,16 +3014,29 @@ pair7:
 	BYTE $0xcd
 
 	// TILESTORED 1024(R9)(R11*1), TMM1
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x8c
-	BYTE $0x19
-	BYTE $0x00
-	BYTE $0x04
-	BYTE $0x00
-	BYTE $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x8c
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x04
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked34
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked34:
 	ADDQ $+80, DX
 	ADDQ $+80, BX
 	ADDQ $+80, R8
@@ -2612,16 +3109,29 @@ few7:
 	BYTE $0xc4
 
 	// TILESTORED 0(R9)(R11*1), TMM0
-	BYTE        $0xc4
-	BYTE        $0x82
-	BYTE        $0x7a
-	BYTE        $0x4b
-	BYTE        $0x84
-	BYTE        $0x19
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked35
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked35:
 	VMOVUPS     1088(R13), Z7
 	VCVTDQ2PS   1024(R9), Z8
 	VMULPS.BCST 72(DX), Z7, Z9
@@ -2699,6 +3209,8 @@ two7:
 	VFMADD231PS Z7, Z8, Z6
 
 store7:
+	MOVQ    c+0(FP), DI
+	MOVQ    ldc+8(FP), SI
 	VMOVUPS Z0, (DI)
 	ADDQ    SI, DI
 	VMOVUPS Z1, (DI)
@@ -2713,6 +3225,10 @@ store7:
 	ADDQ    SI, DI
 	VMOVUPS Z6, (DI)
 	ADDQ    SI, DI
+	MOVQ    DI, c+0(FP)
+	MOVQ    w+32(FP), R13
+	MOVQ    R13, soon+80(FP)
+	MOVQ    $+0, ldsoon+88(FP)
 	MOVQ    $+7, AX
 	IMULQ   CX, AX
 	ADDQ    AX, x+16(FP)
@@ -2721,22 +3237,26 @@ store7:
 	JMP     end
 
 rows8:
-	MOVQ    DI, AX
-	VMOVUPS (AX), Z0
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z1
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z2
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z3
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z4
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z5
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z6
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z7
+	MOVQ    c+0(FP), DI
+	MOVQ    ldc+8(FP), SI
+	VMOVUPS (DI), Z0
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z1
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z2
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z3
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z4
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z5
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z6
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z7
+	ADDQ    SI, DI
+	MOVQ    soon+80(FP), DI
+	MOVQ    quads+96(FP), SI
 	MOVQ    x+16(FP), DX
 	LEAQ    (DX)(CX*2), BX
 	ADDQ    CX, BX
@@ -2784,16 +3304,29 @@ rows8:
 	BYTE $0xc4
 
 	// TILESTORED 0(R9)(R11*1), TMM0
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x84
-	BYTE $0x19
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked36
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked36:
 	CMPQ R10, $0x02
 	JL   last8
 
@@ -2836,17 +3369,29 @@ rows8:
 	BYTE $0xcd
 
 	// TILESTORED 1024(R9)(R11*1), TMM1
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x8c
-	BYTE $0x19
-	BYTE $0x00
-	BYTE $0x04
-	BYTE $0x00
-	BYTE $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x8c
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x04
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked37
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
 
+asked37:
 pair8:
 	CMPQ        R10, $0x04
 	JL          few8
@@ -2915,16 +3460,29 @@ pair8:
 	BYTE $0xc4
 
 	// TILESTORED 0(R9)(R11*1), TMM0
-	BYTE        $0xc4
-	BYTE        $0x82
-	BYTE        $0x7a
-	BYTE        $0x4b
-	BYTE        $0x84
-	BYTE        $0x19
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked38
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked38:
 	VMOVUPS     1088(R13), Z8
 	VCVTDQ2PS   1024(R9), Z9
 	VMULPS.BCST 72(DX), Z8, Z10
@@ -2990,16 +3548,29 @@ pair8:
 	BYTE $0xcd
 
 	// TILESTORED 1024(R9)(R11*1), TMM1
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x8c
-	BYTE $0x19
-	BYTE $0x00
-	BYTE $0x04
-	BYTE $0x00
-	BYTE $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x8c
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x04
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked39
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked39:
 	ADDQ $+80, DX
 	ADDQ $+80, BX
 	ADDQ $+80, R8
@@ -3075,16 +3646,29 @@ few8:
 	BYTE $0xc4
 
 	// TILESTORED 0(R9)(R11*1), TMM0
-	BYTE        $0xc4
-	BYTE        $0x82
-	BYTE        $0x7a
-	BYTE        $0x4b
-	BYTE        $0x84
-	BYTE        $0x19
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked40
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked40:
 	VMOVUPS     1088(R13), Z8
 	VCVTDQ2PS   1024(R9), Z9
 	VMULPS.BCST 72(DX), Z8, Z10
@@ -3171,6 +3755,8 @@ two8:
 	VFMADD231PS Z8, Z9, Z7
 
 store8:
+	MOVQ    c+0(FP), DI
+	MOVQ    ldc+8(FP), SI
 	VMOVUPS Z0, (DI)
 	ADDQ    SI, DI
 	VMOVUPS Z1, (DI)
@@ -3187,6 +3773,10 @@ store8:
 	ADDQ    SI, DI
 	VMOVUPS Z7, (DI)
 	ADDQ    SI, DI
+	MOVQ    DI, c+0(FP)
+	MOVQ    w+32(FP), R13
+	MOVQ    R13, soon+80(FP)
+	MOVQ    $+0, ldsoon+88(FP)
 	MOVQ    $+8, AX
 	IMULQ   CX, AX
 	ADDQ    AX, x+16(FP)
@@ -3195,24 +3785,28 @@ store8:
 	JMP     end
 
 rows9:
-	MOVQ    DI, AX
-	VMOVUPS (AX), Z0
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z1
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z2
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z3
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z4
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z5
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z6
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z7
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z8
+	MOVQ    c+0(FP), DI
+	MOVQ    ldc+8(FP), SI
+	VMOVUPS (DI), Z0
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z1
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z2
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z3
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z4
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z5
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z6
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z7
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z8
+	ADDQ    SI, DI
+	MOVQ    soon+80(FP), DI
+	MOVQ    quads+96(FP), SI
 	MOVQ    x+16(FP), DX
 	LEAQ    (DX)(CX*2), BX
 	ADDQ    CX, BX
@@ -3260,16 +3854,29 @@ rows9:
 	BYTE $0xc4
 
 	// TILESTORED 0(R9)(R11*1), TMM0
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x84
-	BYTE $0x19
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked41
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked41:
 	CMPQ R10, $0x02
 	JL   last9
 
@@ -3312,17 +3919,29 @@ rows9:
 	BYTE $0xcd
 
 	// TILESTORED 1024(R9)(R11*1), TMM1
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x8c
-	BYTE $0x19
-	BYTE $0x00
-	BYTE $0x04
-	BYTE $0x00
-	BYTE $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x8c
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x04
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked42
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
 
+asked42:
 pair9:
 	CMPQ        R10, $0x04
 	JL          few9
@@ -3394,16 +4013,29 @@ pair9:
 	BYTE $0xc4
 
 	// TILESTORED 0(R9)(R11*1), TMM0
-	BYTE        $0xc4
-	BYTE        $0x82
-	BYTE        $0x7a
-	BYTE        $0x4b
-	BYTE        $0x84
-	BYTE        $0x19
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked43
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked43:
 	VMOVUPS     1088(R13), Z9
 	VCVTDQ2PS   1024(R9), Z10
 	VMULPS.BCST 72(DX), Z9, Z11
@@ -3472,16 +4104,29 @@ pair9:
 	BYTE $0xcd
 
 	// TILESTORED 1024(R9)(R11*1), TMM1
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x8c
-	BYTE $0x19
-	BYTE $0x00
-	BYTE $0x04
-	BYTE $0x00
-	BYTE $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x8c
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x04
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked44
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked44:
 	ADDQ $+80, DX
 	ADDQ $+80, BX
 	ADDQ $+80, R8
@@ -3560,16 +4205,29 @@ few9:
 	BYTE $0xc4
 
 	// TILESTORED 0(R9)(R11*1), TMM0
-	BYTE        $0xc4
-	BYTE        $0x82
-	BYTE        $0x7a
-	BYTE        $0x4b
-	BYTE        $0x84
-	BYTE        $0x19
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked45
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked45:
 	VMOVUPS     1088(R13), Z9
 	VCVTDQ2PS   1024(R9), Z10
 	VMULPS.BCST 72(DX), Z9, Z11
@@ -3665,6 +4323,8 @@ two9:
 	VFMADD231PS Z9, Z10, Z8
 
 store9:
+	MOVQ    c+0(FP), DI
+	MOVQ    ldc+8(FP), SI
 	VMOVUPS Z0, (DI)
 	ADDQ    SI, DI
 	VMOVUPS Z1, (DI)
@@ -3683,6 +4343,10 @@ store9:
 	ADDQ    SI, DI
 	VMOVUPS Z8, (DI)
 	ADDQ    SI, DI
+	MOVQ    DI, c+0(FP)
+	MOVQ    w+32(FP), R13
+	MOVQ    R13, soon+80(FP)
+	MOVQ    $+0, ldsoon+88(FP)
 	MOVQ    $+9, AX
 	IMULQ   CX, AX
 	ADDQ    AX, x+16(FP)
@@ -3691,26 +4355,30 @@ store9:
 	JMP     end
 
 rows10:
-	MOVQ    DI, AX
-	VMOVUPS (AX), Z0
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z1
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z2
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z3
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z4
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z5
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z6
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z7
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z8
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z9
+	MOVQ    c+0(FP), DI
+	MOVQ    ldc+8(FP), SI
+	VMOVUPS (DI), Z0
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z1
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z2
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z3
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z4
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z5
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z6
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z7
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z8
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z9
+	ADDQ    SI, DI
+	MOVQ    soon+80(FP), DI
+	MOVQ    quads+96(FP), SI
 	MOVQ    x+16(FP), DX
 	LEAQ    (DX)(CX*2), BX
 	ADDQ    CX, BX
@@ -3760,16 +4428,29 @@ rows10:
 	BYTE $0xc4
 
 	// TILESTORED 0(R9)(R11*1), TMM0
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x84
-	BYTE $0x19
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked46
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked46:
 	CMPQ R10, $0x02
 	JL   last10
 
@@ -3812,17 +4493,29 @@ rows10:
 	BYTE $0xcd
 
 	// TILESTORED 1024(R9)(R11*1), TMM1
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x8c
-	BYTE $0x19
-	BYTE $0x00
-	BYTE $0x04
-	BYTE $0x00
-	BYTE $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x8c
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x04
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked47
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
 
+asked47:
 pair10:
 	CMPQ        R10, $0x04
 	JL          few10
@@ -3897,16 +4590,29 @@ pair10:
 	BYTE $0xc4
 
 	// TILESTORED 0(R9)(R11*1), TMM0
-	BYTE        $0xc4
-	BYTE        $0x82
-	BYTE        $0x7a
-	BYTE        $0x4b
-	BYTE        $0x84
-	BYTE        $0x19
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked48
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked48:
 	VMOVUPS     1088(R13), Z10
 	VCVTDQ2PS   1024(R9), Z11
 	VMULPS.BCST 72(DX), Z10, Z12
@@ -3978,16 +4684,29 @@ pair10:
 	BYTE $0xcd
 
 	// TILESTORED 1024(R9)(R11*1), TMM1
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x8c
-	BYTE $0x19
-	BYTE $0x00
-	BYTE $0x04
-	BYTE $0x00
-	BYTE $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x8c
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x04
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked49
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked49:
 	ADDQ $+80, DX
 	ADDQ $+80, BX
 	ADDQ $+80, R8
@@ -4070,16 +4789,29 @@ few10:
 	BYTE $0xc4
 
 	// TILESTORED 0(R9)(R11*1), TMM0
-	BYTE        $0xc4
-	BYTE        $0x82
-	BYTE        $0x7a
-	BYTE        $0x4b
-	BYTE        $0x84
-	BYTE        $0x19
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked50
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked50:
 	VMOVUPS     1088(R13), Z10
 	VCVTDQ2PS   1024(R9), Z11
 	VMULPS.BCST 72(DX), Z10, Z12
@@ -4185,6 +4917,8 @@ two10:
 	VFMADD231PS Z10, Z11, Z9
 
 store10:
+	MOVQ    c+0(FP), DI
+	MOVQ    ldc+8(FP), SI
 	VMOVUPS Z0, (DI)
 	ADDQ    SI, DI
 	VMOVUPS Z1, (DI)
@@ -4205,6 +4939,10 @@ store10:
 	ADDQ    SI, DI
 	VMOVUPS Z9, (DI)
 	ADDQ    SI, DI
+	MOVQ    DI, c+0(FP)
+	MOVQ    w+32(FP), R13
+	MOVQ    R13, soon+80(FP)
+	MOVQ    $+0, ldsoon+88(FP)
 	MOVQ    $+10, AX
 	IMULQ   CX, AX
 	ADDQ    AX, x+16(FP)
@@ -4213,28 +4951,32 @@ store10:
 	JMP     end
 
 rows11:
-	MOVQ    DI, AX
-	VMOVUPS (AX), Z0
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z1
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z2
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z3
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z4
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z5
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z6
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z7
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z8
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z9
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z10
+	MOVQ    c+0(FP), DI
+	MOVQ    ldc+8(FP), SI
+	VMOVUPS (DI), Z0
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z1
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z2
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z3
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z4
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z5
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z6
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z7
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z8
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z9
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z10
+	ADDQ    SI, DI
+	MOVQ    soon+80(FP), DI
+	MOVQ    quads+96(FP), SI
 	MOVQ    x+16(FP), DX
 	LEAQ    (DX)(CX*2), BX
 	ADDQ    CX, BX
@@ -4284,16 +5026,29 @@ rows11:
 	BYTE $0xc4
 
 	// TILESTORED 0(R9)(R11*1), TMM0
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x84
-	BYTE $0x19
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked51
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked51:
 	CMPQ R10, $0x02
 	JL   last11
 
@@ -4336,17 +5091,29 @@ rows11:
 	BYTE $0xcd
 
 	// TILESTORED 1024(R9)(R11*1), TMM1
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x8c
-	BYTE $0x19
-	BYTE $0x00
-	BYTE $0x04
-	BYTE $0x00
-	BYTE $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x8c
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x04
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked52
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
 
+asked52:
 pair11:
 	CMPQ        R10, $0x04
 	JL          few11
@@ -4424,16 +5191,29 @@ pair11:
 	BYTE $0xc4
 
 	// TILESTORED 0(R9)(R11*1), TMM0
-	BYTE        $0xc4
-	BYTE        $0x82
-	BYTE        $0x7a
-	BYTE        $0x4b
-	BYTE        $0x84
-	BYTE        $0x19
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked53
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked53:
 	VMOVUPS     1088(R13), Z11
 	VCVTDQ2PS   1024(R9), Z12
 	VMULPS.BCST 72(DX), Z11, Z13
@@ -4508,16 +5288,29 @@ pair11:
 	BYTE $0xcd
 
 	// TILESTORED 1024(R9)(R11*1), TMM1
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x8c
-	BYTE $0x19
-	BYTE $0x00
-	BYTE $0x04
-	BYTE $0x00
-	BYTE $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x8c
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x04
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked54
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked54:
 	ADDQ $+80, DX
 	ADDQ $+80, BX
 	ADDQ $+80, R8
@@ -4603,16 +5396,29 @@ few11:
 	BYTE $0xc4
 
 	// TILESTORED 0(R9)(R11*1), TMM0
-	BYTE        $0xc4
-	BYTE        $0x82
-	BYTE        $0x7a
-	BYTE        $0x4b
-	BYTE        $0x84
-	BYTE        $0x19
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked55
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked55:
 	VMOVUPS     1088(R13), Z11
 	VCVTDQ2PS   1024(R9), Z12
 	VMULPS.BCST 72(DX), Z11, Z13
@@ -4727,6 +5533,8 @@ two11:
 	VFMADD231PS Z11, Z12, Z10
 
 store11:
+	MOVQ    c+0(FP), DI
+	MOVQ    ldc+8(FP), SI
 	VMOVUPS Z0, (DI)
 	ADDQ    SI, DI
 	VMOVUPS Z1, (DI)
@@ -4749,6 +5557,10 @@ store11:
 	ADDQ    SI, DI
 	VMOVUPS Z10, (DI)
 	ADDQ    SI, DI
+	MOVQ    DI, c+0(FP)
+	MOVQ    w+32(FP), R13
+	MOVQ    R13, soon+80(FP)
+	MOVQ    $+0, ldsoon+88(FP)
 	MOVQ    $+11, AX
 	IMULQ   CX, AX
 	ADDQ    AX, x+16(FP)
@@ -4757,30 +5569,34 @@ store11:
 	JMP     end
 
 rows12:
-	MOVQ    DI, AX
-	VMOVUPS (AX), Z0
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z1
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z2
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z3
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z4
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z5
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z6
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z7
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z8
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z9
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z10
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z11
+	MOVQ    c+0(FP), DI
+	MOVQ    ldc+8(FP), SI
+	VMOVUPS (DI), Z0
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z1
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z2
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z3
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z4
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z5
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z6
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z7
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z8
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z9
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z10
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z11
+	ADDQ    SI, DI
+	MOVQ    soon+80(FP), DI
+	MOVQ    quads+96(FP), SI
 	MOVQ    x+16(FP), DX
 	LEAQ    (DX)(CX*2), BX
 	ADDQ    CX, BX
@@ -4830,16 +5646,29 @@ rows12:
 	BYTE $0xc4
 
 	// TILESTORED 0(R9)(R11*1), TMM0
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x84
-	BYTE $0x19
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked56
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked56:
 	CMPQ R10, $0x02
 	JL   last12
 
@@ -4882,17 +5711,29 @@ rows12:
 	BYTE $0xcd
 
 	// TILESTORED 1024(R9)(R11*1), TMM1
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x8c
-	BYTE $0x19
-	BYTE $0x00
-	BYTE $0x04
-	BYTE $0x00
-	BYTE $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x8c
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x04
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked57
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
 
+asked57:
 pair12:
 	CMPQ        R10, $0x04
 	JL          few12
@@ -4973,16 +5814,29 @@ pair12:
 	BYTE $0xc4
 
 	// TILESTORED 0(R9)(R11*1), TMM0
-	BYTE        $0xc4
-	BYTE        $0x82
-	BYTE        $0x7a
-	BYTE        $0x4b
-	BYTE        $0x84
-	BYTE        $0x19
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked58
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked58:
 	VMOVUPS     1088(R13), Z12
 	VCVTDQ2PS   1024(R9), Z13
 	VMULPS.BCST 72(DX), Z12, Z14
@@ -5060,16 +5914,29 @@ pair12:
 	BYTE $0xcd
 
 	// TILESTORED 1024(R9)(R11*1), TMM1
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x8c
-	BYTE $0x19
-	BYTE $0x00
-	BYTE $0x04
-	BYTE $0x00
-	BYTE $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x8c
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x04
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked59
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked59:
 	ADDQ $+80, DX
 	ADDQ $+80, BX
 	ADDQ $+80, R8
@@ -5158,16 +6025,29 @@ few12:
 	BYTE $0xc4
 
 	// TILESTORED 0(R9)(R11*1), TMM0
-	BYTE        $0xc4
-	BYTE        $0x82
-	BYTE        $0x7a
-	BYTE        $0x4b
-	BYTE        $0x84
-	BYTE        $0x19
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked60
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked60:
 	VMOVUPS     1088(R13), Z12
 	VCVTDQ2PS   1024(R9), Z13
 	VMULPS.BCST 72(DX), Z12, Z14
@@ -5291,6 +6171,8 @@ two12:
 	VFMADD231PS Z12, Z13, Z11
 
 store12:
+	MOVQ    c+0(FP), DI
+	MOVQ    ldc+8(FP), SI
 	VMOVUPS Z0, (DI)
 	ADDQ    SI, DI
 	VMOVUPS Z1, (DI)
@@ -5315,6 +6197,10 @@ store12:
 	ADDQ    SI, DI
 	VMOVUPS Z11, (DI)
 	ADDQ    SI, DI
+	MOVQ    DI, c+0(FP)
+	MOVQ    w+32(FP), R13
+	MOVQ    R13, soon+80(FP)
+	MOVQ    $+0, ldsoon+88(FP)
 	MOVQ    $+12, AX
 	IMULQ   CX, AX
 	ADDQ    AX, x+16(FP)
@@ -5323,32 +6209,36 @@ store12:
 	JMP     end
 
 rows13:
-	MOVQ    DI, AX
-	VMOVUPS (AX), Z0
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z1
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z2
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z3
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z4
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z5
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z6
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z7
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z8
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z9
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z10
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z11
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z12
+	MOVQ    c+0(FP), DI
+	MOVQ    ldc+8(FP), SI
+	VMOVUPS (DI), Z0
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z1
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z2
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z3
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z4
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z5
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z6
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z7
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z8
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z9
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z10
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z11
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z12
+	ADDQ    SI, DI
+	MOVQ    soon+80(FP), DI
+	MOVQ    quads+96(FP), SI
 	MOVQ    x+16(FP), DX
 	LEAQ    (DX)(CX*2), BX
 	ADDQ    CX, BX
@@ -5400,16 +6290,29 @@ rows13:
 	BYTE $0xc4
 
 	// TILESTORED 0(R9)(R11*1), TMM0
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x84
-	BYTE $0x19
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked61
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked61:
 	CMPQ R10, $0x02
 	JL   last13
 
@@ -5452,17 +6355,29 @@ rows13:
 	BYTE $0xcd
 
 	// TILESTORED 1024(R9)(R11*1), TMM1
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x8c
-	BYTE $0x19
-	BYTE $0x00
-	BYTE $0x04
-	BYTE $0x00
-	BYTE $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x8c
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x04
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked62
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
 
+asked62:
 pair13:
 	CMPQ        R10, $0x04
 	JL          few13
@@ -5546,16 +6461,29 @@ pair13:
 	BYTE $0xc4
 
 	// TILESTORED 0(R9)(R11*1), TMM0
-	BYTE        $0xc4
-	BYTE        $0x82
-	BYTE        $0x7a
-	BYTE        $0x4b
-	BYTE        $0x84
-	BYTE        $0x19
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked63
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked63:
 	VMOVUPS     1088(R13), Z13
 	VCVTDQ2PS   1024(R9), Z14
 	VMULPS.BCST 72(DX), Z13, Z15
@@ -5636,16 +6564,29 @@ pair13:
 	BYTE $0xcd
 
 	// TILESTORED 1024(R9)(R11*1), TMM1
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x8c
-	BYTE $0x19
-	BYTE $0x00
-	BYTE $0x04
-	BYTE $0x00
-	BYTE $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x8c
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x04
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked64
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked64:
 	ADDQ $+80, DX
 	ADDQ $+80, BX
 	ADDQ $+80, R8
@@ -5738,16 +6679,29 @@ few13:
 	BYTE $0xc4
 
 	// TILESTORED 0(R9)(R11*1), TMM0
-	BYTE        $0xc4
-	BYTE        $0x82
-	BYTE        $0x7a
-	BYTE        $0x4b
-	BYTE        $0x84
-	BYTE        $0x19
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked65
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked65:
 	VMOVUPS     1088(R13), Z13
 	VCVTDQ2PS   1024(R9), Z14
 	VMULPS.BCST 72(DX), Z13, Z15
@@ -5881,6 +6835,8 @@ two13:
 	VFMADD231PS Z13, Z14, Z12
 
 store13:
+	MOVQ    c+0(FP), DI
+	MOVQ    ldc+8(FP), SI
 	VMOVUPS Z0, (DI)
 	ADDQ    SI, DI
 	VMOVUPS Z1, (DI)
@@ -5907,6 +6863,10 @@ store13:
 	ADDQ    SI, DI
 	VMOVUPS Z12, (DI)
 	ADDQ    SI, DI
+	MOVQ    DI, c+0(FP)
+	MOVQ    w+32(FP), R13
+	MOVQ    R13, soon+80(FP)
+	MOVQ    $+0, ldsoon+88(FP)
 	MOVQ    $+13, AX
 	IMULQ   CX, AX
 	ADDQ    AX, x+16(FP)
@@ -5915,34 +6875,38 @@ store13:
 	JMP     end
 
 rows14:
-	MOVQ    DI, AX
-	VMOVUPS (AX), Z0
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z1
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z2
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z3
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z4
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z5
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z6
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z7
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z8
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z9
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z10
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z11
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z12
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z13
+	MOVQ    c+0(FP), DI
+	MOVQ    ldc+8(FP), SI
+	VMOVUPS (DI), Z0
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z1
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z2
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z3
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z4
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z5
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z6
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z7
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z8
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z9
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z10
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z11
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z12
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z13
+	ADDQ    SI, DI
+	MOVQ    soon+80(FP), DI
+	MOVQ    quads+96(FP), SI
 	MOVQ    x+16(FP), DX
 	LEAQ    (DX)(CX*2), BX
 	ADDQ    CX, BX
@@ -5994,16 +6958,29 @@ rows14:
 	BYTE $0xc4
 
 	// TILESTORED 0(R9)(R11*1), TMM0
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x84
-	BYTE $0x19
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked66
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked66:
 	CMPQ R10, $0x02
 	JL   last14
 
@@ -6046,17 +7023,29 @@ rows14:
 	BYTE $0xcd
 
 	// TILESTORED 1024(R9)(R11*1), TMM1
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x8c
-	BYTE $0x19
-	BYTE $0x00
-	BYTE $0x04
-	BYTE $0x00
-	BYTE $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x8c
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x04
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked67
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
 
+asked67:
 pair14:
 	CMPQ        R10, $0x04
 	JL          few14
@@ -6143,16 +7132,29 @@ pair14:
 	BYTE $0xc4
 
 	// TILESTORED 0(R9)(R11*1), TMM0
-	BYTE        $0xc4
-	BYTE        $0x82
-	BYTE        $0x7a
-	BYTE        $0x4b
-	BYTE        $0x84
-	BYTE        $0x19
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked68
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked68:
 	VMOVUPS     1088(R13), Z14
 	VCVTDQ2PS   1024(R9), Z15
 	VMULPS.BCST 72(DX), Z14, Z16
@@ -6236,16 +7238,29 @@ pair14:
 	BYTE $0xcd
 
 	// TILESTORED 1024(R9)(R11*1), TMM1
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x8c
-	BYTE $0x19
-	BYTE $0x00
-	BYTE $0x04
-	BYTE $0x00
-	BYTE $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x8c
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x04
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked69
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked69:
 	ADDQ $+80, DX
 	ADDQ $+80, BX
 	ADDQ $+80, R8
@@ -6341,16 +7356,29 @@ few14:
 	BYTE $0xc4
 
 	// TILESTORED 0(R9)(R11*1), TMM0
-	BYTE        $0xc4
-	BYTE        $0x82
-	BYTE        $0x7a
-	BYTE        $0x4b
-	BYTE        $0x84
-	BYTE        $0x19
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked70
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked70:
 	VMOVUPS     1088(R13), Z14
 	VCVTDQ2PS   1024(R9), Z15
 	VMULPS.BCST 72(DX), Z14, Z16
@@ -6493,6 +7521,8 @@ two14:
 	VFMADD231PS Z14, Z15, Z13
 
 store14:
+	MOVQ    c+0(FP), DI
+	MOVQ    ldc+8(FP), SI
 	VMOVUPS Z0, (DI)
 	ADDQ    SI, DI
 	VMOVUPS Z1, (DI)
@@ -6521,6 +7551,10 @@ store14:
 	ADDQ    SI, DI
 	VMOVUPS Z13, (DI)
 	ADDQ    SI, DI
+	MOVQ    DI, c+0(FP)
+	MOVQ    w+32(FP), R13
+	MOVQ    R13, soon+80(FP)
+	MOVQ    $+0, ldsoon+88(FP)
 	MOVQ    $+14, AX
 	IMULQ   CX, AX
 	ADDQ    AX, x+16(FP)
@@ -6529,36 +7563,40 @@ store14:
 	JMP     end
 
 rows15:
-	MOVQ    DI, AX
-	VMOVUPS (AX), Z0
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z1
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z2
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z3
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z4
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z5
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z6
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z7
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z8
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z9
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z10
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z11
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z12
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z13
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z14
+	MOVQ    c+0(FP), DI
+	MOVQ    ldc+8(FP), SI
+	VMOVUPS (DI), Z0
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z1
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z2
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z3
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z4
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z5
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z6
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z7
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z8
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z9
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z10
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z11
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z12
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z13
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z14
+	ADDQ    SI, DI
+	MOVQ    soon+80(FP), DI
+	MOVQ    quads+96(FP), SI
 	MOVQ    x+16(FP), DX
 	LEAQ    (DX)(CX*2), BX
 	ADDQ    CX, BX
@@ -6610,16 +7648,29 @@ rows15:
 	BYTE $0xc4
 
 	// TILESTORED 0(R9)(R11*1), TMM0
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x84
-	BYTE $0x19
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked71
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked71:
 	CMPQ R10, $0x02
 	JL   last15
 
@@ -6662,17 +7713,29 @@ rows15:
 	BYTE $0xcd
 
 	// TILESTORED 1024(R9)(R11*1), TMM1
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x8c
-	BYTE $0x19
-	BYTE $0x00
-	BYTE $0x04
-	BYTE $0x00
-	BYTE $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x8c
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x04
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked72
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
 
+asked72:
 pair15:
 	CMPQ        R10, $0x04
 	JL          few15
@@ -6762,16 +7825,29 @@ pair15:
 	BYTE $0xc4
 
 	// TILESTORED 0(R9)(R11*1), TMM0
-	BYTE        $0xc4
-	BYTE        $0x82
-	BYTE        $0x7a
-	BYTE        $0x4b
-	BYTE        $0x84
-	BYTE        $0x19
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked73
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked73:
 	VMOVUPS     1088(R13), Z15
 	VCVTDQ2PS   1024(R9), Z16
 	VMULPS.BCST 72(DX), Z15, Z17
@@ -6858,16 +7934,29 @@ pair15:
 	BYTE $0xcd
 
 	// TILESTORED 1024(R9)(R11*1), TMM1
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x8c
-	BYTE $0x19
-	BYTE $0x00
-	BYTE $0x04
-	BYTE $0x00
-	BYTE $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x8c
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x04
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked74
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked74:
 	ADDQ $+80, DX
 	ADDQ $+80, BX
 	ADDQ $+80, R8
@@ -6966,16 +8055,29 @@ few15:
 	BYTE $0xc4
 
 	// TILESTORED 0(R9)(R11*1), TMM0
-	BYTE        $0xc4
-	BYTE        $0x82
-	BYTE        $0x7a
-	BYTE        $0x4b
-	BYTE        $0x84
-	BYTE        $0x19
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked75
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked75:
 	VMOVUPS     1088(R13), Z15
 	VCVTDQ2PS   1024(R9), Z16
 	VMULPS.BCST 72(DX), Z15, Z17
@@ -7127,6 +8229,8 @@ two15:
 	VFMADD231PS Z15, Z16, Z14
 
 store15:
+	MOVQ    c+0(FP), DI
+	MOVQ    ldc+8(FP), SI
 	VMOVUPS Z0, (DI)
 	ADDQ    SI, DI
 	VMOVUPS Z1, (DI)
@@ -7157,6 +8261,10 @@ store15:
 	ADDQ    SI, DI
 	VMOVUPS Z14, (DI)
 	ADDQ    SI, DI
+	MOVQ    DI, c+0(FP)
+	MOVQ    w+32(FP), R13
+	MOVQ    R13, soon+80(FP)
+	MOVQ    $+0, ldsoon+88(FP)
 	MOVQ    $+15, AX
 	IMULQ   CX, AX
 	ADDQ    AX, x+16(FP)
@@ -7165,38 +8273,42 @@ store15:
 	JMP     end
 
 rows16:
-	MOVQ    DI, AX
-	VMOVUPS (AX), Z0
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z1
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z2
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z3
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z4
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z5
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z6
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z7
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z8
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z9
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z10
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z11
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z12
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z13
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z14
-	ADDQ    SI, AX
-	VMOVUPS (AX), Z15
+	MOVQ    c+0(FP), DI
+	MOVQ    ldc+8(FP), SI
+	VMOVUPS (DI), Z0
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z1
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z2
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z3
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z4
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z5
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z6
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z7
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z8
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z9
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z10
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z11
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z12
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z13
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z14
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z15
+	ADDQ    SI, DI
+	MOVQ    soon+80(FP), DI
+	MOVQ    quads+96(FP), SI
 	MOVQ    x+16(FP), DX
 	LEAQ    (DX)(CX*2), BX
 	ADDQ    CX, BX
@@ -7250,16 +8362,29 @@ rows16:
 	BYTE $0xc4
 
 	// TILESTORED 0(R9)(R11*1), TMM0
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x84
-	BYTE $0x19
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked76
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked76:
 	CMPQ R10, $0x02
 	JL   last16
 
@@ -7302,17 +8427,29 @@ rows16:
 	BYTE $0xcd
 
 	// TILESTORED 1024(R9)(R11*1), TMM1
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x8c
-	BYTE $0x19
-	BYTE $0x00
-	BYTE $0x04
-	BYTE $0x00
-	BYTE $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x8c
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x04
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked77
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
 
+asked77:
 pair16:
 	CMPQ        R10, $0x04
 	JL          few16
@@ -7405,16 +8542,29 @@ pair16:
 	BYTE $0xc4
 
 	// TILESTORED 0(R9)(R11*1), TMM0
-	BYTE        $0xc4
-	BYTE        $0x82
-	BYTE        $0x7a
-	BYTE        $0x4b
-	BYTE        $0x84
-	BYTE        $0x19
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked78
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked78:
 	VMOVUPS     1088(R13), Z16
 	VCVTDQ2PS   1024(R9), Z17
 	VMULPS.BCST 72(DX), Z16, Z18
@@ -7504,16 +8654,29 @@ pair16:
 	BYTE $0xcd
 
 	// TILESTORED 1024(R9)(R11*1), TMM1
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x8c
-	BYTE $0x19
-	BYTE $0x00
-	BYTE $0x04
-	BYTE $0x00
-	BYTE $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x8c
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x04
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked79
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked79:
 	ADDQ $+80, DX
 	ADDQ $+80, BX
 	ADDQ $+80, R8
@@ -7616,16 +8779,29 @@ few16:
 	BYTE $0xc4
 
 	// TILESTORED 0(R9)(R11*1), TMM0
-	BYTE        $0xc4
-	BYTE        $0x82
-	BYTE        $0x7a
-	BYTE        $0x4b
-	BYTE        $0x84
-	BYTE        $0x19
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
-	BYTE        $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x19
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
+	PREFETCHT1 128(DI)
+	PREFETCHT1 192(DI)
+	ADDQ       $+256, DI
+	DECQ       SI
+	JNZ        asked80
+	MOVQ       soon+80(FP), DI
+	ADDQ       ldsoon+88(FP), DI
+	MOVQ       DI, soon+80(FP)
+	MOVQ       quads+96(FP), SI
+
+asked80:
 	VMOVUPS     1088(R13), Z16
 	VCVTDQ2PS   1024(R9), Z17
 	VMULPS.BCST 72(DX), Z16, Z18
@@ -7787,6 +8963,8 @@ two16:
 	VFMADD231PS Z16, Z17, Z15
 
 store16:
+	MOVQ    c+0(FP), DI
+	MOVQ    ldc+8(FP), SI
 	VMOVUPS Z0, (DI)
 	ADDQ    SI, DI
 	VMOVUPS Z1, (DI)
@@ -7819,6 +8997,10 @@ store16:
 	ADDQ    SI, DI
 	VMOVUPS Z15, (DI)
 	ADDQ    SI, DI
+	MOVQ    DI, c+0(FP)
+	MOVQ    w+32(FP), R13
+	MOVQ    R13, soon+80(FP)
+	MOVQ    $+0, ldsoon+88(FP)
 	MOVQ    $+16, AX
 	IMULQ   CX, AX
 	ADDQ    AX, x+16(FP)

@@ -13,6 +13,6 @@ func tilesBytesAMX(c *int32, ldc int, a *uint8, lda int, b *uint32, ldb, stepb, 
 }
 
 // tileBlocksAMX is never called either.
-func tileBlocksAMX(c *float32, ldc int, x *uint8, ldx int, w, sums *uint8, m, groups, blocks int, config *uint8) {
+func tileBlocksAMX(c *float32, ldc int, x *uint8, ldx int, w, sums *uint8, m, groups, blocks int, config, soon *uint8, ldsoon, quads int) {
 	panic("simd: no tiles")
 }

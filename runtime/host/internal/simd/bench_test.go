@@ -204,7 +204,7 @@ func BenchmarkTileQuantised(b *testing.B) {
 		})
 		b.Run("tile", func(b *testing.B) {
 			for b.Loop() {
-				l.TileQuantised(c, Panel[uint8]{x, records}, packed, m, blocks)
+				l.TileQuantised(c, Panel[uint8]{x, records}, packed, m, blocks, Soon{})
 			}
 			rate(b, 2*m*blocks*Block*cols, 0)
 		})

@@ -37,15 +37,6 @@ func (w *Blocks) holds(rows, blocks int) {
 	}
 }
 
-// Prefetch asks for so many blocks of n rows of w, which are wanted soon.
-func (l *Level) Prefetch(w *Blocks, blocks, n int) {
-	if l.prefetch == nil || blocks == 0 || n == 0 {
-		return
-	}
-	w.Data.holds(n, blocks*w.bytes())
-	l.prefetch(&w.Data.At[0], w.Data.Stride, n, (blocks*w.bytes()+63)/64)
-}
-
 // Dequantise stores the numbers of so many blocks of a row of w.
 func (l *Level) Dequantise(dst []float32, w *Blocks, row, blocks int) {
 	if blocks == 0 {

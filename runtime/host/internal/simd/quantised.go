@@ -265,9 +265,17 @@ func (l *Level) Pack(dst []uint8, w *Blocks, blocks, n int) {
 	}
 }
 
+// Soon is rows of bytes in memory that are read next.
+type Soon struct {
+	Rows  Panel[uint8]
+	N     int // rows
+	Bytes int // of each
+}
+
 // TileQuantised adds the product of m rows of records x and a panel w, of so many
-// blocks, to c, which has QuantisedCols columns.
-func (l *Level) TileQuantised(c Panel[float32], x Panel[uint8], w []uint8, m, blocks int) {
+// blocks, to c, which has QuantisedCols columns. Meanwhile memory is asked for what is
+// read soon, which the processor does not guess where many rows are read side by side.
+func (l *Level) TileQuantised(c Panel[float32], x Panel[uint8], w []uint8, m, blocks int, soon Soon) {
 	if m == 0 || blocks == 0 {
 		return
 	}
@@ -275,17 +283,28 @@ func (l *Level) TileQuantised(c Panel[float32], x Panel[uint8], w []uint8, m, bl
 	c.holds(m, cols)
 	x.holds(m, TileRecords(blocks))
 	_ = w[l.PanelBytes(blocks)-1]
+	lines := (soon.Bytes + 63) / 64
+	if lines > 0 && soon.N > 0 {
+		soon.Rows.holds(soon.N, soon.Bytes)
+	}
 	if l.tiles {
-		sums := &w[blocks*36*cols]
+		sums, at, stride := &w[blocks*36*cols], &w[0], 0
+		if lines > 0 && soon.N > 0 {
+			at, stride = &soon.Rows.At[0], soon.Rows.Stride
+		}
 		for i := 0; i < m; {
 			rows, groups := min(tileSide, m-i), max(1, (m-i)/tileSide)
 			config := blocksConfig(rows)
-			tileBlocksAMX(&c.At[i*c.Stride], c.Stride, &x.At[i*x.Stride], x.Stride, &w[0], sums, rows, groups, blocks, &config[0])
+			tileBlocksAMX(&c.At[i*c.Stride], c.Stride, &x.At[i*x.Stride], x.Stride, &w[0], sums, rows, groups, blocks, &config[0], at, stride, max(1, (lines+3)/4))
 			i += groups * rows
+			at, stride = &w[0], 0
 		}
 		return
 	}
 	if l.lanes > 0 {
+		if lines > 0 && soon.N > 0 {
+			l.prefetch(&soon.Rows.At[0], soon.Rows.Stride, soon.N, lines)
+		}
 		for i := 0; i < m; i += l.quantisedRows {
 			l.tileQuantised(&c.At[i*c.Stride], c.Stride, &x.At[i*x.Stride], x.Stride, &w[0], min(l.quantisedRows, m-i), blocks)
 		}

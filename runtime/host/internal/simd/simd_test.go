@@ -510,7 +510,7 @@ func TestQuantised(t *testing.T) {
 		if err := beside(); err != nil {
 			return fmt.Errorf("pack: %w", err)
 		}
-		l.TileQuantised(tile, y, packed, m, blocks)
+		l.TileQuantised(tile, y, packed, m, blocks, Soon{Rows: w.Data, N: n, Bytes: blocks * w.bytes()})
 		if err := check(padded, 4*k); err != nil {
 			return fmt.Errorf("tile with %d bits: %w", width, err)
 		}
@@ -534,7 +534,7 @@ func TestQuantisedNoNumber(t *testing.T) {
 			if cols := l.QuantisedCols(width); cols > 0 {
 				packed := make([]uint8, l.PanelBytes(blocks))
 				l.Pack(packed, w, blocks, cols)
-				l.TileQuantised(Panel[float32]{c[16:], 16}, Panel[uint8]{y, len(y)}, packed, 1, blocks)
+				l.TileQuantised(Panel[float32]{c[16:], 16}, Panel[uint8]{y, len(y)}, packed, 1, blocks, Soon{})
 			}
 			if c[3] == c[3] || l.QuantisedCols(width) > 0 && c[19] == c[19] {
 				return fmt.Errorf("%d bits: %v and %v", width, c[3], c[19])

@@ -21,14 +21,16 @@ func amxBlocks(g *gen) {
 	g.Function("tileBlocksAMX")
 	g.Attributes(attr.NOSPLIT)
 	g.Pragma("noescape")
-	g.SignatureExpr("func(c *float32, ldc int, x *uint8, ldx int, w, sums *uint8, m, groups, blocks int, config *uint8)")
+	g.SignatureExpr("func(c *float32, ldc int, x *uint8, ldx int, w, sums *uint8, m, groups, blocks int, config, soon *uint8, ldsoon, quads int)")
 	g.Doc("tileBlocksAMX adds the product of groups of m rows of records x and a panel w of signed weights to c.",
 		fmt.Sprintf("Strides are in numbers, that of x in bytes. m is 1 to %d. sums is room for two tiles.", tileRowsMost),
-		"config is what LDTILECFG loads: tiles 0 and 1 for sums, 4 and 5 for rows of x, 6 and 7 for w.")
+		"config is what LDTILECFG loads: tiles 0 and 1 for sums, 4 and 5 for rows of x, 6 and 7 for w.",
+		"For each block of the first group, four lines of rows of soon are asked for, ldsoon bytes apart, each of so many fours.")
 	// Nobody sees what bytes use, so registers are chosen here.
 	bases := []reg.GPPhysical{reg.RDX, reg.RBX, reg.R8, reg.R12, reg.R15, reg.RAX} // of three rows each
 	ldx, w, sums, line, left := reg.RCX, reg.R13, reg.R9, reg.R11, reg.R10
-	c, ldc := reg.RDI, reg.RSI
+	c, ldc := reg.RDI, reg.RSI // between groups; then
+	asked, quads := reg.RDI, reg.RSI
 	memory := func(name string) operand.Mem {
 		p, err := g.Param(name).Resolve()
 		if err != nil {
@@ -48,10 +50,10 @@ func amxBlocks(g *gen) {
 	for _, p := range []struct {
 		name string
 		to   reg.Register
-	}{{"c", c}, {"ldc", ldc}, {"ldx", ldx}, {"sums", sums}, {"m", left}} {
+	}{{"ldx", ldx}, {"sums", sums}, {"m", left}} {
 		g.Load(g.Param(p.name), p.to)
 	}
-	g.SHLQ(operand.Imm(2), ldc)
+	g.SHLQ(operand.Imm(2), memory("ldc"))
 	g.MOVQ(operand.I32(64), line)
 	for m := 1; m <= tileRowsMost; m++ {
 		g.CMPQ(left, operand.Imm(uint64(m)))
@@ -62,13 +64,14 @@ func amxBlocks(g *gen) {
 		label := func(what string) string { return fmt.Sprintf("%s%d", what, m) }
 		g.Label(label("rows"))
 		totals := g.vecs(m)
-		g.MOVQ(c, reg.RAX)
-		for i, v := range totals {
-			g.VMOVUPS(operand.Mem{Base: reg.RAX}, v)
-			if i < m-1 {
-				g.ADDQ(ldc, reg.RAX)
-			}
+		g.MOVQ(memory("c"), c)
+		g.MOVQ(memory("ldc"), ldc)
+		for _, v := range totals {
+			g.VMOVUPS(operand.Mem{Base: c}, v)
+			g.ADDQ(ldc, c)
 		}
+		g.MOVQ(memory("soon"), asked)
+		g.MOVQ(memory("quads"), quads)
 		g.Load(g.Param("x"), bases[0])
 		for i := 3; i < m; i += 3 {
 			g.LEAQ(operand.Mem{Base: bases[i/3-1], Index: ldx, Scale: 2}, bases[i/3])
@@ -83,6 +86,18 @@ func amxBlocks(g *gen) {
 			g.tileZero(slot)
 			g.tileProducts(tdpbssd, slot, 4+slot, 6+slot)
 			g.tileMove(false, slot, sums, line, slot*1024)
+			for i := range 4 {
+				g.PREFETCHT1(operand.Mem{Base: asked, Disp: 64 * i})
+			}
+			g.ADDQ(operand.I32(256), asked)
+			same := g.label("asked")
+			g.DECQ(quads)
+			g.JNZ(operand.LabelRef(same))
+			g.MOVQ(memory("soon"), asked)
+			g.ADDQ(memory("ldsoon"), asked)
+			g.MOVQ(asked, memory("soon"))
+			g.MOVQ(memory("quads"), quads)
+			g.Label(same)
 		}
 		scaled := func(slot int) {
 			scale := g.vec()
@@ -127,10 +142,16 @@ func amxBlocks(g *gen) {
 		g.Label(label("two"))
 		scaled(1)
 		g.Label(label("store"))
+		g.MOVQ(memory("c"), c)
+		g.MOVQ(memory("ldc"), ldc)
 		for _, v := range totals {
 			g.VMOVUPS(v, operand.Mem{Base: c})
 			g.ADDQ(ldc, c)
 		}
+		g.MOVQ(c, memory("c"))
+		g.MOVQ(memory("w"), w) // is there already: what follows asks for nothing else
+		g.MOVQ(w, memory("soon"))
+		g.MOVQ(operand.I32(0), memory("ldsoon"))
 		g.MOVQ(operand.I32(m), reg.RAX)
 		g.IMULQ(ldx, reg.RAX)
 		g.ADDQ(reg.RAX, memory("x"))
