@@ -81,7 +81,8 @@ func place(phase string, g *graph.Graph, rules []Rule, targets []Target) error {
 			break
 		}
 	}
-	m := misfits{phase: phase, targets: targets, sizes: sizesOf(g), uses: uses}
+	widenScales(g)
+	m := misfits{phase: phase, targets: targets, sizes: sizesOf(g), uses: g.Uses()}
 	for _, n := range g.Nodes {
 		m.fit(n, rules)
 	}

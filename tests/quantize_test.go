@@ -60,6 +60,8 @@ func TestQuantized(t *testing.T) {
 	}{
 		{"int8", false, 5 << 20, len(all)},
 		{"llm=int4:32,vision=int8,head=int8,embed=int8", false, 4 << 20, len(all) - 1},
+		{"int4:scales8", false, 3 << 20, len(all) - 1},
+		{"int8:scales8:refine", false, 5 << 20, len(all)},
 		{"int4:asym:refine", false, 3 << 20, len(all) - 1},
 		{"int4", true, 3 << 20, len(all) - 1},
 	} {

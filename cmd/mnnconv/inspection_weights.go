@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"mnnconv/graph"
+	"mnnconv/schemas/op"
 )
 
 // weightForms counts how the matrices and tables of a graph are stored: their dtype,
@@ -43,6 +44,9 @@ func weightForm(n *graph.Node) string {
 		if n.In(3) != nil {
 			form += " with zero points"
 		}
+		if _, ok := op.FindCodedScales(n.In(2)); ok {
+			form += ", scales of 8 bits"
+		}
 		if level := n.Int("accuracy_level", 0); level > 0 {
 			form += fmt.Sprintf(", accuracy_level %d", level)
 		}
@@ -55,7 +59,11 @@ func weightForm(n *graph.Node) string {
 		return fmt.Sprintf("bitsandbytes %s blocks of %d", kind, n.Int("block_size", 64))
 	case "GatherBlockQuantized":
 		if w := constant(0); w != nil {
-			return fmt.Sprintf("%d-bit table of %s in blocks of %d", n.Int("bits", 4), w.DType, n.Int("block_size", 128))
+			form := fmt.Sprintf("%d-bit table of %s in blocks of %d", n.Int("bits", 4), w.DType, n.Int("block_size", 128))
+			if _, ok := op.FindCodedScales(n.In(2)); ok {
+				form += ", scales of 8 bits"
+			}
+			return form
 		}
 	case "MatMulInteger", "ConvInteger":
 		if v := n.In(1); v != nil && v.Const != nil {

@@ -28,11 +28,13 @@ decides, and what none matches stays as it is. PATH is a canonical path (see ins
 all below it, such as vision, embed, llm, head or llm.layers.0-3.mlp.down, or a /regular
 expression/. FORMAT is
 
-  TYPE[:BLOCK][:asym][:METHOD]
+  TYPE[:BLOCK][:asym][:scales8][:METHOD]
 
   TYPE    int4, int8, fp16, bf16, or keep
   BLOCK   numbers that share a scale: 16, 32 (by itself), 64, 128 or 256
   asym    blocks have zero points too; without it codes are symmetric
+  scales8 a scale takes 8 bits, times a factor for each row; without it, or with scales16, it
+          is float16
   METHOD  round (by itself), refine (looks for the least error; slower), or gptq (the least
           error in what comes out; needs --calibrate, and is then chosen by itself)
 

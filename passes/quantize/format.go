@@ -14,6 +14,7 @@ type Format struct {
 	Kind   Kind
 	Block  int    // numbers of a row that share a scale; of Int4 and Int8
 	Asym   bool   // blocks have zero points; of Int4 and Int8
+	Scales int    // bits of a scale, 8 or 16; of Int4 and Int8
 	Method Method // how codes are chosen; of Int4 and Int8
 }
 
@@ -45,6 +46,9 @@ var blockSizes = []int{16, 32, 64, 128, 256}
 // defaultBlock is what peers use, and what CPU kernels are fastest for.
 const defaultBlock = 32
 
+// defaultScales is the bits of a scale.
+const defaultScales = 16
+
 // bits is the width of a code, 0 for floats.
 func (f Format) bits() int {
 	switch f.Kind {
@@ -73,13 +77,16 @@ func (f Format) String() string {
 	if f.Asym {
 		s += ":asym"
 	}
+	if f.Scales != defaultScales {
+		s += fmt.Sprintf(":scales%d", f.Scales)
+	}
 	if f.Method != "" {
 		s += ":" + string(f.Method)
 	}
 	return s
 }
 
-// parseFormat reads TYPE[:BLOCK][:asym|:sym][:METHOD].
+// parseFormat reads TYPE[:BLOCK][:asym|:sym][:scales8|:scales16][:METHOD].
 func parseFormat(text string) (Format, error) {
 	parts := strings.Split(text, ":")
 	f := Format{Kind: Kind(parts[0])}
@@ -107,14 +114,19 @@ func parseFormat(text string) (Format, error) {
 			return f, fmt.Errorf("%w: %q: blocks of %d: they have %v numbers", ErrSpec, text, n, blockSizes)
 		case p == "asym" || p == "sym":
 			f.Asym = p == "asym"
+		case f.Scales == 0 && (p == "scales8" || p == "scales16"):
+			f.Scales, _ = strconv.Atoi(p[len("scales"):])
 		case f.Method == "" && (p == string(Round) || p == string(Refine) || p == string(GPTQ)):
 			f.Method = Method(p)
 		default:
-			return f, fmt.Errorf("%w: %q: %q is no block size, asym, sym, round, refine or gptq", ErrSpec, text, p)
+			return f, fmt.Errorf("%w: %q: %q is no block size, asym, sym, scales8, scales16, round, refine or gptq", ErrSpec, text, p)
 		}
 	}
 	if f.Block == 0 {
 		f.Block = defaultBlock
+	}
+	if f.Scales == 0 {
+		f.Scales = defaultScales
 	}
 	return f, nil
 }

@@ -11,12 +11,12 @@ func (t *tile) propagate(w []float32, sum *lossSum) {
 	for at := 0; at < k; at += j.block {
 		end := min(at+j.block, k)
 		q := t.q[at:end]
-		g := j.coding.refine(q, w[at:end], j.stats.diagonal[at:end], t.try)
+		g := t.refine(q, w[at:end], j.stats.diagonal[at:end], t.try)
 		t.grids[at/j.block] = g
 		errors := t.errors[:end-at]
 		for i := at; i < end; i++ {
 			row := j.stats.factor[i*k:][:k]
-			j.coding.codes(t.q[i:i+1], w[i:i+1], g)
+			t.coding.codes(t.q[i:i+1], w[i:i+1], g)
 			e := (w[i] - float32((float32(t.q[i])-float32(g.zero))*g.scale)) / row[i]
 			errors[i-at] = e
 			subtract(w[i+1:end], row[i+1:end], e)

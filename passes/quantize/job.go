@@ -29,7 +29,7 @@ type job struct {
 	stats   *statistics // of calibration; nil: none
 
 	// Made with the codes, and forgotten when they have been written.
-	scales, zeros []byte
+	scales, factors, zeros []byte
 }
 
 // blocks is how many a row has.
@@ -43,23 +43,34 @@ func (j *job) rowBytes() int {
 	return j.m.cols * j.coding.bits / 8
 }
 
-func (j *job) scaleBytes() int { return 2 * j.blocks() }
+func (j *job) scaleBytes() int {
+	if j.coding.short {
+		return j.blocks()
+	}
+	return 2 * j.blocks()
+}
 
 // zeroBytes is the length of a row of zero points, each row from a byte on.
 func (j *job) zeroBytes() int { return (j.blocks()*j.coding.bits + 7) / 8 }
 
-// tensors returns what the job will make: zeros are nil without zero points.
-func (j *job) tensors() (codes, scales, zeros *graph.Later) {
+// tensors returns what the job will make: factors are nil where scales have 16 bits, zeros
+// without zero points.
+func (j *job) tensors() *made {
 	rows := int64(j.m.rows)
-	codes = &graph.Later{Size: rows * int64(j.rowBytes()), Write: j.run}
-	scales = &graph.Later{Size: rows * int64(j.scaleBytes()), Write: func(w io.Writer) error { return j.rest(w, &j.scales) }}
-	if j.coding.asym {
-		zeros = &graph.Later{Size: rows * int64(j.zeroBytes()), Write: func(w io.Writer) error { return j.rest(w, &j.zeros) }}
+	rest := func(bytes int, of *[]byte) *graph.Later {
+		return &graph.Later{Size: rows * int64(bytes), Write: func(w io.Writer) error { return j.rest(w, of) }}
 	}
-	return codes, scales, zeros
+	m := &made{codes: &graph.Later{Size: rows * int64(j.rowBytes()), Write: j.run}, scales: rest(j.scaleBytes(), &j.scales)}
+	if j.coding.short {
+		m.factors = rest(factorBytes, &j.factors)
+	}
+	if j.coding.asym {
+		m.zeros = rest(j.zeroBytes(), &j.zeros)
+	}
+	return m
 }
 
-// rest writes scales or zero points, and forgets them.
+// rest writes scales, their factors or zero points, and forgets them.
 func (j *job) rest(w io.Writer, b *[]byte) error {
 	if *b == nil {
 		if err := j.run(io.Discard); err != nil {
@@ -78,6 +89,9 @@ const chunkBytes = 8 << 20
 func (j *job) run(w io.Writer) error {
 	rows := j.m.rows
 	j.scales = make([]byte, rows*j.scaleBytes())
+	if j.coding.short {
+		j.factors = make([]byte, rows*factorBytes)
+	}
 	if j.coding.asym {
 		j.zeros = make([]byte, rows*j.zeroBytes())
 	}
@@ -127,8 +141,10 @@ func (j *job) measure() (lossSum, error) {
 // reach all behind it.
 func (j *job) tileSize() (rows, cols int) {
 	switch {
-	case j.method == GPTQ:
+	case j.method == GPTQ || j.coding.short && !j.m.transposed: // of a row's largest scale
 		return 32, j.m.cols
+	case j.coding.short:
+		return 128, j.m.cols
 	case j.m.transposed:
 		return 256, min(j.m.cols, 512)
 	}
@@ -186,7 +202,8 @@ func guard(f func() error) (err error) {
 
 // tile is the scratch of one worker.
 type tile struct {
-	j *job
+	j      *job
+	coding // with the factor of the row
 	reader
 	w      []float32 // [rows][stride]
 	q, try []uint8
@@ -201,7 +218,7 @@ type tile struct {
 
 func newTile(j *job) *tile {
 	rows, cols := j.tileSize()
-	t := &tile{j: j, reader: reader{loops: j.loops}, columns: cols}
+	t := &tile{j: j, coding: j.coding, reader: reader{loops: j.loops}, columns: cols}
 	if j.method == GPTQ {
 		t.was, t.errors = make([]float32, cols), make([]float32, j.block)
 	}
@@ -242,6 +259,12 @@ func (t *tile) run(out []byte, row, from, n int, sum *lossSum) error {
 func (t *tile) row(out []byte, w []float32, row, col int, sum *lossSum) {
 	j := t.j
 	sum.power += float64(j.loops.SumSquares(w))
+	if t.short {
+		t.factor = t.factorOf(w)
+		if out != nil {
+			j.storeFactor(row, t.factor)
+		}
+	}
 	start := 0
 	switch j.method {
 	case GPTQ:
@@ -258,7 +281,7 @@ func (t *tile) row(out []byte, w []float32, row, col int, sum *lossSum) {
 		}
 		if out != nil {
 			block := (col + at) / j.block
-			j.store(row, block, g)
+			j.store(row, block, t.coding, g)
 			j.pack(out[block*j.block*j.coding.bits/8:], q, g.zero)
 		}
 	}
@@ -266,7 +289,7 @@ func (t *tile) row(out []byte, w []float32, row, col int, sum *lossSum) {
 
 // round rounds the whole blocks of a row, and returns how many numbers they have.
 func (t *tile) round(out []byte, w []float32, row, col int, sum *lossSum) int {
-	j, c := t.j, t.j.coding
+	j, c := t.j, t.coding
 	n := len(w) / j.block
 	least, most, scales, inverses, zeros := t.least[:n], t.most[:n], t.scales[:n], t.inverses[:n], t.zeros[:n]
 	w = w[:n*j.block]
@@ -274,7 +297,13 @@ func (t *tile) round(out []byte, w []float32, row, col int, sum *lossSum) int {
 	for b := range scales {
 		scales[b] = c.reach(least[b], most[b])
 	}
-	j.loops.RoundF16(scales)
+	if c.short {
+		for b, s := range scales {
+			scales[b] = c.asStored(s)
+		}
+	} else {
+		j.loops.RoundF16(scales)
+	}
 	for b, s := range scales {
 		inverses[b], zeros[b] = inverse(s), float32(c.zero(s, least[b]))
 	}
@@ -283,7 +312,7 @@ func (t *tile) round(out []byte, w []float32, row, col int, sum *lossSum) int {
 		return len(w)
 	}
 	first := col / j.block
-	j.loops.NarrowF16(graph.ViewBytes[uint16](j.scales)[row*j.blocks()+first:][:n], scales)
+	j.storeScales(row, first, c, scales)
 	if j.zeros != nil {
 		for b, z := range zeros {
 			j.storeZero(row, first+b, uint8(z))
@@ -300,7 +329,7 @@ func (t *tile) round(out []byte, w []float32, row, col int, sum *lossSum) int {
 
 // choose chooses grid and codes of a block, by itself.
 func (t *tile) choose(q []uint8, w []float32, sum *lossSum) grid {
-	c := t.j.coding
+	c := t.coding
 	if t.j.method == Round {
 		g := c.round(w)
 		sum.count(c.codes(q, w, g))
@@ -341,8 +370,8 @@ func (j *job) pack(out []byte, q []uint8, zero uint8) {
 }
 
 // store keeps the scale and zero point of a block.
-func (j *job) store(row, block int, g grid) {
-	graph.ViewBytes[uint16](j.scales)[row*j.blocks()+block] = graph.F32ToF16(g.scale)
+func (j *job) store(row, block int, c coding, g grid) {
+	j.storeScales(row, block, c, []float32{g.scale})
 	if j.zeros != nil {
 		j.storeZero(row, block, g.zero)
 	}
@@ -365,7 +394,11 @@ func (j *job) culprit(row int) string {
 			return fmt.Sprintf("number %d of row %d is %v; keep them as they are with PATH=keep", i, row, x)
 		}
 	}
-	return fmt.Sprintf("the numbers of row %d are too large for scales of float16; keep them as they are with PATH=keep", row)
+	scales := "float16"
+	if j.coding.short {
+		scales = "8 bits"
+	}
+	return fmt.Sprintf("the numbers of row %d are too large for scales of %s; keep them as they are with PATH=keep", row, scales)
 }
 
 // lossSum adds up errors.

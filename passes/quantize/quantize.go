@@ -117,8 +117,8 @@ type writer struct {
 	floats map[*graph.Tensor]*floats // by what they were
 }
 
-// made is what a job makes.
-type made struct{ codes, scales, zeros *graph.Later }
+// made is what a job makes; factors and zeros may be nil.
+type made struct{ codes, scales, factors, zeros *graph.Later }
 
 func (w *writer) site(s *site) {
 	s.layer = Layer{Phase: s.phase, Path: pathOf(s.n), Weight: s.weight.Name, Rows: s.m.rows, Columns: s.m.cols,
@@ -143,8 +143,7 @@ func (w *writer) codes(s *site) {
 		if s.format.Method == GPTQ {
 			j.stats = w.stats.of(s)
 		}
-		m = &made{}
-		m.codes, m.scales, m.zeros = j.tensors()
+		m = j.tensors()
 		w.made[s] = m
 	} else {
 		s.layer.SharedWith, s.layer.twin = s.twin.layer.Path, &s.twin.layer
@@ -165,12 +164,20 @@ func (w *writer) codes(s *site) {
 		shape = []int64{rows, int64(s.m.cols * f.bits() / 8)}
 	}
 	codes := constant("codes", graph.Uint8, m.codes, shape...)
-	scales := constant("scales", graph.Float16, m.scales, rows, blocks)
+	var scales *graph.Value
+	stored := graph.Float16
+	if m.factors == nil {
+		scales = constant("scales", graph.Float16, m.scales, rows, blocks)
+	} else {
+		stored = graph.Float32
+		scales = s.product(s.before(constant("scales", graph.Int8, m.scales, rows, blocks), graph.Float32, base+".scales.codes"),
+			constant("factors", graph.Float32, m.factors, rows, 1), base+".scales.product")
+	}
 	var zeros *graph.Value
 	if m.zeros != nil {
 		zeros = constant("zeros", graph.Uint8, m.zeros, rows, zeroRow)
 	}
-	if compute != graph.Float16 {
+	if compute != stored {
 		scales = s.before(scales, compute, base+".scales.wide")
 	}
 	inputs := []*graph.Value{n.In(0), codes, scales, zeros, nil, n.In(2)}
@@ -190,18 +197,33 @@ func (w *writer) codes(s *site) {
 
 // before puts a Cast before the site's node.
 func (s *site) before(v *graph.Value, to graph.DType, name string) *graph.Value {
-	c := s.cast(v, to, name)
-	s.g.Nodes = slices.Insert(s.g.Nodes, slices.Index(s.g.Nodes, s.n), c)
-	return c.Outputs[0]
+	return s.insert(s.cast(v, to, name))
+}
+
+// insert puts a node before the site's, and returns its output.
+func (s *site) insert(n *graph.Node) *graph.Value {
+	s.g.Nodes = slices.Insert(s.g.Nodes, slices.Index(s.g.Nodes, s.n), n)
+	return n.Outputs[0]
 }
 
 // cast makes a Cast of the site's provenance.
 func (s *site) cast(v *graph.Value, to graph.DType, name string) *graph.Node {
-	c := s.g.NewNode("", "Cast", passes.Opset, []*graph.Value{v}, name)
+	c := s.node("Cast", to, name, v)
 	c.SetAttr("to", int64(to))
-	c.Name, c.Path, c.Target, c.Cause = s.n.Name, s.n.Path, s.n.Target, s.n.Cause
-	c.Outputs[0].Type = graph.Type{DType: to, Shape: v.Type.Shape, Space: s.n.Out(0).Type.Space}
 	return c
+}
+
+// product puts a Mul of float32 before the site's node; y goes along x.
+func (s *site) product(x, y *graph.Value, name string) *graph.Value {
+	return s.insert(s.node("Mul", graph.Float32, name, x, y))
+}
+
+// node makes one of the site's provenance, with an output of the first input's shape.
+func (s *site) node(operator string, d graph.DType, name string, in ...*graph.Value) *graph.Node {
+	n := s.g.NewNode("", operator, passes.Opset, in, name)
+	n.Name, n.Path, n.Target, n.Cause = s.n.Name, s.n.Path, s.n.Target, s.n.Cause
+	n.Outputs[0].Type = graph.Type{DType: d, Shape: in[0].Type.Shape, Space: s.n.Out(0).Type.Space}
+	return n
 }
 
 // weightBytes adds up all constants of the graphs, each once.

@@ -458,7 +458,8 @@ func TestMemory(t *testing.T) {
 	allocated := func(rows int) uint64 {
 		m := graph.FromSlice(graph.Float16, make([]uint16, rows*cols), int64(rows), cols)
 		j := &job{layer: &Layer{}, m: newMatrix(m, false), coding: newCoding(Format{Kind: Int4}), method: Round, block: 32, padded: true, loops: host.NewCoding(), workers: 2}
-		codes, scales, _ := j.tensors()
+		made := j.tensors()
+		codes, scales := made.codes, made.scales
 		var before, after goruntime.MemStats
 		goruntime.ReadMemStats(&before)
 		if err := errors.Join(codes.Write(io.Discard), scales.Write(io.Discard)); err != nil {
@@ -554,7 +555,7 @@ func TestSpec(t *testing.T) {
 func TestRoundIsByBlocks(t *testing.T) {
 	r := rand.New(rand.NewPCG(21, 22))
 	for range 300 {
-		f := Format{Kind: []Kind{Int4, Int8}[r.IntN(2)], Asym: r.IntN(2) == 0, Block: 16 << r.IntN(5)}
+		f := Format{Kind: []Kind{Int4, Int8}[r.IntN(2)], Asym: r.IntN(2) == 0, Block: 16 << r.IntN(5), Scales: 8 << r.IntN(2)}
 		rows, cols, transposed := 1+r.IntN(300), 1+r.IntN(1200), r.IntN(2) == 0
 		w := noise(r, rows*cols)
 		w[r.IntN(len(w))] = 4
@@ -570,12 +571,12 @@ func TestRoundIsByBlocks(t *testing.T) {
 			m = graph.FromSlice(from, narrow, int64(rows), int64(cols))
 		}
 		j := &job{layer: &Layer{}, m: newMatrix(m, transposed), coding: newCoding(f), method: Round, block: f.Block, padded: true, loops: host.NewCoding(), workers: 2}
-		var codes, scales, zeros bytes.Buffer
-		if err := errors.Join(j.run(&codes), j.rest(&scales, &j.scales), j.rest(&zeros, &j.zeros)); err != nil {
+		var codes, scales, factors, zeros bytes.Buffer
+		if err := errors.Join(j.run(&codes), j.rest(&scales, &j.scales), j.rest(&factors, &j.factors), j.rest(&zeros, &j.zeros)); err != nil {
 			t.Fatal(err)
 		}
 		row := make([]float32, j.m.cols)
-		want := &job{m: j.m, coding: j.coding, block: f.Block, padded: true, scales: make([]byte, scales.Len()), zeros: make([]byte, zeros.Len())}
+		want := &job{m: j.m, coding: j.coding, block: f.Block, padded: true, loops: j.loops, scales: make([]byte, scales.Len()), factors: make([]byte, factors.Len()), zeros: make([]byte, zeros.Len())}
 		all := make([]byte, codes.Len())
 		if !f.Asym {
 			want.zeros = nil
@@ -588,16 +589,27 @@ func TestRoundIsByBlocks(t *testing.T) {
 					row[c] = w[i*cols+c]
 				}
 			}
+			block := func(b int) []float32 { return row[b*f.Block : min(len(row), (b+1)*f.Block)] }
+			coding := j.coding
+			if f.Scales == 8 {
+				largest := float32(0)
+				for b := range j.blocks() {
+					s := coding.reach(extremes(block(b)))
+					largest = max(largest, s, -s)
+				}
+				coding.factor = largest / 127
+				want.storeFactor(i, coding.factor)
+			}
 			for b := range j.blocks() {
-				x := row[b*f.Block : min(len(row), (b+1)*f.Block)]
+				x := block(b)
 				q := make([]uint8, len(x))
-				g := j.coding.round(x)
-				j.coding.codes(q, x, g)
-				want.store(i, b, g)
+				g := coding.round(x)
+				coding.codes(q, x, g)
+				want.store(i, b, coding, g)
 				want.pack(all[i*j.rowBytes()+b*f.Block*f.bits()/8:], q, g.zero)
 			}
 		}
-		if !bytes.Equal(codes.Bytes(), all) || !bytes.Equal(scales.Bytes(), want.scales) || !bytes.Equal(zeros.Bytes(), want.zeros) {
+		if !bytes.Equal(codes.Bytes(), all) || !bytes.Equal(scales.Bytes(), want.scales) || !bytes.Equal(factors.Bytes(), want.factors) || !bytes.Equal(zeros.Bytes(), want.zeros) {
 			t.Fatalf("%d×%d %v, transposed %v, %s: other codes, scales or zero points than those of blocks by themselves", rows, cols, from, transposed, f)
 		}
 	}

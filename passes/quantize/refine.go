@@ -26,7 +26,7 @@ func (c coding) refine(q []uint8, w, weight []float32, scratch []uint8) grid {
 		return true
 	}
 	for step := range refineSteps {
-		g := grid{asStored(start.scale * (1.05 - float32(refineStep*float32(step)))), start.zero}
+		g := grid{c.asStored(start.scale * (1.05 - float32(refineStep*float32(step)))), start.zero}
 		try(g)
 		for range refineFits {
 			f := c.fit(scratch, w, weight, g)
@@ -78,7 +78,7 @@ func (c coding) fit(q []uint8, w, weight []float32, g grid) grid {
 		if sqq == 0 {
 			return g
 		}
-		return grid{asStored(sqx / sqq), g.zero}
+		return grid{c.asStored(sqx / sqq), g.zero}
 	}
 	det := float32(n*sqq) - float32(sq*sq)
 	if !(det > 0) {
@@ -93,5 +93,5 @@ func (c coding) fit(q []uint8, w, weight []float32, g grid) grid {
 	if !(z >= 0) {
 		z = 0
 	}
-	return grid{asStored(s), uint8(min(c.top, z+0.5))}
+	return grid{c.asStored(s), uint8(min(c.top, z+0.5))}
 }

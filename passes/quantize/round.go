@@ -17,24 +17,33 @@ type coding struct {
 	bits int
 	top  float32 // the largest code
 	asym bool
+	// short scales are codes of 8 bits, of which factor, that of the row, is the step.
+	short  bool
+	factor float32
 }
 
 func newCoding(f Format) coding {
-	return coding{bits: f.bits(), top: float32(int(1)<<f.bits() - 1), asym: f.Asym}
+	return coding{bits: f.bits(), top: float32(int(1)<<f.bits() - 1), asym: f.Asym, short: f.Scales == 8}
 }
 
 // middle is the zero point of blocks that store none.
 func (c coding) middle() uint8 { return 1 << (c.bits - 1) }
 
-// asStored rounds a scale to float16, as which it is stored.
-func asStored(s float32) float32 { return graph.F16ToF32(graph.F32ToF16(s)) }
+// asStored rounds a scale to one that can be stored: to float16, or to a multiple of the
+// row's factor.
+func (c coding) asStored(s float32) float32 {
+	if c.short {
+		return float32(c.scaleCode(s)) * c.factor
+	}
+	return graph.F16ToF32(graph.F32ToF16(s))
+}
 
 // round gives a block the grid that reaches its extremes. Without zero points the
 // largest number, with its sign, becomes code 0, which has no opposite: so all
 // codes are used (the way of ggml's Q4_0 and of onnxruntime).
 func (c coding) round(w []float32) grid {
 	least, most := extremes(w)
-	s := asStored(c.reach(least, most))
+	s := c.asStored(c.reach(least, most))
 	return grid{s, c.zero(s, least)}
 }
 

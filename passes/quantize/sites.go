@@ -211,10 +211,11 @@ func (s *site) bytes(f Format) int64 {
 		return 2 * elements
 	}
 	j := s.job(f, Options{})
-	codes, scales, zeros := j.tensors()
-	n := codes.Size + scales.Size
-	if zeros != nil {
-		n += zeros.Size
+	m, n := j.tensors(), int64(0)
+	for _, l := range []*graph.Later{m.codes, m.scales, m.factors, m.zeros} {
+		if l != nil {
+			n += l.Size
+		}
 	}
 	return n
 }

@@ -27,10 +27,11 @@ type rule struct {
 
 // ParseSpec reads a list of PATH=FORMAT, or one FORMAT for all, where FORMAT is
 //
-//	TYPE[:BLOCK][:asym][:METHOD]
+//	TYPE[:BLOCK][:asym][:scales8][:METHOD]
 //
 // TYPE is int4, int8, fp16, bf16 or keep; BLOCK how many numbers share a scale, 32
-// by itself; asym gives blocks zero points; METHOD is round, refine or gptq. PATH
+// by itself; asym gives blocks zero points; scales8 stores scales as codes of 8 bits and a
+// factor for each row, and not as float16; METHOD is round, refine or gptq. PATH
 // is a canonical path and all below it, such as llm, head or llm.layers.0-3.mlp,
 // or a /regular expression/ over paths and the exporter's names.
 func ParseSpec(text string) (*Spec, error) {

@@ -13,10 +13,11 @@ import (
 // and times its scale. One scale stands for block numbers of a row; an index out
 // of range gives zeros.
 type gatherQuantized struct {
-	data, at, scales, zeros, y *graph.Tensor
-	bits, block                int
-	rows, width, blocks        int // of the table
-	cut                        cut
+	data, at, zeros, y  *graph.Tensor
+	scales              blockScales
+	bits, block         int
+	rows, width, blocks int // of the table
+	cut                 cut
 }
 
 // lowerGatherBlockQuantized covers tables of two axes whose rows are whole
@@ -46,25 +47,33 @@ func lowerGatherBlockQuantized(n *graph.Node, uses map[*graph.Value][]graph.Use)
 		return Group{}, false
 	}
 	g := single(n)
-	in, behind := narrowScales(n, uses)
-	g.In, g.Nodes = in, append(behind, n)
+	scales := scalesOf(n, uses)
+	g.In, g.Nodes = scales.in, append(scales.behind, n)
+	own := len(n.Inputs)
 	g.Kernel = func(c *Call) error {
 		k := memo[gatherQuantized](c)
-		*k = gatherQuantized{data: c.In[0], at: c.In[1], scales: c.In[2], zeros: c.optional(3), y: c.Out[0], bits: bits, block: int(block)}
+		*k = gatherQuantized{data: c.In[0], at: c.In[1], y: c.Out[0], bits: bits, block: int(block)}
 		k.rows, k.width = int(k.data.Shape[0]), int(k.data.Shape[1])
 		if k.data.DType == graph.Uint8 {
 			k.width *= 8 / bits
 		}
 		k.blocks = ceil(k.width, k.block)
+		if own > 3 { // the factors of scales may stand behind the node's inputs
+			k.zeros = c.In[3]
+		}
+		var err error
+		if k.scales, err = scales.bind(c.In, k.rows, k.blocks); err != nil {
+			return err
+		}
 		packed := k.rows * k.blocks
 		if k.data.DType == graph.Uint8 {
 			packed = k.rows * ceil(k.blocks*bits, 8)
 		}
 		switch {
-		case !slices.Equal(k.scales.Shape, []int64{int64(k.rows), int64(k.blocks)}):
-			return fmt.Errorf("%w: scales of shape %v for blocks of %d of %d rows of %d", op.ErrInput, k.scales.Shape, k.block, k.rows, k.width)
+		case !slices.Equal(c.In[2].Shape, []int64{int64(k.rows), int64(k.blocks)}):
+			return fmt.Errorf("%w: scales of shape %v for blocks of %d of %d rows of %d", op.ErrInput, c.In[2].Shape, k.block, k.rows, k.width)
 		case k.zeros != nil && k.zeros.Len() != packed:
-			return fmt.Errorf("%w: zero points of shape %v beside scales of shape %v", op.ErrInput, k.zeros.Shape, k.scales.Shape)
+			return fmt.Errorf("%w: zero points of shape %v beside scales of shape %v", op.ErrInput, k.zeros.Shape, c.In[2].Shape)
 		case k.y.Len() != k.at.Len()*k.width:
 			return fmt.Errorf("%w: %d rows of %d are no %s", op.ErrInput, k.at.Len(), k.width, k.y.Type())
 		}
@@ -87,7 +96,9 @@ func (k *gatherQuantized) Part(w *Worker, i int) {
 		if row < 0 || row >= k.rows {
 			clear(y)
 		} else {
-			k.row(y, row, floatsOf(k.scales, row*k.blocks, buf[k.width:]))
+			scales := buf[k.width:][:k.blocks]
+			k.scales.load(scales, row, 0)
+			k.row(y, row, scales)
 		}
 		putFloats(k.y, s*k.width, y)
 	}

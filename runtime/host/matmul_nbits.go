@@ -3,7 +3,6 @@ package host
 import (
 	"fmt"
 	"math"
-	"slices"
 
 	"mnnconv/graph"
 	"mnnconv/runtime/host/internal/simd"
@@ -31,8 +30,8 @@ func nbitsForm(n *graph.Node, uses map[*graph.Value][]graph.Use) (*productForm, 
 	if !n.In(1).Type.Shape.Elements().IsConst(int64(b.bytes())) {
 		return nil, false
 	}
-	in, behind := narrowScales(n, uses)
-	f := &productForm{nodes: append(behind, n), in: in, alpha: 1, beta: 1, columns: true, layout: layout{bits: b.bits, size: b.size}}
+	scales := scalesOf(n, uses)
+	f := &productForm{nodes: append(scales.behind, n), in: scales.in, alpha: 1, beta: 1, columns: true, layout: layout{bits: b.bits, size: b.size}}
 	if bias := n.In(5); bias != nil {
 		if n.Out(0) == nil || !isRow(bias, n.Out(0)) {
 			return nil, false
@@ -49,7 +48,11 @@ func nbitsForm(n *graph.Node, uses map[*graph.Value][]graph.Use) (*productForm, 
 		if n.In(3) != nil { // in may go on behind the node's inputs
 			zeros = in[3]
 		}
-		if err := p.blocks.bind(in[1], in[2], zeros); err != nil {
+		var err error
+		if p.blocks.scales, err = scales.bind(in, b.rows, b.perRow); err != nil {
+			return err
+		}
+		if err := p.blocks.bind(in[1], zeros); err != nil {
 			return err
 		}
 		p.m, p.k, p.n, p.transposed = x.Len()/b.cols, b.cols, b.rows, true
@@ -60,28 +63,13 @@ func nbitsForm(n *graph.Node, uses map[*graph.Value][]graph.Use) (*productForm, 
 	return f, true
 }
 
-// narrowScales returns the node's inputs with the scales, input 2, as they are
-// stored, and the Cast that widens them.
-func narrowScales(n *graph.Node, uses map[*graph.Value][]graph.Use) (in []*graph.Value, behind []*graph.Node) {
-	if n.In(2) == nil {
-		return n.Inputs, nil
-	}
-	scales, swapped, behind := storedWeight(n.In(2), uses)
-	if swapped || scales.Const == nil {
-		return n.Inputs, nil
-	}
-	in = slices.Clone(n.Inputs)
-	in[2] = scales
-	return in, behind
-}
-
 // blocks is weights of MatMulNBits: each row is cut into blocks of size numbers,
 // the last one filled up, and number q of a block stands for (q - zero)·scale.
 type blocks struct {
 	bits, size int
 	rows, cols int
-	data       []byte        // [rows, blocks, size·bits/8], low bits first
-	scales     *graph.Tensor // [rows, blocks]
+	data       []byte // [rows, blocks, size·bits/8], low bits first
+	scales     blockScales
 	zeros      *graph.Tensor // the same, or uint8 packed as data in rows of whole bytes; nil: the middle of the range
 	perRow     int           // blocks in a row
 	zerosRow   int           // bytes in a row of packed zeros
@@ -91,13 +79,10 @@ type blocks struct {
 func (b *blocks) bytes() int { return b.rows * b.perRow * (b.size * b.bits / 8) }
 
 // bind checks the tensors' sizes.
-func (b *blocks) bind(data, scales, zeros *graph.Tensor) error {
-	b.data, b.scales, b.zeros = data.Data, scales, zeros
+func (b *blocks) bind(data, zeros *graph.Tensor) error {
+	b.data, b.zeros = data.Data, zeros
 	if data.DType != graph.Uint8 || data.Len() != b.bytes() {
 		return fmt.Errorf("%w: weights are %s, want %d bytes", op.ErrInput, data.Type(), b.bytes())
-	}
-	if want := b.rows * b.perRow; !isFloat(scales.DType) || scales.Len() != want {
-		return fmt.Errorf("%w: scales are %s, want %d floats", op.ErrInput, scales.Type(), want)
 	}
 	if zeros == nil {
 		return nil
@@ -156,7 +141,7 @@ func (b *blocks) dots(c, a panel, scratch []float32, row, col, m, k, n int) {
 // parts implements [weights]: a code of 4 bits and its zero differ by a number of 5 bits,
 // and a scale of float16 has 11.
 func (b *blocks) parts() int {
-	if b.bits == 4 && b.scales.DType != graph.Float32 && (b.zeros == nil || b.zeros.DType == graph.Uint8) {
+	if b.bits == 4 && b.scales.short() && (b.zeros == nil || b.zeros.DType == graph.Uint8) {
 		return 2
 	}
 	return 3
@@ -179,18 +164,18 @@ func (b *blocks) factors(buf []float32, row, col, rows, n int) simd.Blocks {
 	w := simd.Blocks{Bits: b.bits}
 	w.Data.Stride = b.perRow * b.size * b.bits / 8
 	w.Data.At = b.data[row*w.Data.Stride+col*b.bits/8:]
-	if b.size == simd.Block && b.scales.DType == graph.Float32 {
-		w.Scales = panelOf(graph.View[float32](b.scales)[row*b.perRow+col/simd.Block:], b.perRow)
+	if b.size == simd.Block && b.scales.floats() {
+		w.Scales = panelOf(graph.View[float32](b.scales.numbers)[row*b.perRow+col/simd.Block:], b.perRow)
 	} else {
 		w.Scales = panelOf(buf[:rows*n], n)
-		b.each(w.Scales, b.scales, row, col, rows)
+		b.each(w.Scales, &b.scales, row, col, rows)
 	}
 	if b.zeros == nil {
 		return w
 	}
 	w.Zeros = panelOf(buf[rows*n:][:rows*n], n)
 	if b.zeros.DType != graph.Uint8 {
-		b.each(w.Zeros, b.zeros, row, col, rows)
+		b.each(w.Zeros, &blockScales{numbers: b.zeros, perRow: b.perRow}, row, col, rows)
 		return w
 	}
 	for r := range rows {
@@ -201,24 +186,24 @@ func (b *blocks) factors(buf []float32, row, col, rows, n int) simd.Blocks {
 	return w
 }
 
-// stored returns the blocks from a row on as they lie, where their scales are float16:
-// a pass that widens scales waits for memory while nothing else is read.
+// stored returns the blocks from a row on as they lie, where their scales are float16 or
+// of 8 bits: a pass that widens scales waits for memory while nothing else is read.
 func (b *blocks) stored(row int) (w simd.Blocks, ok bool) {
-	if b.size != simd.Block || b.scales.DType != graph.Float16 || b.zeros != nil {
+	w.Bits = b.bits
+	if b.size != simd.Block || b.zeros != nil || !b.scales.stored(&w, row) {
 		return w, false
 	}
-	w = simd.Blocks{Bits: b.bits, Halves: simd.Panel[uint16]{At: graph.View[uint16](b.scales)[row*b.perRow:], Stride: b.perRow}}
 	w.Data.Stride = b.perRow * b.size * b.bits / 8
 	w.Data.At = b.data[row*w.Data.Stride:]
 	return w, true
 }
 
-// each stores a factor of every 32 numbers from (row, col) on, of t, which has one
+// each stores a factor of every 32 numbers from (row, col) on, of s, which has one
 // for each block.
-func (b *blocks) each(dst panel, t *graph.Tensor, row, col, rows int) {
+func (b *blocks) each(dst panel, s *blockScales, row, col, rows int) {
 	repeat, first := b.size/simd.Block, col/b.size
-	if repeat == 1 && dst.Stride == b.perRow { // whole rows
-		loadFloats(dst.At, t.DType, t.Data, row*b.perRow)
+	if repeat == 1 && dst.Stride == b.perRow && s.factors == nil { // whole rows
+		s.load(dst.At, row, 0)
 		return
 	}
 	skip := col % b.size / simd.Block // 32s of the first block that are not wanted
@@ -229,7 +214,7 @@ func (b *blocks) each(dst panel, t *graph.Tensor, row, col, rows int) {
 			continue
 		}
 		blocks := ceil(skip+len(d), repeat)
-		loadFloats(d[:blocks], t.DType, t.Data, (row+r)*b.perRow+first)
+		s.load(d[:blocks], row+r, first)
 		for i := len(d) - 1; i >= 0; i-- { // from the end, where it does not overwrite what it still reads
 			d[i] = d[(skip+i)/repeat]
 		}
@@ -242,7 +227,7 @@ func (b *blocks) numbers(dst []float32, row, col int) {
 		block, in := col/b.size, col%b.size
 		n := min(b.size-in, len(dst))
 		var scale, zero [1]float32
-		loadFloats(scale[:], b.scales.DType, b.scales.Data, row*b.perRow+block)
+		b.scales.load(scale[:], row, block)
 		if b.zeros != nil && b.zeros.DType != graph.Uint8 {
 			loadFloats(zero[:], b.zeros.DType, b.zeros.Data, row*b.perRow+block)
 		} else {

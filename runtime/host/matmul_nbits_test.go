@@ -237,3 +237,62 @@ func TestParseMath(t *testing.T) {
 		}
 	}
 }
+
+// Scales may be codes of 8 bits times a factor for each row, however that is written.
+func TestMatMulNBitsOfCodedScales(t *testing.T) {
+	for _, form := range []string{"Mul", "Mul turned", "DequantizeLinear"} {
+		for _, d := range []graph.DType{graph.Float32, graph.Float16} {
+			for _, zeros := range []bool{false, true} {
+				for i, x := range [][]int64{{1, 300}, {5, 4200}, {33, 77}, {200, 96}} {
+					t.Run(fmt.Sprintf("%s/%s/zeros %v/%v", form, d, zeros, x), func(t *testing.T) {
+						m := newMultiply(t, uint64(i))
+						block := int64(32 << (i % 2))
+						m.coded(form, d, x, 24, block, zeros)
+						m.check(16 * 4200)
+					})
+				}
+			}
+		}
+	}
+}
+
+// coded adds a MatMulNBits of 4 bits with scales of 8 bits.
+func (m *multiply) coded(form string, d graph.DType, x []int64, n, block int64, zeros bool) {
+	m.t.Helper()
+	k := x[len(x)-1]
+	perRow := (k + block - 1) / block
+	in := m.input(m.numbers(d, x...))
+	scales := m.codedScales(form, d, 1, n, perRow)
+	ins := []*graph.Value{in, m.constant(m.bytes(n, perRow, block/2)), scales}
+	if zeros {
+		ins = append(ins, m.constant(m.bytes(n, (perRow+1)/2)))
+	}
+	m.node(op.Microsoft, "MatMulNBits", []graph.Attr{
+		{Name: "K", Value: k}, {Name: "N", Value: n}, {Name: "bits", Value: int64(4)}, {Name: "block_size", Value: block},
+	}, ins...)
+}
+
+// codedScales adds scales of 8 bits, of a size, and returns what they stand for.
+func (m *multiply) codedScales(form string, d graph.DType, size float64, rows, blocks int64) *graph.Value {
+	m.t.Helper()
+	codes, factors := m.bytes(rows, blocks), m.numbers(graph.Float32, rows)
+	codes.DType = graph.Int8
+	for i := range graph.View[float32](factors) {
+		graph.View[float32](factors)[i] *= float32(size / 127)
+	}
+	if form == "DequantizeLinear" {
+		m.node("", form, []graph.Attr{{Name: "axis", Value: int64(0)}}, m.constant(codes), m.constant(factors))
+	} else {
+		factors.Shape = []int64{rows, 1}
+		m.node("", "Cast", []graph.Attr{{Name: "to", Value: int64(graph.Float32)}}, m.constant(codes))
+		a, b := m.out, m.constant(factors)
+		if form == "Mul turned" {
+			a, b = b, a
+		}
+		m.node("", "Mul", nil, a, b)
+	}
+	if d == graph.Float16 {
+		m.node("", "Cast", []graph.Attr{{Name: "to", Value: int64(d)}}, m.out)
+	}
+	return m.out
+}

@@ -65,6 +65,7 @@ type stored struct {
 	zeros       string
 	turned      bool // n×k
 	powers      bool // of two are the scales
+	coded       bool // in 8 bits are the scales
 	dtype       graph.DType
 }
 
@@ -74,6 +75,7 @@ func (m *trial) quantised(d graph.DType, mode arithmetic) stored {
 	if mode != exact {
 		s.block = max(s.block, 32)
 	}
+	s.coded = mode != fast && d != graph.BFloat16 && m.coin()
 	if mode == fast { // numbers that bfloat16 holds
 		s.zeros, s.powers = pick(m, "", "packed"), true
 	}
@@ -86,11 +88,18 @@ func (m *trial) weights(s stored, x *graph.Value, k, n int64) *graph.Value {
 	switch {
 	case s.bits > 0:
 		perRow := (k + s.block - 1) / s.block
-		scales := m.scaled(s.dtype, by/float64(int(1)<<(s.bits-1)), n, perRow)
-		if s.powers {
-			m.powers(scales)
+		var scales *graph.Value
+		size := by / float64(int(1)<<(s.bits-1))
+		if s.coded {
+			scales = m.codedScales("Mul", s.dtype, size, n, perRow)
+		} else {
+			t := m.scaled(s.dtype, size, n, perRow)
+			if s.powers {
+				m.powers(t)
+			}
+			scales = m.constant(t)
 		}
-		in := []*graph.Value{x, m.constant(m.bytes(n, perRow, s.block*s.bits/8)), m.constant(scales)}
+		in := []*graph.Value{x, m.constant(m.bytes(n, perRow, s.block*s.bits/8)), scales}
 		switch s.zeros {
 		case "packed":
 			in = append(in, m.constant(m.bytes(n, (perRow*s.bits+7)/8)))

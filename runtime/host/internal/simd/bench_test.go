@@ -158,23 +158,30 @@ func BenchmarkDotsQuantised(b *testing.B) {
 	})
 }
 
-// A matrix of the decoders' shapes that no cache holds, with scales of float16, read once.
+// A matrix of the decoders' shapes that no cache holds, read once, with scales of float16
+// or of 8 bits.
 func BenchmarkDotsQuantisedFromMemory(b *testing.B) {
 	levels(b, func(b *testing.B, l *Level) {
 		for _, blocks := range []int{28, 152, 344} {
-			b.Run(fmt.Sprint(blocks*Block), func(b *testing.B) {
-				const size = 256 << 20
-				w := &Blocks{Bits: 4}
-				n := size / (16 * blocks)
-				w.Data = Panel[uint8]{filled[uint8](n * 16 * blocks), 16 * blocks}
-				w.Halves = Panel[uint16]{filled[uint16](n * blocks), blocks}
-				a, x, c := filled[float32](blocks*Block), make([]uint8, DotRecords(4, blocks)), make([]float32, n)
-				l.QuantiseDots(x, a, 4, blocks)
-				for b.Loop() {
-					l.DotsQuantised(Panel[float32]{c, n}, Panel[uint8]{x, len(x)}, w, 1, blocks, n)
-				}
-				rate(b, 0, len(w.Data.At)+2*len(w.Halves.At))
-			})
+			for _, bits := range []int{16, 8} {
+				b.Run(fmt.Sprintf("%d/scales%d", blocks*Block, bits), func(b *testing.B) {
+					const size = 256 << 20
+					w := &Blocks{Bits: 4}
+					n := size / (16 * blocks)
+					w.Data = Panel[uint8]{filled[uint8](n * 16 * blocks), 16 * blocks}
+					if bits == 16 {
+						w.Halves = Panel[uint16]{filled[uint16](n * blocks), blocks}
+					} else {
+						w.Codes, w.Factor = Panel[int8]{filled[int8](n * blocks), blocks}, filled[float32](n)
+					}
+					a, x, c := filled[float32](blocks*Block), make([]uint8, DotRecords(4, blocks)), make([]float32, n)
+					l.QuantiseDots(x, a, 4, blocks)
+					for b.Loop() {
+						l.DotsQuantised(Panel[float32]{c, n}, Panel[uint8]{x, len(x)}, w, 1, blocks, n)
+					}
+					rate(b, 2*blocks*Block*n, len(w.Data.At)+n*blocks*bits/8)
+				})
+			}
 		}
 	})
 }

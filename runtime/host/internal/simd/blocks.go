@@ -11,6 +11,8 @@ type Blocks struct {
 	Data   Panel[uint8]   // strides in bytes
 	Scales Panel[float32] // one for each block
 	Halves Panel[uint16]  // the same as float16, for DotsQuantised; there are no Scales then
+	Codes  Panel[int8]    // or as codes of 8 bits, and of each row the Factor that they are multiplied with
+	Factor []float32
 	Zeros  Panel[float32] // likewise; nothing: the middle of the range
 }
 
@@ -19,17 +21,24 @@ func (w *Blocks) bytes() int { return Block * w.Bits / 8 }
 
 // scale returns that of block b of row j.
 func (w *Blocks) scale(j, b int) float32 {
-	if w.Halves.At != nil {
+	switch {
+	case w.Halves.At != nil:
 		return halves()[w.Halves.At[j*w.Halves.Stride+b]]
+	case w.Codes.At != nil:
+		return float32(w.Codes.At[j*w.Codes.Stride+b]) * w.Factor[j]
 	}
 	return w.Scales.At[j*w.Scales.Stride+b]
 }
 
 func (w *Blocks) holds(rows, blocks int) {
 	w.Data.holds(rows, blocks*w.bytes())
-	if w.Halves.At != nil {
+	switch {
+	case w.Halves.At != nil:
 		w.Halves.holds(rows, blocks)
-	} else {
+	case w.Codes.At != nil:
+		w.Codes.holds(rows, blocks)
+		_ = w.Factor[rows-1]
+	default:
 		w.Scales.holds(rows, blocks)
 	}
 	if w.Zeros.At != nil {

@@ -2041,6 +2041,956 @@ columns64:
 	VZEROUPPER
 	RET
 
+// func dotQuantised4I8AVX2(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *int8, lds int, f *float32, m int, n int, blocks int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·dotQuantised4I8AVX2(SB), NOSPLIT, $0-96
+	MOVQ         m+72(FP), AX
+	CMPQ         AX, $0x04
+	JE           rows4
+	CMPQ         AX, $0x02
+	JE           rows2
+	MOVQ         ldx+24(FP), AX
+	MOVQ         ldw+40(FP), AX
+	MOVQ         lds+56(FP), CX
+	MOVL         $0x0f0f0f0f, DX
+	VMOVD        DX, X0
+	VPBROADCASTD X0, Y0
+	VMOVUPS      lanes2<>+0(SB), Y1
+	MOVL         $0x00010001, DX
+	VMOVD        DX, X2
+	VPBROADCASTD X2, Y2
+
+columns68:
+	CMPQ   n+80(FP), $0x02
+	JL     columns69
+	SUBQ   $0x02, n+80(FP)
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	MOVQ   blocks+88(FP), DX
+	MOVQ   w+32(FP), BX
+	MOVQ   s+48(FP), SI
+	MOVQ   x+16(FP), DI
+	MOVQ   BX, R8
+	MOVQ   SI, R9
+	LEAQ   4096(BX), BX
+	LEAQ   512(SI), SI
+
+blocks72:
+	SUBQ         $0x02, DX
+	JL           rest71
+	PREFETCHT0   (BX)
+	PREFETCHT0   (SI)
+	VMOVUPS      (R8), Y5
+	VPBROADCASTW (R9), X7
+	VPMOVSXBD    X7, X7
+	VCVTDQ2PS    X7, X7
+	VPERMPS      Y7, Y1, Y7
+	VPSRLW       $0x04, Y5, Y6
+	VPAND        Y0, Y5, Y5
+	VPAND        Y0, Y6, Y6
+	VPMADDUBSW   (DI), Y5, Y5
+	VPMADDUBSW   64(DI), Y6, Y6
+	VPADDW       Y6, Y5, Y5
+	VPMADDWD     Y2, Y5, Y5
+	VPADDD       192(DI), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       128(DI), Y7, Y6
+	VFMADD231PS  Y6, Y5, Y3
+	VMOVUPS      (R8)(AX*1), Y5
+	VPBROADCASTW (R9)(CX*1), X8
+	VPMOVSXBD    X8, X8
+	VCVTDQ2PS    X8, X8
+	VPERMPS      Y8, Y1, Y8
+	VPSRLW       $0x04, Y5, Y6
+	VPAND        Y0, Y5, Y5
+	VPAND        Y0, Y6, Y6
+	VPMADDUBSW   (DI), Y5, Y5
+	VPMADDUBSW   64(DI), Y6, Y6
+	VPADDW       Y6, Y5, Y5
+	VPMADDWD     Y2, Y5, Y5
+	VPADDD       192(DI), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       128(DI), Y8, Y6
+	VFMADD231PS  Y6, Y5, Y4
+	ADDQ         $+32, R8
+	ADDQ         $+2, R9
+	ADDQ         $+64, BX
+	ADDQ         $+4, SI
+	SUBQ         $0x02, DX
+	JL           rest71
+	PREFETCHT0   (BX)
+	PREFETCHT0   (SI)
+	VMOVUPS      (R8), Y5
+	VPBROADCASTW (R9), X9
+	VPMOVSXBD    X9, X9
+	VCVTDQ2PS    X9, X9
+	VPERMPS      Y9, Y1, Y9
+	VPSRLW       $0x04, Y5, Y6
+	VPAND        Y0, Y5, Y5
+	VPAND        Y0, Y6, Y6
+	VPMADDUBSW   32(DI), Y5, Y5
+	VPMADDUBSW   96(DI), Y6, Y6
+	VPADDW       Y6, Y5, Y5
+	VPMADDWD     Y2, Y5, Y5
+	VPADDD       224(DI), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       160(DI), Y9, Y6
+	VFMADD231PS  Y6, Y5, Y3
+	VMOVUPS      (R8)(AX*1), Y5
+	VPBROADCASTW (R9)(CX*1), X10
+	VPMOVSXBD    X10, X10
+	VCVTDQ2PS    X10, X10
+	VPERMPS      Y10, Y1, Y10
+	VPSRLW       $0x04, Y5, Y6
+	VPAND        Y0, Y5, Y5
+	VPAND        Y0, Y6, Y6
+	VPMADDUBSW   32(DI), Y5, Y5
+	VPMADDUBSW   96(DI), Y6, Y6
+	VPADDW       Y6, Y5, Y5
+	VPMADDWD     Y2, Y5, Y5
+	VPADDD       224(DI), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       160(DI), Y10, Y6
+	VFMADD231PS  Y6, Y5, Y4
+	ADDQ         $+32, R8
+	ADDQ         $+2, R9
+	ADDQ         $+64, BX
+	ADDQ         $+4, SI
+	ADDQ         $+256, DI
+	JMP          blocks72
+
+rest71:
+	ADDQ $0x02, DX
+	JZ   columns70
+
+columns70:
+	MOVQ         c+0(FP), DX
+	MOVQ         ldc+8(FP), BX
+	SHLQ         $0x02, BX
+	MOVQ         f+64(FP), SI
+	VMOVSD       (SI), X6
+	ADDQ         $0x08, f+64(FP)
+	VUNPCKLPS    Y4, Y3, Y5
+	VUNPCKHPS    Y4, Y3, Y3
+	VADDPS       Y3, Y5, Y5
+	VUNPCKLPD    Y5, Y5, Y3
+	VUNPCKHPD    Y5, Y5, Y4
+	VADDPS       Y4, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VADDPS       X4, X3, X4
+	VMULPS       X6, X4, X4
+	VMOVSD       (DX), X3
+	VADDPS       X4, X3, X3
+	VMOVSD       X3, (DX)
+	ADDQ         BX, DX
+	ADDQ         $0x08, c+0(FP)
+	ADDQ         AX, w+32(FP)
+	ADDQ         CX, s+48(FP)
+	ADDQ         AX, w+32(FP)
+	ADDQ         CX, s+48(FP)
+	JMP          columns68
+
+columns69:
+columns73:
+	CMPQ   n+80(FP), $0x01
+	JL     columns74
+	SUBQ   $0x01, n+80(FP)
+	VXORPS Y3, Y3, Y3
+	MOVQ   blocks+88(FP), DX
+	MOVQ   w+32(FP), BX
+	MOVQ   s+48(FP), SI
+	MOVQ   x+16(FP), DI
+	MOVQ   BX, R8
+	MOVQ   SI, R9
+	LEAQ   4096(BX), BX
+	LEAQ   512(SI), SI
+
+blocks77:
+	SUBQ         $0x02, DX
+	JL           rest76
+	PREFETCHT0   (BX)
+	PREFETCHT0   (SI)
+	VMOVUPS      (R8), Y4
+	VPBROADCASTW (R9), X11
+	VPMOVSXBD    X11, X11
+	VCVTDQ2PS    X11, X11
+	VPERMPS      Y11, Y1, Y11
+	VPSRLW       $0x04, Y4, Y5
+	VPAND        Y0, Y4, Y4
+	VPAND        Y0, Y5, Y5
+	VPMADDUBSW   (DI), Y4, Y4
+	VPMADDUBSW   64(DI), Y5, Y5
+	VPADDW       Y5, Y4, Y4
+	VPMADDWD     Y2, Y4, Y4
+	VPADDD       192(DI), Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       128(DI), Y11, Y5
+	VFMADD231PS  Y5, Y4, Y3
+	ADDQ         $+32, R8
+	ADDQ         $+2, R9
+	ADDQ         $+32, BX
+	ADDQ         $+2, SI
+	SUBQ         $0x02, DX
+	JL           rest76
+	PREFETCHT0   (BX)
+	PREFETCHT0   (SI)
+	VMOVUPS      (R8), Y4
+	VPBROADCASTW (R9), X12
+	VPMOVSXBD    X12, X12
+	VCVTDQ2PS    X12, X12
+	VPERMPS      Y12, Y1, Y12
+	VPSRLW       $0x04, Y4, Y5
+	VPAND        Y0, Y4, Y4
+	VPAND        Y0, Y5, Y5
+	VPMADDUBSW   32(DI), Y4, Y4
+	VPMADDUBSW   96(DI), Y5, Y5
+	VPADDW       Y5, Y4, Y4
+	VPMADDWD     Y2, Y4, Y4
+	VPADDD       224(DI), Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       160(DI), Y12, Y5
+	VFMADD231PS  Y5, Y4, Y3
+	ADDQ         $+32, R8
+	ADDQ         $+2, R9
+	ADDQ         $+32, BX
+	ADDQ         $+2, SI
+	ADDQ         $+256, DI
+	JMP          blocks77
+
+rest76:
+	ADDQ $0x02, DX
+	JZ   columns75
+
+columns75:
+	MOVQ         c+0(FP), DX
+	MOVQ         ldc+8(FP), BX
+	SHLQ         $0x02, BX
+	MOVQ         f+64(FP), SI
+	VMOVSS       (SI), X5
+	ADDQ         $0x04, f+64(FP)
+	VUNPCKLPS    Y3, Y3, Y4
+	VUNPCKHPS    Y3, Y3, Y3
+	VADDPS       Y3, Y4, Y4
+	VUNPCKLPD    Y4, Y4, Y3
+	VUNPCKHPD    Y4, Y4, Y4
+	VADDPS       Y4, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VADDPS       X4, X3, X4
+	VMULPS       X5, X4, X4
+	VADDSS       (DX), X4, X3
+	VMOVSS       X3, (DX)
+	ADDQ         BX, DX
+	ADDQ         $0x04, c+0(FP)
+	ADDQ         AX, w+32(FP)
+	ADDQ         CX, s+48(FP)
+	JMP          columns73
+
+columns74:
+	VZEROUPPER
+	RET
+
+rows2:
+	MOVQ         ldx+24(FP), AX
+	MOVQ         ldw+40(FP), CX
+	MOVQ         lds+56(FP), DX
+	MOVL         $0x0f0f0f0f, BX
+	VMOVD        BX, X0
+	VPBROADCASTD X0, Y0
+	VMOVUPS      lanes2<>+0(SB), Y1
+	MOVL         $0x00010001, BX
+	VMOVD        BX, X2
+	VPBROADCASTD X2, Y2
+
+columns78:
+	CMPQ   n+80(FP), $0x02
+	JL     columns79
+	SUBQ   $0x02, n+80(FP)
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	MOVQ   blocks+88(FP), BX
+	MOVQ   w+32(FP), SI
+	MOVQ   s+48(FP), DI
+	MOVQ   x+16(FP), R8
+	MOVQ   SI, R9
+	MOVQ   DI, R10
+	LEAQ   4096(SI), SI
+	LEAQ   512(DI), DI
+
+blocks82:
+	SUBQ         $0x02, BX
+	JL           rest81
+	PREFETCHT0   (SI)
+	PREFETCHT0   (DI)
+	VMOVUPS      (R9), Y7
+	VPBROADCASTW (R10), X9
+	VPMOVSXBD    X9, X9
+	VCVTDQ2PS    X9, X9
+	VPERMPS      Y9, Y1, Y9
+	VPSRLW       $0x04, Y7, Y8
+	VPAND        Y0, Y7, Y7
+	VPAND        Y0, Y8, Y8
+	VPMADDUBSW   (R8), Y7, Y10
+	VPMADDUBSW   64(R8), Y8, Y11
+	VPADDW       Y11, Y10, Y10
+	VPMADDWD     Y2, Y10, Y10
+	VPADDD       192(R8), Y10, Y10
+	VCVTDQ2PS    Y10, Y10
+	VMULPS       128(R8), Y9, Y11
+	VFMADD231PS  Y11, Y10, Y3
+	VPMADDUBSW   (R8)(AX*1), Y7, Y7
+	VPMADDUBSW   64(R8)(AX*1), Y8, Y8
+	VPADDW       Y8, Y7, Y7
+	VPMADDWD     Y2, Y7, Y7
+	VPADDD       192(R8)(AX*1), Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       128(R8)(AX*1), Y9, Y8
+	VFMADD231PS  Y8, Y7, Y5
+	VMOVUPS      (R9)(CX*1), Y7
+	VPBROADCASTW (R10)(DX*1), X12
+	VPMOVSXBD    X12, X12
+	VCVTDQ2PS    X12, X12
+	VPERMPS      Y12, Y1, Y12
+	VPSRLW       $0x04, Y7, Y8
+	VPAND        Y0, Y7, Y7
+	VPAND        Y0, Y8, Y8
+	VPMADDUBSW   (R8), Y7, Y10
+	VPMADDUBSW   64(R8), Y8, Y11
+	VPADDW       Y11, Y10, Y10
+	VPMADDWD     Y2, Y10, Y10
+	VPADDD       192(R8), Y10, Y10
+	VCVTDQ2PS    Y10, Y10
+	VMULPS       128(R8), Y12, Y11
+	VFMADD231PS  Y11, Y10, Y4
+	VPMADDUBSW   (R8)(AX*1), Y7, Y7
+	VPMADDUBSW   64(R8)(AX*1), Y8, Y8
+	VPADDW       Y8, Y7, Y7
+	VPMADDWD     Y2, Y7, Y7
+	VPADDD       192(R8)(AX*1), Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       128(R8)(AX*1), Y12, Y8
+	VFMADD231PS  Y8, Y7, Y6
+	ADDQ         $+32, R9
+	ADDQ         $+2, R10
+	ADDQ         $+64, SI
+	ADDQ         $+4, DI
+	SUBQ         $0x02, BX
+	JL           rest81
+	PREFETCHT0   (SI)
+	PREFETCHT0   (DI)
+	VMOVUPS      (R9), Y7
+	VPBROADCASTW (R10), X13
+	VPMOVSXBD    X13, X13
+	VCVTDQ2PS    X13, X13
+	VPERMPS      Y13, Y1, Y13
+	VPSRLW       $0x04, Y7, Y8
+	VPAND        Y0, Y7, Y7
+	VPAND        Y0, Y8, Y8
+	VPMADDUBSW   32(R8), Y7, Y10
+	VPMADDUBSW   96(R8), Y8, Y11
+	VPADDW       Y11, Y10, Y10
+	VPMADDWD     Y2, Y10, Y10
+	VPADDD       224(R8), Y10, Y10
+	VCVTDQ2PS    Y10, Y10
+	VMULPS       160(R8), Y13, Y11
+	VFMADD231PS  Y11, Y10, Y3
+	VPMADDUBSW   32(R8)(AX*1), Y7, Y7
+	VPMADDUBSW   96(R8)(AX*1), Y8, Y8
+	VPADDW       Y8, Y7, Y7
+	VPMADDWD     Y2, Y7, Y7
+	VPADDD       224(R8)(AX*1), Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       160(R8)(AX*1), Y13, Y8
+	VFMADD231PS  Y8, Y7, Y5
+	VMOVUPS      (R9)(CX*1), Y7
+	VPBROADCASTW (R10)(DX*1), X14
+	VPMOVSXBD    X14, X14
+	VCVTDQ2PS    X14, X14
+	VPERMPS      Y14, Y1, Y14
+	VPSRLW       $0x04, Y7, Y8
+	VPAND        Y0, Y7, Y7
+	VPAND        Y0, Y8, Y8
+	VPMADDUBSW   32(R8), Y7, Y10
+	VPMADDUBSW   96(R8), Y8, Y11
+	VPADDW       Y11, Y10, Y10
+	VPMADDWD     Y2, Y10, Y10
+	VPADDD       224(R8), Y10, Y10
+	VCVTDQ2PS    Y10, Y10
+	VMULPS       160(R8), Y14, Y11
+	VFMADD231PS  Y11, Y10, Y4
+	VPMADDUBSW   32(R8)(AX*1), Y7, Y7
+	VPMADDUBSW   96(R8)(AX*1), Y8, Y8
+	VPADDW       Y8, Y7, Y7
+	VPMADDWD     Y2, Y7, Y7
+	VPADDD       224(R8)(AX*1), Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       160(R8)(AX*1), Y14, Y8
+	VFMADD231PS  Y8, Y7, Y6
+	ADDQ         $+32, R9
+	ADDQ         $+2, R10
+	ADDQ         $+64, SI
+	ADDQ         $+4, DI
+	ADDQ         $+256, R8
+	JMP          blocks82
+
+rest81:
+	ADDQ $0x02, BX
+	JZ   columns80
+
+columns80:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), SI
+	SHLQ         $0x02, SI
+	MOVQ         f+64(FP), DI
+	VMOVSD       (DI), X8
+	ADDQ         $0x08, f+64(FP)
+	VUNPCKLPS    Y4, Y3, Y7
+	VUNPCKHPS    Y4, Y3, Y3
+	VADDPS       Y3, Y7, Y7
+	VUNPCKLPD    Y7, Y7, Y3
+	VUNPCKHPD    Y7, Y7, Y4
+	VADDPS       Y4, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VADDPS       X4, X3, X4
+	VMULPS       X8, X4, X4
+	VMOVSD       (BX), X3
+	VADDPS       X4, X3, X3
+	VMOVSD       X3, (BX)
+	ADDQ         SI, BX
+	VUNPCKLPS    Y6, Y5, Y3
+	VUNPCKHPS    Y6, Y5, Y4
+	VADDPS       Y4, Y3, Y3
+	VUNPCKLPD    Y3, Y3, Y4
+	VUNPCKHPD    Y3, Y3, Y3
+	VADDPS       Y3, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X3
+	VADDPS       X3, X4, X3
+	VMULPS       X8, X3, X3
+	VMOVSD       (BX), X4
+	VADDPS       X3, X4, X4
+	VMOVSD       X4, (BX)
+	ADDQ         SI, BX
+	ADDQ         $0x08, c+0(FP)
+	ADDQ         CX, w+32(FP)
+	ADDQ         DX, s+48(FP)
+	ADDQ         CX, w+32(FP)
+	ADDQ         DX, s+48(FP)
+	JMP          columns78
+
+columns79:
+columns83:
+	CMPQ   n+80(FP), $0x01
+	JL     columns84
+	SUBQ   $0x01, n+80(FP)
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	MOVQ   blocks+88(FP), BX
+	MOVQ   w+32(FP), SI
+	MOVQ   s+48(FP), DI
+	MOVQ   x+16(FP), R8
+	MOVQ   SI, R9
+	MOVQ   DI, R10
+	LEAQ   4096(SI), SI
+	LEAQ   512(DI), DI
+
+blocks87:
+	SUBQ         $0x02, BX
+	JL           rest86
+	PREFETCHT0   (SI)
+	PREFETCHT0   (DI)
+	VMOVUPS      (R9), Y5
+	VPBROADCASTW (R10), X15
+	VPMOVSXBD    X15, X15
+	VCVTDQ2PS    X15, X15
+	VPERMPS      Y15, Y1, Y15
+	VPSRLW       $0x04, Y5, Y6
+	VPAND        Y0, Y5, Y5
+	VPAND        Y0, Y6, Y6
+	VPMADDUBSW   (R8), Y5, Y7
+	VPMADDUBSW   64(R8), Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPMADDWD     Y2, Y7, Y7
+	VPADDD       192(R8), Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       128(R8), Y15, Y8
+	VFMADD231PS  Y8, Y7, Y3
+	VPMADDUBSW   (R8)(AX*1), Y5, Y5
+	VPMADDUBSW   64(R8)(AX*1), Y6, Y6
+	VPADDW       Y6, Y5, Y5
+	VPMADDWD     Y2, Y5, Y5
+	VPADDD       192(R8)(AX*1), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       128(R8)(AX*1), Y15, Y6
+	VFMADD231PS  Y6, Y5, Y4
+	ADDQ         $+32, R9
+	ADDQ         $+2, R10
+	ADDQ         $+32, SI
+	ADDQ         $+2, DI
+	SUBQ         $0x02, BX
+	JL           rest86
+	PREFETCHT0   (SI)
+	PREFETCHT0   (DI)
+	VMOVUPS      (R9), Y5
+	VPBROADCASTW (R10), X16
+	VPMOVSXBD    X16, X16
+	VCVTDQ2PS    X16, X16
+	VPERMPS      Y16, Y1, Y16
+	VPSRLW       $0x04, Y5, Y6
+	VPAND        Y0, Y5, Y5
+	VPAND        Y0, Y6, Y6
+	VPMADDUBSW   32(R8), Y5, Y7
+	VPMADDUBSW   96(R8), Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPMADDWD     Y2, Y7, Y7
+	VPADDD       224(R8), Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       160(R8), Y16, Y8
+	VFMADD231PS  Y8, Y7, Y3
+	VPMADDUBSW   32(R8)(AX*1), Y5, Y5
+	VPMADDUBSW   96(R8)(AX*1), Y6, Y6
+	VPADDW       Y6, Y5, Y5
+	VPMADDWD     Y2, Y5, Y5
+	VPADDD       224(R8)(AX*1), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       160(R8)(AX*1), Y16, Y6
+	VFMADD231PS  Y6, Y5, Y4
+	ADDQ         $+32, R9
+	ADDQ         $+2, R10
+	ADDQ         $+32, SI
+	ADDQ         $+2, DI
+	ADDQ         $+256, R8
+	JMP          blocks87
+
+rest86:
+	ADDQ $0x02, BX
+	JZ   columns85
+
+columns85:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), SI
+	SHLQ         $0x02, SI
+	MOVQ         f+64(FP), DI
+	VMOVSS       (DI), X6
+	ADDQ         $0x04, f+64(FP)
+	VUNPCKLPS    Y3, Y3, Y5
+	VUNPCKHPS    Y3, Y3, Y3
+	VADDPS       Y3, Y5, Y5
+	VUNPCKLPD    Y5, Y5, Y3
+	VUNPCKHPD    Y5, Y5, Y5
+	VADDPS       Y5, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X5
+	VADDPS       X5, X3, X5
+	VMULPS       X6, X5, X5
+	VADDSS       (BX), X5, X3
+	VMOVSS       X3, (BX)
+	ADDQ         SI, BX
+	VUNPCKLPS    Y4, Y4, Y3
+	VUNPCKHPS    Y4, Y4, Y4
+	VADDPS       Y4, Y3, Y3
+	VUNPCKLPD    Y3, Y3, Y4
+	VUNPCKHPD    Y3, Y3, Y3
+	VADDPS       Y3, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X3
+	VADDPS       X3, X4, X3
+	VMULPS       X6, X3, X3
+	VADDSS       (BX), X3, X3
+	VMOVSS       X3, (BX)
+	ADDQ         SI, BX
+	ADDQ         $0x04, c+0(FP)
+	ADDQ         CX, w+32(FP)
+	ADDQ         DX, s+48(FP)
+	JMP          columns83
+
+columns84:
+	VZEROUPPER
+	RET
+
+rows4:
+	MOVQ         ldx+24(FP), AX
+	MOVQ         ldw+40(FP), CX
+	MOVQ         lds+56(FP), DX
+	MOVL         $0x0f0f0f0f, BX
+	VMOVD        BX, X0
+	VPBROADCASTD X0, Y0
+	VMOVUPS      lanes2<>+0(SB), Y1
+	MOVL         $0x00010001, BX
+	VMOVD        BX, X2
+	VPBROADCASTD X2, Y2
+
+columns88:
+	CMPQ   n+80(FP), $0x01
+	JL     columns89
+	SUBQ   $0x01, n+80(FP)
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	MOVQ   blocks+88(FP), BX
+	MOVQ   w+32(FP), SI
+	MOVQ   s+48(FP), DI
+	MOVQ   x+16(FP), R8
+	LEAQ   (R8)(AX*2), R9
+	ADDQ   AX, R9
+	MOVQ   SI, R10
+	MOVQ   DI, R11
+	LEAQ   4096(SI), SI
+	LEAQ   512(DI), DI
+
+blocks92:
+	SUBQ         $0x02, BX
+	JL           rest91
+	PREFETCHT0   (SI)
+	PREFETCHT0   (DI)
+	VMOVUPS      (R10), Y7
+	VPBROADCASTW (R11), X9
+	VPMOVSXBD    X9, X9
+	VCVTDQ2PS    X9, X9
+	VPERMPS      Y9, Y1, Y9
+	VPSRLW       $0x04, Y7, Y8
+	VPAND        Y0, Y7, Y7
+	VPAND        Y0, Y8, Y8
+	VPMADDUBSW   (R8), Y7, Y10
+	VPMADDUBSW   64(R8), Y8, Y11
+	VPADDW       Y11, Y10, Y10
+	VPMADDWD     Y2, Y10, Y10
+	VPADDD       192(R8), Y10, Y10
+	VCVTDQ2PS    Y10, Y10
+	VMULPS       128(R8), Y9, Y11
+	VFMADD231PS  Y11, Y10, Y3
+	VPMADDUBSW   (R8)(AX*1), Y7, Y10
+	VPMADDUBSW   64(R8)(AX*1), Y8, Y11
+	VPADDW       Y11, Y10, Y10
+	VPMADDWD     Y2, Y10, Y10
+	VPADDD       192(R8)(AX*1), Y10, Y10
+	VCVTDQ2PS    Y10, Y10
+	VMULPS       128(R8)(AX*1), Y9, Y11
+	VFMADD231PS  Y11, Y10, Y4
+	VPMADDUBSW   (R8)(AX*2), Y7, Y10
+	VPMADDUBSW   64(R8)(AX*2), Y8, Y11
+	VPADDW       Y11, Y10, Y10
+	VPMADDWD     Y2, Y10, Y10
+	VPADDD       192(R8)(AX*2), Y10, Y10
+	VCVTDQ2PS    Y10, Y10
+	VMULPS       128(R8)(AX*2), Y9, Y11
+	VFMADD231PS  Y11, Y10, Y5
+	VPMADDUBSW   (R9), Y7, Y7
+	VPMADDUBSW   64(R9), Y8, Y8
+	VPADDW       Y8, Y7, Y7
+	VPMADDWD     Y2, Y7, Y7
+	VPADDD       192(R9), Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       128(R9), Y9, Y8
+	VFMADD231PS  Y8, Y7, Y6
+	ADDQ         $+32, R10
+	ADDQ         $+2, R11
+	ADDQ         $+32, SI
+	ADDQ         $+2, DI
+	SUBQ         $0x02, BX
+	JL           rest91
+	PREFETCHT0   (SI)
+	PREFETCHT0   (DI)
+	VMOVUPS      (R10), Y7
+	VPBROADCASTW (R11), X12
+	VPMOVSXBD    X12, X12
+	VCVTDQ2PS    X12, X12
+	VPERMPS      Y12, Y1, Y12
+	VPSRLW       $0x04, Y7, Y8
+	VPAND        Y0, Y7, Y7
+	VPAND        Y0, Y8, Y8
+	VPMADDUBSW   32(R8), Y7, Y10
+	VPMADDUBSW   96(R8), Y8, Y11
+	VPADDW       Y11, Y10, Y10
+	VPMADDWD     Y2, Y10, Y10
+	VPADDD       224(R8), Y10, Y10
+	VCVTDQ2PS    Y10, Y10
+	VMULPS       160(R8), Y12, Y11
+	VFMADD231PS  Y11, Y10, Y3
+	VPMADDUBSW   32(R8)(AX*1), Y7, Y10
+	VPMADDUBSW   96(R8)(AX*1), Y8, Y11
+	VPADDW       Y11, Y10, Y10
+	VPMADDWD     Y2, Y10, Y10
+	VPADDD       224(R8)(AX*1), Y10, Y10
+	VCVTDQ2PS    Y10, Y10
+	VMULPS       160(R8)(AX*1), Y12, Y11
+	VFMADD231PS  Y11, Y10, Y4
+	VPMADDUBSW   32(R8)(AX*2), Y7, Y10
+	VPMADDUBSW   96(R8)(AX*2), Y8, Y11
+	VPADDW       Y11, Y10, Y10
+	VPMADDWD     Y2, Y10, Y10
+	VPADDD       224(R8)(AX*2), Y10, Y10
+	VCVTDQ2PS    Y10, Y10
+	VMULPS       160(R8)(AX*2), Y12, Y11
+	VFMADD231PS  Y11, Y10, Y5
+	VPMADDUBSW   32(R9), Y7, Y7
+	VPMADDUBSW   96(R9), Y8, Y8
+	VPADDW       Y8, Y7, Y7
+	VPMADDWD     Y2, Y7, Y7
+	VPADDD       224(R9), Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       160(R9), Y12, Y8
+	VFMADD231PS  Y8, Y7, Y6
+	ADDQ         $+32, R10
+	ADDQ         $+2, R11
+	ADDQ         $+32, SI
+	ADDQ         $+2, DI
+	ADDQ         $+256, R8
+	ADDQ         $+256, R9
+	JMP          blocks92
+
+rest91:
+	ADDQ $0x02, BX
+	JZ   columns90
+
+columns90:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), SI
+	SHLQ         $0x02, SI
+	MOVQ         f+64(FP), DI
+	VMOVSS       (DI), X8
+	ADDQ         $0x04, f+64(FP)
+	VUNPCKLPS    Y3, Y3, Y7
+	VUNPCKHPS    Y3, Y3, Y3
+	VADDPS       Y3, Y7, Y7
+	VUNPCKLPD    Y7, Y7, Y3
+	VUNPCKHPD    Y7, Y7, Y7
+	VADDPS       Y7, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X7
+	VADDPS       X7, X3, X7
+	VMULPS       X8, X7, X7
+	VADDSS       (BX), X7, X3
+	VMOVSS       X3, (BX)
+	ADDQ         SI, BX
+	VUNPCKLPS    Y4, Y4, Y3
+	VUNPCKHPS    Y4, Y4, Y4
+	VADDPS       Y4, Y3, Y3
+	VUNPCKLPD    Y3, Y3, Y4
+	VUNPCKHPD    Y3, Y3, Y3
+	VADDPS       Y3, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X3
+	VADDPS       X3, X4, X3
+	VMULPS       X8, X3, X3
+	VADDSS       (BX), X3, X3
+	VMOVSS       X3, (BX)
+	ADDQ         SI, BX
+	VUNPCKLPS    Y5, Y5, Y3
+	VUNPCKHPS    Y5, Y5, Y4
+	VADDPS       Y4, Y3, Y3
+	VUNPCKLPD    Y3, Y3, Y4
+	VUNPCKHPD    Y3, Y3, Y3
+	VADDPS       Y3, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X3
+	VADDPS       X3, X4, X3
+	VMULPS       X8, X3, X3
+	VADDSS       (BX), X3, X3
+	VMOVSS       X3, (BX)
+	ADDQ         SI, BX
+	VUNPCKLPS    Y6, Y6, Y3
+	VUNPCKHPS    Y6, Y6, Y4
+	VADDPS       Y4, Y3, Y3
+	VUNPCKLPD    Y3, Y3, Y4
+	VUNPCKHPD    Y3, Y3, Y3
+	VADDPS       Y3, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X3
+	VADDPS       X3, X4, X3
+	VMULPS       X8, X3, X3
+	VADDSS       (BX), X3, X3
+	VMOVSS       X3, (BX)
+	ADDQ         SI, BX
+	ADDQ         $0x04, c+0(FP)
+	ADDQ         CX, w+32(FP)
+	ADDQ         DX, s+48(FP)
+	JMP          columns88
+
+columns89:
+columns93:
+	CMPQ   n+80(FP), $0x01
+	JL     columns94
+	SUBQ   $0x01, n+80(FP)
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	MOVQ   blocks+88(FP), BX
+	MOVQ   w+32(FP), SI
+	MOVQ   s+48(FP), DI
+	MOVQ   x+16(FP), R8
+	LEAQ   (R8)(AX*2), R9
+	ADDQ   AX, R9
+	MOVQ   SI, R10
+	MOVQ   DI, R11
+	LEAQ   4096(SI), SI
+	LEAQ   512(DI), DI
+
+blocks97:
+	SUBQ         $0x02, BX
+	JL           rest96
+	PREFETCHT0   (SI)
+	PREFETCHT0   (DI)
+	VMOVUPS      (R10), Y7
+	VPBROADCASTW (R11), X13
+	VPMOVSXBD    X13, X13
+	VCVTDQ2PS    X13, X13
+	VPERMPS      Y13, Y1, Y13
+	VPSRLW       $0x04, Y7, Y8
+	VPAND        Y0, Y7, Y7
+	VPAND        Y0, Y8, Y8
+	VPMADDUBSW   (R8), Y7, Y9
+	VPMADDUBSW   64(R8), Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y2, Y9, Y9
+	VPADDD       192(R8), Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       128(R8), Y13, Y10
+	VFMADD231PS  Y10, Y9, Y3
+	VPMADDUBSW   (R8)(AX*1), Y7, Y9
+	VPMADDUBSW   64(R8)(AX*1), Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y2, Y9, Y9
+	VPADDD       192(R8)(AX*1), Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       128(R8)(AX*1), Y13, Y10
+	VFMADD231PS  Y10, Y9, Y4
+	VPMADDUBSW   (R8)(AX*2), Y7, Y9
+	VPMADDUBSW   64(R8)(AX*2), Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y2, Y9, Y9
+	VPADDD       192(R8)(AX*2), Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       128(R8)(AX*2), Y13, Y10
+	VFMADD231PS  Y10, Y9, Y5
+	VPMADDUBSW   (R9), Y7, Y7
+	VPMADDUBSW   64(R9), Y8, Y8
+	VPADDW       Y8, Y7, Y7
+	VPMADDWD     Y2, Y7, Y7
+	VPADDD       192(R9), Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       128(R9), Y13, Y8
+	VFMADD231PS  Y8, Y7, Y6
+	ADDQ         $+32, R10
+	ADDQ         $+2, R11
+	ADDQ         $+32, SI
+	ADDQ         $+2, DI
+	SUBQ         $0x02, BX
+	JL           rest96
+	PREFETCHT0   (SI)
+	PREFETCHT0   (DI)
+	VMOVUPS      (R10), Y7
+	VPBROADCASTW (R11), X14
+	VPMOVSXBD    X14, X14
+	VCVTDQ2PS    X14, X14
+	VPERMPS      Y14, Y1, Y14
+	VPSRLW       $0x04, Y7, Y8
+	VPAND        Y0, Y7, Y7
+	VPAND        Y0, Y8, Y8
+	VPMADDUBSW   32(R8), Y7, Y9
+	VPMADDUBSW   96(R8), Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y2, Y9, Y9
+	VPADDD       224(R8), Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       160(R8), Y14, Y10
+	VFMADD231PS  Y10, Y9, Y3
+	VPMADDUBSW   32(R8)(AX*1), Y7, Y9
+	VPMADDUBSW   96(R8)(AX*1), Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y2, Y9, Y9
+	VPADDD       224(R8)(AX*1), Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       160(R8)(AX*1), Y14, Y10
+	VFMADD231PS  Y10, Y9, Y4
+	VPMADDUBSW   32(R8)(AX*2), Y7, Y9
+	VPMADDUBSW   96(R8)(AX*2), Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y2, Y9, Y9
+	VPADDD       224(R8)(AX*2), Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       160(R8)(AX*2), Y14, Y10
+	VFMADD231PS  Y10, Y9, Y5
+	VPMADDUBSW   32(R9), Y7, Y7
+	VPMADDUBSW   96(R9), Y8, Y8
+	VPADDW       Y8, Y7, Y7
+	VPMADDWD     Y2, Y7, Y7
+	VPADDD       224(R9), Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       160(R9), Y14, Y8
+	VFMADD231PS  Y8, Y7, Y6
+	ADDQ         $+32, R10
+	ADDQ         $+2, R11
+	ADDQ         $+32, SI
+	ADDQ         $+2, DI
+	ADDQ         $+256, R8
+	ADDQ         $+256, R9
+	JMP          blocks97
+
+rest96:
+	ADDQ $0x02, BX
+	JZ   columns95
+
+columns95:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), SI
+	SHLQ         $0x02, SI
+	MOVQ         f+64(FP), DI
+	VMOVSS       (DI), X8
+	ADDQ         $0x04, f+64(FP)
+	VUNPCKLPS    Y3, Y3, Y7
+	VUNPCKHPS    Y3, Y3, Y3
+	VADDPS       Y3, Y7, Y7
+	VUNPCKLPD    Y7, Y7, Y3
+	VUNPCKHPD    Y7, Y7, Y7
+	VADDPS       Y7, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X7
+	VADDPS       X7, X3, X7
+	VMULPS       X8, X7, X7
+	VADDSS       (BX), X7, X3
+	VMOVSS       X3, (BX)
+	ADDQ         SI, BX
+	VUNPCKLPS    Y4, Y4, Y3
+	VUNPCKHPS    Y4, Y4, Y4
+	VADDPS       Y4, Y3, Y3
+	VUNPCKLPD    Y3, Y3, Y4
+	VUNPCKHPD    Y3, Y3, Y3
+	VADDPS       Y3, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X3
+	VADDPS       X3, X4, X3
+	VMULPS       X8, X3, X3
+	VADDSS       (BX), X3, X3
+	VMOVSS       X3, (BX)
+	ADDQ         SI, BX
+	VUNPCKLPS    Y5, Y5, Y3
+	VUNPCKHPS    Y5, Y5, Y4
+	VADDPS       Y4, Y3, Y3
+	VUNPCKLPD    Y3, Y3, Y4
+	VUNPCKHPD    Y3, Y3, Y3
+	VADDPS       Y3, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X3
+	VADDPS       X3, X4, X3
+	VMULPS       X8, X3, X3
+	VADDSS       (BX), X3, X3
+	VMOVSS       X3, (BX)
+	ADDQ         SI, BX
+	VUNPCKLPS    Y6, Y6, Y3
+	VUNPCKHPS    Y6, Y6, Y4
+	VADDPS       Y4, Y3, Y3
+	VUNPCKLPD    Y3, Y3, Y4
+	VUNPCKHPD    Y3, Y3, Y3
+	VADDPS       Y3, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X3
+	VADDPS       X3, X4, X3
+	VMULPS       X8, X3, X3
+	VADDSS       (BX), X3, X3
+	VMOVSS       X3, (BX)
+	ADDQ         SI, BX
+	ADDQ         $0x04, c+0(FP)
+	ADDQ         CX, w+32(FP)
+	ADDQ         DX, s+48(FP)
+	JMP          columns93
+
+columns94:
+	VZEROUPPER
+	RET
+
 // func pack4AVX2(dst *uint8, w *uint8, ldw int, s *float32, lds int, less uint32, blocks int)
 // Requires: AVX, AVX2
 TEXT ·pack4AVX2(SB), NOSPLIT, $0-56
@@ -2056,9 +3006,9 @@ TEXT ·pack4AVX2(SB), NOSPLIT, $0-56
 	VMOVD        R8, X1
 	VPBROADCASTD X1, Y1
 
-block68:
+block98:
 	DECQ        DI
-	JL          block69
+	JL          block99
 	MOVQ        CX, R8
 	VMOVDQU     (R8), X2
 	ADDQ        DX, R8
@@ -2139,9 +3089,9 @@ block68:
 	ADDQ        $+288, AX
 	ADDQ        $0x10, CX
 	ADDQ        $0x04, BX
-	JMP         block68
+	JMP         block98
 
-block69:
+block99:
 	VZEROUPPER
 	RET
 
@@ -2169,9 +3119,9 @@ TEXT ·quantiseDot8AVX2(SB), NOSPLIT, $0-24
 	VMOVD        DI, X4
 	VPBROADCASTD X4, Y4
 
-block70:
+block100:
 	DECQ         DX
-	JL           block71
+	JL           block101
 	VMOVAPS      Y1, Y9
 	XORQ         DI, DI
 	VMOVUPS      (CX), Y5
@@ -2225,10 +3175,10 @@ block70:
 	VPADDD       X9, X6, X6
 	VPMULLD      X4, X6, X6
 	TESTQ        DI, DI
-	JZ           number72
+	JZ           number102
 	VMOVAPS      X3, X10
 
-number72:
+number102:
 	VMOVDQU      Y5, (AX)
 	VXORPS       X5, X5, X5
 	VMOVSS       X6, X5, X6
@@ -2239,16 +3189,16 @@ number72:
 	ADDQ         $0x20, AX
 	ADDQ         $0x20, BX
 	DECQ         SI
-	JNZ          group73
+	JNZ          group103
 	MOVQ         $+2, SI
 	ADDQ         $+128, AX
 	ADDQ         $+128, BX
 
-group73:
+group103:
 	ADDQ $+128, CX
-	JMP  block70
+	JMP  block100
 
-block71:
+block101:
 	VZEROUPPER
 	RET
 
@@ -2276,9 +3226,9 @@ TEXT ·quantiseTile8AVX2(SB), NOSPLIT, $0-24
 	VMOVD        BX, X4
 	VPBROADCASTD X4, Y4
 
-block74:
+block104:
 	DECQ         DX
-	JL           block75
+	JL           block105
 	VMOVAPS      Y1, Y9
 	XORQ         BX, BX
 	VMOVUPS      (CX), Y5
@@ -2332,18 +3282,18 @@ block74:
 	VPADDD       X9, X6, X6
 	VPMULLD      X4, X6, X6
 	TESTQ        BX, BX
-	JZ           number76
+	JZ           number106
 	VMOVAPS      X3, X10
 
-number76:
+number106:
 	VMOVDQU Y5, (AX)
 	VMOVSS  X10, 32(AX)
 	VMOVD   X6, 36(AX)
 	ADDQ    $0x28, AX
 	ADDQ    $+128, CX
-	JMP     block74
+	JMP     block104
 
-block75:
+block105:
 	VZEROUPPER
 	RET
 
@@ -2359,921 +3309,6 @@ TEXT ·dotQuantised8AVX2(SB), NOSPLIT, $0-88
 	MOVQ         ldw+40(FP), AX
 	MOVQ         lds+56(FP), CX
 	SHLQ         $0x02, CX
-	MOVL         $0x00010001, DX
-	VMOVD        DX, X0
-	VPBROADCASTD X0, Y0
-
-columns77:
-	CMPQ   n+72(FP), $0x02
-	JL     columns78
-	SUBQ   $0x02, n+72(FP)
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	MOVQ   blocks+80(FP), DX
-	MOVQ   w+32(FP), BX
-	MOVQ   s+48(FP), SI
-	MOVQ   x+16(FP), DI
-	MOVQ   BX, R8
-	MOVQ   SI, R9
-	LEAQ   4096(BX), BX
-	LEAQ   512(SI), SI
-
-blocks81:
-	SUBQ         $0x01, DX
-	JL           rest80
-	PREFETCHT0   (BX)
-	PREFETCHT0   (SI)
-	VMOVUPS      (R8), Y2
-	VBROADCASTSS (R9), Y2
-	VPMOVZXBW    (R8), Y3
-	VPMOVSXBW    (DI), Y4
-	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(R8), Y4
-	VPMOVSXBW    16(DI), Y5
-	VPMADDWD     Y5, Y4, Y4
-	VPADDD       Y4, Y3, Y3
-	VPADDD       128(DI), Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       64(DI), Y2, Y2
-	VFMADD231PS  Y2, Y3, Y0
-	VMOVUPS      (R8)(AX*1), Y2
-	VBROADCASTSS (R9)(CX*1), Y2
-	VPMOVZXBW    (R8)(AX*1), Y3
-	VPMOVSXBW    (DI), Y4
-	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(R8)(AX*1), Y4
-	VPMOVSXBW    16(DI), Y5
-	VPMADDWD     Y5, Y4, Y4
-	VPADDD       Y4, Y3, Y3
-	VPADDD       128(DI), Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       64(DI), Y2, Y2
-	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         $+32, R8
-	ADDQ         $+4, R9
-	ADDQ         $+64, BX
-	ADDQ         $+8, SI
-	SUBQ         $0x01, DX
-	JL           rest80
-	PREFETCHT0   (BX)
-	PREFETCHT0   (SI)
-	VMOVUPS      (R8), Y2
-	VBROADCASTSS (R9), Y2
-	VPMOVZXBW    (R8), Y3
-	VPMOVSXBW    32(DI), Y4
-	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(R8), Y4
-	VPMOVSXBW    48(DI), Y5
-	VPMADDWD     Y5, Y4, Y4
-	VPADDD       Y4, Y3, Y3
-	VPADDD       160(DI), Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       96(DI), Y2, Y2
-	VFMADD231PS  Y2, Y3, Y0
-	VMOVUPS      (R8)(AX*1), Y2
-	VBROADCASTSS (R9)(CX*1), Y2
-	VPMOVZXBW    (R8)(AX*1), Y3
-	VPMOVSXBW    32(DI), Y4
-	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(R8)(AX*1), Y4
-	VPMOVSXBW    48(DI), Y5
-	VPMADDWD     Y5, Y4, Y4
-	VPADDD       Y4, Y3, Y3
-	VPADDD       160(DI), Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       96(DI), Y2, Y2
-	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         $+32, R8
-	ADDQ         $+4, R9
-	ADDQ         $+64, BX
-	ADDQ         $+8, SI
-	ADDQ         $+192, DI
-	JMP          blocks81
-
-rest80:
-	ADDQ $0x01, DX
-	JZ   columns79
-
-columns79:
-	MOVQ         c+0(FP), DX
-	MOVQ         ldc+8(FP), BX
-	SHLQ         $0x02, BX
-	VUNPCKLPS    Y1, Y0, Y2
-	VUNPCKHPS    Y1, Y0, Y0
-	VADDPS       Y0, Y2, Y2
-	VUNPCKLPD    Y2, Y2, Y0
-	VUNPCKHPD    Y2, Y2, Y1
-	VADDPS       Y1, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X1
-	VMOVSD       (DX), X0
-	VADDPS       X1, X0, X0
-	VMOVSD       X0, (DX)
-	ADDQ         BX, DX
-	ADDQ         $0x08, c+0(FP)
-	ADDQ         AX, w+32(FP)
-	ADDQ         CX, s+48(FP)
-	ADDQ         AX, w+32(FP)
-	ADDQ         CX, s+48(FP)
-	JMP          columns77
-
-columns78:
-columns82:
-	CMPQ   n+72(FP), $0x01
-	JL     columns83
-	SUBQ   $0x01, n+72(FP)
-	VXORPS Y0, Y0, Y0
-	MOVQ   blocks+80(FP), DX
-	MOVQ   w+32(FP), BX
-	MOVQ   s+48(FP), SI
-	MOVQ   x+16(FP), DI
-	MOVQ   BX, R8
-	MOVQ   SI, R9
-	LEAQ   4096(BX), BX
-	LEAQ   512(SI), SI
-
-blocks86:
-	SUBQ         $0x01, DX
-	JL           rest85
-	PREFETCHT0   (BX)
-	PREFETCHT0   (SI)
-	VMOVUPS      (R8), Y1
-	VBROADCASTSS (R9), Y1
-	VPMOVZXBW    (R8), Y2
-	VPMOVSXBW    (DI), Y3
-	VPMADDWD     Y3, Y2, Y2
-	VPMOVZXBW    16(R8), Y3
-	VPMOVSXBW    16(DI), Y4
-	VPMADDWD     Y4, Y3, Y3
-	VPADDD       Y3, Y2, Y2
-	VPADDD       128(DI), Y2, Y2
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       64(DI), Y1, Y1
-	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         $+32, R8
-	ADDQ         $+4, R9
-	ADDQ         $+32, BX
-	ADDQ         $+4, SI
-	SUBQ         $0x01, DX
-	JL           rest85
-	PREFETCHT0   (BX)
-	PREFETCHT0   (SI)
-	VMOVUPS      (R8), Y1
-	VBROADCASTSS (R9), Y1
-	VPMOVZXBW    (R8), Y2
-	VPMOVSXBW    32(DI), Y3
-	VPMADDWD     Y3, Y2, Y2
-	VPMOVZXBW    16(R8), Y3
-	VPMOVSXBW    48(DI), Y4
-	VPMADDWD     Y4, Y3, Y3
-	VPADDD       Y3, Y2, Y2
-	VPADDD       160(DI), Y2, Y2
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       96(DI), Y1, Y1
-	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         $+32, R8
-	ADDQ         $+4, R9
-	ADDQ         $+32, BX
-	ADDQ         $+4, SI
-	ADDQ         $+192, DI
-	JMP          blocks86
-
-rest85:
-	ADDQ $0x01, DX
-	JZ   columns84
-
-columns84:
-	MOVQ         c+0(FP), DX
-	MOVQ         ldc+8(FP), BX
-	SHLQ         $0x02, BX
-	VUNPCKLPS    Y0, Y0, Y1
-	VUNPCKHPS    Y0, Y0, Y0
-	VADDPS       Y0, Y1, Y1
-	VUNPCKLPD    Y1, Y1, Y0
-	VUNPCKHPD    Y1, Y1, Y1
-	VADDPS       Y1, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X1
-	VADDSS       (DX), X1, X0
-	VMOVSS       X0, (DX)
-	ADDQ         BX, DX
-	ADDQ         $0x04, c+0(FP)
-	ADDQ         AX, w+32(FP)
-	ADDQ         CX, s+48(FP)
-	JMP          columns82
-
-columns83:
-	VZEROUPPER
-	RET
-
-rows2:
-	MOVQ         ldx+24(FP), AX
-	MOVQ         ldw+40(FP), CX
-	MOVQ         lds+56(FP), DX
-	SHLQ         $0x02, DX
-	MOVL         $0x00010001, BX
-	VMOVD        BX, X0
-	VPBROADCASTD X0, Y0
-
-columns87:
-	CMPQ   n+72(FP), $0x02
-	JL     columns88
-	SUBQ   $0x02, n+72(FP)
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	MOVQ   blocks+80(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
-	MOVQ   x+16(FP), R8
-	MOVQ   SI, R9
-	MOVQ   DI, R10
-	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
-
-blocks91:
-	SUBQ         $0x01, BX
-	JL           rest90
-	PREFETCHT0   (SI)
-	PREFETCHT0   (DI)
-	VMOVUPS      (R9), Y4
-	VBROADCASTSS (R10), Y4
-	VPMOVZXBW    (R9), Y5
-	VPMOVSXBW    (R8), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R9), Y6
-	VPMOVSXBW    16(R8), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       128(R8), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R8), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y0
-	VPMOVZXBW    (R9), Y5
-	VPMOVSXBW    (R8)(AX*1), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R9), Y6
-	VPMOVSXBW    16(R8)(AX*1), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       128(R8)(AX*1), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R8)(AX*1), Y4, Y4
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      (R9)(CX*1), Y4
-	VBROADCASTSS (R10)(DX*1), Y4
-	VPMOVZXBW    (R9)(CX*1), Y5
-	VPMOVSXBW    (R8), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R9)(CX*1), Y6
-	VPMOVSXBW    16(R8), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       128(R8), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R8), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y1
-	VPMOVZXBW    (R9)(CX*1), Y5
-	VPMOVSXBW    (R8)(AX*1), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R9)(CX*1), Y6
-	VPMOVSXBW    16(R8)(AX*1), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       128(R8)(AX*1), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R8)(AX*1), Y4, Y4
-	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $+32, R9
-	ADDQ         $+4, R10
-	ADDQ         $+64, SI
-	ADDQ         $+8, DI
-	SUBQ         $0x01, BX
-	JL           rest90
-	PREFETCHT0   (SI)
-	PREFETCHT0   (DI)
-	VMOVUPS      (R9), Y4
-	VBROADCASTSS (R10), Y4
-	VPMOVZXBW    (R9), Y5
-	VPMOVSXBW    32(R8), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R9), Y6
-	VPMOVSXBW    48(R8), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       160(R8), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R8), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y0
-	VPMOVZXBW    (R9), Y5
-	VPMOVSXBW    32(R8)(AX*1), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R9), Y6
-	VPMOVSXBW    48(R8)(AX*1), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       160(R8)(AX*1), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R8)(AX*1), Y4, Y4
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      (R9)(CX*1), Y4
-	VBROADCASTSS (R10)(DX*1), Y4
-	VPMOVZXBW    (R9)(CX*1), Y5
-	VPMOVSXBW    32(R8), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R9)(CX*1), Y6
-	VPMOVSXBW    48(R8), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       160(R8), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R8), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y1
-	VPMOVZXBW    (R9)(CX*1), Y5
-	VPMOVSXBW    32(R8)(AX*1), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R9)(CX*1), Y6
-	VPMOVSXBW    48(R8)(AX*1), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       160(R8)(AX*1), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R8)(AX*1), Y4, Y4
-	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $+32, R9
-	ADDQ         $+4, R10
-	ADDQ         $+64, SI
-	ADDQ         $+8, DI
-	ADDQ         $+192, R8
-	JMP          blocks91
-
-rest90:
-	ADDQ $0x01, BX
-	JZ   columns89
-
-columns89:
-	MOVQ         c+0(FP), BX
-	MOVQ         ldc+8(FP), SI
-	SHLQ         $0x02, SI
-	VUNPCKLPS    Y1, Y0, Y4
-	VUNPCKHPS    Y1, Y0, Y0
-	VADDPS       Y0, Y4, Y4
-	VUNPCKLPD    Y4, Y4, Y0
-	VUNPCKHPD    Y4, Y4, Y1
-	VADDPS       Y1, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X1
-	VMOVSD       (BX), X0
-	VADDPS       X1, X0, X0
-	VMOVSD       X0, (BX)
-	ADDQ         SI, BX
-	VUNPCKLPS    Y3, Y2, Y0
-	VUNPCKHPS    Y3, Y2, Y1
-	VADDPS       Y1, Y0, Y0
-	VUNPCKLPD    Y0, Y0, Y1
-	VUNPCKHPD    Y0, Y0, Y0
-	VADDPS       Y0, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X0
-	VMOVSD       (BX), X1
-	VADDPS       X0, X1, X1
-	VMOVSD       X1, (BX)
-	ADDQ         SI, BX
-	ADDQ         $0x08, c+0(FP)
-	ADDQ         CX, w+32(FP)
-	ADDQ         DX, s+48(FP)
-	ADDQ         CX, w+32(FP)
-	ADDQ         DX, s+48(FP)
-	JMP          columns87
-
-columns88:
-columns92:
-	CMPQ   n+72(FP), $0x01
-	JL     columns93
-	SUBQ   $0x01, n+72(FP)
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	MOVQ   blocks+80(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
-	MOVQ   x+16(FP), R8
-	MOVQ   SI, R9
-	MOVQ   DI, R10
-	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
-
-blocks96:
-	SUBQ         $0x01, BX
-	JL           rest95
-	PREFETCHT0   (SI)
-	PREFETCHT0   (DI)
-	VMOVUPS      (R9), Y2
-	VBROADCASTSS (R10), Y2
-	VPMOVZXBW    (R9), Y3
-	VPMOVSXBW    (R8), Y4
-	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(R9), Y4
-	VPMOVSXBW    16(R8), Y5
-	VPMADDWD     Y5, Y4, Y4
-	VPADDD       Y4, Y3, Y3
-	VPADDD       128(R8), Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       64(R8), Y2, Y4
-	VFMADD231PS  Y4, Y3, Y0
-	VPMOVZXBW    (R9), Y3
-	VPMOVSXBW    (R8)(AX*1), Y4
-	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(R9), Y4
-	VPMOVSXBW    16(R8)(AX*1), Y5
-	VPMADDWD     Y5, Y4, Y4
-	VPADDD       Y4, Y3, Y3
-	VPADDD       128(R8)(AX*1), Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       64(R8)(AX*1), Y2, Y2
-	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         $+32, R9
-	ADDQ         $+4, R10
-	ADDQ         $+32, SI
-	ADDQ         $+4, DI
-	SUBQ         $0x01, BX
-	JL           rest95
-	PREFETCHT0   (SI)
-	PREFETCHT0   (DI)
-	VMOVUPS      (R9), Y2
-	VBROADCASTSS (R10), Y2
-	VPMOVZXBW    (R9), Y3
-	VPMOVSXBW    32(R8), Y4
-	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(R9), Y4
-	VPMOVSXBW    48(R8), Y5
-	VPMADDWD     Y5, Y4, Y4
-	VPADDD       Y4, Y3, Y3
-	VPADDD       160(R8), Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       96(R8), Y2, Y4
-	VFMADD231PS  Y4, Y3, Y0
-	VPMOVZXBW    (R9), Y3
-	VPMOVSXBW    32(R8)(AX*1), Y4
-	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(R9), Y4
-	VPMOVSXBW    48(R8)(AX*1), Y5
-	VPMADDWD     Y5, Y4, Y4
-	VPADDD       Y4, Y3, Y3
-	VPADDD       160(R8)(AX*1), Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       96(R8)(AX*1), Y2, Y2
-	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         $+32, R9
-	ADDQ         $+4, R10
-	ADDQ         $+32, SI
-	ADDQ         $+4, DI
-	ADDQ         $+192, R8
-	JMP          blocks96
-
-rest95:
-	ADDQ $0x01, BX
-	JZ   columns94
-
-columns94:
-	MOVQ         c+0(FP), BX
-	MOVQ         ldc+8(FP), SI
-	SHLQ         $0x02, SI
-	VUNPCKLPS    Y0, Y0, Y2
-	VUNPCKHPS    Y0, Y0, Y0
-	VADDPS       Y0, Y2, Y2
-	VUNPCKLPD    Y2, Y2, Y0
-	VUNPCKHPD    Y2, Y2, Y2
-	VADDPS       Y2, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X2
-	VADDPS       X2, X0, X2
-	VADDSS       (BX), X2, X0
-	VMOVSS       X0, (BX)
-	ADDQ         SI, BX
-	VUNPCKLPS    Y1, Y1, Y0
-	VUNPCKHPS    Y1, Y1, Y1
-	VADDPS       Y1, Y0, Y0
-	VUNPCKLPD    Y0, Y0, Y1
-	VUNPCKHPD    Y0, Y0, Y0
-	VADDPS       Y0, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X0
-	VADDSS       (BX), X0, X0
-	VMOVSS       X0, (BX)
-	ADDQ         SI, BX
-	ADDQ         $0x04, c+0(FP)
-	ADDQ         CX, w+32(FP)
-	ADDQ         DX, s+48(FP)
-	JMP          columns92
-
-columns93:
-	VZEROUPPER
-	RET
-
-rows4:
-	MOVQ         ldx+24(FP), AX
-	MOVQ         ldw+40(FP), CX
-	MOVQ         lds+56(FP), DX
-	SHLQ         $0x02, DX
-	MOVL         $0x00010001, BX
-	VMOVD        BX, X0
-	VPBROADCASTD X0, Y0
-
-columns97:
-	CMPQ   n+72(FP), $0x01
-	JL     columns98
-	SUBQ   $0x01, n+72(FP)
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	MOVQ   blocks+80(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
-	MOVQ   x+16(FP), R8
-	LEAQ   (R8)(AX*2), R9
-	ADDQ   AX, R9
-	MOVQ   SI, R10
-	MOVQ   DI, R11
-	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
-
-blocks101:
-	SUBQ         $0x01, BX
-	JL           rest100
-	PREFETCHT0   (SI)
-	PREFETCHT0   (DI)
-	VMOVUPS      (R10), Y4
-	VBROADCASTSS (R11), Y4
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    (R8), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    16(R8), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       128(R8), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R8), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y0
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    (R8)(AX*1), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    16(R8)(AX*1), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       128(R8)(AX*1), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R8)(AX*1), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y1
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    (R8)(AX*2), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    16(R8)(AX*2), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       128(R8)(AX*2), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R8)(AX*2), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y2
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    (R9), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    16(R9), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       128(R9), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R9), Y4, Y4
-	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $+32, R10
-	ADDQ         $+4, R11
-	ADDQ         $+32, SI
-	ADDQ         $+4, DI
-	SUBQ         $0x01, BX
-	JL           rest100
-	PREFETCHT0   (SI)
-	PREFETCHT0   (DI)
-	VMOVUPS      (R10), Y4
-	VBROADCASTSS (R11), Y4
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    32(R8), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    48(R8), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       160(R8), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R8), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y0
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    32(R8)(AX*1), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    48(R8)(AX*1), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       160(R8)(AX*1), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R8)(AX*1), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y1
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    32(R8)(AX*2), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    48(R8)(AX*2), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       160(R8)(AX*2), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R8)(AX*2), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y2
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    32(R9), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    48(R9), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       160(R9), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R9), Y4, Y4
-	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $+32, R10
-	ADDQ         $+4, R11
-	ADDQ         $+32, SI
-	ADDQ         $+4, DI
-	ADDQ         $+192, R8
-	ADDQ         $+192, R9
-	JMP          blocks101
-
-rest100:
-	ADDQ $0x01, BX
-	JZ   columns99
-
-columns99:
-	MOVQ         c+0(FP), BX
-	MOVQ         ldc+8(FP), SI
-	SHLQ         $0x02, SI
-	VUNPCKLPS    Y0, Y0, Y4
-	VUNPCKHPS    Y0, Y0, Y0
-	VADDPS       Y0, Y4, Y4
-	VUNPCKLPD    Y4, Y4, Y0
-	VUNPCKHPD    Y4, Y4, Y4
-	VADDPS       Y4, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X4
-	VADDPS       X4, X0, X4
-	VADDSS       (BX), X4, X0
-	VMOVSS       X0, (BX)
-	ADDQ         SI, BX
-	VUNPCKLPS    Y1, Y1, Y0
-	VUNPCKHPS    Y1, Y1, Y1
-	VADDPS       Y1, Y0, Y0
-	VUNPCKLPD    Y0, Y0, Y1
-	VUNPCKHPD    Y0, Y0, Y0
-	VADDPS       Y0, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X0
-	VADDSS       (BX), X0, X0
-	VMOVSS       X0, (BX)
-	ADDQ         SI, BX
-	VUNPCKLPS    Y2, Y2, Y0
-	VUNPCKHPS    Y2, Y2, Y1
-	VADDPS       Y1, Y0, Y0
-	VUNPCKLPD    Y0, Y0, Y1
-	VUNPCKHPD    Y0, Y0, Y0
-	VADDPS       Y0, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X0
-	VADDSS       (BX), X0, X0
-	VMOVSS       X0, (BX)
-	ADDQ         SI, BX
-	VUNPCKLPS    Y3, Y3, Y0
-	VUNPCKHPS    Y3, Y3, Y1
-	VADDPS       Y1, Y0, Y0
-	VUNPCKLPD    Y0, Y0, Y1
-	VUNPCKHPD    Y0, Y0, Y0
-	VADDPS       Y0, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X0
-	VADDSS       (BX), X0, X0
-	VMOVSS       X0, (BX)
-	ADDQ         SI, BX
-	ADDQ         $0x04, c+0(FP)
-	ADDQ         CX, w+32(FP)
-	ADDQ         DX, s+48(FP)
-	JMP          columns97
-
-columns98:
-columns102:
-	CMPQ   n+72(FP), $0x01
-	JL     columns103
-	SUBQ   $0x01, n+72(FP)
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	MOVQ   blocks+80(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
-	MOVQ   x+16(FP), R8
-	LEAQ   (R8)(AX*2), R9
-	ADDQ   AX, R9
-	MOVQ   SI, R10
-	MOVQ   DI, R11
-	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
-
-blocks106:
-	SUBQ         $0x01, BX
-	JL           rest105
-	PREFETCHT0   (SI)
-	PREFETCHT0   (DI)
-	VMOVUPS      (R10), Y4
-	VBROADCASTSS (R11), Y4
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    (R8), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    16(R8), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       128(R8), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R8), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y0
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    (R8)(AX*1), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    16(R8)(AX*1), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       128(R8)(AX*1), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R8)(AX*1), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y1
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    (R8)(AX*2), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    16(R8)(AX*2), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       128(R8)(AX*2), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R8)(AX*2), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y2
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    (R9), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    16(R9), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       128(R9), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R9), Y4, Y4
-	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $+32, R10
-	ADDQ         $+4, R11
-	ADDQ         $+32, SI
-	ADDQ         $+4, DI
-	SUBQ         $0x01, BX
-	JL           rest105
-	PREFETCHT0   (SI)
-	PREFETCHT0   (DI)
-	VMOVUPS      (R10), Y4
-	VBROADCASTSS (R11), Y4
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    32(R8), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    48(R8), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       160(R8), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R8), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y0
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    32(R8)(AX*1), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    48(R8)(AX*1), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       160(R8)(AX*1), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R8)(AX*1), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y1
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    32(R8)(AX*2), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    48(R8)(AX*2), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       160(R8)(AX*2), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R8)(AX*2), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y2
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    32(R9), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    48(R9), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       160(R9), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R9), Y4, Y4
-	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $+32, R10
-	ADDQ         $+4, R11
-	ADDQ         $+32, SI
-	ADDQ         $+4, DI
-	ADDQ         $+192, R8
-	ADDQ         $+192, R9
-	JMP          blocks106
-
-rest105:
-	ADDQ $0x01, BX
-	JZ   columns104
-
-columns104:
-	MOVQ         c+0(FP), BX
-	MOVQ         ldc+8(FP), SI
-	SHLQ         $0x02, SI
-	VUNPCKLPS    Y0, Y0, Y4
-	VUNPCKHPS    Y0, Y0, Y0
-	VADDPS       Y0, Y4, Y4
-	VUNPCKLPD    Y4, Y4, Y0
-	VUNPCKHPD    Y4, Y4, Y4
-	VADDPS       Y4, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X4
-	VADDPS       X4, X0, X4
-	VADDSS       (BX), X4, X0
-	VMOVSS       X0, (BX)
-	ADDQ         SI, BX
-	VUNPCKLPS    Y1, Y1, Y0
-	VUNPCKHPS    Y1, Y1, Y1
-	VADDPS       Y1, Y0, Y0
-	VUNPCKLPD    Y0, Y0, Y1
-	VUNPCKHPD    Y0, Y0, Y0
-	VADDPS       Y0, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X0
-	VADDSS       (BX), X0, X0
-	VMOVSS       X0, (BX)
-	ADDQ         SI, BX
-	VUNPCKLPS    Y2, Y2, Y0
-	VUNPCKHPS    Y2, Y2, Y1
-	VADDPS       Y1, Y0, Y0
-	VUNPCKLPD    Y0, Y0, Y1
-	VUNPCKHPD    Y0, Y0, Y0
-	VADDPS       Y0, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X0
-	VADDSS       (BX), X0, X0
-	VMOVSS       X0, (BX)
-	ADDQ         SI, BX
-	VUNPCKLPS    Y3, Y3, Y0
-	VUNPCKHPS    Y3, Y3, Y1
-	VADDPS       Y1, Y0, Y0
-	VUNPCKLPD    Y0, Y0, Y1
-	VUNPCKHPD    Y0, Y0, Y0
-	VADDPS       Y0, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X0
-	VADDSS       (BX), X0, X0
-	VMOVSS       X0, (BX)
-	ADDQ         SI, BX
-	ADDQ         $0x04, c+0(FP)
-	ADDQ         CX, w+32(FP)
-	ADDQ         DX, s+48(FP)
-	JMP          columns102
-
-columns103:
-	VZEROUPPER
-	RET
-
-// func dotQuantised8F16AVX2(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *uint16, lds int, m int, n int, blocks int)
-// Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·dotQuantised8F16AVX2(SB), NOSPLIT, $0-88
-	MOVQ         m+64(FP), AX
-	CMPQ         AX, $0x04
-	JE           rows4
-	CMPQ         AX, $0x02
-	JE           rows2
-	MOVQ         ldx+24(FP), AX
-	MOVQ         ldw+40(FP), AX
-	MOVQ         lds+56(FP), CX
-	SHLQ         $0x01, CX
 	MOVL         $0x00010001, DX
 	VMOVD        DX, X0
 	VPBROADCASTD X0, Y0
@@ -3299,8 +3334,7 @@ blocks111:
 	PREFETCHT0   (BX)
 	PREFETCHT0   (SI)
 	VMOVUPS      (R8), Y2
-	VPBROADCASTW (R9), X2
-	VCVTPH2PS    X2, Y2
+	VBROADCASTSS (R9), Y2
 	VPMOVZXBW    (R8), Y3
 	VPMOVSXBW    (DI), Y4
 	VPMADDWD     Y4, Y3, Y3
@@ -3313,8 +3347,7 @@ blocks111:
 	VMULPS       64(DI), Y2, Y2
 	VFMADD231PS  Y2, Y3, Y0
 	VMOVUPS      (R8)(AX*1), Y2
-	VPBROADCASTW (R9)(CX*1), X2
-	VCVTPH2PS    X2, Y2
+	VBROADCASTSS (R9)(CX*1), Y2
 	VPMOVZXBW    (R8)(AX*1), Y3
 	VPMOVSXBW    (DI), Y4
 	VPMADDWD     Y4, Y3, Y3
@@ -3327,16 +3360,15 @@ blocks111:
 	VMULPS       64(DI), Y2, Y2
 	VFMADD231PS  Y2, Y3, Y1
 	ADDQ         $+32, R8
-	ADDQ         $+2, R9
+	ADDQ         $+4, R9
 	ADDQ         $+64, BX
-	ADDQ         $+4, SI
+	ADDQ         $+8, SI
 	SUBQ         $0x01, DX
 	JL           rest110
 	PREFETCHT0   (BX)
 	PREFETCHT0   (SI)
 	VMOVUPS      (R8), Y2
-	VPBROADCASTW (R9), X2
-	VCVTPH2PS    X2, Y2
+	VBROADCASTSS (R9), Y2
 	VPMOVZXBW    (R8), Y3
 	VPMOVSXBW    32(DI), Y4
 	VPMADDWD     Y4, Y3, Y3
@@ -3349,8 +3381,7 @@ blocks111:
 	VMULPS       96(DI), Y2, Y2
 	VFMADD231PS  Y2, Y3, Y0
 	VMOVUPS      (R8)(AX*1), Y2
-	VPBROADCASTW (R9)(CX*1), X2
-	VCVTPH2PS    X2, Y2
+	VBROADCASTSS (R9)(CX*1), Y2
 	VPMOVZXBW    (R8)(AX*1), Y3
 	VPMOVSXBW    32(DI), Y4
 	VPMADDWD     Y4, Y3, Y3
@@ -3363,9 +3394,9 @@ blocks111:
 	VMULPS       96(DI), Y2, Y2
 	VFMADD231PS  Y2, Y3, Y1
 	ADDQ         $+32, R8
-	ADDQ         $+2, R9
+	ADDQ         $+4, R9
 	ADDQ         $+64, BX
-	ADDQ         $+4, SI
+	ADDQ         $+8, SI
 	ADDQ         $+192, DI
 	JMP          blocks111
 
@@ -3417,8 +3448,7 @@ blocks116:
 	PREFETCHT0   (BX)
 	PREFETCHT0   (SI)
 	VMOVUPS      (R8), Y1
-	VPBROADCASTW (R9), X1
-	VCVTPH2PS    X1, Y1
+	VBROADCASTSS (R9), Y1
 	VPMOVZXBW    (R8), Y2
 	VPMOVSXBW    (DI), Y3
 	VPMADDWD     Y3, Y2, Y2
@@ -3431,16 +3461,15 @@ blocks116:
 	VMULPS       64(DI), Y1, Y1
 	VFMADD231PS  Y1, Y2, Y0
 	ADDQ         $+32, R8
-	ADDQ         $+2, R9
+	ADDQ         $+4, R9
 	ADDQ         $+32, BX
-	ADDQ         $+2, SI
+	ADDQ         $+4, SI
 	SUBQ         $0x01, DX
 	JL           rest115
 	PREFETCHT0   (BX)
 	PREFETCHT0   (SI)
 	VMOVUPS      (R8), Y1
-	VPBROADCASTW (R9), X1
-	VCVTPH2PS    X1, Y1
+	VBROADCASTSS (R9), Y1
 	VPMOVZXBW    (R8), Y2
 	VPMOVSXBW    32(DI), Y3
 	VPMADDWD     Y3, Y2, Y2
@@ -3453,9 +3482,9 @@ blocks116:
 	VMULPS       96(DI), Y1, Y1
 	VFMADD231PS  Y1, Y2, Y0
 	ADDQ         $+32, R8
-	ADDQ         $+2, R9
+	ADDQ         $+4, R9
 	ADDQ         $+32, BX
-	ADDQ         $+2, SI
+	ADDQ         $+4, SI
 	ADDQ         $+192, DI
 	JMP          blocks116
 
@@ -3491,7 +3520,7 @@ rows2:
 	MOVQ         ldx+24(FP), AX
 	MOVQ         ldw+40(FP), CX
 	MOVQ         lds+56(FP), DX
-	SHLQ         $0x01, DX
+	SHLQ         $0x02, DX
 	MOVL         $0x00010001, BX
 	VMOVD        BX, X0
 	VPBROADCASTD X0, Y0
@@ -3519,8 +3548,7 @@ blocks121:
 	PREFETCHT0   (SI)
 	PREFETCHT0   (DI)
 	VMOVUPS      (R9), Y4
-	VPBROADCASTW (R10), X4
-	VCVTPH2PS    X4, Y4
+	VBROADCASTSS (R10), Y4
 	VPMOVZXBW    (R9), Y5
 	VPMOVSXBW    (R8), Y6
 	VPMADDWD     Y6, Y5, Y5
@@ -3544,8 +3572,7 @@ blocks121:
 	VMULPS       64(R8)(AX*1), Y4, Y4
 	VFMADD231PS  Y4, Y5, Y2
 	VMOVUPS      (R9)(CX*1), Y4
-	VPBROADCASTW (R10)(DX*1), X4
-	VCVTPH2PS    X4, Y4
+	VBROADCASTSS (R10)(DX*1), Y4
 	VPMOVZXBW    (R9)(CX*1), Y5
 	VPMOVSXBW    (R8), Y6
 	VPMADDWD     Y6, Y5, Y5
@@ -3569,16 +3596,15 @@ blocks121:
 	VMULPS       64(R8)(AX*1), Y4, Y4
 	VFMADD231PS  Y4, Y5, Y3
 	ADDQ         $+32, R9
-	ADDQ         $+2, R10
+	ADDQ         $+4, R10
 	ADDQ         $+64, SI
-	ADDQ         $+4, DI
+	ADDQ         $+8, DI
 	SUBQ         $0x01, BX
 	JL           rest120
 	PREFETCHT0   (SI)
 	PREFETCHT0   (DI)
 	VMOVUPS      (R9), Y4
-	VPBROADCASTW (R10), X4
-	VCVTPH2PS    X4, Y4
+	VBROADCASTSS (R10), Y4
 	VPMOVZXBW    (R9), Y5
 	VPMOVSXBW    32(R8), Y6
 	VPMADDWD     Y6, Y5, Y5
@@ -3602,8 +3628,7 @@ blocks121:
 	VMULPS       96(R8)(AX*1), Y4, Y4
 	VFMADD231PS  Y4, Y5, Y2
 	VMOVUPS      (R9)(CX*1), Y4
-	VPBROADCASTW (R10)(DX*1), X4
-	VCVTPH2PS    X4, Y4
+	VBROADCASTSS (R10)(DX*1), Y4
 	VPMOVZXBW    (R9)(CX*1), Y5
 	VPMOVSXBW    32(R8), Y6
 	VPMADDWD     Y6, Y5, Y5
@@ -3627,9 +3652,9 @@ blocks121:
 	VMULPS       96(R8)(AX*1), Y4, Y4
 	VFMADD231PS  Y4, Y5, Y3
 	ADDQ         $+32, R9
-	ADDQ         $+2, R10
+	ADDQ         $+4, R10
 	ADDQ         $+64, SI
-	ADDQ         $+4, DI
+	ADDQ         $+8, DI
 	ADDQ         $+192, R8
 	JMP          blocks121
 
@@ -3694,8 +3719,7 @@ blocks126:
 	PREFETCHT0   (SI)
 	PREFETCHT0   (DI)
 	VMOVUPS      (R9), Y2
-	VPBROADCASTW (R10), X2
-	VCVTPH2PS    X2, Y2
+	VBROADCASTSS (R10), Y2
 	VPMOVZXBW    (R9), Y3
 	VPMOVSXBW    (R8), Y4
 	VPMADDWD     Y4, Y3, Y3
@@ -3719,16 +3743,15 @@ blocks126:
 	VMULPS       64(R8)(AX*1), Y2, Y2
 	VFMADD231PS  Y2, Y3, Y1
 	ADDQ         $+32, R9
-	ADDQ         $+2, R10
+	ADDQ         $+4, R10
 	ADDQ         $+32, SI
-	ADDQ         $+2, DI
+	ADDQ         $+4, DI
 	SUBQ         $0x01, BX
 	JL           rest125
 	PREFETCHT0   (SI)
 	PREFETCHT0   (DI)
 	VMOVUPS      (R9), Y2
-	VPBROADCASTW (R10), X2
-	VCVTPH2PS    X2, Y2
+	VBROADCASTSS (R10), Y2
 	VPMOVZXBW    (R9), Y3
 	VPMOVSXBW    32(R8), Y4
 	VPMADDWD     Y4, Y3, Y3
@@ -3752,9 +3775,9 @@ blocks126:
 	VMULPS       96(R8)(AX*1), Y2, Y2
 	VFMADD231PS  Y2, Y3, Y1
 	ADDQ         $+32, R9
-	ADDQ         $+2, R10
+	ADDQ         $+4, R10
 	ADDQ         $+32, SI
-	ADDQ         $+2, DI
+	ADDQ         $+4, DI
 	ADDQ         $+192, R8
 	JMP          blocks126
 
@@ -3801,7 +3824,7 @@ rows4:
 	MOVQ         ldx+24(FP), AX
 	MOVQ         ldw+40(FP), CX
 	MOVQ         lds+56(FP), DX
-	SHLQ         $0x01, DX
+	SHLQ         $0x02, DX
 	MOVL         $0x00010001, BX
 	VMOVD        BX, X0
 	VPBROADCASTD X0, Y0
@@ -3831,8 +3854,7 @@ blocks131:
 	PREFETCHT0   (SI)
 	PREFETCHT0   (DI)
 	VMOVUPS      (R10), Y4
-	VPBROADCASTW (R11), X4
-	VCVTPH2PS    X4, Y4
+	VBROADCASTSS (R11), Y4
 	VPMOVZXBW    (R10), Y5
 	VPMOVSXBW    (R8), Y6
 	VPMADDWD     Y6, Y5, Y5
@@ -3878,16 +3900,15 @@ blocks131:
 	VMULPS       64(R9), Y4, Y4
 	VFMADD231PS  Y4, Y5, Y3
 	ADDQ         $+32, R10
-	ADDQ         $+2, R11
+	ADDQ         $+4, R11
 	ADDQ         $+32, SI
-	ADDQ         $+2, DI
+	ADDQ         $+4, DI
 	SUBQ         $0x01, BX
 	JL           rest130
 	PREFETCHT0   (SI)
 	PREFETCHT0   (DI)
 	VMOVUPS      (R10), Y4
-	VPBROADCASTW (R11), X4
-	VCVTPH2PS    X4, Y4
+	VBROADCASTSS (R11), Y4
 	VPMOVZXBW    (R10), Y5
 	VPMOVSXBW    32(R8), Y6
 	VPMADDWD     Y6, Y5, Y5
@@ -3933,9 +3954,9 @@ blocks131:
 	VMULPS       96(R9), Y4, Y4
 	VFMADD231PS  Y4, Y5, Y3
 	ADDQ         $+32, R10
-	ADDQ         $+2, R11
+	ADDQ         $+4, R11
 	ADDQ         $+32, SI
-	ADDQ         $+2, DI
+	ADDQ         $+4, DI
 	ADDQ         $+192, R8
 	ADDQ         $+192, R9
 	JMP          blocks131
@@ -4023,8 +4044,7 @@ blocks136:
 	PREFETCHT0   (SI)
 	PREFETCHT0   (DI)
 	VMOVUPS      (R10), Y4
-	VPBROADCASTW (R11), X4
-	VCVTPH2PS    X4, Y4
+	VBROADCASTSS (R11), Y4
 	VPMOVZXBW    (R10), Y5
 	VPMOVSXBW    (R8), Y6
 	VPMADDWD     Y6, Y5, Y5
@@ -4070,16 +4090,15 @@ blocks136:
 	VMULPS       64(R9), Y4, Y4
 	VFMADD231PS  Y4, Y5, Y3
 	ADDQ         $+32, R10
-	ADDQ         $+2, R11
+	ADDQ         $+4, R11
 	ADDQ         $+32, SI
-	ADDQ         $+2, DI
+	ADDQ         $+4, DI
 	SUBQ         $0x01, BX
 	JL           rest135
 	PREFETCHT0   (SI)
 	PREFETCHT0   (DI)
 	VMOVUPS      (R10), Y4
-	VPBROADCASTW (R11), X4
-	VCVTPH2PS    X4, Y4
+	VBROADCASTSS (R11), Y4
 	VPMOVZXBW    (R10), Y5
 	VPMOVSXBW    32(R8), Y6
 	VPMADDWD     Y6, Y5, Y5
@@ -4125,9 +4144,9 @@ blocks136:
 	VMULPS       96(R9), Y4, Y4
 	VFMADD231PS  Y4, Y5, Y3
 	ADDQ         $+32, R10
-	ADDQ         $+2, R11
+	ADDQ         $+4, R11
 	ADDQ         $+32, SI
-	ADDQ         $+2, DI
+	ADDQ         $+4, DI
 	ADDQ         $+192, R8
 	ADDQ         $+192, R9
 	JMP          blocks136
@@ -4193,6 +4212,1913 @@ columns133:
 	VZEROUPPER
 	RET
 
+// func dotQuantised8F16AVX2(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *uint16, lds int, m int, n int, blocks int)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·dotQuantised8F16AVX2(SB), NOSPLIT, $0-88
+	MOVQ         m+64(FP), AX
+	CMPQ         AX, $0x04
+	JE           rows4
+	CMPQ         AX, $0x02
+	JE           rows2
+	MOVQ         ldx+24(FP), AX
+	MOVQ         ldw+40(FP), AX
+	MOVQ         lds+56(FP), CX
+	SHLQ         $0x01, CX
+	MOVL         $0x00010001, DX
+	VMOVD        DX, X0
+	VPBROADCASTD X0, Y0
+
+columns137:
+	CMPQ   n+72(FP), $0x02
+	JL     columns138
+	SUBQ   $0x02, n+72(FP)
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	MOVQ   blocks+80(FP), DX
+	MOVQ   w+32(FP), BX
+	MOVQ   s+48(FP), SI
+	MOVQ   x+16(FP), DI
+	MOVQ   BX, R8
+	MOVQ   SI, R9
+	LEAQ   4096(BX), BX
+	LEAQ   512(SI), SI
+
+blocks141:
+	SUBQ         $0x01, DX
+	JL           rest140
+	PREFETCHT0   (BX)
+	PREFETCHT0   (SI)
+	VMOVUPS      (R8), Y2
+	VPBROADCASTW (R9), X2
+	VCVTPH2PS    X2, Y2
+	VPMOVZXBW    (R8), Y3
+	VPMOVSXBW    (DI), Y4
+	VPMADDWD     Y4, Y3, Y3
+	VPMOVZXBW    16(R8), Y4
+	VPMOVSXBW    16(DI), Y5
+	VPMADDWD     Y5, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPADDD       128(DI), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       64(DI), Y2, Y2
+	VFMADD231PS  Y2, Y3, Y0
+	VMOVUPS      (R8)(AX*1), Y2
+	VPBROADCASTW (R9)(CX*1), X2
+	VCVTPH2PS    X2, Y2
+	VPMOVZXBW    (R8)(AX*1), Y3
+	VPMOVSXBW    (DI), Y4
+	VPMADDWD     Y4, Y3, Y3
+	VPMOVZXBW    16(R8)(AX*1), Y4
+	VPMOVSXBW    16(DI), Y5
+	VPMADDWD     Y5, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPADDD       128(DI), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       64(DI), Y2, Y2
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         $+32, R8
+	ADDQ         $+2, R9
+	ADDQ         $+64, BX
+	ADDQ         $+4, SI
+	SUBQ         $0x01, DX
+	JL           rest140
+	PREFETCHT0   (BX)
+	PREFETCHT0   (SI)
+	VMOVUPS      (R8), Y2
+	VPBROADCASTW (R9), X2
+	VCVTPH2PS    X2, Y2
+	VPMOVZXBW    (R8), Y3
+	VPMOVSXBW    32(DI), Y4
+	VPMADDWD     Y4, Y3, Y3
+	VPMOVZXBW    16(R8), Y4
+	VPMOVSXBW    48(DI), Y5
+	VPMADDWD     Y5, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPADDD       160(DI), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       96(DI), Y2, Y2
+	VFMADD231PS  Y2, Y3, Y0
+	VMOVUPS      (R8)(AX*1), Y2
+	VPBROADCASTW (R9)(CX*1), X2
+	VCVTPH2PS    X2, Y2
+	VPMOVZXBW    (R8)(AX*1), Y3
+	VPMOVSXBW    32(DI), Y4
+	VPMADDWD     Y4, Y3, Y3
+	VPMOVZXBW    16(R8)(AX*1), Y4
+	VPMOVSXBW    48(DI), Y5
+	VPMADDWD     Y5, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPADDD       160(DI), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       96(DI), Y2, Y2
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         $+32, R8
+	ADDQ         $+2, R9
+	ADDQ         $+64, BX
+	ADDQ         $+4, SI
+	ADDQ         $+192, DI
+	JMP          blocks141
+
+rest140:
+	ADDQ $0x01, DX
+	JZ   columns139
+
+columns139:
+	MOVQ         c+0(FP), DX
+	MOVQ         ldc+8(FP), BX
+	SHLQ         $0x02, BX
+	VUNPCKLPS    Y1, Y0, Y2
+	VUNPCKHPS    Y1, Y0, Y0
+	VADDPS       Y0, Y2, Y2
+	VUNPCKLPD    Y2, Y2, Y0
+	VUNPCKHPD    Y2, Y2, Y1
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VMOVSD       (DX), X0
+	VADDPS       X1, X0, X0
+	VMOVSD       X0, (DX)
+	ADDQ         BX, DX
+	ADDQ         $0x08, c+0(FP)
+	ADDQ         AX, w+32(FP)
+	ADDQ         CX, s+48(FP)
+	ADDQ         AX, w+32(FP)
+	ADDQ         CX, s+48(FP)
+	JMP          columns137
+
+columns138:
+columns142:
+	CMPQ   n+72(FP), $0x01
+	JL     columns143
+	SUBQ   $0x01, n+72(FP)
+	VXORPS Y0, Y0, Y0
+	MOVQ   blocks+80(FP), DX
+	MOVQ   w+32(FP), BX
+	MOVQ   s+48(FP), SI
+	MOVQ   x+16(FP), DI
+	MOVQ   BX, R8
+	MOVQ   SI, R9
+	LEAQ   4096(BX), BX
+	LEAQ   512(SI), SI
+
+blocks146:
+	SUBQ         $0x01, DX
+	JL           rest145
+	PREFETCHT0   (BX)
+	PREFETCHT0   (SI)
+	VMOVUPS      (R8), Y1
+	VPBROADCASTW (R9), X1
+	VCVTPH2PS    X1, Y1
+	VPMOVZXBW    (R8), Y2
+	VPMOVSXBW    (DI), Y3
+	VPMADDWD     Y3, Y2, Y2
+	VPMOVZXBW    16(R8), Y3
+	VPMOVSXBW    16(DI), Y4
+	VPMADDWD     Y4, Y3, Y3
+	VPADDD       Y3, Y2, Y2
+	VPADDD       128(DI), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       64(DI), Y1, Y1
+	VFMADD231PS  Y1, Y2, Y0
+	ADDQ         $+32, R8
+	ADDQ         $+2, R9
+	ADDQ         $+32, BX
+	ADDQ         $+2, SI
+	SUBQ         $0x01, DX
+	JL           rest145
+	PREFETCHT0   (BX)
+	PREFETCHT0   (SI)
+	VMOVUPS      (R8), Y1
+	VPBROADCASTW (R9), X1
+	VCVTPH2PS    X1, Y1
+	VPMOVZXBW    (R8), Y2
+	VPMOVSXBW    32(DI), Y3
+	VPMADDWD     Y3, Y2, Y2
+	VPMOVZXBW    16(R8), Y3
+	VPMOVSXBW    48(DI), Y4
+	VPMADDWD     Y4, Y3, Y3
+	VPADDD       Y3, Y2, Y2
+	VPADDD       160(DI), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       96(DI), Y1, Y1
+	VFMADD231PS  Y1, Y2, Y0
+	ADDQ         $+32, R8
+	ADDQ         $+2, R9
+	ADDQ         $+32, BX
+	ADDQ         $+2, SI
+	ADDQ         $+192, DI
+	JMP          blocks146
+
+rest145:
+	ADDQ $0x01, DX
+	JZ   columns144
+
+columns144:
+	MOVQ         c+0(FP), DX
+	MOVQ         ldc+8(FP), BX
+	SHLQ         $0x02, BX
+	VUNPCKLPS    Y0, Y0, Y1
+	VUNPCKHPS    Y0, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VUNPCKLPD    Y1, Y1, Y0
+	VUNPCKHPD    Y1, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VADDSS       (DX), X1, X0
+	VMOVSS       X0, (DX)
+	ADDQ         BX, DX
+	ADDQ         $0x04, c+0(FP)
+	ADDQ         AX, w+32(FP)
+	ADDQ         CX, s+48(FP)
+	JMP          columns142
+
+columns143:
+	VZEROUPPER
+	RET
+
+rows2:
+	MOVQ         ldx+24(FP), AX
+	MOVQ         ldw+40(FP), CX
+	MOVQ         lds+56(FP), DX
+	SHLQ         $0x01, DX
+	MOVL         $0x00010001, BX
+	VMOVD        BX, X0
+	VPBROADCASTD X0, Y0
+
+columns147:
+	CMPQ   n+72(FP), $0x02
+	JL     columns148
+	SUBQ   $0x02, n+72(FP)
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ   blocks+80(FP), BX
+	MOVQ   w+32(FP), SI
+	MOVQ   s+48(FP), DI
+	MOVQ   x+16(FP), R8
+	MOVQ   SI, R9
+	MOVQ   DI, R10
+	LEAQ   4096(SI), SI
+	LEAQ   512(DI), DI
+
+blocks151:
+	SUBQ         $0x01, BX
+	JL           rest150
+	PREFETCHT0   (SI)
+	PREFETCHT0   (DI)
+	VMOVUPS      (R9), Y4
+	VPBROADCASTW (R10), X4
+	VCVTPH2PS    X4, Y4
+	VPMOVZXBW    (R9), Y5
+	VPMOVSXBW    (R8), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R9), Y6
+	VPMOVSXBW    16(R8), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       128(R8), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(R8), Y4, Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VPMOVZXBW    (R9), Y5
+	VPMOVSXBW    (R8)(AX*1), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R9), Y6
+	VPMOVSXBW    16(R8)(AX*1), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       128(R8)(AX*1), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(R8)(AX*1), Y4, Y4
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVUPS      (R9)(CX*1), Y4
+	VPBROADCASTW (R10)(DX*1), X4
+	VCVTPH2PS    X4, Y4
+	VPMOVZXBW    (R9)(CX*1), Y5
+	VPMOVSXBW    (R8), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R9)(CX*1), Y6
+	VPMOVSXBW    16(R8), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       128(R8), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(R8), Y4, Y6
+	VFMADD231PS  Y6, Y5, Y1
+	VPMOVZXBW    (R9)(CX*1), Y5
+	VPMOVSXBW    (R8)(AX*1), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R9)(CX*1), Y6
+	VPMOVSXBW    16(R8)(AX*1), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       128(R8)(AX*1), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(R8)(AX*1), Y4, Y4
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $+32, R9
+	ADDQ         $+2, R10
+	ADDQ         $+64, SI
+	ADDQ         $+4, DI
+	SUBQ         $0x01, BX
+	JL           rest150
+	PREFETCHT0   (SI)
+	PREFETCHT0   (DI)
+	VMOVUPS      (R9), Y4
+	VPBROADCASTW (R10), X4
+	VCVTPH2PS    X4, Y4
+	VPMOVZXBW    (R9), Y5
+	VPMOVSXBW    32(R8), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R9), Y6
+	VPMOVSXBW    48(R8), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       160(R8), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(R8), Y4, Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VPMOVZXBW    (R9), Y5
+	VPMOVSXBW    32(R8)(AX*1), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R9), Y6
+	VPMOVSXBW    48(R8)(AX*1), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       160(R8)(AX*1), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(R8)(AX*1), Y4, Y4
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVUPS      (R9)(CX*1), Y4
+	VPBROADCASTW (R10)(DX*1), X4
+	VCVTPH2PS    X4, Y4
+	VPMOVZXBW    (R9)(CX*1), Y5
+	VPMOVSXBW    32(R8), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R9)(CX*1), Y6
+	VPMOVSXBW    48(R8), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       160(R8), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(R8), Y4, Y6
+	VFMADD231PS  Y6, Y5, Y1
+	VPMOVZXBW    (R9)(CX*1), Y5
+	VPMOVSXBW    32(R8)(AX*1), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R9)(CX*1), Y6
+	VPMOVSXBW    48(R8)(AX*1), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       160(R8)(AX*1), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(R8)(AX*1), Y4, Y4
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $+32, R9
+	ADDQ         $+2, R10
+	ADDQ         $+64, SI
+	ADDQ         $+4, DI
+	ADDQ         $+192, R8
+	JMP          blocks151
+
+rest150:
+	ADDQ $0x01, BX
+	JZ   columns149
+
+columns149:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), SI
+	SHLQ         $0x02, SI
+	VUNPCKLPS    Y1, Y0, Y4
+	VUNPCKHPS    Y1, Y0, Y0
+	VADDPS       Y0, Y4, Y4
+	VUNPCKLPD    Y4, Y4, Y0
+	VUNPCKHPD    Y4, Y4, Y1
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VMOVSD       (BX), X0
+	VADDPS       X1, X0, X0
+	VMOVSD       X0, (BX)
+	ADDQ         SI, BX
+	VUNPCKLPS    Y3, Y2, Y0
+	VUNPCKHPS    Y3, Y2, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VMOVSD       (BX), X1
+	VADDPS       X0, X1, X1
+	VMOVSD       X1, (BX)
+	ADDQ         SI, BX
+	ADDQ         $0x08, c+0(FP)
+	ADDQ         CX, w+32(FP)
+	ADDQ         DX, s+48(FP)
+	ADDQ         CX, w+32(FP)
+	ADDQ         DX, s+48(FP)
+	JMP          columns147
+
+columns148:
+columns152:
+	CMPQ   n+72(FP), $0x01
+	JL     columns153
+	SUBQ   $0x01, n+72(FP)
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	MOVQ   blocks+80(FP), BX
+	MOVQ   w+32(FP), SI
+	MOVQ   s+48(FP), DI
+	MOVQ   x+16(FP), R8
+	MOVQ   SI, R9
+	MOVQ   DI, R10
+	LEAQ   4096(SI), SI
+	LEAQ   512(DI), DI
+
+blocks156:
+	SUBQ         $0x01, BX
+	JL           rest155
+	PREFETCHT0   (SI)
+	PREFETCHT0   (DI)
+	VMOVUPS      (R9), Y2
+	VPBROADCASTW (R10), X2
+	VCVTPH2PS    X2, Y2
+	VPMOVZXBW    (R9), Y3
+	VPMOVSXBW    (R8), Y4
+	VPMADDWD     Y4, Y3, Y3
+	VPMOVZXBW    16(R9), Y4
+	VPMOVSXBW    16(R8), Y5
+	VPMADDWD     Y5, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPADDD       128(R8), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       64(R8), Y2, Y4
+	VFMADD231PS  Y4, Y3, Y0
+	VPMOVZXBW    (R9), Y3
+	VPMOVSXBW    (R8)(AX*1), Y4
+	VPMADDWD     Y4, Y3, Y3
+	VPMOVZXBW    16(R9), Y4
+	VPMOVSXBW    16(R8)(AX*1), Y5
+	VPMADDWD     Y5, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPADDD       128(R8)(AX*1), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       64(R8)(AX*1), Y2, Y2
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         $+32, R9
+	ADDQ         $+2, R10
+	ADDQ         $+32, SI
+	ADDQ         $+2, DI
+	SUBQ         $0x01, BX
+	JL           rest155
+	PREFETCHT0   (SI)
+	PREFETCHT0   (DI)
+	VMOVUPS      (R9), Y2
+	VPBROADCASTW (R10), X2
+	VCVTPH2PS    X2, Y2
+	VPMOVZXBW    (R9), Y3
+	VPMOVSXBW    32(R8), Y4
+	VPMADDWD     Y4, Y3, Y3
+	VPMOVZXBW    16(R9), Y4
+	VPMOVSXBW    48(R8), Y5
+	VPMADDWD     Y5, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPADDD       160(R8), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       96(R8), Y2, Y4
+	VFMADD231PS  Y4, Y3, Y0
+	VPMOVZXBW    (R9), Y3
+	VPMOVSXBW    32(R8)(AX*1), Y4
+	VPMADDWD     Y4, Y3, Y3
+	VPMOVZXBW    16(R9), Y4
+	VPMOVSXBW    48(R8)(AX*1), Y5
+	VPMADDWD     Y5, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPADDD       160(R8)(AX*1), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       96(R8)(AX*1), Y2, Y2
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         $+32, R9
+	ADDQ         $+2, R10
+	ADDQ         $+32, SI
+	ADDQ         $+2, DI
+	ADDQ         $+192, R8
+	JMP          blocks156
+
+rest155:
+	ADDQ $0x01, BX
+	JZ   columns154
+
+columns154:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), SI
+	SHLQ         $0x02, SI
+	VUNPCKLPS    Y0, Y0, Y2
+	VUNPCKHPS    Y0, Y0, Y0
+	VADDPS       Y0, Y2, Y2
+	VUNPCKLPD    Y2, Y2, Y0
+	VUNPCKHPD    Y2, Y2, Y2
+	VADDPS       Y2, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X2
+	VADDPS       X2, X0, X2
+	VADDSS       (BX), X2, X0
+	VMOVSS       X0, (BX)
+	ADDQ         SI, BX
+	VUNPCKLPS    Y1, Y1, Y0
+	VUNPCKHPS    Y1, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VADDSS       (BX), X0, X0
+	VMOVSS       X0, (BX)
+	ADDQ         SI, BX
+	ADDQ         $0x04, c+0(FP)
+	ADDQ         CX, w+32(FP)
+	ADDQ         DX, s+48(FP)
+	JMP          columns152
+
+columns153:
+	VZEROUPPER
+	RET
+
+rows4:
+	MOVQ         ldx+24(FP), AX
+	MOVQ         ldw+40(FP), CX
+	MOVQ         lds+56(FP), DX
+	SHLQ         $0x01, DX
+	MOVL         $0x00010001, BX
+	VMOVD        BX, X0
+	VPBROADCASTD X0, Y0
+
+columns157:
+	CMPQ   n+72(FP), $0x01
+	JL     columns158
+	SUBQ   $0x01, n+72(FP)
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ   blocks+80(FP), BX
+	MOVQ   w+32(FP), SI
+	MOVQ   s+48(FP), DI
+	MOVQ   x+16(FP), R8
+	LEAQ   (R8)(AX*2), R9
+	ADDQ   AX, R9
+	MOVQ   SI, R10
+	MOVQ   DI, R11
+	LEAQ   4096(SI), SI
+	LEAQ   512(DI), DI
+
+blocks161:
+	SUBQ         $0x01, BX
+	JL           rest160
+	PREFETCHT0   (SI)
+	PREFETCHT0   (DI)
+	VMOVUPS      (R10), Y4
+	VPBROADCASTW (R11), X4
+	VCVTPH2PS    X4, Y4
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    (R8), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    16(R8), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       128(R8), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(R8), Y4, Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    (R8)(AX*1), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    16(R8)(AX*1), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       128(R8)(AX*1), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(R8)(AX*1), Y4, Y6
+	VFMADD231PS  Y6, Y5, Y1
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    (R8)(AX*2), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    16(R8)(AX*2), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       128(R8)(AX*2), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(R8)(AX*2), Y4, Y6
+	VFMADD231PS  Y6, Y5, Y2
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    (R9), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    16(R9), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       128(R9), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(R9), Y4, Y4
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $+32, R10
+	ADDQ         $+2, R11
+	ADDQ         $+32, SI
+	ADDQ         $+2, DI
+	SUBQ         $0x01, BX
+	JL           rest160
+	PREFETCHT0   (SI)
+	PREFETCHT0   (DI)
+	VMOVUPS      (R10), Y4
+	VPBROADCASTW (R11), X4
+	VCVTPH2PS    X4, Y4
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    32(R8), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    48(R8), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       160(R8), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(R8), Y4, Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    32(R8)(AX*1), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    48(R8)(AX*1), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       160(R8)(AX*1), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(R8)(AX*1), Y4, Y6
+	VFMADD231PS  Y6, Y5, Y1
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    32(R8)(AX*2), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    48(R8)(AX*2), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       160(R8)(AX*2), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(R8)(AX*2), Y4, Y6
+	VFMADD231PS  Y6, Y5, Y2
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    32(R9), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    48(R9), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       160(R9), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(R9), Y4, Y4
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $+32, R10
+	ADDQ         $+2, R11
+	ADDQ         $+32, SI
+	ADDQ         $+2, DI
+	ADDQ         $+192, R8
+	ADDQ         $+192, R9
+	JMP          blocks161
+
+rest160:
+	ADDQ $0x01, BX
+	JZ   columns159
+
+columns159:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), SI
+	SHLQ         $0x02, SI
+	VUNPCKLPS    Y0, Y0, Y4
+	VUNPCKHPS    Y0, Y0, Y0
+	VADDPS       Y0, Y4, Y4
+	VUNPCKLPD    Y4, Y4, Y0
+	VUNPCKHPD    Y4, Y4, Y4
+	VADDPS       Y4, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X4
+	VADDPS       X4, X0, X4
+	VADDSS       (BX), X4, X0
+	VMOVSS       X0, (BX)
+	ADDQ         SI, BX
+	VUNPCKLPS    Y1, Y1, Y0
+	VUNPCKHPS    Y1, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VADDSS       (BX), X0, X0
+	VMOVSS       X0, (BX)
+	ADDQ         SI, BX
+	VUNPCKLPS    Y2, Y2, Y0
+	VUNPCKHPS    Y2, Y2, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VADDSS       (BX), X0, X0
+	VMOVSS       X0, (BX)
+	ADDQ         SI, BX
+	VUNPCKLPS    Y3, Y3, Y0
+	VUNPCKHPS    Y3, Y3, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VADDSS       (BX), X0, X0
+	VMOVSS       X0, (BX)
+	ADDQ         SI, BX
+	ADDQ         $0x04, c+0(FP)
+	ADDQ         CX, w+32(FP)
+	ADDQ         DX, s+48(FP)
+	JMP          columns157
+
+columns158:
+columns162:
+	CMPQ   n+72(FP), $0x01
+	JL     columns163
+	SUBQ   $0x01, n+72(FP)
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ   blocks+80(FP), BX
+	MOVQ   w+32(FP), SI
+	MOVQ   s+48(FP), DI
+	MOVQ   x+16(FP), R8
+	LEAQ   (R8)(AX*2), R9
+	ADDQ   AX, R9
+	MOVQ   SI, R10
+	MOVQ   DI, R11
+	LEAQ   4096(SI), SI
+	LEAQ   512(DI), DI
+
+blocks166:
+	SUBQ         $0x01, BX
+	JL           rest165
+	PREFETCHT0   (SI)
+	PREFETCHT0   (DI)
+	VMOVUPS      (R10), Y4
+	VPBROADCASTW (R11), X4
+	VCVTPH2PS    X4, Y4
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    (R8), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    16(R8), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       128(R8), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(R8), Y4, Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    (R8)(AX*1), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    16(R8)(AX*1), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       128(R8)(AX*1), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(R8)(AX*1), Y4, Y6
+	VFMADD231PS  Y6, Y5, Y1
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    (R8)(AX*2), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    16(R8)(AX*2), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       128(R8)(AX*2), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(R8)(AX*2), Y4, Y6
+	VFMADD231PS  Y6, Y5, Y2
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    (R9), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    16(R9), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       128(R9), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(R9), Y4, Y4
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $+32, R10
+	ADDQ         $+2, R11
+	ADDQ         $+32, SI
+	ADDQ         $+2, DI
+	SUBQ         $0x01, BX
+	JL           rest165
+	PREFETCHT0   (SI)
+	PREFETCHT0   (DI)
+	VMOVUPS      (R10), Y4
+	VPBROADCASTW (R11), X4
+	VCVTPH2PS    X4, Y4
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    32(R8), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    48(R8), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       160(R8), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(R8), Y4, Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    32(R8)(AX*1), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    48(R8)(AX*1), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       160(R8)(AX*1), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(R8)(AX*1), Y4, Y6
+	VFMADD231PS  Y6, Y5, Y1
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    32(R8)(AX*2), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    48(R8)(AX*2), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       160(R8)(AX*2), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(R8)(AX*2), Y4, Y6
+	VFMADD231PS  Y6, Y5, Y2
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    32(R9), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    48(R9), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       160(R9), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(R9), Y4, Y4
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $+32, R10
+	ADDQ         $+2, R11
+	ADDQ         $+32, SI
+	ADDQ         $+2, DI
+	ADDQ         $+192, R8
+	ADDQ         $+192, R9
+	JMP          blocks166
+
+rest165:
+	ADDQ $0x01, BX
+	JZ   columns164
+
+columns164:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), SI
+	SHLQ         $0x02, SI
+	VUNPCKLPS    Y0, Y0, Y4
+	VUNPCKHPS    Y0, Y0, Y0
+	VADDPS       Y0, Y4, Y4
+	VUNPCKLPD    Y4, Y4, Y0
+	VUNPCKHPD    Y4, Y4, Y4
+	VADDPS       Y4, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X4
+	VADDPS       X4, X0, X4
+	VADDSS       (BX), X4, X0
+	VMOVSS       X0, (BX)
+	ADDQ         SI, BX
+	VUNPCKLPS    Y1, Y1, Y0
+	VUNPCKHPS    Y1, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VADDSS       (BX), X0, X0
+	VMOVSS       X0, (BX)
+	ADDQ         SI, BX
+	VUNPCKLPS    Y2, Y2, Y0
+	VUNPCKHPS    Y2, Y2, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VADDSS       (BX), X0, X0
+	VMOVSS       X0, (BX)
+	ADDQ         SI, BX
+	VUNPCKLPS    Y3, Y3, Y0
+	VUNPCKHPS    Y3, Y3, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VADDSS       (BX), X0, X0
+	VMOVSS       X0, (BX)
+	ADDQ         SI, BX
+	ADDQ         $0x04, c+0(FP)
+	ADDQ         CX, w+32(FP)
+	ADDQ         DX, s+48(FP)
+	JMP          columns162
+
+columns163:
+	VZEROUPPER
+	RET
+
+// func dotQuantised8I8AVX2(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *int8, lds int, f *float32, m int, n int, blocks int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·dotQuantised8I8AVX2(SB), NOSPLIT, $0-96
+	MOVQ         m+72(FP), AX
+	CMPQ         AX, $0x04
+	JE           rows4
+	CMPQ         AX, $0x02
+	JE           rows2
+	MOVQ         ldx+24(FP), AX
+	MOVQ         ldw+40(FP), AX
+	MOVQ         lds+56(FP), CX
+	MOVL         $0x00010001, DX
+	VMOVD        DX, X0
+	VPBROADCASTD X0, Y0
+
+columns167:
+	CMPQ   n+80(FP), $0x02
+	JL     columns168
+	SUBQ   $0x02, n+80(FP)
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	MOVQ   blocks+88(FP), DX
+	MOVQ   w+32(FP), BX
+	MOVQ   s+48(FP), SI
+	MOVQ   x+16(FP), DI
+	MOVQ   BX, R8
+	MOVQ   SI, R9
+	LEAQ   4096(BX), BX
+	LEAQ   512(SI), SI
+
+blocks171:
+	SUBQ         $0x01, DX
+	JL           rest170
+	PREFETCHT0   (BX)
+	PREFETCHT0   (SI)
+	VMOVUPS      (R8), Y2
+	VPBROADCASTB (R9), X2
+	VPMOVSXBD    X2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VPMOVZXBW    (R8), Y3
+	VPMOVSXBW    (DI), Y4
+	VPMADDWD     Y4, Y3, Y3
+	VPMOVZXBW    16(R8), Y4
+	VPMOVSXBW    16(DI), Y5
+	VPMADDWD     Y5, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPADDD       128(DI), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       64(DI), Y2, Y2
+	VFMADD231PS  Y2, Y3, Y0
+	VMOVUPS      (R8)(AX*1), Y2
+	VPBROADCASTB (R9)(CX*1), X2
+	VPMOVSXBD    X2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VPMOVZXBW    (R8)(AX*1), Y3
+	VPMOVSXBW    (DI), Y4
+	VPMADDWD     Y4, Y3, Y3
+	VPMOVZXBW    16(R8)(AX*1), Y4
+	VPMOVSXBW    16(DI), Y5
+	VPMADDWD     Y5, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPADDD       128(DI), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       64(DI), Y2, Y2
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         $+32, R8
+	ADDQ         $+1, R9
+	ADDQ         $+64, BX
+	ADDQ         $+2, SI
+	SUBQ         $0x01, DX
+	JL           rest170
+	PREFETCHT0   (BX)
+	PREFETCHT0   (SI)
+	VMOVUPS      (R8), Y2
+	VPBROADCASTB (R9), X2
+	VPMOVSXBD    X2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VPMOVZXBW    (R8), Y3
+	VPMOVSXBW    32(DI), Y4
+	VPMADDWD     Y4, Y3, Y3
+	VPMOVZXBW    16(R8), Y4
+	VPMOVSXBW    48(DI), Y5
+	VPMADDWD     Y5, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPADDD       160(DI), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       96(DI), Y2, Y2
+	VFMADD231PS  Y2, Y3, Y0
+	VMOVUPS      (R8)(AX*1), Y2
+	VPBROADCASTB (R9)(CX*1), X2
+	VPMOVSXBD    X2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VPMOVZXBW    (R8)(AX*1), Y3
+	VPMOVSXBW    32(DI), Y4
+	VPMADDWD     Y4, Y3, Y3
+	VPMOVZXBW    16(R8)(AX*1), Y4
+	VPMOVSXBW    48(DI), Y5
+	VPMADDWD     Y5, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPADDD       160(DI), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       96(DI), Y2, Y2
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         $+32, R8
+	ADDQ         $+1, R9
+	ADDQ         $+64, BX
+	ADDQ         $+2, SI
+	ADDQ         $+192, DI
+	JMP          blocks171
+
+rest170:
+	ADDQ $0x01, DX
+	JZ   columns169
+
+columns169:
+	MOVQ         c+0(FP), DX
+	MOVQ         ldc+8(FP), BX
+	SHLQ         $0x02, BX
+	MOVQ         f+64(FP), SI
+	VMOVSD       (SI), X2
+	ADDQ         $0x08, f+64(FP)
+	VUNPCKLPS    Y1, Y0, Y3
+	VUNPCKHPS    Y1, Y0, Y0
+	VADDPS       Y0, Y3, Y3
+	VUNPCKLPD    Y3, Y3, Y0
+	VUNPCKHPD    Y3, Y3, Y1
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VMULPS       X2, X1, X1
+	VMOVSD       (DX), X0
+	VADDPS       X1, X0, X0
+	VMOVSD       X0, (DX)
+	ADDQ         BX, DX
+	ADDQ         $0x08, c+0(FP)
+	ADDQ         AX, w+32(FP)
+	ADDQ         CX, s+48(FP)
+	ADDQ         AX, w+32(FP)
+	ADDQ         CX, s+48(FP)
+	JMP          columns167
+
+columns168:
+columns172:
+	CMPQ   n+80(FP), $0x01
+	JL     columns173
+	SUBQ   $0x01, n+80(FP)
+	VXORPS Y0, Y0, Y0
+	MOVQ   blocks+88(FP), DX
+	MOVQ   w+32(FP), BX
+	MOVQ   s+48(FP), SI
+	MOVQ   x+16(FP), DI
+	MOVQ   BX, R8
+	MOVQ   SI, R9
+	LEAQ   4096(BX), BX
+	LEAQ   512(SI), SI
+
+blocks176:
+	SUBQ         $0x01, DX
+	JL           rest175
+	PREFETCHT0   (BX)
+	PREFETCHT0   (SI)
+	VMOVUPS      (R8), Y1
+	VPBROADCASTB (R9), X1
+	VPMOVSXBD    X1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VPMOVZXBW    (R8), Y2
+	VPMOVSXBW    (DI), Y3
+	VPMADDWD     Y3, Y2, Y2
+	VPMOVZXBW    16(R8), Y3
+	VPMOVSXBW    16(DI), Y4
+	VPMADDWD     Y4, Y3, Y3
+	VPADDD       Y3, Y2, Y2
+	VPADDD       128(DI), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       64(DI), Y1, Y1
+	VFMADD231PS  Y1, Y2, Y0
+	ADDQ         $+32, R8
+	ADDQ         $+1, R9
+	ADDQ         $+32, BX
+	ADDQ         $+1, SI
+	SUBQ         $0x01, DX
+	JL           rest175
+	PREFETCHT0   (BX)
+	PREFETCHT0   (SI)
+	VMOVUPS      (R8), Y1
+	VPBROADCASTB (R9), X1
+	VPMOVSXBD    X1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VPMOVZXBW    (R8), Y2
+	VPMOVSXBW    32(DI), Y3
+	VPMADDWD     Y3, Y2, Y2
+	VPMOVZXBW    16(R8), Y3
+	VPMOVSXBW    48(DI), Y4
+	VPMADDWD     Y4, Y3, Y3
+	VPADDD       Y3, Y2, Y2
+	VPADDD       160(DI), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       96(DI), Y1, Y1
+	VFMADD231PS  Y1, Y2, Y0
+	ADDQ         $+32, R8
+	ADDQ         $+1, R9
+	ADDQ         $+32, BX
+	ADDQ         $+1, SI
+	ADDQ         $+192, DI
+	JMP          blocks176
+
+rest175:
+	ADDQ $0x01, DX
+	JZ   columns174
+
+columns174:
+	MOVQ         c+0(FP), DX
+	MOVQ         ldc+8(FP), BX
+	SHLQ         $0x02, BX
+	MOVQ         f+64(FP), SI
+	VMOVSS       (SI), X1
+	ADDQ         $0x04, f+64(FP)
+	VUNPCKLPS    Y0, Y0, Y2
+	VUNPCKHPS    Y0, Y0, Y0
+	VADDPS       Y0, Y2, Y2
+	VUNPCKLPD    Y2, Y2, Y0
+	VUNPCKHPD    Y2, Y2, Y2
+	VADDPS       Y2, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X2
+	VADDPS       X2, X0, X2
+	VMULPS       X1, X2, X2
+	VADDSS       (DX), X2, X0
+	VMOVSS       X0, (DX)
+	ADDQ         BX, DX
+	ADDQ         $0x04, c+0(FP)
+	ADDQ         AX, w+32(FP)
+	ADDQ         CX, s+48(FP)
+	JMP          columns172
+
+columns173:
+	VZEROUPPER
+	RET
+
+rows2:
+	MOVQ         ldx+24(FP), AX
+	MOVQ         ldw+40(FP), CX
+	MOVQ         lds+56(FP), DX
+	MOVL         $0x00010001, BX
+	VMOVD        BX, X0
+	VPBROADCASTD X0, Y0
+
+columns177:
+	CMPQ   n+80(FP), $0x02
+	JL     columns178
+	SUBQ   $0x02, n+80(FP)
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ   blocks+88(FP), BX
+	MOVQ   w+32(FP), SI
+	MOVQ   s+48(FP), DI
+	MOVQ   x+16(FP), R8
+	MOVQ   SI, R9
+	MOVQ   DI, R10
+	LEAQ   4096(SI), SI
+	LEAQ   512(DI), DI
+
+blocks181:
+	SUBQ         $0x01, BX
+	JL           rest180
+	PREFETCHT0   (SI)
+	PREFETCHT0   (DI)
+	VMOVUPS      (R9), Y4
+	VPBROADCASTB (R10), X4
+	VPMOVSXBD    X4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPMOVZXBW    (R9), Y5
+	VPMOVSXBW    (R8), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R9), Y6
+	VPMOVSXBW    16(R8), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       128(R8), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(R8), Y4, Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VPMOVZXBW    (R9), Y5
+	VPMOVSXBW    (R8)(AX*1), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R9), Y6
+	VPMOVSXBW    16(R8)(AX*1), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       128(R8)(AX*1), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(R8)(AX*1), Y4, Y4
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVUPS      (R9)(CX*1), Y4
+	VPBROADCASTB (R10)(DX*1), X4
+	VPMOVSXBD    X4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPMOVZXBW    (R9)(CX*1), Y5
+	VPMOVSXBW    (R8), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R9)(CX*1), Y6
+	VPMOVSXBW    16(R8), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       128(R8), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(R8), Y4, Y6
+	VFMADD231PS  Y6, Y5, Y1
+	VPMOVZXBW    (R9)(CX*1), Y5
+	VPMOVSXBW    (R8)(AX*1), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R9)(CX*1), Y6
+	VPMOVSXBW    16(R8)(AX*1), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       128(R8)(AX*1), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(R8)(AX*1), Y4, Y4
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $+32, R9
+	ADDQ         $+1, R10
+	ADDQ         $+64, SI
+	ADDQ         $+2, DI
+	SUBQ         $0x01, BX
+	JL           rest180
+	PREFETCHT0   (SI)
+	PREFETCHT0   (DI)
+	VMOVUPS      (R9), Y4
+	VPBROADCASTB (R10), X4
+	VPMOVSXBD    X4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPMOVZXBW    (R9), Y5
+	VPMOVSXBW    32(R8), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R9), Y6
+	VPMOVSXBW    48(R8), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       160(R8), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(R8), Y4, Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VPMOVZXBW    (R9), Y5
+	VPMOVSXBW    32(R8)(AX*1), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R9), Y6
+	VPMOVSXBW    48(R8)(AX*1), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       160(R8)(AX*1), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(R8)(AX*1), Y4, Y4
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVUPS      (R9)(CX*1), Y4
+	VPBROADCASTB (R10)(DX*1), X4
+	VPMOVSXBD    X4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPMOVZXBW    (R9)(CX*1), Y5
+	VPMOVSXBW    32(R8), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R9)(CX*1), Y6
+	VPMOVSXBW    48(R8), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       160(R8), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(R8), Y4, Y6
+	VFMADD231PS  Y6, Y5, Y1
+	VPMOVZXBW    (R9)(CX*1), Y5
+	VPMOVSXBW    32(R8)(AX*1), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R9)(CX*1), Y6
+	VPMOVSXBW    48(R8)(AX*1), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       160(R8)(AX*1), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(R8)(AX*1), Y4, Y4
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $+32, R9
+	ADDQ         $+1, R10
+	ADDQ         $+64, SI
+	ADDQ         $+2, DI
+	ADDQ         $+192, R8
+	JMP          blocks181
+
+rest180:
+	ADDQ $0x01, BX
+	JZ   columns179
+
+columns179:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), SI
+	SHLQ         $0x02, SI
+	MOVQ         f+64(FP), DI
+	VMOVSD       (DI), X4
+	ADDQ         $0x08, f+64(FP)
+	VUNPCKLPS    Y1, Y0, Y5
+	VUNPCKHPS    Y1, Y0, Y0
+	VADDPS       Y0, Y5, Y5
+	VUNPCKLPD    Y5, Y5, Y0
+	VUNPCKHPD    Y5, Y5, Y1
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VMULPS       X4, X1, X1
+	VMOVSD       (BX), X0
+	VADDPS       X1, X0, X0
+	VMOVSD       X0, (BX)
+	ADDQ         SI, BX
+	VUNPCKLPS    Y3, Y2, Y0
+	VUNPCKHPS    Y3, Y2, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VMULPS       X4, X0, X0
+	VMOVSD       (BX), X1
+	VADDPS       X0, X1, X1
+	VMOVSD       X1, (BX)
+	ADDQ         SI, BX
+	ADDQ         $0x08, c+0(FP)
+	ADDQ         CX, w+32(FP)
+	ADDQ         DX, s+48(FP)
+	ADDQ         CX, w+32(FP)
+	ADDQ         DX, s+48(FP)
+	JMP          columns177
+
+columns178:
+columns182:
+	CMPQ   n+80(FP), $0x01
+	JL     columns183
+	SUBQ   $0x01, n+80(FP)
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	MOVQ   blocks+88(FP), BX
+	MOVQ   w+32(FP), SI
+	MOVQ   s+48(FP), DI
+	MOVQ   x+16(FP), R8
+	MOVQ   SI, R9
+	MOVQ   DI, R10
+	LEAQ   4096(SI), SI
+	LEAQ   512(DI), DI
+
+blocks186:
+	SUBQ         $0x01, BX
+	JL           rest185
+	PREFETCHT0   (SI)
+	PREFETCHT0   (DI)
+	VMOVUPS      (R9), Y2
+	VPBROADCASTB (R10), X2
+	VPMOVSXBD    X2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VPMOVZXBW    (R9), Y3
+	VPMOVSXBW    (R8), Y4
+	VPMADDWD     Y4, Y3, Y3
+	VPMOVZXBW    16(R9), Y4
+	VPMOVSXBW    16(R8), Y5
+	VPMADDWD     Y5, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPADDD       128(R8), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       64(R8), Y2, Y4
+	VFMADD231PS  Y4, Y3, Y0
+	VPMOVZXBW    (R9), Y3
+	VPMOVSXBW    (R8)(AX*1), Y4
+	VPMADDWD     Y4, Y3, Y3
+	VPMOVZXBW    16(R9), Y4
+	VPMOVSXBW    16(R8)(AX*1), Y5
+	VPMADDWD     Y5, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPADDD       128(R8)(AX*1), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       64(R8)(AX*1), Y2, Y2
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         $+32, R9
+	ADDQ         $+1, R10
+	ADDQ         $+32, SI
+	ADDQ         $+1, DI
+	SUBQ         $0x01, BX
+	JL           rest185
+	PREFETCHT0   (SI)
+	PREFETCHT0   (DI)
+	VMOVUPS      (R9), Y2
+	VPBROADCASTB (R10), X2
+	VPMOVSXBD    X2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VPMOVZXBW    (R9), Y3
+	VPMOVSXBW    32(R8), Y4
+	VPMADDWD     Y4, Y3, Y3
+	VPMOVZXBW    16(R9), Y4
+	VPMOVSXBW    48(R8), Y5
+	VPMADDWD     Y5, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPADDD       160(R8), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       96(R8), Y2, Y4
+	VFMADD231PS  Y4, Y3, Y0
+	VPMOVZXBW    (R9), Y3
+	VPMOVSXBW    32(R8)(AX*1), Y4
+	VPMADDWD     Y4, Y3, Y3
+	VPMOVZXBW    16(R9), Y4
+	VPMOVSXBW    48(R8)(AX*1), Y5
+	VPMADDWD     Y5, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPADDD       160(R8)(AX*1), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       96(R8)(AX*1), Y2, Y2
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         $+32, R9
+	ADDQ         $+1, R10
+	ADDQ         $+32, SI
+	ADDQ         $+1, DI
+	ADDQ         $+192, R8
+	JMP          blocks186
+
+rest185:
+	ADDQ $0x01, BX
+	JZ   columns184
+
+columns184:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), SI
+	SHLQ         $0x02, SI
+	MOVQ         f+64(FP), DI
+	VMOVSS       (DI), X2
+	ADDQ         $0x04, f+64(FP)
+	VUNPCKLPS    Y0, Y0, Y3
+	VUNPCKHPS    Y0, Y0, Y0
+	VADDPS       Y0, Y3, Y3
+	VUNPCKLPD    Y3, Y3, Y0
+	VUNPCKHPD    Y3, Y3, Y3
+	VADDPS       Y3, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X3
+	VADDPS       X3, X0, X3
+	VMULPS       X2, X3, X3
+	VADDSS       (BX), X3, X0
+	VMOVSS       X0, (BX)
+	ADDQ         SI, BX
+	VUNPCKLPS    Y1, Y1, Y0
+	VUNPCKHPS    Y1, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VMULPS       X2, X0, X0
+	VADDSS       (BX), X0, X0
+	VMOVSS       X0, (BX)
+	ADDQ         SI, BX
+	ADDQ         $0x04, c+0(FP)
+	ADDQ         CX, w+32(FP)
+	ADDQ         DX, s+48(FP)
+	JMP          columns182
+
+columns183:
+	VZEROUPPER
+	RET
+
+rows4:
+	MOVQ         ldx+24(FP), AX
+	MOVQ         ldw+40(FP), CX
+	MOVQ         lds+56(FP), DX
+	MOVL         $0x00010001, BX
+	VMOVD        BX, X0
+	VPBROADCASTD X0, Y0
+
+columns187:
+	CMPQ   n+80(FP), $0x01
+	JL     columns188
+	SUBQ   $0x01, n+80(FP)
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ   blocks+88(FP), BX
+	MOVQ   w+32(FP), SI
+	MOVQ   s+48(FP), DI
+	MOVQ   x+16(FP), R8
+	LEAQ   (R8)(AX*2), R9
+	ADDQ   AX, R9
+	MOVQ   SI, R10
+	MOVQ   DI, R11
+	LEAQ   4096(SI), SI
+	LEAQ   512(DI), DI
+
+blocks191:
+	SUBQ         $0x01, BX
+	JL           rest190
+	PREFETCHT0   (SI)
+	PREFETCHT0   (DI)
+	VMOVUPS      (R10), Y4
+	VPBROADCASTB (R11), X4
+	VPMOVSXBD    X4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    (R8), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    16(R8), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       128(R8), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(R8), Y4, Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    (R8)(AX*1), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    16(R8)(AX*1), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       128(R8)(AX*1), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(R8)(AX*1), Y4, Y6
+	VFMADD231PS  Y6, Y5, Y1
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    (R8)(AX*2), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    16(R8)(AX*2), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       128(R8)(AX*2), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(R8)(AX*2), Y4, Y6
+	VFMADD231PS  Y6, Y5, Y2
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    (R9), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    16(R9), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       128(R9), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(R9), Y4, Y4
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $+32, R10
+	ADDQ         $+1, R11
+	ADDQ         $+32, SI
+	ADDQ         $+1, DI
+	SUBQ         $0x01, BX
+	JL           rest190
+	PREFETCHT0   (SI)
+	PREFETCHT0   (DI)
+	VMOVUPS      (R10), Y4
+	VPBROADCASTB (R11), X4
+	VPMOVSXBD    X4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    32(R8), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    48(R8), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       160(R8), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(R8), Y4, Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    32(R8)(AX*1), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    48(R8)(AX*1), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       160(R8)(AX*1), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(R8)(AX*1), Y4, Y6
+	VFMADD231PS  Y6, Y5, Y1
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    32(R8)(AX*2), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    48(R8)(AX*2), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       160(R8)(AX*2), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(R8)(AX*2), Y4, Y6
+	VFMADD231PS  Y6, Y5, Y2
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    32(R9), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    48(R9), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       160(R9), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(R9), Y4, Y4
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $+32, R10
+	ADDQ         $+1, R11
+	ADDQ         $+32, SI
+	ADDQ         $+1, DI
+	ADDQ         $+192, R8
+	ADDQ         $+192, R9
+	JMP          blocks191
+
+rest190:
+	ADDQ $0x01, BX
+	JZ   columns189
+
+columns189:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), SI
+	SHLQ         $0x02, SI
+	MOVQ         f+64(FP), DI
+	VMOVSS       (DI), X4
+	ADDQ         $0x04, f+64(FP)
+	VUNPCKLPS    Y0, Y0, Y5
+	VUNPCKHPS    Y0, Y0, Y0
+	VADDPS       Y0, Y5, Y5
+	VUNPCKLPD    Y5, Y5, Y0
+	VUNPCKHPD    Y5, Y5, Y5
+	VADDPS       Y5, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X5
+	VADDPS       X5, X0, X5
+	VMULPS       X4, X5, X5
+	VADDSS       (BX), X5, X0
+	VMOVSS       X0, (BX)
+	ADDQ         SI, BX
+	VUNPCKLPS    Y1, Y1, Y0
+	VUNPCKHPS    Y1, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VMULPS       X4, X0, X0
+	VADDSS       (BX), X0, X0
+	VMOVSS       X0, (BX)
+	ADDQ         SI, BX
+	VUNPCKLPS    Y2, Y2, Y0
+	VUNPCKHPS    Y2, Y2, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VMULPS       X4, X0, X0
+	VADDSS       (BX), X0, X0
+	VMOVSS       X0, (BX)
+	ADDQ         SI, BX
+	VUNPCKLPS    Y3, Y3, Y0
+	VUNPCKHPS    Y3, Y3, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VMULPS       X4, X0, X0
+	VADDSS       (BX), X0, X0
+	VMOVSS       X0, (BX)
+	ADDQ         SI, BX
+	ADDQ         $0x04, c+0(FP)
+	ADDQ         CX, w+32(FP)
+	ADDQ         DX, s+48(FP)
+	JMP          columns187
+
+columns188:
+columns192:
+	CMPQ   n+80(FP), $0x01
+	JL     columns193
+	SUBQ   $0x01, n+80(FP)
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ   blocks+88(FP), BX
+	MOVQ   w+32(FP), SI
+	MOVQ   s+48(FP), DI
+	MOVQ   x+16(FP), R8
+	LEAQ   (R8)(AX*2), R9
+	ADDQ   AX, R9
+	MOVQ   SI, R10
+	MOVQ   DI, R11
+	LEAQ   4096(SI), SI
+	LEAQ   512(DI), DI
+
+blocks196:
+	SUBQ         $0x01, BX
+	JL           rest195
+	PREFETCHT0   (SI)
+	PREFETCHT0   (DI)
+	VMOVUPS      (R10), Y4
+	VPBROADCASTB (R11), X4
+	VPMOVSXBD    X4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    (R8), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    16(R8), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       128(R8), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(R8), Y4, Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    (R8)(AX*1), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    16(R8)(AX*1), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       128(R8)(AX*1), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(R8)(AX*1), Y4, Y6
+	VFMADD231PS  Y6, Y5, Y1
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    (R8)(AX*2), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    16(R8)(AX*2), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       128(R8)(AX*2), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(R8)(AX*2), Y4, Y6
+	VFMADD231PS  Y6, Y5, Y2
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    (R9), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    16(R9), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       128(R9), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(R9), Y4, Y4
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $+32, R10
+	ADDQ         $+1, R11
+	ADDQ         $+32, SI
+	ADDQ         $+1, DI
+	SUBQ         $0x01, BX
+	JL           rest195
+	PREFETCHT0   (SI)
+	PREFETCHT0   (DI)
+	VMOVUPS      (R10), Y4
+	VPBROADCASTB (R11), X4
+	VPMOVSXBD    X4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    32(R8), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    48(R8), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       160(R8), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(R8), Y4, Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    32(R8)(AX*1), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    48(R8)(AX*1), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       160(R8)(AX*1), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(R8)(AX*1), Y4, Y6
+	VFMADD231PS  Y6, Y5, Y1
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    32(R8)(AX*2), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    48(R8)(AX*2), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       160(R8)(AX*2), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(R8)(AX*2), Y4, Y6
+	VFMADD231PS  Y6, Y5, Y2
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    32(R9), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    48(R9), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       160(R9), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(R9), Y4, Y4
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $+32, R10
+	ADDQ         $+1, R11
+	ADDQ         $+32, SI
+	ADDQ         $+1, DI
+	ADDQ         $+192, R8
+	ADDQ         $+192, R9
+	JMP          blocks196
+
+rest195:
+	ADDQ $0x01, BX
+	JZ   columns194
+
+columns194:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), SI
+	SHLQ         $0x02, SI
+	MOVQ         f+64(FP), DI
+	VMOVSS       (DI), X4
+	ADDQ         $0x04, f+64(FP)
+	VUNPCKLPS    Y0, Y0, Y5
+	VUNPCKHPS    Y0, Y0, Y0
+	VADDPS       Y0, Y5, Y5
+	VUNPCKLPD    Y5, Y5, Y0
+	VUNPCKHPD    Y5, Y5, Y5
+	VADDPS       Y5, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X5
+	VADDPS       X5, X0, X5
+	VMULPS       X4, X5, X5
+	VADDSS       (BX), X5, X0
+	VMOVSS       X0, (BX)
+	ADDQ         SI, BX
+	VUNPCKLPS    Y1, Y1, Y0
+	VUNPCKHPS    Y1, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VMULPS       X4, X0, X0
+	VADDSS       (BX), X0, X0
+	VMOVSS       X0, (BX)
+	ADDQ         SI, BX
+	VUNPCKLPS    Y2, Y2, Y0
+	VUNPCKHPS    Y2, Y2, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VMULPS       X4, X0, X0
+	VADDSS       (BX), X0, X0
+	VMOVSS       X0, (BX)
+	ADDQ         SI, BX
+	VUNPCKLPS    Y3, Y3, Y0
+	VUNPCKHPS    Y3, Y3, Y1
+	VADDPS       Y1, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VMULPS       X4, X0, X0
+	VADDSS       (BX), X0, X0
+	VMOVSS       X0, (BX)
+	ADDQ         SI, BX
+	ADDQ         $0x04, c+0(FP)
+	ADDQ         CX, w+32(FP)
+	ADDQ         DX, s+48(FP)
+	JMP          columns192
+
+columns193:
+	VZEROUPPER
+	RET
+
 // func pack8AVX2(dst *uint8, w *uint8, ldw int, s *float32, lds int, less uint32, blocks int)
 // Requires: AVX, AVX2
 TEXT ·pack8AVX2(SB), NOSPLIT, $0-56
@@ -4205,9 +6131,9 @@ TEXT ·pack8AVX2(SB), NOSPLIT, $0-56
 	MOVQ         blocks+48(FP), DI
 	VBROADCASTSS less+40(FP), Y0
 
-block137:
+block197:
 	DECQ        DI
-	JL          block138
+	JL          block198
 	MOVQ        CX, R8
 	VMOVDQU     (R8), X1
 	ADDQ        DX, R8
@@ -4301,9 +6227,9 @@ block137:
 	ADDQ        $+288, AX
 	ADDQ        $0x20, CX
 	ADDQ        $0x04, BX
-	JMP         block137
+	JMP         block197
 
-block138:
+block198:
 	VZEROUPPER
 	RET
 
@@ -4336,9 +6262,9 @@ rows1:
 	VMOVUPS      (DI), Y1
 	ADDQ         CX, DI
 
-blocks139:
+blocks199:
 	DECQ         SI
-	JL           blocks140
+	JL           blocks200
 	VMOVUPS      (BX), Y2
 	VPBROADCASTD (DX), Y3
 	VPMADDUBSW   Y3, Y2, Y2
@@ -4380,9 +6306,9 @@ blocks139:
 	VFMADD231PS  Y4, Y2, Y1
 	ADDQ         $+40, DX
 	ADDQ         $+288, BX
-	JMP          blocks139
+	JMP          blocks199
 
-blocks140:
+blocks200:
 	VMOVUPS Y1, (AX)
 	ADDQ    CX, AX
 	VZEROUPPER
@@ -4405,9 +6331,9 @@ rows2:
 	VMOVUPS      (R8), Y2
 	ADDQ         CX, R8
 
-blocks141:
+blocks201:
 	DECQ         DI
-	JL           blocks142
+	JL           blocks202
 	VMOVUPS      (SI), Y4
 	VPBROADCASTD (DX), Y3
 	VPMADDUBSW   Y3, Y4, Y3
@@ -4479,9 +6405,9 @@ blocks141:
 	VFMADD231PS  Y3, Y4, Y2
 	ADDQ         $+40, DX
 	ADDQ         $+288, SI
-	JMP          blocks141
+	JMP          blocks201
 
-blocks142:
+blocks202:
 	VMOVUPS Y1, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Y2, (AX)
@@ -4508,9 +6434,9 @@ rows3:
 	VMOVUPS      (R8), Y3
 	ADDQ         CX, R8
 
-blocks143:
+blocks203:
 	DECQ         DI
-	JL           blocks144
+	JL           blocks204
 	VMOVUPS      (SI), Y6
 	VPBROADCASTD (DX), Y4
 	VPMADDUBSW   Y4, Y6, Y4
@@ -4612,9 +6538,9 @@ blocks143:
 	VFMADD231PS  Y4, Y6, Y3
 	ADDQ         $+40, DX
 	ADDQ         $+288, SI
-	JMP          blocks143
+	JMP          blocks203
 
-blocks144:
+blocks204:
 	VMOVUPS Y1, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Y2, (AX)
@@ -4647,9 +6573,9 @@ rows4:
 	VMOVUPS      (R9), Y4
 	ADDQ         CX, R9
 
-blocks145:
+blocks205:
 	DECQ         R8
-	JL           blocks146
+	JL           blocks206
 	VMOVUPS      (DI), Y8
 	VPBROADCASTD (DX), Y5
 	VPMADDUBSW   Y5, Y8, Y5
@@ -4782,9 +6708,9 @@ blocks145:
 	ADDQ         $+40, DX
 	ADDQ         $+40, SI
 	ADDQ         $+288, DI
-	JMP          blocks145
+	JMP          blocks205
 
-blocks146:
+blocks206:
 	VMOVUPS Y1, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Y2, (AX)

@@ -26,6 +26,12 @@ func dotQuantised4AVX512(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw i
 //go:noescape
 func dotQuantised4F16AVX512(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *uint16, lds int, m int, n int, blocks int)
 
+// dotQuantised4I8AVX512 adds the products of m rows of records x and n rows of blocks w, with scales s times their rows' factors f, to c.
+// Strides are in numbers, those of x and w in bytes. m is 1, 2 or 4.
+//
+//go:noescape
+func dotQuantised4I8AVX512(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *int8, lds int, f *float32, m int, n int, blocks int)
+
 // pack4AVX512 turns blocks of as many rows as a vector has lanes into a panel, all fours of bytes less a number.
 //
 //go:noescape
@@ -52,6 +58,12 @@ func dotQuantised8AVX512(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw i
 //
 //go:noescape
 func dotQuantised8F16AVX512(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *uint16, lds int, m int, n int, blocks int)
+
+// dotQuantised8I8AVX512 adds the products of m rows of records x and n rows of blocks w, with scales s times their rows' factors f, to c.
+// Strides are in numbers, those of x and w in bytes. m is 1, 2 or 4.
+//
+//go:noescape
+func dotQuantised8I8AVX512(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *int8, lds int, f *float32, m int, n int, blocks int)
 
 // pack8AVX512 turns blocks of as many rows as a vector has lanes into a panel, all fours of bytes less a number.
 //

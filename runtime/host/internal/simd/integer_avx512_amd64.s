@@ -2615,6 +2615,1271 @@ columns82:
 	VZEROUPPER
 	RET
 
+// func dotQuantised4I8AVX512(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *int8, lds int, f *float32, m int, n int, blocks int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, BMI2, MMX+
+TEXT ·dotQuantised4I8AVX512(SB), NOSPLIT, $0-96
+	MOVQ         m+72(FP), AX
+	CMPQ         AX, $0x04
+	JE           rows4
+	CMPQ         AX, $0x02
+	JE           rows2
+	MOVQ         ldx+24(FP), AX
+	MOVQ         ldw+40(FP), AX
+	MOVQ         lds+56(FP), CX
+	MOVL         $0x0f0f0f0f, DX
+	VPBROADCASTD DX, Z0
+	VMOVUPS      lanes4<>+0(SB), Z1
+
+columns86:
+	CMPQ   n+80(FP), $0x04
+	JL     columns87
+	SUBQ   $0x04, n+80(FP)
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	MOVQ   blocks+88(FP), DX
+	MOVQ   w+32(FP), BX
+	MOVQ   s+48(FP), SI
+	MOVQ   x+16(FP), DI
+	MOVQ   BX, R8
+	MOVQ   SI, R9
+	LEAQ   4096(BX), BX
+	LEAQ   512(SI), SI
+
+blocks90:
+	SUBQ        $0x04, DX
+	JL          rest89
+	PREFETCHT1  (BX)
+	PREFETCHT1  (SI)
+	VMOVUPS     (R8), Z6
+	VPMOVSXBD   (R9), X8
+	VCVTDQ2PS   X8, X8
+	VPERMPS     Z8, Z1, Z8
+	VPSRLW      $0x04, Z6, Z7
+	VPANDD      Z0, Z6, Z6
+	VPANDD      Z0, Z7, Z7
+	VMOVUPS     192(DI), Z9
+	VPDPBUSD    (DI), Z6, Z9
+	VPDPBUSD    64(DI), Z7, Z9
+	VCVTDQ2PS   Z9, Z9
+	VMULPS      128(DI), Z8, Z6
+	VFMADD231PS Z6, Z9, Z2
+	ADDQ        $+64, R8
+	ADDQ        $+4, R9
+	ADDQ        $+64, BX
+	ADDQ        $+4, SI
+	ADDQ        $+256, DI
+	JMP         blocks90
+
+rest89:
+	ADDQ        $0x04, DX
+	JZ          columns88
+	MOVQ        $-1, R10
+	BZHIQ       DX, R10, R10
+	KMOVW       R10, K2
+	MOVQ        $-1, R10
+	SHLQ        $0x04, DX
+	BZHIQ       DX, R10, DX
+	KMOVQ       DX, K1
+	PREFETCHT1  (BX)
+	PREFETCHT1  (SI)
+	VMOVDQU8.Z  (R8), K1, Z6
+	VPMOVSXBD.Z (R9), K2, Z9
+	VCVTDQ2PS   Z9, Z9
+	VPERMPS     Z9, Z1, Z9
+	VPSRLW      $0x04, Z6, Z7
+	VPANDD      Z0, Z6, Z6
+	VPANDD      Z0, Z7, Z7
+	VMOVUPS     192(DI), Z14
+	VPDPBUSD    (DI), Z6, Z14
+	VPDPBUSD    64(DI), Z7, Z14
+	VCVTDQ2PS   Z14, Z14
+	VMULPS      128(DI), Z9, Z6
+	VFMADD231PS Z6, Z14, Z2
+
+columns88:
+	MOVQ blocks+88(FP), DX
+	MOVQ w+32(FP), BX
+	MOVQ s+48(FP), SI
+	ADDQ AX, BX
+	ADDQ CX, SI
+	MOVQ x+16(FP), DI
+	MOVQ BX, R8
+	MOVQ SI, R9
+	LEAQ 4096(BX), BX
+	LEAQ 512(SI), SI
+
+blocks93:
+	SUBQ        $0x04, DX
+	JL          rest92
+	PREFETCHT1  (BX)
+	PREFETCHT1  (SI)
+	VMOVUPS     (R8), Z6
+	VPMOVSXBD   (R9), X10
+	VCVTDQ2PS   X10, X10
+	VPERMPS     Z10, Z1, Z10
+	VPSRLW      $0x04, Z6, Z7
+	VPANDD      Z0, Z6, Z6
+	VPANDD      Z0, Z7, Z7
+	VMOVUPS     192(DI), Z9
+	VPDPBUSD    (DI), Z6, Z9
+	VPDPBUSD    64(DI), Z7, Z9
+	VCVTDQ2PS   Z9, Z9
+	VMULPS      128(DI), Z10, Z6
+	VFMADD231PS Z6, Z9, Z3
+	ADDQ        $+64, R8
+	ADDQ        $+4, R9
+	ADDQ        $+64, BX
+	ADDQ        $+4, SI
+	ADDQ        $+256, DI
+	JMP         blocks93
+
+rest92:
+	ADDQ        $0x04, DX
+	JZ          columns91
+	MOVQ        $-1, R10
+	BZHIQ       DX, R10, R10
+	KMOVW       R10, K2
+	MOVQ        $-1, R10
+	SHLQ        $0x04, DX
+	BZHIQ       DX, R10, DX
+	KMOVQ       DX, K1
+	PREFETCHT1  (BX)
+	PREFETCHT1  (SI)
+	VMOVDQU8.Z  (R8), K1, Z6
+	VPMOVSXBD.Z (R9), K2, Z9
+	VCVTDQ2PS   Z9, Z9
+	VPERMPS     Z9, Z1, Z9
+	VPSRLW      $0x04, Z6, Z7
+	VPANDD      Z0, Z6, Z6
+	VPANDD      Z0, Z7, Z7
+	VMOVUPS     192(DI), Z14
+	VPDPBUSD    (DI), Z6, Z14
+	VPDPBUSD    64(DI), Z7, Z14
+	VCVTDQ2PS   Z14, Z14
+	VMULPS      128(DI), Z9, Z6
+	VFMADD231PS Z6, Z14, Z3
+
+columns91:
+	MOVQ blocks+88(FP), DX
+	MOVQ w+32(FP), BX
+	MOVQ s+48(FP), SI
+	ADDQ AX, BX
+	ADDQ CX, SI
+	ADDQ AX, BX
+	ADDQ CX, SI
+	MOVQ x+16(FP), DI
+	MOVQ BX, R8
+	MOVQ SI, R9
+	LEAQ 4096(BX), BX
+	LEAQ 512(SI), SI
+
+blocks96:
+	SUBQ        $0x04, DX
+	JL          rest95
+	PREFETCHT1  (BX)
+	PREFETCHT1  (SI)
+	VMOVUPS     (R8), Z6
+	VPMOVSXBD   (R9), X11
+	VCVTDQ2PS   X11, X11
+	VPERMPS     Z11, Z1, Z11
+	VPSRLW      $0x04, Z6, Z7
+	VPANDD      Z0, Z6, Z6
+	VPANDD      Z0, Z7, Z7
+	VMOVUPS     192(DI), Z9
+	VPDPBUSD    (DI), Z6, Z9
+	VPDPBUSD    64(DI), Z7, Z9
+	VCVTDQ2PS   Z9, Z9
+	VMULPS      128(DI), Z11, Z6
+	VFMADD231PS Z6, Z9, Z4
+	ADDQ        $+64, R8
+	ADDQ        $+4, R9
+	ADDQ        $+64, BX
+	ADDQ        $+4, SI
+	ADDQ        $+256, DI
+	JMP         blocks96
+
+rest95:
+	ADDQ        $0x04, DX
+	JZ          columns94
+	MOVQ        $-1, R10
+	BZHIQ       DX, R10, R10
+	KMOVW       R10, K2
+	MOVQ        $-1, R10
+	SHLQ        $0x04, DX
+	BZHIQ       DX, R10, DX
+	KMOVQ       DX, K1
+	PREFETCHT1  (BX)
+	PREFETCHT1  (SI)
+	VMOVDQU8.Z  (R8), K1, Z6
+	VPMOVSXBD.Z (R9), K2, Z9
+	VCVTDQ2PS   Z9, Z9
+	VPERMPS     Z9, Z1, Z9
+	VPSRLW      $0x04, Z6, Z7
+	VPANDD      Z0, Z6, Z6
+	VPANDD      Z0, Z7, Z7
+	VMOVUPS     192(DI), Z14
+	VPDPBUSD    (DI), Z6, Z14
+	VPDPBUSD    64(DI), Z7, Z14
+	VCVTDQ2PS   Z14, Z14
+	VMULPS      128(DI), Z9, Z6
+	VFMADD231PS Z6, Z14, Z4
+
+columns94:
+	MOVQ blocks+88(FP), DX
+	MOVQ w+32(FP), BX
+	MOVQ s+48(FP), SI
+	ADDQ AX, BX
+	ADDQ CX, SI
+	ADDQ AX, BX
+	ADDQ CX, SI
+	ADDQ AX, BX
+	ADDQ CX, SI
+	MOVQ x+16(FP), DI
+	MOVQ BX, R8
+	MOVQ SI, R9
+	LEAQ 4096(BX), BX
+	LEAQ 512(SI), SI
+
+blocks99:
+	SUBQ        $0x04, DX
+	JL          rest98
+	PREFETCHT1  (BX)
+	PREFETCHT1  (SI)
+	VMOVUPS     (R8), Z6
+	VPMOVSXBD   (R9), X12
+	VCVTDQ2PS   X12, X12
+	VPERMPS     Z12, Z1, Z12
+	VPSRLW      $0x04, Z6, Z7
+	VPANDD      Z0, Z6, Z6
+	VPANDD      Z0, Z7, Z7
+	VMOVUPS     192(DI), Z9
+	VPDPBUSD    (DI), Z6, Z9
+	VPDPBUSD    64(DI), Z7, Z9
+	VCVTDQ2PS   Z9, Z9
+	VMULPS      128(DI), Z12, Z6
+	VFMADD231PS Z6, Z9, Z5
+	ADDQ        $+64, R8
+	ADDQ        $+4, R9
+	ADDQ        $+64, BX
+	ADDQ        $+4, SI
+	ADDQ        $+256, DI
+	JMP         blocks99
+
+rest98:
+	ADDQ        $0x04, DX
+	JZ          columns97
+	MOVQ        $-1, R10
+	BZHIQ       DX, R10, R10
+	KMOVW       R10, K2
+	MOVQ        $-1, R10
+	SHLQ        $0x04, DX
+	BZHIQ       DX, R10, DX
+	KMOVQ       DX, K1
+	PREFETCHT1  (BX)
+	PREFETCHT1  (SI)
+	VMOVDQU8.Z  (R8), K1, Z6
+	VPMOVSXBD.Z (R9), K2, Z9
+	VCVTDQ2PS   Z9, Z9
+	VPERMPS     Z9, Z1, Z9
+	VPSRLW      $0x04, Z6, Z7
+	VPANDD      Z0, Z6, Z6
+	VPANDD      Z0, Z7, Z7
+	VMOVUPS     192(DI), Z14
+	VPDPBUSD    (DI), Z6, Z14
+	VPDPBUSD    64(DI), Z7, Z14
+	VCVTDQ2PS   Z14, Z14
+	VMULPS      128(DI), Z9, Z6
+	VFMADD231PS Z6, Z14, Z5
+
+columns97:
+	MOVQ          c+0(FP), DX
+	MOVQ          ldc+8(FP), BX
+	SHLQ          $0x02, BX
+	MOVQ          f+64(FP), SI
+	VMOVUPS       (SI), X7
+	ADDQ          $0x10, f+64(FP)
+	VEXTRACTF64X4 $0x01, Z2, Y6
+	VADDPS        Y6, Y2, Y6
+	VEXTRACTF64X4 $0x01, Z3, Y2
+	VADDPS        Y2, Y3, Y2
+	VEXTRACTF64X4 $0x01, Z4, Y3
+	VADDPS        Y3, Y4, Y3
+	VEXTRACTF64X4 $0x01, Z5, Y4
+	VADDPS        Y4, Y5, Y4
+	VUNPCKLPS     Y2, Y6, Y5
+	VUNPCKHPS     Y2, Y6, Y2
+	VADDPS        Y2, Y5, Y5
+	VUNPCKLPS     Y4, Y3, Y2
+	VUNPCKHPS     Y4, Y3, Y3
+	VADDPS        Y3, Y2, Y2
+	VUNPCKLPD     Y2, Y5, Y3
+	VUNPCKHPD     Y2, Y5, Y2
+	VADDPS        Y2, Y3, Y3
+	VEXTRACTF32X4 $0x01, Y3, X2
+	VADDPS        X2, X3, X2
+	VMULPS        X7, X2, X2
+	VADDPS        (DX), X2, X2
+	VMOVUPS       X2, (DX)
+	ADDQ          BX, DX
+	ADDQ          $0x10, c+0(FP)
+	ADDQ          AX, w+32(FP)
+	ADDQ          CX, s+48(FP)
+	ADDQ          AX, w+32(FP)
+	ADDQ          CX, s+48(FP)
+	ADDQ          AX, w+32(FP)
+	ADDQ          CX, s+48(FP)
+	ADDQ          AX, w+32(FP)
+	ADDQ          CX, s+48(FP)
+	JMP           columns86
+
+columns87:
+columns100:
+	CMPQ   n+80(FP), $0x01
+	JL     columns101
+	SUBQ   $0x01, n+80(FP)
+	VXORPS Z2, Z2, Z2
+	MOVQ   blocks+88(FP), DX
+	MOVQ   w+32(FP), BX
+	MOVQ   s+48(FP), SI
+	MOVQ   x+16(FP), DI
+	MOVQ   BX, R8
+	MOVQ   SI, R9
+	LEAQ   4096(BX), BX
+	LEAQ   512(SI), SI
+
+blocks104:
+	SUBQ        $0x04, DX
+	JL          rest103
+	PREFETCHT1  (BX)
+	PREFETCHT1  (SI)
+	VMOVUPS     (R8), Z3
+	VPMOVSXBD   (R9), X13
+	VCVTDQ2PS   X13, X13
+	VPERMPS     Z13, Z1, Z13
+	VPSRLW      $0x04, Z3, Z4
+	VPANDD      Z0, Z3, Z3
+	VPANDD      Z0, Z4, Z4
+	VMOVUPS     192(DI), Z5
+	VPDPBUSD    (DI), Z3, Z5
+	VPDPBUSD    64(DI), Z4, Z5
+	VCVTDQ2PS   Z5, Z5
+	VMULPS      128(DI), Z13, Z3
+	VFMADD231PS Z3, Z5, Z2
+	ADDQ        $+64, R8
+	ADDQ        $+4, R9
+	ADDQ        $+64, BX
+	ADDQ        $+4, SI
+	ADDQ        $+256, DI
+	JMP         blocks104
+
+rest103:
+	ADDQ        $0x04, DX
+	JZ          columns102
+	MOVQ        $-1, R10
+	BZHIQ       DX, R10, R10
+	KMOVW       R10, K2
+	MOVQ        $-1, R10
+	SHLQ        $0x04, DX
+	BZHIQ       DX, R10, DX
+	KMOVQ       DX, K1
+	PREFETCHT1  (BX)
+	PREFETCHT1  (SI)
+	VMOVDQU8.Z  (R8), K1, Z3
+	VPMOVSXBD.Z (R9), K2, Z5
+	VCVTDQ2PS   Z5, Z5
+	VPERMPS     Z5, Z1, Z5
+	VPSRLW      $0x04, Z3, Z4
+	VPANDD      Z0, Z3, Z3
+	VPANDD      Z0, Z4, Z4
+	VMOVUPS     192(DI), Z6
+	VPDPBUSD    (DI), Z3, Z6
+	VPDPBUSD    64(DI), Z4, Z6
+	VCVTDQ2PS   Z6, Z6
+	VMULPS      128(DI), Z5, Z3
+	VFMADD231PS Z3, Z6, Z2
+
+columns102:
+	MOVQ          c+0(FP), DX
+	MOVQ          ldc+8(FP), BX
+	SHLQ          $0x02, BX
+	MOVQ          f+64(FP), SI
+	VMOVSS        (SI), X4
+	ADDQ          $0x04, f+64(FP)
+	VEXTRACTF64X4 $0x01, Z2, Y3
+	VADDPS        Y3, Y2, Y3
+	VUNPCKLPS     Y3, Y3, Y2
+	VUNPCKHPS     Y3, Y3, Y3
+	VADDPS        Y3, Y2, Y2
+	VUNPCKLPD     Y2, Y2, Y3
+	VUNPCKHPD     Y2, Y2, Y2
+	VADDPS        Y2, Y3, Y3
+	VEXTRACTF32X4 $0x01, Y3, X2
+	VADDPS        X2, X3, X2
+	VMULPS        X4, X2, X2
+	VADDSS        (DX), X2, X2
+	VMOVSS        X2, (DX)
+	ADDQ          BX, DX
+	ADDQ          $0x04, c+0(FP)
+	ADDQ          AX, w+32(FP)
+	ADDQ          CX, s+48(FP)
+	JMP           columns100
+
+columns101:
+	VZEROUPPER
+	RET
+
+rows2:
+	MOVQ         ldx+24(FP), AX
+	MOVQ         ldw+40(FP), CX
+	MOVQ         lds+56(FP), DX
+	MOVL         $0x0f0f0f0f, BX
+	VPBROADCASTD BX, Z0
+	VMOVUPS      lanes4<>+0(SB), Z1
+
+columns105:
+	CMPQ   n+80(FP), $0x04
+	JL     columns106
+	SUBQ   $0x04, n+80(FP)
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	MOVQ   blocks+88(FP), BX
+	MOVQ   w+32(FP), SI
+	MOVQ   s+48(FP), DI
+	MOVQ   x+16(FP), R8
+	MOVQ   SI, R9
+	LEAQ   (R9)(CX*2), R10
+	ADDQ   CX, R10
+	MOVQ   DI, R11
+	LEAQ   (R11)(DX*2), R12
+	ADDQ   DX, R12
+	LEAQ   4096(SI), SI
+	LEAQ   512(DI), DI
+
+blocks109:
+	SUBQ        $0x04, BX
+	JL          rest108
+	PREFETCHT0  (SI)
+	PREFETCHT0  64(SI)
+	PREFETCHT0  128(SI)
+	PREFETCHT0  192(SI)
+	PREFETCHT0  (DI)
+	VMOVUPS     (R9), Z10
+	VPMOVSXBD   (R11), X12
+	VCVTDQ2PS   X12, X12
+	VPERMPS     Z12, Z1, Z12
+	VPSRLW      $0x04, Z10, Z11
+	VPANDD      Z0, Z10, Z10
+	VPANDD      Z0, Z11, Z11
+	VMOVUPS     192(R8), Z13
+	VPDPBUSD    (R8), Z10, Z13
+	VPDPBUSD    64(R8), Z11, Z13
+	VCVTDQ2PS   Z13, Z13
+	VMULPS      128(R8), Z12, Z14
+	VFMADD231PS Z14, Z13, Z2
+	VMOVUPS     192(R8)(AX*1), Z13
+	VPDPBUSD    (R8)(AX*1), Z10, Z13
+	VPDPBUSD    64(R8)(AX*1), Z11, Z13
+	VCVTDQ2PS   Z13, Z13
+	VMULPS      128(R8)(AX*1), Z12, Z10
+	VFMADD231PS Z10, Z13, Z6
+	VMOVUPS     (R9)(CX*1), Z10
+	VPMOVSXBD   (R11)(DX*1), X15
+	VCVTDQ2PS   X15, X15
+	VPERMPS     Z15, Z1, Z15
+	VPSRLW      $0x04, Z10, Z11
+	VPANDD      Z0, Z10, Z10
+	VPANDD      Z0, Z11, Z11
+	VMOVUPS     192(R8), Z13
+	VPDPBUSD    (R8), Z10, Z13
+	VPDPBUSD    64(R8), Z11, Z13
+	VCVTDQ2PS   Z13, Z13
+	VMULPS      128(R8), Z15, Z14
+	VFMADD231PS Z14, Z13, Z3
+	VMOVUPS     192(R8)(AX*1), Z13
+	VPDPBUSD    (R8)(AX*1), Z10, Z13
+	VPDPBUSD    64(R8)(AX*1), Z11, Z13
+	VCVTDQ2PS   Z13, Z13
+	VMULPS      128(R8)(AX*1), Z15, Z10
+	VFMADD231PS Z10, Z13, Z7
+	VMOVUPS     (R9)(CX*2), Z10
+	VPMOVSXBD   (R11)(DX*2), X16
+	VCVTDQ2PS   X16, X16
+	VPERMPS     Z16, Z1, Z16
+	VPSRLW      $0x04, Z10, Z11
+	VPANDD      Z0, Z10, Z10
+	VPANDD      Z0, Z11, Z11
+	VMOVUPS     192(R8), Z13
+	VPDPBUSD    (R8), Z10, Z13
+	VPDPBUSD    64(R8), Z11, Z13
+	VCVTDQ2PS   Z13, Z13
+	VMULPS      128(R8), Z16, Z14
+	VFMADD231PS Z14, Z13, Z4
+	VMOVUPS     192(R8)(AX*1), Z13
+	VPDPBUSD    (R8)(AX*1), Z10, Z13
+	VPDPBUSD    64(R8)(AX*1), Z11, Z13
+	VCVTDQ2PS   Z13, Z13
+	VMULPS      128(R8)(AX*1), Z16, Z10
+	VFMADD231PS Z10, Z13, Z8
+	VMOVUPS     (R10), Z10
+	VPMOVSXBD   (R12), X17
+	VCVTDQ2PS   X17, X17
+	VPERMPS     Z17, Z1, Z17
+	VPSRLW      $0x04, Z10, Z11
+	VPANDD      Z0, Z10, Z10
+	VPANDD      Z0, Z11, Z11
+	VMOVUPS     192(R8), Z13
+	VPDPBUSD    (R8), Z10, Z13
+	VPDPBUSD    64(R8), Z11, Z13
+	VCVTDQ2PS   Z13, Z13
+	VMULPS      128(R8), Z17, Z14
+	VFMADD231PS Z14, Z13, Z5
+	VMOVUPS     192(R8)(AX*1), Z13
+	VPDPBUSD    (R8)(AX*1), Z10, Z13
+	VPDPBUSD    64(R8)(AX*1), Z11, Z13
+	VCVTDQ2PS   Z13, Z13
+	VMULPS      128(R8)(AX*1), Z17, Z10
+	VFMADD231PS Z10, Z13, Z9
+	ADDQ        $+64, R9
+	ADDQ        $+64, R10
+	ADDQ        $+4, R11
+	ADDQ        $+4, R12
+	ADDQ        $+256, SI
+	ADDQ        $+16, DI
+	ADDQ        $+256, R8
+	JMP         blocks109
+
+rest108:
+	ADDQ        $0x04, BX
+	JZ          columns107
+	MOVQ        $-1, R13
+	BZHIQ       BX, R13, R13
+	KMOVW       R13, K2
+	MOVQ        $-1, R13
+	SHLQ        $0x04, BX
+	BZHIQ       BX, R13, BX
+	KMOVQ       BX, K1
+	PREFETCHT0  (SI)
+	PREFETCHT0  64(SI)
+	PREFETCHT0  128(SI)
+	PREFETCHT0  192(SI)
+	PREFETCHT0  (DI)
+	VMOVDQU8.Z  (R9), K1, Z10
+	VPMOVSXBD.Z (R11), K2, Z13
+	VCVTDQ2PS   Z13, Z13
+	VPERMPS     Z13, Z1, Z13
+	VPSRLW      $0x04, Z10, Z11
+	VPANDD      Z0, Z10, Z10
+	VPANDD      Z0, Z11, Z11
+	VMOVUPS     192(R8), Z14
+	VPDPBUSD    (R8), Z10, Z14
+	VPDPBUSD    64(R8), Z11, Z14
+	VCVTDQ2PS   Z14, Z14
+	VMULPS      128(R8), Z13, Z19
+	VFMADD231PS Z19, Z14, Z2
+	VMOVUPS     192(R8)(AX*1), Z14
+	VPDPBUSD    (R8)(AX*1), Z10, Z14
+	VPDPBUSD    64(R8)(AX*1), Z11, Z14
+	VCVTDQ2PS   Z14, Z14
+	VMULPS      128(R8)(AX*1), Z13, Z10
+	VFMADD231PS Z10, Z14, Z6
+	VMOVDQU8.Z  (R9)(CX*1), K1, Z10
+	VPMOVSXBD.Z (R11)(DX*1), K2, Z13
+	VCVTDQ2PS   Z13, Z13
+	VPERMPS     Z13, Z1, Z13
+	VPSRLW      $0x04, Z10, Z11
+	VPANDD      Z0, Z10, Z10
+	VPANDD      Z0, Z11, Z11
+	VMOVUPS     192(R8), Z14
+	VPDPBUSD    (R8), Z10, Z14
+	VPDPBUSD    64(R8), Z11, Z14
+	VCVTDQ2PS   Z14, Z14
+	VMULPS      128(R8), Z13, Z19
+	VFMADD231PS Z19, Z14, Z3
+	VMOVUPS     192(R8)(AX*1), Z14
+	VPDPBUSD    (R8)(AX*1), Z10, Z14
+	VPDPBUSD    64(R8)(AX*1), Z11, Z14
+	VCVTDQ2PS   Z14, Z14
+	VMULPS      128(R8)(AX*1), Z13, Z10
+	VFMADD231PS Z10, Z14, Z7
+	VMOVDQU8.Z  (R9)(CX*2), K1, Z10
+	VPMOVSXBD.Z (R11)(DX*2), K2, Z13
+	VCVTDQ2PS   Z13, Z13
+	VPERMPS     Z13, Z1, Z13
+	VPSRLW      $0x04, Z10, Z11
+	VPANDD      Z0, Z10, Z10
+	VPANDD      Z0, Z11, Z11
+	VMOVUPS     192(R8), Z14
+	VPDPBUSD    (R8), Z10, Z14
+	VPDPBUSD    64(R8), Z11, Z14
+	VCVTDQ2PS   Z14, Z14
+	VMULPS      128(R8), Z13, Z19
+	VFMADD231PS Z19, Z14, Z4
+	VMOVUPS     192(R8)(AX*1), Z14
+	VPDPBUSD    (R8)(AX*1), Z10, Z14
+	VPDPBUSD    64(R8)(AX*1), Z11, Z14
+	VCVTDQ2PS   Z14, Z14
+	VMULPS      128(R8)(AX*1), Z13, Z10
+	VFMADD231PS Z10, Z14, Z8
+	VMOVDQU8.Z  (R10), K1, Z10
+	VPMOVSXBD.Z (R12), K2, Z13
+	VCVTDQ2PS   Z13, Z13
+	VPERMPS     Z13, Z1, Z13
+	VPSRLW      $0x04, Z10, Z11
+	VPANDD      Z0, Z10, Z10
+	VPANDD      Z0, Z11, Z11
+	VMOVUPS     192(R8), Z14
+	VPDPBUSD    (R8), Z10, Z14
+	VPDPBUSD    64(R8), Z11, Z14
+	VCVTDQ2PS   Z14, Z14
+	VMULPS      128(R8), Z13, Z19
+	VFMADD231PS Z19, Z14, Z5
+	VMOVUPS     192(R8)(AX*1), Z14
+	VPDPBUSD    (R8)(AX*1), Z10, Z14
+	VPDPBUSD    64(R8)(AX*1), Z11, Z14
+	VCVTDQ2PS   Z14, Z14
+	VMULPS      128(R8)(AX*1), Z13, Z10
+	VFMADD231PS Z10, Z14, Z9
+
+columns107:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), SI
+	SHLQ          $0x02, SI
+	MOVQ          f+64(FP), DI
+	VMOVUPS       (DI), X11
+	ADDQ          $0x10, f+64(FP)
+	VEXTRACTF64X4 $0x01, Z2, Y10
+	VADDPS        Y10, Y2, Y10
+	VEXTRACTF64X4 $0x01, Z3, Y2
+	VADDPS        Y2, Y3, Y2
+	VEXTRACTF64X4 $0x01, Z4, Y3
+	VADDPS        Y3, Y4, Y3
+	VEXTRACTF64X4 $0x01, Z5, Y4
+	VADDPS        Y4, Y5, Y4
+	VUNPCKLPS     Y2, Y10, Y5
+	VUNPCKHPS     Y2, Y10, Y2
+	VADDPS        Y2, Y5, Y5
+	VUNPCKLPS     Y4, Y3, Y2
+	VUNPCKHPS     Y4, Y3, Y3
+	VADDPS        Y3, Y2, Y2
+	VUNPCKLPD     Y2, Y5, Y3
+	VUNPCKHPD     Y2, Y5, Y2
+	VADDPS        Y2, Y3, Y3
+	VEXTRACTF32X4 $0x01, Y3, X2
+	VADDPS        X2, X3, X2
+	VMULPS        X11, X2, X2
+	VADDPS        (BX), X2, X2
+	VMOVUPS       X2, (BX)
+	ADDQ          SI, BX
+	VEXTRACTF64X4 $0x01, Z6, Y2
+	VADDPS        Y2, Y6, Y2
+	VEXTRACTF64X4 $0x01, Z7, Y3
+	VADDPS        Y3, Y7, Y3
+	VEXTRACTF64X4 $0x01, Z8, Y4
+	VADDPS        Y4, Y8, Y4
+	VEXTRACTF64X4 $0x01, Z9, Y5
+	VADDPS        Y5, Y9, Y5
+	VUNPCKLPS     Y3, Y2, Y6
+	VUNPCKHPS     Y3, Y2, Y2
+	VADDPS        Y2, Y6, Y6
+	VUNPCKLPS     Y5, Y4, Y2
+	VUNPCKHPS     Y5, Y4, Y3
+	VADDPS        Y3, Y2, Y2
+	VUNPCKLPD     Y2, Y6, Y3
+	VUNPCKHPD     Y2, Y6, Y2
+	VADDPS        Y2, Y3, Y3
+	VEXTRACTF32X4 $0x01, Y3, X2
+	VADDPS        X2, X3, X2
+	VMULPS        X11, X2, X2
+	VADDPS        (BX), X2, X2
+	VMOVUPS       X2, (BX)
+	ADDQ          SI, BX
+	ADDQ          $0x10, c+0(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          DX, s+48(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          DX, s+48(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          DX, s+48(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          DX, s+48(FP)
+	JMP           columns105
+
+columns106:
+columns110:
+	CMPQ   n+80(FP), $0x01
+	JL     columns111
+	SUBQ   $0x01, n+80(FP)
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	MOVQ   blocks+88(FP), BX
+	MOVQ   w+32(FP), SI
+	MOVQ   s+48(FP), DI
+	MOVQ   x+16(FP), R8
+	MOVQ   SI, R9
+	MOVQ   DI, R10
+	LEAQ   4096(SI), SI
+	LEAQ   512(DI), DI
+
+blocks114:
+	SUBQ        $0x04, BX
+	JL          rest113
+	PREFETCHT0  (SI)
+	PREFETCHT0  (DI)
+	VMOVUPS     (R9), Z4
+	VPMOVSXBD   (R10), X18
+	VCVTDQ2PS   X18, X18
+	VPERMPS     Z18, Z1, Z18
+	VPSRLW      $0x04, Z4, Z5
+	VPANDD      Z0, Z4, Z4
+	VPANDD      Z0, Z5, Z5
+	VMOVUPS     192(R8), Z6
+	VPDPBUSD    (R8), Z4, Z6
+	VPDPBUSD    64(R8), Z5, Z6
+	VCVTDQ2PS   Z6, Z6
+	VMULPS      128(R8), Z18, Z7
+	VFMADD231PS Z7, Z6, Z2
+	VMOVUPS     192(R8)(AX*1), Z6
+	VPDPBUSD    (R8)(AX*1), Z4, Z6
+	VPDPBUSD    64(R8)(AX*1), Z5, Z6
+	VCVTDQ2PS   Z6, Z6
+	VMULPS      128(R8)(AX*1), Z18, Z4
+	VFMADD231PS Z4, Z6, Z3
+	ADDQ        $+64, R9
+	ADDQ        $+4, R10
+	ADDQ        $+64, SI
+	ADDQ        $+4, DI
+	ADDQ        $+256, R8
+	JMP         blocks114
+
+rest113:
+	ADDQ        $0x04, BX
+	JZ          columns112
+	MOVQ        $-1, R11
+	BZHIQ       BX, R11, R11
+	KMOVW       R11, K2
+	MOVQ        $-1, R11
+	SHLQ        $0x04, BX
+	BZHIQ       BX, R11, BX
+	KMOVQ       BX, K1
+	PREFETCHT0  (SI)
+	PREFETCHT0  (DI)
+	VMOVDQU8.Z  (R9), K1, Z4
+	VPMOVSXBD.Z (R10), K2, Z6
+	VCVTDQ2PS   Z6, Z6
+	VPERMPS     Z6, Z1, Z6
+	VPSRLW      $0x04, Z4, Z5
+	VPANDD      Z0, Z4, Z4
+	VPANDD      Z0, Z5, Z5
+	VMOVUPS     192(R8), Z7
+	VPDPBUSD    (R8), Z4, Z7
+	VPDPBUSD    64(R8), Z5, Z7
+	VCVTDQ2PS   Z7, Z7
+	VMULPS      128(R8), Z6, Z8
+	VFMADD231PS Z8, Z7, Z2
+	VMOVUPS     192(R8)(AX*1), Z7
+	VPDPBUSD    (R8)(AX*1), Z4, Z7
+	VPDPBUSD    64(R8)(AX*1), Z5, Z7
+	VCVTDQ2PS   Z7, Z7
+	VMULPS      128(R8)(AX*1), Z6, Z4
+	VFMADD231PS Z4, Z7, Z3
+
+columns112:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), SI
+	SHLQ          $0x02, SI
+	MOVQ          f+64(FP), DI
+	VMOVSS        (DI), X5
+	ADDQ          $0x04, f+64(FP)
+	VEXTRACTF64X4 $0x01, Z2, Y4
+	VADDPS        Y4, Y2, Y4
+	VUNPCKLPS     Y4, Y4, Y2
+	VUNPCKHPS     Y4, Y4, Y4
+	VADDPS        Y4, Y2, Y2
+	VUNPCKLPD     Y2, Y2, Y4
+	VUNPCKHPD     Y2, Y2, Y2
+	VADDPS        Y2, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X2
+	VADDPS        X2, X4, X2
+	VMULPS        X5, X2, X2
+	VADDSS        (BX), X2, X2
+	VMOVSS        X2, (BX)
+	ADDQ          SI, BX
+	VEXTRACTF64X4 $0x01, Z3, Y2
+	VADDPS        Y2, Y3, Y2
+	VUNPCKLPS     Y2, Y2, Y3
+	VUNPCKHPS     Y2, Y2, Y2
+	VADDPS        Y2, Y3, Y3
+	VUNPCKLPD     Y3, Y3, Y2
+	VUNPCKHPD     Y3, Y3, Y3
+	VADDPS        Y3, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X3
+	VADDPS        X3, X2, X3
+	VMULPS        X5, X3, X3
+	VADDSS        (BX), X3, X2
+	VMOVSS        X2, (BX)
+	ADDQ          SI, BX
+	ADDQ          $0x04, c+0(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          DX, s+48(FP)
+	JMP           columns110
+
+columns111:
+	VZEROUPPER
+	RET
+
+rows4:
+	MOVQ         ldx+24(FP), AX
+	MOVQ         ldw+40(FP), CX
+	MOVQ         lds+56(FP), DX
+	MOVL         $0x0f0f0f0f, BX
+	VPBROADCASTD BX, Z0
+	VMOVUPS      lanes4<>+0(SB), Z1
+
+columns115:
+	CMPQ   n+80(FP), $0x02
+	JL     columns116
+	SUBQ   $0x02, n+80(FP)
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	MOVQ   blocks+88(FP), BX
+	MOVQ   w+32(FP), SI
+	MOVQ   s+48(FP), DI
+	MOVQ   x+16(FP), R8
+	LEAQ   (R8)(AX*2), R9
+	ADDQ   AX, R9
+	MOVQ   SI, R10
+	MOVQ   DI, R11
+	LEAQ   4096(SI), SI
+	LEAQ   512(DI), DI
+
+blocks119:
+	SUBQ        $0x04, BX
+	JL          rest118
+	PREFETCHT0  (SI)
+	PREFETCHT0  64(SI)
+	PREFETCHT0  (DI)
+	VMOVUPS     (R10), Z10
+	VPMOVSXBD   (R11), X12
+	VCVTDQ2PS   X12, X12
+	VPERMPS     Z12, Z1, Z12
+	VPSRLW      $0x04, Z10, Z11
+	VPANDD      Z0, Z10, Z10
+	VPANDD      Z0, Z11, Z11
+	VMOVUPS     192(R8), Z13
+	VPDPBUSD    (R8), Z10, Z13
+	VPDPBUSD    64(R8), Z11, Z13
+	VCVTDQ2PS   Z13, Z13
+	VMULPS      128(R8), Z12, Z14
+	VFMADD231PS Z14, Z13, Z2
+	VMOVUPS     192(R8)(AX*1), Z13
+	VPDPBUSD    (R8)(AX*1), Z10, Z13
+	VPDPBUSD    64(R8)(AX*1), Z11, Z13
+	VCVTDQ2PS   Z13, Z13
+	VMULPS      128(R8)(AX*1), Z12, Z14
+	VFMADD231PS Z14, Z13, Z4
+	VMOVUPS     192(R8)(AX*2), Z13
+	VPDPBUSD    (R8)(AX*2), Z10, Z13
+	VPDPBUSD    64(R8)(AX*2), Z11, Z13
+	VCVTDQ2PS   Z13, Z13
+	VMULPS      128(R8)(AX*2), Z12, Z14
+	VFMADD231PS Z14, Z13, Z6
+	VMOVUPS     192(R9), Z13
+	VPDPBUSD    (R9), Z10, Z13
+	VPDPBUSD    64(R9), Z11, Z13
+	VCVTDQ2PS   Z13, Z13
+	VMULPS      128(R9), Z12, Z10
+	VFMADD231PS Z10, Z13, Z8
+	VMOVUPS     (R10)(CX*1), Z10
+	VPMOVSXBD   (R11)(DX*1), X15
+	VCVTDQ2PS   X15, X15
+	VPERMPS     Z15, Z1, Z15
+	VPSRLW      $0x04, Z10, Z11
+	VPANDD      Z0, Z10, Z10
+	VPANDD      Z0, Z11, Z11
+	VMOVUPS     192(R8), Z13
+	VPDPBUSD    (R8), Z10, Z13
+	VPDPBUSD    64(R8), Z11, Z13
+	VCVTDQ2PS   Z13, Z13
+	VMULPS      128(R8), Z15, Z14
+	VFMADD231PS Z14, Z13, Z3
+	VMOVUPS     192(R8)(AX*1), Z13
+	VPDPBUSD    (R8)(AX*1), Z10, Z13
+	VPDPBUSD    64(R8)(AX*1), Z11, Z13
+	VCVTDQ2PS   Z13, Z13
+	VMULPS      128(R8)(AX*1), Z15, Z14
+	VFMADD231PS Z14, Z13, Z5
+	VMOVUPS     192(R8)(AX*2), Z13
+	VPDPBUSD    (R8)(AX*2), Z10, Z13
+	VPDPBUSD    64(R8)(AX*2), Z11, Z13
+	VCVTDQ2PS   Z13, Z13
+	VMULPS      128(R8)(AX*2), Z15, Z14
+	VFMADD231PS Z14, Z13, Z7
+	VMOVUPS     192(R9), Z13
+	VPDPBUSD    (R9), Z10, Z13
+	VPDPBUSD    64(R9), Z11, Z13
+	VCVTDQ2PS   Z13, Z13
+	VMULPS      128(R9), Z15, Z10
+	VFMADD231PS Z10, Z13, Z9
+	ADDQ        $+64, R10
+	ADDQ        $+4, R11
+	ADDQ        $+128, SI
+	ADDQ        $+8, DI
+	ADDQ        $+256, R8
+	ADDQ        $+256, R9
+	JMP         blocks119
+
+rest118:
+	ADDQ        $0x04, BX
+	JZ          columns117
+	MOVQ        $-1, R12
+	BZHIQ       BX, R12, R12
+	KMOVW       R12, K2
+	MOVQ        $-1, R12
+	SHLQ        $0x04, BX
+	BZHIQ       BX, R12, BX
+	KMOVQ       BX, K1
+	PREFETCHT0  (SI)
+	PREFETCHT0  64(SI)
+	PREFETCHT0  (DI)
+	VMOVDQU8.Z  (R10), K1, Z10
+	VPMOVSXBD.Z (R11), K2, Z13
+	VCVTDQ2PS   Z13, Z13
+	VPERMPS     Z13, Z1, Z13
+	VPSRLW      $0x04, Z10, Z11
+	VPANDD      Z0, Z10, Z10
+	VPANDD      Z0, Z11, Z11
+	VMOVUPS     192(R8), Z14
+	VPDPBUSD    (R8), Z10, Z14
+	VPDPBUSD    64(R8), Z11, Z14
+	VCVTDQ2PS   Z14, Z14
+	VMULPS      128(R8), Z13, Z17
+	VFMADD231PS Z17, Z14, Z2
+	VMOVUPS     192(R8)(AX*1), Z14
+	VPDPBUSD    (R8)(AX*1), Z10, Z14
+	VPDPBUSD    64(R8)(AX*1), Z11, Z14
+	VCVTDQ2PS   Z14, Z14
+	VMULPS      128(R8)(AX*1), Z13, Z17
+	VFMADD231PS Z17, Z14, Z4
+	VMOVUPS     192(R8)(AX*2), Z14
+	VPDPBUSD    (R8)(AX*2), Z10, Z14
+	VPDPBUSD    64(R8)(AX*2), Z11, Z14
+	VCVTDQ2PS   Z14, Z14
+	VMULPS      128(R8)(AX*2), Z13, Z17
+	VFMADD231PS Z17, Z14, Z6
+	VMOVUPS     192(R9), Z14
+	VPDPBUSD    (R9), Z10, Z14
+	VPDPBUSD    64(R9), Z11, Z14
+	VCVTDQ2PS   Z14, Z14
+	VMULPS      128(R9), Z13, Z10
+	VFMADD231PS Z10, Z14, Z8
+	VMOVDQU8.Z  (R10)(CX*1), K1, Z10
+	VPMOVSXBD.Z (R11)(DX*1), K2, Z13
+	VCVTDQ2PS   Z13, Z13
+	VPERMPS     Z13, Z1, Z13
+	VPSRLW      $0x04, Z10, Z11
+	VPANDD      Z0, Z10, Z10
+	VPANDD      Z0, Z11, Z11
+	VMOVUPS     192(R8), Z14
+	VPDPBUSD    (R8), Z10, Z14
+	VPDPBUSD    64(R8), Z11, Z14
+	VCVTDQ2PS   Z14, Z14
+	VMULPS      128(R8), Z13, Z17
+	VFMADD231PS Z17, Z14, Z3
+	VMOVUPS     192(R8)(AX*1), Z14
+	VPDPBUSD    (R8)(AX*1), Z10, Z14
+	VPDPBUSD    64(R8)(AX*1), Z11, Z14
+	VCVTDQ2PS   Z14, Z14
+	VMULPS      128(R8)(AX*1), Z13, Z17
+	VFMADD231PS Z17, Z14, Z5
+	VMOVUPS     192(R8)(AX*2), Z14
+	VPDPBUSD    (R8)(AX*2), Z10, Z14
+	VPDPBUSD    64(R8)(AX*2), Z11, Z14
+	VCVTDQ2PS   Z14, Z14
+	VMULPS      128(R8)(AX*2), Z13, Z17
+	VFMADD231PS Z17, Z14, Z7
+	VMOVUPS     192(R9), Z14
+	VPDPBUSD    (R9), Z10, Z14
+	VPDPBUSD    64(R9), Z11, Z14
+	VCVTDQ2PS   Z14, Z14
+	VMULPS      128(R9), Z13, Z10
+	VFMADD231PS Z10, Z14, Z9
+
+columns117:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), SI
+	SHLQ          $0x02, SI
+	MOVQ          f+64(FP), DI
+	VMOVSD        (DI), X11
+	ADDQ          $0x08, f+64(FP)
+	VEXTRACTF64X4 $0x01, Z2, Y10
+	VADDPS        Y10, Y2, Y10
+	VEXTRACTF64X4 $0x01, Z3, Y2
+	VADDPS        Y2, Y3, Y2
+	VUNPCKLPS     Y2, Y10, Y3
+	VUNPCKHPS     Y2, Y10, Y2
+	VADDPS        Y2, Y3, Y3
+	VUNPCKLPD     Y3, Y3, Y2
+	VUNPCKHPD     Y3, Y3, Y3
+	VADDPS        Y3, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X3
+	VADDPS        X3, X2, X3
+	VMULPS        X11, X3, X3
+	VMOVSD        (BX), X2
+	VADDPS        X3, X2, X2
+	VMOVSD        X2, (BX)
+	ADDQ          SI, BX
+	VEXTRACTF64X4 $0x01, Z4, Y2
+	VADDPS        Y2, Y4, Y2
+	VEXTRACTF64X4 $0x01, Z5, Y3
+	VADDPS        Y3, Y5, Y3
+	VUNPCKLPS     Y3, Y2, Y4
+	VUNPCKHPS     Y3, Y2, Y2
+	VADDPS        Y2, Y4, Y4
+	VUNPCKLPD     Y4, Y4, Y2
+	VUNPCKHPD     Y4, Y4, Y3
+	VADDPS        Y3, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X3
+	VADDPS        X3, X2, X3
+	VMULPS        X11, X3, X3
+	VMOVSD        (BX), X2
+	VADDPS        X3, X2, X2
+	VMOVSD        X2, (BX)
+	ADDQ          SI, BX
+	VEXTRACTF64X4 $0x01, Z6, Y2
+	VADDPS        Y2, Y6, Y2
+	VEXTRACTF64X4 $0x01, Z7, Y3
+	VADDPS        Y3, Y7, Y3
+	VUNPCKLPS     Y3, Y2, Y4
+	VUNPCKHPS     Y3, Y2, Y2
+	VADDPS        Y2, Y4, Y4
+	VUNPCKLPD     Y4, Y4, Y2
+	VUNPCKHPD     Y4, Y4, Y3
+	VADDPS        Y3, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X3
+	VADDPS        X3, X2, X3
+	VMULPS        X11, X3, X3
+	VMOVSD        (BX), X2
+	VADDPS        X3, X2, X2
+	VMOVSD        X2, (BX)
+	ADDQ          SI, BX
+	VEXTRACTF64X4 $0x01, Z8, Y2
+	VADDPS        Y2, Y8, Y2
+	VEXTRACTF64X4 $0x01, Z9, Y3
+	VADDPS        Y3, Y9, Y3
+	VUNPCKLPS     Y3, Y2, Y4
+	VUNPCKHPS     Y3, Y2, Y2
+	VADDPS        Y2, Y4, Y4
+	VUNPCKLPD     Y4, Y4, Y2
+	VUNPCKHPD     Y4, Y4, Y3
+	VADDPS        Y3, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X3
+	VADDPS        X3, X2, X3
+	VMULPS        X11, X3, X3
+	VMOVSD        (BX), X2
+	VADDPS        X3, X2, X2
+	VMOVSD        X2, (BX)
+	ADDQ          SI, BX
+	ADDQ          $0x08, c+0(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          DX, s+48(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          DX, s+48(FP)
+	JMP           columns115
+
+columns116:
+columns120:
+	CMPQ   n+80(FP), $0x01
+	JL     columns121
+	SUBQ   $0x01, n+80(FP)
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	MOVQ   blocks+88(FP), BX
+	MOVQ   w+32(FP), SI
+	MOVQ   s+48(FP), DI
+	MOVQ   x+16(FP), R8
+	LEAQ   (R8)(AX*2), R9
+	ADDQ   AX, R9
+	MOVQ   SI, R10
+	MOVQ   DI, R11
+	LEAQ   4096(SI), SI
+	LEAQ   512(DI), DI
+
+blocks124:
+	SUBQ        $0x04, BX
+	JL          rest123
+	PREFETCHT0  (SI)
+	PREFETCHT0  (DI)
+	VMOVUPS     (R10), Z6
+	VPMOVSXBD   (R11), X16
+	VCVTDQ2PS   X16, X16
+	VPERMPS     Z16, Z1, Z16
+	VPSRLW      $0x04, Z6, Z7
+	VPANDD      Z0, Z6, Z6
+	VPANDD      Z0, Z7, Z7
+	VMOVUPS     192(R8), Z8
+	VPDPBUSD    (R8), Z6, Z8
+	VPDPBUSD    64(R8), Z7, Z8
+	VCVTDQ2PS   Z8, Z8
+	VMULPS      128(R8), Z16, Z9
+	VFMADD231PS Z9, Z8, Z2
+	VMOVUPS     192(R8)(AX*1), Z8
+	VPDPBUSD    (R8)(AX*1), Z6, Z8
+	VPDPBUSD    64(R8)(AX*1), Z7, Z8
+	VCVTDQ2PS   Z8, Z8
+	VMULPS      128(R8)(AX*1), Z16, Z9
+	VFMADD231PS Z9, Z8, Z3
+	VMOVUPS     192(R8)(AX*2), Z8
+	VPDPBUSD    (R8)(AX*2), Z6, Z8
+	VPDPBUSD    64(R8)(AX*2), Z7, Z8
+	VCVTDQ2PS   Z8, Z8
+	VMULPS      128(R8)(AX*2), Z16, Z9
+	VFMADD231PS Z9, Z8, Z4
+	VMOVUPS     192(R9), Z8
+	VPDPBUSD    (R9), Z6, Z8
+	VPDPBUSD    64(R9), Z7, Z8
+	VCVTDQ2PS   Z8, Z8
+	VMULPS      128(R9), Z16, Z6
+	VFMADD231PS Z6, Z8, Z5
+	ADDQ        $+64, R10
+	ADDQ        $+4, R11
+	ADDQ        $+64, SI
+	ADDQ        $+4, DI
+	ADDQ        $+256, R8
+	ADDQ        $+256, R9
+	JMP         blocks124
+
+rest123:
+	ADDQ        $0x04, BX
+	JZ          columns122
+	MOVQ        $-1, R12
+	BZHIQ       BX, R12, R12
+	KMOVW       R12, K2
+	MOVQ        $-1, R12
+	SHLQ        $0x04, BX
+	BZHIQ       BX, R12, BX
+	KMOVQ       BX, K1
+	PREFETCHT0  (SI)
+	PREFETCHT0  (DI)
+	VMOVDQU8.Z  (R10), K1, Z6
+	VPMOVSXBD.Z (R11), K2, Z8
+	VCVTDQ2PS   Z8, Z8
+	VPERMPS     Z8, Z1, Z8
+	VPSRLW      $0x04, Z6, Z7
+	VPANDD      Z0, Z6, Z6
+	VPANDD      Z0, Z7, Z7
+	VMOVUPS     192(R8), Z9
+	VPDPBUSD    (R8), Z6, Z9
+	VPDPBUSD    64(R8), Z7, Z9
+	VCVTDQ2PS   Z9, Z9
+	VMULPS      128(R8), Z8, Z10
+	VFMADD231PS Z10, Z9, Z2
+	VMOVUPS     192(R8)(AX*1), Z9
+	VPDPBUSD    (R8)(AX*1), Z6, Z9
+	VPDPBUSD    64(R8)(AX*1), Z7, Z9
+	VCVTDQ2PS   Z9, Z9
+	VMULPS      128(R8)(AX*1), Z8, Z10
+	VFMADD231PS Z10, Z9, Z3
+	VMOVUPS     192(R8)(AX*2), Z9
+	VPDPBUSD    (R8)(AX*2), Z6, Z9
+	VPDPBUSD    64(R8)(AX*2), Z7, Z9
+	VCVTDQ2PS   Z9, Z9
+	VMULPS      128(R8)(AX*2), Z8, Z10
+	VFMADD231PS Z10, Z9, Z4
+	VMOVUPS     192(R9), Z9
+	VPDPBUSD    (R9), Z6, Z9
+	VPDPBUSD    64(R9), Z7, Z9
+	VCVTDQ2PS   Z9, Z9
+	VMULPS      128(R9), Z8, Z6
+	VFMADD231PS Z6, Z9, Z5
+
+columns122:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), SI
+	SHLQ          $0x02, SI
+	MOVQ          f+64(FP), DI
+	VMOVSS        (DI), X7
+	ADDQ          $0x04, f+64(FP)
+	VEXTRACTF64X4 $0x01, Z2, Y6
+	VADDPS        Y6, Y2, Y6
+	VUNPCKLPS     Y6, Y6, Y2
+	VUNPCKHPS     Y6, Y6, Y6
+	VADDPS        Y6, Y2, Y2
+	VUNPCKLPD     Y2, Y2, Y6
+	VUNPCKHPD     Y2, Y2, Y2
+	VADDPS        Y2, Y6, Y6
+	VEXTRACTF32X4 $0x01, Y6, X2
+	VADDPS        X2, X6, X2
+	VMULPS        X7, X2, X2
+	VADDSS        (BX), X2, X2
+	VMOVSS        X2, (BX)
+	ADDQ          SI, BX
+	VEXTRACTF64X4 $0x01, Z3, Y2
+	VADDPS        Y2, Y3, Y2
+	VUNPCKLPS     Y2, Y2, Y3
+	VUNPCKHPS     Y2, Y2, Y2
+	VADDPS        Y2, Y3, Y3
+	VUNPCKLPD     Y3, Y3, Y2
+	VUNPCKHPD     Y3, Y3, Y3
+	VADDPS        Y3, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X3
+	VADDPS        X3, X2, X3
+	VMULPS        X7, X3, X3
+	VADDSS        (BX), X3, X2
+	VMOVSS        X2, (BX)
+	ADDQ          SI, BX
+	VEXTRACTF64X4 $0x01, Z4, Y2
+	VADDPS        Y2, Y4, Y2
+	VUNPCKLPS     Y2, Y2, Y3
+	VUNPCKHPS     Y2, Y2, Y2
+	VADDPS        Y2, Y3, Y3
+	VUNPCKLPD     Y3, Y3, Y2
+	VUNPCKHPD     Y3, Y3, Y3
+	VADDPS        Y3, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X3
+	VADDPS        X3, X2, X3
+	VMULPS        X7, X3, X3
+	VADDSS        (BX), X3, X2
+	VMOVSS        X2, (BX)
+	ADDQ          SI, BX
+	VEXTRACTF64X4 $0x01, Z5, Y2
+	VADDPS        Y2, Y5, Y2
+	VUNPCKLPS     Y2, Y2, Y3
+	VUNPCKHPS     Y2, Y2, Y2
+	VADDPS        Y2, Y3, Y3
+	VUNPCKLPD     Y3, Y3, Y2
+	VUNPCKHPD     Y3, Y3, Y3
+	VADDPS        Y3, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X3
+	VADDPS        X3, X2, X3
+	VMULPS        X7, X3, X3
+	VADDSS        (BX), X3, X2
+	VMOVSS        X2, (BX)
+	ADDQ          SI, BX
+	ADDQ          $0x04, c+0(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          DX, s+48(FP)
+	JMP           columns120
+
+columns121:
+	VZEROUPPER
+	RET
+
 // func pack4AVX512(dst *uint8, w *uint8, ldw int, s *float32, lds int, less uint32, blocks int)
 // Requires: AVX, AVX512BW, AVX512F
 TEXT ·pack4AVX512(SB), NOSPLIT, $0-56
@@ -2629,9 +3894,9 @@ TEXT ·pack4AVX512(SB), NOSPLIT, $0-56
 	MOVL         $0x0f0f0f0f, R8
 	VPBROADCASTD R8, Z1
 
-block86:
+block125:
 	DECQ         DI
-	JL           block87
+	JL           block126
 	MOVQ         CX, R8
 	VMOVDQU      (R8), X2
 	ADDQ         DX, R8
@@ -2752,9 +4017,9 @@ block86:
 	ADDQ         $+576, AX
 	ADDQ         $0x10, CX
 	ADDQ         $0x04, BX
-	JMP          block86
+	JMP          block125
 
-block87:
+block126:
 	VZEROUPPER
 	RET
 
@@ -2777,9 +4042,9 @@ TEXT ·quantiseDot8AVX512(SB), NOSPLIT, $0-24
 	MOVL         $0xffffff80, DI
 	VPBROADCASTD DI, Z4
 
-block88:
+block127:
 	DECQ          DX
-	JL            block89
+	JL            block128
 	VMOVAPS       Z1, Z7
 	XORQ          DI, DI
 	VMOVUPS       (CX), Z5
@@ -2820,10 +4085,10 @@ block88:
 	VPADDD        X8, X9, X9
 	VPMULLD       X4, X9, X9
 	TESTQ         DI, DI
-	JZ            number90
+	JZ            number129
 	VMOVAPS       X3, X7
 
-number90:
+number129:
 	VMOVDQU32    Y5, (AX)
 	VXORPS       X5, X5, X5
 	VMOVSS       X9, X5, X6
@@ -2834,16 +4099,16 @@ number90:
 	ADDQ         $0x20, AX
 	ADDQ         $0x20, BX
 	DECQ         SI
-	JNZ          group91
+	JNZ          group130
 	MOVQ         $+2, SI
 	ADDQ         $+128, AX
 	ADDQ         $+128, BX
 
-group91:
+group130:
 	ADDQ $+128, CX
-	JMP  block88
+	JMP  block127
 
-block89:
+block128:
 	VZEROUPPER
 	RET
 
@@ -2866,9 +4131,9 @@ TEXT ·quantiseTile8AVX512(SB), NOSPLIT, $0-24
 	MOVL         $0xffffff80, BX
 	VPBROADCASTD BX, Z4
 
-block92:
+block131:
 	DECQ          DX
-	JL            block93
+	JL            block132
 	VMOVAPS       Z1, Z7
 	XORQ          BX, BX
 	VMOVUPS       (CX), Z5
@@ -2909,18 +4174,18 @@ block92:
 	VPADDD        X8, X9, X9
 	VPMULLD       X4, X9, X9
 	TESTQ         BX, BX
-	JZ            number94
+	JZ            number133
 	VMOVAPS       X3, X7
 
-number94:
+number133:
 	VMOVDQU32 Y5, (AX)
 	VMOVSS    X7, 32(AX)
 	VMOVD     X9, 36(AX)
 	ADDQ      $0x28, AX
 	ADDQ      $+128, CX
-	JMP       block92
+	JMP       block131
 
-block93:
+block132:
 	VZEROUPPER
 	RET
 
@@ -2936,1096 +4201,6 @@ TEXT ·dotQuantised8AVX512(SB), NOSPLIT, $0-88
 	MOVQ    ldw+40(FP), AX
 	MOVQ    lds+56(FP), CX
 	SHLQ    $0x02, CX
-	VMOVUPS lanes2<>+0(SB), Z0
-
-columns95:
-	CMPQ   n+72(FP), $0x04
-	JL     columns96
-	SUBQ   $0x04, n+72(FP)
-	VXORPS Z1, Z1, Z1
-	VXORPS Z2, Z2, Z2
-	VXORPS Z3, Z3, Z3
-	VXORPS Z4, Z4, Z4
-	MOVQ   blocks+80(FP), DX
-	MOVQ   w+32(FP), BX
-	MOVQ   s+48(FP), SI
-	MOVQ   x+16(FP), DI
-	MOVQ   BX, R8
-	MOVQ   SI, R9
-	LEAQ   4096(BX), BX
-	LEAQ   512(SI), SI
-
-blocks99:
-	SUBQ        $0x02, DX
-	JL          rest98
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVUPS     (R8), Z5
-	VMOVSD      (R9), X6
-	VPERMPS     Z6, Z0, Z6
-	VMOVUPS     128(DI), Z7
-	VPDPBUSD    (DI), Z5, Z7
-	VCVTDQ2PS   Z7, Z7
-	VMULPS      64(DI), Z6, Z5
-	VFMADD231PS Z5, Z7, Z1
-	ADDQ        $+64, R8
-	ADDQ        $+8, R9
-	ADDQ        $+64, BX
-	ADDQ        $+8, SI
-	ADDQ        $+192, DI
-	JMP         blocks99
-
-rest98:
-	ADDQ        $0x02, DX
-	JZ          columns97
-	MOVQ        $-1, R10
-	BZHIQ       DX, R10, R10
-	KMOVW       R10, K2
-	MOVQ        $-1, R10
-	SHLQ        $0x05, DX
-	BZHIQ       DX, R10, DX
-	KMOVQ       DX, K1
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVDQU8.Z  (R8), K1, Z5
-	VMOVUPS.Z   (R9), K2, Z7
-	VPERMPS     Z7, Z0, Z7
-	VMOVUPS     128(DI), Z12
-	VPDPBUSD    (DI), Z5, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(DI), Z7, Z5
-	VFMADD231PS Z5, Z12, Z1
-
-columns97:
-	MOVQ blocks+80(FP), DX
-	MOVQ w+32(FP), BX
-	MOVQ s+48(FP), SI
-	ADDQ AX, BX
-	ADDQ CX, SI
-	MOVQ x+16(FP), DI
-	MOVQ BX, R8
-	MOVQ SI, R9
-	LEAQ 4096(BX), BX
-	LEAQ 512(SI), SI
-
-blocks102:
-	SUBQ        $0x02, DX
-	JL          rest101
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVUPS     (R8), Z5
-	VMOVSD      (R9), X8
-	VPERMPS     Z8, Z0, Z8
-	VMOVUPS     128(DI), Z7
-	VPDPBUSD    (DI), Z5, Z7
-	VCVTDQ2PS   Z7, Z7
-	VMULPS      64(DI), Z8, Z5
-	VFMADD231PS Z5, Z7, Z2
-	ADDQ        $+64, R8
-	ADDQ        $+8, R9
-	ADDQ        $+64, BX
-	ADDQ        $+8, SI
-	ADDQ        $+192, DI
-	JMP         blocks102
-
-rest101:
-	ADDQ        $0x02, DX
-	JZ          columns100
-	MOVQ        $-1, R10
-	BZHIQ       DX, R10, R10
-	KMOVW       R10, K2
-	MOVQ        $-1, R10
-	SHLQ        $0x05, DX
-	BZHIQ       DX, R10, DX
-	KMOVQ       DX, K1
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVDQU8.Z  (R8), K1, Z5
-	VMOVUPS.Z   (R9), K2, Z7
-	VPERMPS     Z7, Z0, Z7
-	VMOVUPS     128(DI), Z12
-	VPDPBUSD    (DI), Z5, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(DI), Z7, Z5
-	VFMADD231PS Z5, Z12, Z2
-
-columns100:
-	MOVQ blocks+80(FP), DX
-	MOVQ w+32(FP), BX
-	MOVQ s+48(FP), SI
-	ADDQ AX, BX
-	ADDQ CX, SI
-	ADDQ AX, BX
-	ADDQ CX, SI
-	MOVQ x+16(FP), DI
-	MOVQ BX, R8
-	MOVQ SI, R9
-	LEAQ 4096(BX), BX
-	LEAQ 512(SI), SI
-
-blocks105:
-	SUBQ        $0x02, DX
-	JL          rest104
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVUPS     (R8), Z5
-	VMOVSD      (R9), X9
-	VPERMPS     Z9, Z0, Z9
-	VMOVUPS     128(DI), Z7
-	VPDPBUSD    (DI), Z5, Z7
-	VCVTDQ2PS   Z7, Z7
-	VMULPS      64(DI), Z9, Z5
-	VFMADD231PS Z5, Z7, Z3
-	ADDQ        $+64, R8
-	ADDQ        $+8, R9
-	ADDQ        $+64, BX
-	ADDQ        $+8, SI
-	ADDQ        $+192, DI
-	JMP         blocks105
-
-rest104:
-	ADDQ        $0x02, DX
-	JZ          columns103
-	MOVQ        $-1, R10
-	BZHIQ       DX, R10, R10
-	KMOVW       R10, K2
-	MOVQ        $-1, R10
-	SHLQ        $0x05, DX
-	BZHIQ       DX, R10, DX
-	KMOVQ       DX, K1
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVDQU8.Z  (R8), K1, Z5
-	VMOVUPS.Z   (R9), K2, Z7
-	VPERMPS     Z7, Z0, Z7
-	VMOVUPS     128(DI), Z12
-	VPDPBUSD    (DI), Z5, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(DI), Z7, Z5
-	VFMADD231PS Z5, Z12, Z3
-
-columns103:
-	MOVQ blocks+80(FP), DX
-	MOVQ w+32(FP), BX
-	MOVQ s+48(FP), SI
-	ADDQ AX, BX
-	ADDQ CX, SI
-	ADDQ AX, BX
-	ADDQ CX, SI
-	ADDQ AX, BX
-	ADDQ CX, SI
-	MOVQ x+16(FP), DI
-	MOVQ BX, R8
-	MOVQ SI, R9
-	LEAQ 4096(BX), BX
-	LEAQ 512(SI), SI
-
-blocks108:
-	SUBQ        $0x02, DX
-	JL          rest107
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVUPS     (R8), Z5
-	VMOVSD      (R9), X10
-	VPERMPS     Z10, Z0, Z10
-	VMOVUPS     128(DI), Z7
-	VPDPBUSD    (DI), Z5, Z7
-	VCVTDQ2PS   Z7, Z7
-	VMULPS      64(DI), Z10, Z5
-	VFMADD231PS Z5, Z7, Z4
-	ADDQ        $+64, R8
-	ADDQ        $+8, R9
-	ADDQ        $+64, BX
-	ADDQ        $+8, SI
-	ADDQ        $+192, DI
-	JMP         blocks108
-
-rest107:
-	ADDQ        $0x02, DX
-	JZ          columns106
-	MOVQ        $-1, R10
-	BZHIQ       DX, R10, R10
-	KMOVW       R10, K2
-	MOVQ        $-1, R10
-	SHLQ        $0x05, DX
-	BZHIQ       DX, R10, DX
-	KMOVQ       DX, K1
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVDQU8.Z  (R8), K1, Z5
-	VMOVUPS.Z   (R9), K2, Z7
-	VPERMPS     Z7, Z0, Z7
-	VMOVUPS     128(DI), Z12
-	VPDPBUSD    (DI), Z5, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(DI), Z7, Z5
-	VFMADD231PS Z5, Z12, Z4
-
-columns106:
-	MOVQ          c+0(FP), DX
-	MOVQ          ldc+8(FP), BX
-	SHLQ          $0x02, BX
-	VEXTRACTF64X4 $0x01, Z1, Y5
-	VADDPS        Y5, Y1, Y5
-	VEXTRACTF64X4 $0x01, Z2, Y1
-	VADDPS        Y1, Y2, Y1
-	VEXTRACTF64X4 $0x01, Z3, Y2
-	VADDPS        Y2, Y3, Y2
-	VEXTRACTF64X4 $0x01, Z4, Y3
-	VADDPS        Y3, Y4, Y3
-	VUNPCKLPS     Y1, Y5, Y4
-	VUNPCKHPS     Y1, Y5, Y1
-	VADDPS        Y1, Y4, Y4
-	VUNPCKLPS     Y3, Y2, Y1
-	VUNPCKHPS     Y3, Y2, Y2
-	VADDPS        Y2, Y1, Y1
-	VUNPCKLPD     Y1, Y4, Y2
-	VUNPCKHPD     Y1, Y4, Y1
-	VADDPS        Y1, Y2, Y2
-	VEXTRACTF32X4 $0x01, Y2, X1
-	VADDPS        X1, X2, X1
-	VADDPS        (DX), X1, X1
-	VMOVUPS       X1, (DX)
-	ADDQ          BX, DX
-	ADDQ          $0x10, c+0(FP)
-	ADDQ          AX, w+32(FP)
-	ADDQ          CX, s+48(FP)
-	ADDQ          AX, w+32(FP)
-	ADDQ          CX, s+48(FP)
-	ADDQ          AX, w+32(FP)
-	ADDQ          CX, s+48(FP)
-	ADDQ          AX, w+32(FP)
-	ADDQ          CX, s+48(FP)
-	JMP           columns95
-
-columns96:
-columns109:
-	CMPQ   n+72(FP), $0x01
-	JL     columns110
-	SUBQ   $0x01, n+72(FP)
-	VXORPS Z1, Z1, Z1
-	MOVQ   blocks+80(FP), DX
-	MOVQ   w+32(FP), BX
-	MOVQ   s+48(FP), SI
-	MOVQ   x+16(FP), DI
-	MOVQ   BX, R8
-	MOVQ   SI, R9
-	LEAQ   4096(BX), BX
-	LEAQ   512(SI), SI
-
-blocks113:
-	SUBQ        $0x02, DX
-	JL          rest112
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVUPS     (R8), Z2
-	VMOVSD      (R9), X11
-	VPERMPS     Z11, Z0, Z11
-	VMOVUPS     128(DI), Z3
-	VPDPBUSD    (DI), Z2, Z3
-	VCVTDQ2PS   Z3, Z3
-	VMULPS      64(DI), Z11, Z2
-	VFMADD231PS Z2, Z3, Z1
-	ADDQ        $+64, R8
-	ADDQ        $+8, R9
-	ADDQ        $+64, BX
-	ADDQ        $+8, SI
-	ADDQ        $+192, DI
-	JMP         blocks113
-
-rest112:
-	ADDQ        $0x02, DX
-	JZ          columns111
-	MOVQ        $-1, R10
-	BZHIQ       DX, R10, R10
-	KMOVW       R10, K2
-	MOVQ        $-1, R10
-	SHLQ        $0x05, DX
-	BZHIQ       DX, R10, DX
-	KMOVQ       DX, K1
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVDQU8.Z  (R8), K1, Z2
-	VMOVUPS.Z   (R9), K2, Z3
-	VPERMPS     Z3, Z0, Z3
-	VMOVUPS     128(DI), Z4
-	VPDPBUSD    (DI), Z2, Z4
-	VCVTDQ2PS   Z4, Z4
-	VMULPS      64(DI), Z3, Z2
-	VFMADD231PS Z2, Z4, Z1
-
-columns111:
-	MOVQ          c+0(FP), DX
-	MOVQ          ldc+8(FP), BX
-	SHLQ          $0x02, BX
-	VEXTRACTF64X4 $0x01, Z1, Y2
-	VADDPS        Y2, Y1, Y2
-	VUNPCKLPS     Y2, Y2, Y1
-	VUNPCKHPS     Y2, Y2, Y2
-	VADDPS        Y2, Y1, Y1
-	VUNPCKLPD     Y1, Y1, Y2
-	VUNPCKHPD     Y1, Y1, Y1
-	VADDPS        Y1, Y2, Y2
-	VEXTRACTF32X4 $0x01, Y2, X1
-	VADDPS        X1, X2, X1
-	VADDSS        (DX), X1, X1
-	VMOVSS        X1, (DX)
-	ADDQ          BX, DX
-	ADDQ          $0x04, c+0(FP)
-	ADDQ          AX, w+32(FP)
-	ADDQ          CX, s+48(FP)
-	JMP           columns109
-
-columns110:
-	VZEROUPPER
-	RET
-
-rows2:
-	MOVQ    ldx+24(FP), AX
-	MOVQ    ldw+40(FP), CX
-	MOVQ    lds+56(FP), DX
-	SHLQ    $0x02, DX
-	VMOVUPS lanes2<>+0(SB), Z0
-
-columns114:
-	CMPQ   n+72(FP), $0x04
-	JL     columns115
-	SUBQ   $0x04, n+72(FP)
-	VXORPS Z1, Z1, Z1
-	VXORPS Z2, Z2, Z2
-	VXORPS Z3, Z3, Z3
-	VXORPS Z4, Z4, Z4
-	VXORPS Z5, Z5, Z5
-	VXORPS Z6, Z6, Z6
-	VXORPS Z7, Z7, Z7
-	VXORPS Z8, Z8, Z8
-	MOVQ   blocks+80(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
-	MOVQ   x+16(FP), R8
-	MOVQ   SI, R9
-	LEAQ   (R9)(CX*2), R10
-	ADDQ   CX, R10
-	MOVQ   DI, R11
-	LEAQ   (R11)(DX*2), R12
-	ADDQ   DX, R12
-	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
-
-blocks118:
-	SUBQ        $0x02, BX
-	JL          rest117
-	PREFETCHT0  (SI)
-	PREFETCHT0  64(SI)
-	PREFETCHT0  128(SI)
-	PREFETCHT0  192(SI)
-	PREFETCHT0  (DI)
-	VMOVUPS     (R9), Z9
-	VMOVSD      (R11), X10
-	VPERMPS     Z10, Z0, Z10
-	VMOVUPS     128(R8), Z11
-	VPDPBUSD    (R8), Z9, Z11
-	VCVTDQ2PS   Z11, Z11
-	VMULPS      64(R8), Z10, Z12
-	VFMADD231PS Z12, Z11, Z1
-	VMOVUPS     128(R8)(AX*1), Z11
-	VPDPBUSD    (R8)(AX*1), Z9, Z11
-	VCVTDQ2PS   Z11, Z11
-	VMULPS      64(R8)(AX*1), Z10, Z9
-	VFMADD231PS Z9, Z11, Z5
-	VMOVUPS     (R9)(CX*1), Z9
-	VMOVSD      (R11)(DX*1), X13
-	VPERMPS     Z13, Z0, Z13
-	VMOVUPS     128(R8), Z11
-	VPDPBUSD    (R8), Z9, Z11
-	VCVTDQ2PS   Z11, Z11
-	VMULPS      64(R8), Z13, Z12
-	VFMADD231PS Z12, Z11, Z2
-	VMOVUPS     128(R8)(AX*1), Z11
-	VPDPBUSD    (R8)(AX*1), Z9, Z11
-	VCVTDQ2PS   Z11, Z11
-	VMULPS      64(R8)(AX*1), Z13, Z9
-	VFMADD231PS Z9, Z11, Z6
-	VMOVUPS     (R9)(CX*2), Z9
-	VMOVSD      (R11)(DX*2), X14
-	VPERMPS     Z14, Z0, Z14
-	VMOVUPS     128(R8), Z11
-	VPDPBUSD    (R8), Z9, Z11
-	VCVTDQ2PS   Z11, Z11
-	VMULPS      64(R8), Z14, Z12
-	VFMADD231PS Z12, Z11, Z3
-	VMOVUPS     128(R8)(AX*1), Z11
-	VPDPBUSD    (R8)(AX*1), Z9, Z11
-	VCVTDQ2PS   Z11, Z11
-	VMULPS      64(R8)(AX*1), Z14, Z9
-	VFMADD231PS Z9, Z11, Z7
-	VMOVUPS     (R10), Z9
-	VMOVSD      (R12), X15
-	VPERMPS     Z15, Z0, Z15
-	VMOVUPS     128(R8), Z11
-	VPDPBUSD    (R8), Z9, Z11
-	VCVTDQ2PS   Z11, Z11
-	VMULPS      64(R8), Z15, Z12
-	VFMADD231PS Z12, Z11, Z4
-	VMOVUPS     128(R8)(AX*1), Z11
-	VPDPBUSD    (R8)(AX*1), Z9, Z11
-	VCVTDQ2PS   Z11, Z11
-	VMULPS      64(R8)(AX*1), Z15, Z9
-	VFMADD231PS Z9, Z11, Z8
-	ADDQ        $+64, R9
-	ADDQ        $+64, R10
-	ADDQ        $+8, R11
-	ADDQ        $+8, R12
-	ADDQ        $+256, SI
-	ADDQ        $+32, DI
-	ADDQ        $+192, R8
-	JMP         blocks118
-
-rest117:
-	ADDQ        $0x02, BX
-	JZ          columns116
-	MOVQ        $-1, R13
-	BZHIQ       BX, R13, R13
-	KMOVW       R13, K2
-	MOVQ        $-1, R13
-	SHLQ        $0x05, BX
-	BZHIQ       BX, R13, BX
-	KMOVQ       BX, K1
-	PREFETCHT0  (SI)
-	PREFETCHT0  64(SI)
-	PREFETCHT0  128(SI)
-	PREFETCHT0  192(SI)
-	PREFETCHT0  (DI)
-	VMOVDQU8.Z  (R9), K1, Z9
-	VMOVUPS.Z   (R11), K2, Z11
-	VPERMPS     Z11, Z0, Z11
-	VMOVUPS     128(R8), Z12
-	VPDPBUSD    (R8), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8), Z11, Z17
-	VFMADD231PS Z17, Z12, Z1
-	VMOVUPS     128(R8)(AX*1), Z12
-	VPDPBUSD    (R8)(AX*1), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8)(AX*1), Z11, Z9
-	VFMADD231PS Z9, Z12, Z5
-	VMOVDQU8.Z  (R9)(CX*1), K1, Z9
-	VMOVUPS.Z   (R11)(DX*1), K2, Z11
-	VPERMPS     Z11, Z0, Z11
-	VMOVUPS     128(R8), Z12
-	VPDPBUSD    (R8), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8), Z11, Z17
-	VFMADD231PS Z17, Z12, Z2
-	VMOVUPS     128(R8)(AX*1), Z12
-	VPDPBUSD    (R8)(AX*1), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8)(AX*1), Z11, Z9
-	VFMADD231PS Z9, Z12, Z6
-	VMOVDQU8.Z  (R9)(CX*2), K1, Z9
-	VMOVUPS.Z   (R11)(DX*2), K2, Z11
-	VPERMPS     Z11, Z0, Z11
-	VMOVUPS     128(R8), Z12
-	VPDPBUSD    (R8), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8), Z11, Z17
-	VFMADD231PS Z17, Z12, Z3
-	VMOVUPS     128(R8)(AX*1), Z12
-	VPDPBUSD    (R8)(AX*1), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8)(AX*1), Z11, Z9
-	VFMADD231PS Z9, Z12, Z7
-	VMOVDQU8.Z  (R10), K1, Z9
-	VMOVUPS.Z   (R12), K2, Z11
-	VPERMPS     Z11, Z0, Z11
-	VMOVUPS     128(R8), Z12
-	VPDPBUSD    (R8), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8), Z11, Z17
-	VFMADD231PS Z17, Z12, Z4
-	VMOVUPS     128(R8)(AX*1), Z12
-	VPDPBUSD    (R8)(AX*1), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8)(AX*1), Z11, Z9
-	VFMADD231PS Z9, Z12, Z8
-
-columns116:
-	MOVQ          c+0(FP), BX
-	MOVQ          ldc+8(FP), SI
-	SHLQ          $0x02, SI
-	VEXTRACTF64X4 $0x01, Z1, Y9
-	VADDPS        Y9, Y1, Y9
-	VEXTRACTF64X4 $0x01, Z2, Y1
-	VADDPS        Y1, Y2, Y1
-	VEXTRACTF64X4 $0x01, Z3, Y2
-	VADDPS        Y2, Y3, Y2
-	VEXTRACTF64X4 $0x01, Z4, Y3
-	VADDPS        Y3, Y4, Y3
-	VUNPCKLPS     Y1, Y9, Y4
-	VUNPCKHPS     Y1, Y9, Y1
-	VADDPS        Y1, Y4, Y4
-	VUNPCKLPS     Y3, Y2, Y1
-	VUNPCKHPS     Y3, Y2, Y2
-	VADDPS        Y2, Y1, Y1
-	VUNPCKLPD     Y1, Y4, Y2
-	VUNPCKHPD     Y1, Y4, Y1
-	VADDPS        Y1, Y2, Y2
-	VEXTRACTF32X4 $0x01, Y2, X1
-	VADDPS        X1, X2, X1
-	VADDPS        (BX), X1, X1
-	VMOVUPS       X1, (BX)
-	ADDQ          SI, BX
-	VEXTRACTF64X4 $0x01, Z5, Y1
-	VADDPS        Y1, Y5, Y1
-	VEXTRACTF64X4 $0x01, Z6, Y2
-	VADDPS        Y2, Y6, Y2
-	VEXTRACTF64X4 $0x01, Z7, Y3
-	VADDPS        Y3, Y7, Y3
-	VEXTRACTF64X4 $0x01, Z8, Y4
-	VADDPS        Y4, Y8, Y4
-	VUNPCKLPS     Y2, Y1, Y5
-	VUNPCKHPS     Y2, Y1, Y1
-	VADDPS        Y1, Y5, Y5
-	VUNPCKLPS     Y4, Y3, Y1
-	VUNPCKHPS     Y4, Y3, Y2
-	VADDPS        Y2, Y1, Y1
-	VUNPCKLPD     Y1, Y5, Y2
-	VUNPCKHPD     Y1, Y5, Y1
-	VADDPS        Y1, Y2, Y2
-	VEXTRACTF32X4 $0x01, Y2, X1
-	VADDPS        X1, X2, X1
-	VADDPS        (BX), X1, X1
-	VMOVUPS       X1, (BX)
-	ADDQ          SI, BX
-	ADDQ          $0x10, c+0(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
-	JMP           columns114
-
-columns115:
-columns119:
-	CMPQ   n+72(FP), $0x01
-	JL     columns120
-	SUBQ   $0x01, n+72(FP)
-	VXORPS Z1, Z1, Z1
-	VXORPS Z2, Z2, Z2
-	MOVQ   blocks+80(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
-	MOVQ   x+16(FP), R8
-	MOVQ   SI, R9
-	MOVQ   DI, R10
-	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
-
-blocks123:
-	SUBQ        $0x02, BX
-	JL          rest122
-	PREFETCHT0  (SI)
-	PREFETCHT0  (DI)
-	VMOVUPS     (R9), Z3
-	VMOVSD      (R10), X16
-	VPERMPS     Z16, Z0, Z16
-	VMOVUPS     128(R8), Z4
-	VPDPBUSD    (R8), Z3, Z4
-	VCVTDQ2PS   Z4, Z4
-	VMULPS      64(R8), Z16, Z5
-	VFMADD231PS Z5, Z4, Z1
-	VMOVUPS     128(R8)(AX*1), Z4
-	VPDPBUSD    (R8)(AX*1), Z3, Z4
-	VCVTDQ2PS   Z4, Z4
-	VMULPS      64(R8)(AX*1), Z16, Z3
-	VFMADD231PS Z3, Z4, Z2
-	ADDQ        $+64, R9
-	ADDQ        $+8, R10
-	ADDQ        $+64, SI
-	ADDQ        $+8, DI
-	ADDQ        $+192, R8
-	JMP         blocks123
-
-rest122:
-	ADDQ        $0x02, BX
-	JZ          columns121
-	MOVQ        $-1, R11
-	BZHIQ       BX, R11, R11
-	KMOVW       R11, K2
-	MOVQ        $-1, R11
-	SHLQ        $0x05, BX
-	BZHIQ       BX, R11, BX
-	KMOVQ       BX, K1
-	PREFETCHT0  (SI)
-	PREFETCHT0  (DI)
-	VMOVDQU8.Z  (R9), K1, Z3
-	VMOVUPS.Z   (R10), K2, Z4
-	VPERMPS     Z4, Z0, Z4
-	VMOVUPS     128(R8), Z5
-	VPDPBUSD    (R8), Z3, Z5
-	VCVTDQ2PS   Z5, Z5
-	VMULPS      64(R8), Z4, Z6
-	VFMADD231PS Z6, Z5, Z1
-	VMOVUPS     128(R8)(AX*1), Z5
-	VPDPBUSD    (R8)(AX*1), Z3, Z5
-	VCVTDQ2PS   Z5, Z5
-	VMULPS      64(R8)(AX*1), Z4, Z3
-	VFMADD231PS Z3, Z5, Z2
-
-columns121:
-	MOVQ          c+0(FP), BX
-	MOVQ          ldc+8(FP), SI
-	SHLQ          $0x02, SI
-	VEXTRACTF64X4 $0x01, Z1, Y3
-	VADDPS        Y3, Y1, Y3
-	VUNPCKLPS     Y3, Y3, Y1
-	VUNPCKHPS     Y3, Y3, Y3
-	VADDPS        Y3, Y1, Y1
-	VUNPCKLPD     Y1, Y1, Y3
-	VUNPCKHPD     Y1, Y1, Y1
-	VADDPS        Y1, Y3, Y3
-	VEXTRACTF32X4 $0x01, Y3, X1
-	VADDPS        X1, X3, X1
-	VADDSS        (BX), X1, X1
-	VMOVSS        X1, (BX)
-	ADDQ          SI, BX
-	VEXTRACTF64X4 $0x01, Z2, Y1
-	VADDPS        Y1, Y2, Y1
-	VUNPCKLPS     Y1, Y1, Y2
-	VUNPCKHPS     Y1, Y1, Y1
-	VADDPS        Y1, Y2, Y2
-	VUNPCKLPD     Y2, Y2, Y1
-	VUNPCKHPD     Y2, Y2, Y2
-	VADDPS        Y2, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X2
-	VADDPS        X2, X1, X2
-	VADDSS        (BX), X2, X1
-	VMOVSS        X1, (BX)
-	ADDQ          SI, BX
-	ADDQ          $0x04, c+0(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
-	JMP           columns119
-
-columns120:
-	VZEROUPPER
-	RET
-
-rows4:
-	MOVQ    ldx+24(FP), AX
-	MOVQ    ldw+40(FP), CX
-	MOVQ    lds+56(FP), DX
-	SHLQ    $0x02, DX
-	VMOVUPS lanes2<>+0(SB), Z0
-
-columns124:
-	CMPQ   n+72(FP), $0x02
-	JL     columns125
-	SUBQ   $0x02, n+72(FP)
-	VXORPS Z1, Z1, Z1
-	VXORPS Z2, Z2, Z2
-	VXORPS Z3, Z3, Z3
-	VXORPS Z4, Z4, Z4
-	VXORPS Z5, Z5, Z5
-	VXORPS Z6, Z6, Z6
-	VXORPS Z7, Z7, Z7
-	VXORPS Z8, Z8, Z8
-	MOVQ   blocks+80(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
-	MOVQ   x+16(FP), R8
-	LEAQ   (R8)(AX*2), R9
-	ADDQ   AX, R9
-	MOVQ   SI, R10
-	MOVQ   DI, R11
-	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
-
-blocks128:
-	SUBQ        $0x02, BX
-	JL          rest127
-	PREFETCHT0  (SI)
-	PREFETCHT0  64(SI)
-	PREFETCHT0  (DI)
-	VMOVUPS     (R10), Z9
-	VMOVSD      (R11), X10
-	VPERMPS     Z10, Z0, Z10
-	VMOVUPS     128(R8), Z11
-	VPDPBUSD    (R8), Z9, Z11
-	VCVTDQ2PS   Z11, Z11
-	VMULPS      64(R8), Z10, Z12
-	VFMADD231PS Z12, Z11, Z1
-	VMOVUPS     128(R8)(AX*1), Z11
-	VPDPBUSD    (R8)(AX*1), Z9, Z11
-	VCVTDQ2PS   Z11, Z11
-	VMULPS      64(R8)(AX*1), Z10, Z12
-	VFMADD231PS Z12, Z11, Z3
-	VMOVUPS     128(R8)(AX*2), Z11
-	VPDPBUSD    (R8)(AX*2), Z9, Z11
-	VCVTDQ2PS   Z11, Z11
-	VMULPS      64(R8)(AX*2), Z10, Z12
-	VFMADD231PS Z12, Z11, Z5
-	VMOVUPS     128(R9), Z11
-	VPDPBUSD    (R9), Z9, Z11
-	VCVTDQ2PS   Z11, Z11
-	VMULPS      64(R9), Z10, Z9
-	VFMADD231PS Z9, Z11, Z7
-	VMOVUPS     (R10)(CX*1), Z9
-	VMOVSD      (R11)(DX*1), X13
-	VPERMPS     Z13, Z0, Z13
-	VMOVUPS     128(R8), Z11
-	VPDPBUSD    (R8), Z9, Z11
-	VCVTDQ2PS   Z11, Z11
-	VMULPS      64(R8), Z13, Z12
-	VFMADD231PS Z12, Z11, Z2
-	VMOVUPS     128(R8)(AX*1), Z11
-	VPDPBUSD    (R8)(AX*1), Z9, Z11
-	VCVTDQ2PS   Z11, Z11
-	VMULPS      64(R8)(AX*1), Z13, Z12
-	VFMADD231PS Z12, Z11, Z4
-	VMOVUPS     128(R8)(AX*2), Z11
-	VPDPBUSD    (R8)(AX*2), Z9, Z11
-	VCVTDQ2PS   Z11, Z11
-	VMULPS      64(R8)(AX*2), Z13, Z12
-	VFMADD231PS Z12, Z11, Z6
-	VMOVUPS     128(R9), Z11
-	VPDPBUSD    (R9), Z9, Z11
-	VCVTDQ2PS   Z11, Z11
-	VMULPS      64(R9), Z13, Z9
-	VFMADD231PS Z9, Z11, Z8
-	ADDQ        $+64, R10
-	ADDQ        $+8, R11
-	ADDQ        $+128, SI
-	ADDQ        $+16, DI
-	ADDQ        $+192, R8
-	ADDQ        $+192, R9
-	JMP         blocks128
-
-rest127:
-	ADDQ        $0x02, BX
-	JZ          columns126
-	MOVQ        $-1, R12
-	BZHIQ       BX, R12, R12
-	KMOVW       R12, K2
-	MOVQ        $-1, R12
-	SHLQ        $0x05, BX
-	BZHIQ       BX, R12, BX
-	KMOVQ       BX, K1
-	PREFETCHT0  (SI)
-	PREFETCHT0  64(SI)
-	PREFETCHT0  (DI)
-	VMOVDQU8.Z  (R10), K1, Z9
-	VMOVUPS.Z   (R11), K2, Z11
-	VPERMPS     Z11, Z0, Z11
-	VMOVUPS     128(R8), Z12
-	VPDPBUSD    (R8), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8), Z11, Z15
-	VFMADD231PS Z15, Z12, Z1
-	VMOVUPS     128(R8)(AX*1), Z12
-	VPDPBUSD    (R8)(AX*1), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8)(AX*1), Z11, Z15
-	VFMADD231PS Z15, Z12, Z3
-	VMOVUPS     128(R8)(AX*2), Z12
-	VPDPBUSD    (R8)(AX*2), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8)(AX*2), Z11, Z15
-	VFMADD231PS Z15, Z12, Z5
-	VMOVUPS     128(R9), Z12
-	VPDPBUSD    (R9), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R9), Z11, Z9
-	VFMADD231PS Z9, Z12, Z7
-	VMOVDQU8.Z  (R10)(CX*1), K1, Z9
-	VMOVUPS.Z   (R11)(DX*1), K2, Z11
-	VPERMPS     Z11, Z0, Z11
-	VMOVUPS     128(R8), Z12
-	VPDPBUSD    (R8), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8), Z11, Z15
-	VFMADD231PS Z15, Z12, Z2
-	VMOVUPS     128(R8)(AX*1), Z12
-	VPDPBUSD    (R8)(AX*1), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8)(AX*1), Z11, Z15
-	VFMADD231PS Z15, Z12, Z4
-	VMOVUPS     128(R8)(AX*2), Z12
-	VPDPBUSD    (R8)(AX*2), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8)(AX*2), Z11, Z15
-	VFMADD231PS Z15, Z12, Z6
-	VMOVUPS     128(R9), Z12
-	VPDPBUSD    (R9), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R9), Z11, Z9
-	VFMADD231PS Z9, Z12, Z8
-
-columns126:
-	MOVQ          c+0(FP), BX
-	MOVQ          ldc+8(FP), SI
-	SHLQ          $0x02, SI
-	VEXTRACTF64X4 $0x01, Z1, Y9
-	VADDPS        Y9, Y1, Y9
-	VEXTRACTF64X4 $0x01, Z2, Y1
-	VADDPS        Y1, Y2, Y1
-	VUNPCKLPS     Y1, Y9, Y2
-	VUNPCKHPS     Y1, Y9, Y1
-	VADDPS        Y1, Y2, Y2
-	VUNPCKLPD     Y2, Y2, Y1
-	VUNPCKHPD     Y2, Y2, Y2
-	VADDPS        Y2, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X2
-	VADDPS        X2, X1, X2
-	VMOVSD        (BX), X1
-	VADDPS        X2, X1, X1
-	VMOVSD        X1, (BX)
-	ADDQ          SI, BX
-	VEXTRACTF64X4 $0x01, Z3, Y1
-	VADDPS        Y1, Y3, Y1
-	VEXTRACTF64X4 $0x01, Z4, Y2
-	VADDPS        Y2, Y4, Y2
-	VUNPCKLPS     Y2, Y1, Y3
-	VUNPCKHPS     Y2, Y1, Y1
-	VADDPS        Y1, Y3, Y3
-	VUNPCKLPD     Y3, Y3, Y1
-	VUNPCKHPD     Y3, Y3, Y2
-	VADDPS        Y2, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X2
-	VADDPS        X2, X1, X2
-	VMOVSD        (BX), X1
-	VADDPS        X2, X1, X1
-	VMOVSD        X1, (BX)
-	ADDQ          SI, BX
-	VEXTRACTF64X4 $0x01, Z5, Y1
-	VADDPS        Y1, Y5, Y1
-	VEXTRACTF64X4 $0x01, Z6, Y2
-	VADDPS        Y2, Y6, Y2
-	VUNPCKLPS     Y2, Y1, Y3
-	VUNPCKHPS     Y2, Y1, Y1
-	VADDPS        Y1, Y3, Y3
-	VUNPCKLPD     Y3, Y3, Y1
-	VUNPCKHPD     Y3, Y3, Y2
-	VADDPS        Y2, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X2
-	VADDPS        X2, X1, X2
-	VMOVSD        (BX), X1
-	VADDPS        X2, X1, X1
-	VMOVSD        X1, (BX)
-	ADDQ          SI, BX
-	VEXTRACTF64X4 $0x01, Z7, Y1
-	VADDPS        Y1, Y7, Y1
-	VEXTRACTF64X4 $0x01, Z8, Y2
-	VADDPS        Y2, Y8, Y2
-	VUNPCKLPS     Y2, Y1, Y3
-	VUNPCKHPS     Y2, Y1, Y1
-	VADDPS        Y1, Y3, Y3
-	VUNPCKLPD     Y3, Y3, Y1
-	VUNPCKHPD     Y3, Y3, Y2
-	VADDPS        Y2, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X2
-	VADDPS        X2, X1, X2
-	VMOVSD        (BX), X1
-	VADDPS        X2, X1, X1
-	VMOVSD        X1, (BX)
-	ADDQ          SI, BX
-	ADDQ          $0x08, c+0(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
-	JMP           columns124
-
-columns125:
-columns129:
-	CMPQ   n+72(FP), $0x01
-	JL     columns130
-	SUBQ   $0x01, n+72(FP)
-	VXORPS Z1, Z1, Z1
-	VXORPS Z2, Z2, Z2
-	VXORPS Z3, Z3, Z3
-	VXORPS Z4, Z4, Z4
-	MOVQ   blocks+80(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
-	MOVQ   x+16(FP), R8
-	LEAQ   (R8)(AX*2), R9
-	ADDQ   AX, R9
-	MOVQ   SI, R10
-	MOVQ   DI, R11
-	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
-
-blocks133:
-	SUBQ        $0x02, BX
-	JL          rest132
-	PREFETCHT0  (SI)
-	PREFETCHT0  (DI)
-	VMOVUPS     (R10), Z5
-	VMOVSD      (R11), X14
-	VPERMPS     Z14, Z0, Z14
-	VMOVUPS     128(R8), Z6
-	VPDPBUSD    (R8), Z5, Z6
-	VCVTDQ2PS   Z6, Z6
-	VMULPS      64(R8), Z14, Z7
-	VFMADD231PS Z7, Z6, Z1
-	VMOVUPS     128(R8)(AX*1), Z6
-	VPDPBUSD    (R8)(AX*1), Z5, Z6
-	VCVTDQ2PS   Z6, Z6
-	VMULPS      64(R8)(AX*1), Z14, Z7
-	VFMADD231PS Z7, Z6, Z2
-	VMOVUPS     128(R8)(AX*2), Z6
-	VPDPBUSD    (R8)(AX*2), Z5, Z6
-	VCVTDQ2PS   Z6, Z6
-	VMULPS      64(R8)(AX*2), Z14, Z7
-	VFMADD231PS Z7, Z6, Z3
-	VMOVUPS     128(R9), Z6
-	VPDPBUSD    (R9), Z5, Z6
-	VCVTDQ2PS   Z6, Z6
-	VMULPS      64(R9), Z14, Z5
-	VFMADD231PS Z5, Z6, Z4
-	ADDQ        $+64, R10
-	ADDQ        $+8, R11
-	ADDQ        $+64, SI
-	ADDQ        $+8, DI
-	ADDQ        $+192, R8
-	ADDQ        $+192, R9
-	JMP         blocks133
-
-rest132:
-	ADDQ        $0x02, BX
-	JZ          columns131
-	MOVQ        $-1, R12
-	BZHIQ       BX, R12, R12
-	KMOVW       R12, K2
-	MOVQ        $-1, R12
-	SHLQ        $0x05, BX
-	BZHIQ       BX, R12, BX
-	KMOVQ       BX, K1
-	PREFETCHT0  (SI)
-	PREFETCHT0  (DI)
-	VMOVDQU8.Z  (R10), K1, Z5
-	VMOVUPS.Z   (R11), K2, Z6
-	VPERMPS     Z6, Z0, Z6
-	VMOVUPS     128(R8), Z7
-	VPDPBUSD    (R8), Z5, Z7
-	VCVTDQ2PS   Z7, Z7
-	VMULPS      64(R8), Z6, Z8
-	VFMADD231PS Z8, Z7, Z1
-	VMOVUPS     128(R8)(AX*1), Z7
-	VPDPBUSD    (R8)(AX*1), Z5, Z7
-	VCVTDQ2PS   Z7, Z7
-	VMULPS      64(R8)(AX*1), Z6, Z8
-	VFMADD231PS Z8, Z7, Z2
-	VMOVUPS     128(R8)(AX*2), Z7
-	VPDPBUSD    (R8)(AX*2), Z5, Z7
-	VCVTDQ2PS   Z7, Z7
-	VMULPS      64(R8)(AX*2), Z6, Z8
-	VFMADD231PS Z8, Z7, Z3
-	VMOVUPS     128(R9), Z7
-	VPDPBUSD    (R9), Z5, Z7
-	VCVTDQ2PS   Z7, Z7
-	VMULPS      64(R9), Z6, Z5
-	VFMADD231PS Z5, Z7, Z4
-
-columns131:
-	MOVQ          c+0(FP), BX
-	MOVQ          ldc+8(FP), SI
-	SHLQ          $0x02, SI
-	VEXTRACTF64X4 $0x01, Z1, Y5
-	VADDPS        Y5, Y1, Y5
-	VUNPCKLPS     Y5, Y5, Y1
-	VUNPCKHPS     Y5, Y5, Y5
-	VADDPS        Y5, Y1, Y1
-	VUNPCKLPD     Y1, Y1, Y5
-	VUNPCKHPD     Y1, Y1, Y1
-	VADDPS        Y1, Y5, Y5
-	VEXTRACTF32X4 $0x01, Y5, X1
-	VADDPS        X1, X5, X1
-	VADDSS        (BX), X1, X1
-	VMOVSS        X1, (BX)
-	ADDQ          SI, BX
-	VEXTRACTF64X4 $0x01, Z2, Y1
-	VADDPS        Y1, Y2, Y1
-	VUNPCKLPS     Y1, Y1, Y2
-	VUNPCKHPS     Y1, Y1, Y1
-	VADDPS        Y1, Y2, Y2
-	VUNPCKLPD     Y2, Y2, Y1
-	VUNPCKHPD     Y2, Y2, Y2
-	VADDPS        Y2, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X2
-	VADDPS        X2, X1, X2
-	VADDSS        (BX), X2, X1
-	VMOVSS        X1, (BX)
-	ADDQ          SI, BX
-	VEXTRACTF64X4 $0x01, Z3, Y1
-	VADDPS        Y1, Y3, Y1
-	VUNPCKLPS     Y1, Y1, Y2
-	VUNPCKHPS     Y1, Y1, Y1
-	VADDPS        Y1, Y2, Y2
-	VUNPCKLPD     Y2, Y2, Y1
-	VUNPCKHPD     Y2, Y2, Y2
-	VADDPS        Y2, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X2
-	VADDPS        X2, X1, X2
-	VADDSS        (BX), X2, X1
-	VMOVSS        X1, (BX)
-	ADDQ          SI, BX
-	VEXTRACTF64X4 $0x01, Z4, Y1
-	VADDPS        Y1, Y4, Y1
-	VUNPCKLPS     Y1, Y1, Y2
-	VUNPCKHPS     Y1, Y1, Y1
-	VADDPS        Y1, Y2, Y2
-	VUNPCKLPD     Y2, Y2, Y1
-	VUNPCKHPD     Y2, Y2, Y2
-	VADDPS        Y2, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X2
-	VADDPS        X2, X1, X2
-	VADDSS        (BX), X2, X1
-	VMOVSS        X1, (BX)
-	ADDQ          SI, BX
-	ADDQ          $0x04, c+0(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
-	JMP           columns129
-
-columns130:
-	VZEROUPPER
-	RET
-
-DATA lanes2<>+0(SB)/4, $0x00000000
-DATA lanes2<>+4(SB)/4, $0x00000000
-DATA lanes2<>+8(SB)/4, $0x00000000
-DATA lanes2<>+12(SB)/4, $0x00000000
-DATA lanes2<>+16(SB)/4, $0x00000000
-DATA lanes2<>+20(SB)/4, $0x00000000
-DATA lanes2<>+24(SB)/4, $0x00000000
-DATA lanes2<>+28(SB)/4, $0x00000000
-DATA lanes2<>+32(SB)/4, $0x00000001
-DATA lanes2<>+36(SB)/4, $0x00000001
-DATA lanes2<>+40(SB)/4, $0x00000001
-DATA lanes2<>+44(SB)/4, $0x00000001
-DATA lanes2<>+48(SB)/4, $0x00000001
-DATA lanes2<>+52(SB)/4, $0x00000001
-DATA lanes2<>+56(SB)/4, $0x00000001
-DATA lanes2<>+60(SB)/4, $0x00000001
-GLOBL lanes2<>(SB), RODATA|NOPTR, $64
-
-// func dotQuantised8F16AVX512(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *uint16, lds int, m int, n int, blocks int)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, BMI2, F16C, MMX+
-TEXT ·dotQuantised8F16AVX512(SB), NOSPLIT, $0-88
-	MOVQ    m+64(FP), AX
-	CMPQ    AX, $0x04
-	JE      rows4
-	CMPQ    AX, $0x02
-	JE      rows2
-	MOVQ    ldx+24(FP), AX
-	MOVQ    ldw+40(FP), AX
-	MOVQ    lds+56(FP), CX
-	SHLQ    $0x01, CX
 	VMOVUPS lanes2<>+0(SB), Z0
 
 columns134:
@@ -4051,8 +4226,7 @@ blocks138:
 	PREFETCHT1  (BX)
 	PREFETCHT1  (SI)
 	VMOVUPS     (R8), Z5
-	VMOVD       (R9), X6
-	VCVTPH2PS   X6, X6
+	VMOVSD      (R9), X6
 	VPERMPS     Z6, Z0, Z6
 	VMOVUPS     128(DI), Z7
 	VPDPBUSD    (DI), Z5, Z7
@@ -4060,9 +4234,9 @@ blocks138:
 	VMULPS      64(DI), Z6, Z5
 	VFMADD231PS Z5, Z7, Z1
 	ADDQ        $+64, R8
-	ADDQ        $+4, R9
+	ADDQ        $+8, R9
 	ADDQ        $+64, BX
-	ADDQ        $+4, SI
+	ADDQ        $+8, SI
 	ADDQ        $+192, DI
 	JMP         blocks138
 
@@ -4079,7 +4253,7 @@ rest137:
 	PREFETCHT1  (BX)
 	PREFETCHT1  (SI)
 	VMOVDQU8.Z  (R8), K1, Z5
-	VCVTPH2PS.Z (R9), K2, Z7
+	VMOVUPS.Z   (R9), K2, Z7
 	VPERMPS     Z7, Z0, Z7
 	VMOVUPS     128(DI), Z12
 	VPDPBUSD    (DI), Z5, Z12
@@ -4105,8 +4279,7 @@ blocks141:
 	PREFETCHT1  (BX)
 	PREFETCHT1  (SI)
 	VMOVUPS     (R8), Z5
-	VMOVD       (R9), X8
-	VCVTPH2PS   X8, X8
+	VMOVSD      (R9), X8
 	VPERMPS     Z8, Z0, Z8
 	VMOVUPS     128(DI), Z7
 	VPDPBUSD    (DI), Z5, Z7
@@ -4114,9 +4287,9 @@ blocks141:
 	VMULPS      64(DI), Z8, Z5
 	VFMADD231PS Z5, Z7, Z2
 	ADDQ        $+64, R8
-	ADDQ        $+4, R9
+	ADDQ        $+8, R9
 	ADDQ        $+64, BX
-	ADDQ        $+4, SI
+	ADDQ        $+8, SI
 	ADDQ        $+192, DI
 	JMP         blocks141
 
@@ -4133,7 +4306,7 @@ rest140:
 	PREFETCHT1  (BX)
 	PREFETCHT1  (SI)
 	VMOVDQU8.Z  (R8), K1, Z5
-	VCVTPH2PS.Z (R9), K2, Z7
+	VMOVUPS.Z   (R9), K2, Z7
 	VPERMPS     Z7, Z0, Z7
 	VMOVUPS     128(DI), Z12
 	VPDPBUSD    (DI), Z5, Z12
@@ -4161,8 +4334,7 @@ blocks144:
 	PREFETCHT1  (BX)
 	PREFETCHT1  (SI)
 	VMOVUPS     (R8), Z5
-	VMOVD       (R9), X9
-	VCVTPH2PS   X9, X9
+	VMOVSD      (R9), X9
 	VPERMPS     Z9, Z0, Z9
 	VMOVUPS     128(DI), Z7
 	VPDPBUSD    (DI), Z5, Z7
@@ -4170,9 +4342,9 @@ blocks144:
 	VMULPS      64(DI), Z9, Z5
 	VFMADD231PS Z5, Z7, Z3
 	ADDQ        $+64, R8
-	ADDQ        $+4, R9
+	ADDQ        $+8, R9
 	ADDQ        $+64, BX
-	ADDQ        $+4, SI
+	ADDQ        $+8, SI
 	ADDQ        $+192, DI
 	JMP         blocks144
 
@@ -4189,7 +4361,7 @@ rest143:
 	PREFETCHT1  (BX)
 	PREFETCHT1  (SI)
 	VMOVDQU8.Z  (R8), K1, Z5
-	VCVTPH2PS.Z (R9), K2, Z7
+	VMOVUPS.Z   (R9), K2, Z7
 	VPERMPS     Z7, Z0, Z7
 	VMOVUPS     128(DI), Z12
 	VPDPBUSD    (DI), Z5, Z12
@@ -4219,8 +4391,7 @@ blocks147:
 	PREFETCHT1  (BX)
 	PREFETCHT1  (SI)
 	VMOVUPS     (R8), Z5
-	VMOVD       (R9), X10
-	VCVTPH2PS   X10, X10
+	VMOVSD      (R9), X10
 	VPERMPS     Z10, Z0, Z10
 	VMOVUPS     128(DI), Z7
 	VPDPBUSD    (DI), Z5, Z7
@@ -4228,9 +4399,9 @@ blocks147:
 	VMULPS      64(DI), Z10, Z5
 	VFMADD231PS Z5, Z7, Z4
 	ADDQ        $+64, R8
-	ADDQ        $+4, R9
+	ADDQ        $+8, R9
 	ADDQ        $+64, BX
-	ADDQ        $+4, SI
+	ADDQ        $+8, SI
 	ADDQ        $+192, DI
 	JMP         blocks147
 
@@ -4247,7 +4418,7 @@ rest146:
 	PREFETCHT1  (BX)
 	PREFETCHT1  (SI)
 	VMOVDQU8.Z  (R8), K1, Z5
-	VCVTPH2PS.Z (R9), K2, Z7
+	VMOVUPS.Z   (R9), K2, Z7
 	VPERMPS     Z7, Z0, Z7
 	VMOVUPS     128(DI), Z12
 	VPDPBUSD    (DI), Z5, Z12
@@ -4313,8 +4484,7 @@ blocks152:
 	PREFETCHT1  (BX)
 	PREFETCHT1  (SI)
 	VMOVUPS     (R8), Z2
-	VMOVD       (R9), X11
-	VCVTPH2PS   X11, X11
+	VMOVSD      (R9), X11
 	VPERMPS     Z11, Z0, Z11
 	VMOVUPS     128(DI), Z3
 	VPDPBUSD    (DI), Z2, Z3
@@ -4322,9 +4492,9 @@ blocks152:
 	VMULPS      64(DI), Z11, Z2
 	VFMADD231PS Z2, Z3, Z1
 	ADDQ        $+64, R8
-	ADDQ        $+4, R9
+	ADDQ        $+8, R9
 	ADDQ        $+64, BX
-	ADDQ        $+4, SI
+	ADDQ        $+8, SI
 	ADDQ        $+192, DI
 	JMP         blocks152
 
@@ -4341,7 +4511,7 @@ rest151:
 	PREFETCHT1  (BX)
 	PREFETCHT1  (SI)
 	VMOVDQU8.Z  (R8), K1, Z2
-	VCVTPH2PS.Z (R9), K2, Z3
+	VMOVUPS.Z   (R9), K2, Z3
 	VPERMPS     Z3, Z0, Z3
 	VMOVUPS     128(DI), Z4
 	VPDPBUSD    (DI), Z2, Z4
@@ -4379,7 +4549,7 @@ rows2:
 	MOVQ    ldx+24(FP), AX
 	MOVQ    ldw+40(FP), CX
 	MOVQ    lds+56(FP), DX
-	SHLQ    $0x01, DX
+	SHLQ    $0x02, DX
 	VMOVUPS lanes2<>+0(SB), Z0
 
 columns153:
@@ -4416,8 +4586,7 @@ blocks157:
 	PREFETCHT0  192(SI)
 	PREFETCHT0  (DI)
 	VMOVUPS     (R9), Z9
-	VMOVD       (R11), X10
-	VCVTPH2PS   X10, X10
+	VMOVSD      (R11), X10
 	VPERMPS     Z10, Z0, Z10
 	VMOVUPS     128(R8), Z11
 	VPDPBUSD    (R8), Z9, Z11
@@ -4430,8 +4599,7 @@ blocks157:
 	VMULPS      64(R8)(AX*1), Z10, Z9
 	VFMADD231PS Z9, Z11, Z5
 	VMOVUPS     (R9)(CX*1), Z9
-	VMOVD       (R11)(DX*1), X13
-	VCVTPH2PS   X13, X13
+	VMOVSD      (R11)(DX*1), X13
 	VPERMPS     Z13, Z0, Z13
 	VMOVUPS     128(R8), Z11
 	VPDPBUSD    (R8), Z9, Z11
@@ -4444,8 +4612,7 @@ blocks157:
 	VMULPS      64(R8)(AX*1), Z13, Z9
 	VFMADD231PS Z9, Z11, Z6
 	VMOVUPS     (R9)(CX*2), Z9
-	VMOVD       (R11)(DX*2), X14
-	VCVTPH2PS   X14, X14
+	VMOVSD      (R11)(DX*2), X14
 	VPERMPS     Z14, Z0, Z14
 	VMOVUPS     128(R8), Z11
 	VPDPBUSD    (R8), Z9, Z11
@@ -4458,8 +4625,7 @@ blocks157:
 	VMULPS      64(R8)(AX*1), Z14, Z9
 	VFMADD231PS Z9, Z11, Z7
 	VMOVUPS     (R10), Z9
-	VMOVD       (R12), X15
-	VCVTPH2PS   X15, X15
+	VMOVSD      (R12), X15
 	VPERMPS     Z15, Z0, Z15
 	VMOVUPS     128(R8), Z11
 	VPDPBUSD    (R8), Z9, Z11
@@ -4473,10 +4639,10 @@ blocks157:
 	VFMADD231PS Z9, Z11, Z8
 	ADDQ        $+64, R9
 	ADDQ        $+64, R10
-	ADDQ        $+4, R11
-	ADDQ        $+4, R12
+	ADDQ        $+8, R11
+	ADDQ        $+8, R12
 	ADDQ        $+256, SI
-	ADDQ        $+16, DI
+	ADDQ        $+32, DI
 	ADDQ        $+192, R8
 	JMP         blocks157
 
@@ -4496,7 +4662,7 @@ rest156:
 	PREFETCHT0  192(SI)
 	PREFETCHT0  (DI)
 	VMOVDQU8.Z  (R9), K1, Z9
-	VCVTPH2PS.Z (R11), K2, Z11
+	VMOVUPS.Z   (R11), K2, Z11
 	VPERMPS     Z11, Z0, Z11
 	VMOVUPS     128(R8), Z12
 	VPDPBUSD    (R8), Z9, Z12
@@ -4509,7 +4675,7 @@ rest156:
 	VMULPS      64(R8)(AX*1), Z11, Z9
 	VFMADD231PS Z9, Z12, Z5
 	VMOVDQU8.Z  (R9)(CX*1), K1, Z9
-	VCVTPH2PS.Z (R11)(DX*1), K2, Z11
+	VMOVUPS.Z   (R11)(DX*1), K2, Z11
 	VPERMPS     Z11, Z0, Z11
 	VMOVUPS     128(R8), Z12
 	VPDPBUSD    (R8), Z9, Z12
@@ -4522,7 +4688,7 @@ rest156:
 	VMULPS      64(R8)(AX*1), Z11, Z9
 	VFMADD231PS Z9, Z12, Z6
 	VMOVDQU8.Z  (R9)(CX*2), K1, Z9
-	VCVTPH2PS.Z (R11)(DX*2), K2, Z11
+	VMOVUPS.Z   (R11)(DX*2), K2, Z11
 	VPERMPS     Z11, Z0, Z11
 	VMOVUPS     128(R8), Z12
 	VPDPBUSD    (R8), Z9, Z12
@@ -4535,7 +4701,7 @@ rest156:
 	VMULPS      64(R8)(AX*1), Z11, Z9
 	VFMADD231PS Z9, Z12, Z7
 	VMOVDQU8.Z  (R10), K1, Z9
-	VCVTPH2PS.Z (R12), K2, Z11
+	VMOVUPS.Z   (R12), K2, Z11
 	VPERMPS     Z11, Z0, Z11
 	VMOVUPS     128(R8), Z12
 	VPDPBUSD    (R8), Z9, Z12
@@ -4629,8 +4795,7 @@ blocks162:
 	PREFETCHT0  (SI)
 	PREFETCHT0  (DI)
 	VMOVUPS     (R9), Z3
-	VMOVD       (R10), X16
-	VCVTPH2PS   X16, X16
+	VMOVSD      (R10), X16
 	VPERMPS     Z16, Z0, Z16
 	VMOVUPS     128(R8), Z4
 	VPDPBUSD    (R8), Z3, Z4
@@ -4643,9 +4808,9 @@ blocks162:
 	VMULPS      64(R8)(AX*1), Z16, Z3
 	VFMADD231PS Z3, Z4, Z2
 	ADDQ        $+64, R9
-	ADDQ        $+4, R10
+	ADDQ        $+8, R10
 	ADDQ        $+64, SI
-	ADDQ        $+4, DI
+	ADDQ        $+8, DI
 	ADDQ        $+192, R8
 	JMP         blocks162
 
@@ -4662,7 +4827,7 @@ rest161:
 	PREFETCHT0  (SI)
 	PREFETCHT0  (DI)
 	VMOVDQU8.Z  (R9), K1, Z3
-	VCVTPH2PS.Z (R10), K2, Z4
+	VMOVUPS.Z   (R10), K2, Z4
 	VPERMPS     Z4, Z0, Z4
 	VMOVUPS     128(R8), Z5
 	VPDPBUSD    (R8), Z3, Z5
@@ -4718,7 +4883,7 @@ rows4:
 	MOVQ    ldx+24(FP), AX
 	MOVQ    ldw+40(FP), CX
 	MOVQ    lds+56(FP), DX
-	SHLQ    $0x01, DX
+	SHLQ    $0x02, DX
 	VMOVUPS lanes2<>+0(SB), Z0
 
 columns163:
@@ -4751,8 +4916,7 @@ blocks167:
 	PREFETCHT0  64(SI)
 	PREFETCHT0  (DI)
 	VMOVUPS     (R10), Z9
-	VMOVD       (R11), X10
-	VCVTPH2PS   X10, X10
+	VMOVSD      (R11), X10
 	VPERMPS     Z10, Z0, Z10
 	VMOVUPS     128(R8), Z11
 	VPDPBUSD    (R8), Z9, Z11
@@ -4775,8 +4939,7 @@ blocks167:
 	VMULPS      64(R9), Z10, Z9
 	VFMADD231PS Z9, Z11, Z7
 	VMOVUPS     (R10)(CX*1), Z9
-	VMOVD       (R11)(DX*1), X13
-	VCVTPH2PS   X13, X13
+	VMOVSD      (R11)(DX*1), X13
 	VPERMPS     Z13, Z0, Z13
 	VMOVUPS     128(R8), Z11
 	VPDPBUSD    (R8), Z9, Z11
@@ -4799,9 +4962,9 @@ blocks167:
 	VMULPS      64(R9), Z13, Z9
 	VFMADD231PS Z9, Z11, Z8
 	ADDQ        $+64, R10
-	ADDQ        $+4, R11
+	ADDQ        $+8, R11
 	ADDQ        $+128, SI
-	ADDQ        $+8, DI
+	ADDQ        $+16, DI
 	ADDQ        $+192, R8
 	ADDQ        $+192, R9
 	JMP         blocks167
@@ -4820,7 +4983,7 @@ rest166:
 	PREFETCHT0  64(SI)
 	PREFETCHT0  (DI)
 	VMOVDQU8.Z  (R10), K1, Z9
-	VCVTPH2PS.Z (R11), K2, Z11
+	VMOVUPS.Z   (R11), K2, Z11
 	VPERMPS     Z11, Z0, Z11
 	VMOVUPS     128(R8), Z12
 	VPDPBUSD    (R8), Z9, Z12
@@ -4843,7 +5006,7 @@ rest166:
 	VMULPS      64(R9), Z11, Z9
 	VFMADD231PS Z9, Z12, Z7
 	VMOVDQU8.Z  (R10)(CX*1), K1, Z9
-	VCVTPH2PS.Z (R11)(DX*1), K2, Z11
+	VMOVUPS.Z   (R11)(DX*1), K2, Z11
 	VPERMPS     Z11, Z0, Z11
 	VMOVUPS     128(R8), Z12
 	VPDPBUSD    (R8), Z9, Z12
@@ -4967,8 +5130,7 @@ blocks172:
 	PREFETCHT0  (SI)
 	PREFETCHT0  (DI)
 	VMOVUPS     (R10), Z5
-	VMOVD       (R11), X14
-	VCVTPH2PS   X14, X14
+	VMOVSD      (R11), X14
 	VPERMPS     Z14, Z0, Z14
 	VMOVUPS     128(R8), Z6
 	VPDPBUSD    (R8), Z5, Z6
@@ -4991,9 +5153,9 @@ blocks172:
 	VMULPS      64(R9), Z14, Z5
 	VFMADD231PS Z5, Z6, Z4
 	ADDQ        $+64, R10
-	ADDQ        $+4, R11
+	ADDQ        $+8, R11
 	ADDQ        $+64, SI
-	ADDQ        $+4, DI
+	ADDQ        $+8, DI
 	ADDQ        $+192, R8
 	ADDQ        $+192, R9
 	JMP         blocks172
@@ -5011,7 +5173,7 @@ rest171:
 	PREFETCHT0  (SI)
 	PREFETCHT0  (DI)
 	VMOVDQU8.Z  (R10), K1, Z5
-	VCVTPH2PS.Z (R11), K2, Z6
+	VMOVUPS.Z   (R11), K2, Z6
 	VPERMPS     Z6, Z0, Z6
 	VMOVUPS     128(R8), Z7
 	VPDPBUSD    (R8), Z5, Z7
@@ -5099,6 +5261,2249 @@ columns169:
 	VZEROUPPER
 	RET
 
+DATA lanes2<>+0(SB)/4, $0x00000000
+DATA lanes2<>+4(SB)/4, $0x00000000
+DATA lanes2<>+8(SB)/4, $0x00000000
+DATA lanes2<>+12(SB)/4, $0x00000000
+DATA lanes2<>+16(SB)/4, $0x00000000
+DATA lanes2<>+20(SB)/4, $0x00000000
+DATA lanes2<>+24(SB)/4, $0x00000000
+DATA lanes2<>+28(SB)/4, $0x00000000
+DATA lanes2<>+32(SB)/4, $0x00000001
+DATA lanes2<>+36(SB)/4, $0x00000001
+DATA lanes2<>+40(SB)/4, $0x00000001
+DATA lanes2<>+44(SB)/4, $0x00000001
+DATA lanes2<>+48(SB)/4, $0x00000001
+DATA lanes2<>+52(SB)/4, $0x00000001
+DATA lanes2<>+56(SB)/4, $0x00000001
+DATA lanes2<>+60(SB)/4, $0x00000001
+GLOBL lanes2<>(SB), RODATA|NOPTR, $64
+
+// func dotQuantised8F16AVX512(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *uint16, lds int, m int, n int, blocks int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, BMI2, F16C, MMX+
+TEXT ·dotQuantised8F16AVX512(SB), NOSPLIT, $0-88
+	MOVQ    m+64(FP), AX
+	CMPQ    AX, $0x04
+	JE      rows4
+	CMPQ    AX, $0x02
+	JE      rows2
+	MOVQ    ldx+24(FP), AX
+	MOVQ    ldw+40(FP), AX
+	MOVQ    lds+56(FP), CX
+	SHLQ    $0x01, CX
+	VMOVUPS lanes2<>+0(SB), Z0
+
+columns173:
+	CMPQ   n+72(FP), $0x04
+	JL     columns174
+	SUBQ   $0x04, n+72(FP)
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	MOVQ   blocks+80(FP), DX
+	MOVQ   w+32(FP), BX
+	MOVQ   s+48(FP), SI
+	MOVQ   x+16(FP), DI
+	MOVQ   BX, R8
+	MOVQ   SI, R9
+	LEAQ   4096(BX), BX
+	LEAQ   512(SI), SI
+
+blocks177:
+	SUBQ        $0x02, DX
+	JL          rest176
+	PREFETCHT1  (BX)
+	PREFETCHT1  (SI)
+	VMOVUPS     (R8), Z5
+	VMOVD       (R9), X6
+	VCVTPH2PS   X6, X6
+	VPERMPS     Z6, Z0, Z6
+	VMOVUPS     128(DI), Z7
+	VPDPBUSD    (DI), Z5, Z7
+	VCVTDQ2PS   Z7, Z7
+	VMULPS      64(DI), Z6, Z5
+	VFMADD231PS Z5, Z7, Z1
+	ADDQ        $+64, R8
+	ADDQ        $+4, R9
+	ADDQ        $+64, BX
+	ADDQ        $+4, SI
+	ADDQ        $+192, DI
+	JMP         blocks177
+
+rest176:
+	ADDQ        $0x02, DX
+	JZ          columns175
+	MOVQ        $-1, R10
+	BZHIQ       DX, R10, R10
+	KMOVW       R10, K2
+	MOVQ        $-1, R10
+	SHLQ        $0x05, DX
+	BZHIQ       DX, R10, DX
+	KMOVQ       DX, K1
+	PREFETCHT1  (BX)
+	PREFETCHT1  (SI)
+	VMOVDQU8.Z  (R8), K1, Z5
+	VCVTPH2PS.Z (R9), K2, Z7
+	VPERMPS     Z7, Z0, Z7
+	VMOVUPS     128(DI), Z12
+	VPDPBUSD    (DI), Z5, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(DI), Z7, Z5
+	VFMADD231PS Z5, Z12, Z1
+
+columns175:
+	MOVQ blocks+80(FP), DX
+	MOVQ w+32(FP), BX
+	MOVQ s+48(FP), SI
+	ADDQ AX, BX
+	ADDQ CX, SI
+	MOVQ x+16(FP), DI
+	MOVQ BX, R8
+	MOVQ SI, R9
+	LEAQ 4096(BX), BX
+	LEAQ 512(SI), SI
+
+blocks180:
+	SUBQ        $0x02, DX
+	JL          rest179
+	PREFETCHT1  (BX)
+	PREFETCHT1  (SI)
+	VMOVUPS     (R8), Z5
+	VMOVD       (R9), X8
+	VCVTPH2PS   X8, X8
+	VPERMPS     Z8, Z0, Z8
+	VMOVUPS     128(DI), Z7
+	VPDPBUSD    (DI), Z5, Z7
+	VCVTDQ2PS   Z7, Z7
+	VMULPS      64(DI), Z8, Z5
+	VFMADD231PS Z5, Z7, Z2
+	ADDQ        $+64, R8
+	ADDQ        $+4, R9
+	ADDQ        $+64, BX
+	ADDQ        $+4, SI
+	ADDQ        $+192, DI
+	JMP         blocks180
+
+rest179:
+	ADDQ        $0x02, DX
+	JZ          columns178
+	MOVQ        $-1, R10
+	BZHIQ       DX, R10, R10
+	KMOVW       R10, K2
+	MOVQ        $-1, R10
+	SHLQ        $0x05, DX
+	BZHIQ       DX, R10, DX
+	KMOVQ       DX, K1
+	PREFETCHT1  (BX)
+	PREFETCHT1  (SI)
+	VMOVDQU8.Z  (R8), K1, Z5
+	VCVTPH2PS.Z (R9), K2, Z7
+	VPERMPS     Z7, Z0, Z7
+	VMOVUPS     128(DI), Z12
+	VPDPBUSD    (DI), Z5, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(DI), Z7, Z5
+	VFMADD231PS Z5, Z12, Z2
+
+columns178:
+	MOVQ blocks+80(FP), DX
+	MOVQ w+32(FP), BX
+	MOVQ s+48(FP), SI
+	ADDQ AX, BX
+	ADDQ CX, SI
+	ADDQ AX, BX
+	ADDQ CX, SI
+	MOVQ x+16(FP), DI
+	MOVQ BX, R8
+	MOVQ SI, R9
+	LEAQ 4096(BX), BX
+	LEAQ 512(SI), SI
+
+blocks183:
+	SUBQ        $0x02, DX
+	JL          rest182
+	PREFETCHT1  (BX)
+	PREFETCHT1  (SI)
+	VMOVUPS     (R8), Z5
+	VMOVD       (R9), X9
+	VCVTPH2PS   X9, X9
+	VPERMPS     Z9, Z0, Z9
+	VMOVUPS     128(DI), Z7
+	VPDPBUSD    (DI), Z5, Z7
+	VCVTDQ2PS   Z7, Z7
+	VMULPS      64(DI), Z9, Z5
+	VFMADD231PS Z5, Z7, Z3
+	ADDQ        $+64, R8
+	ADDQ        $+4, R9
+	ADDQ        $+64, BX
+	ADDQ        $+4, SI
+	ADDQ        $+192, DI
+	JMP         blocks183
+
+rest182:
+	ADDQ        $0x02, DX
+	JZ          columns181
+	MOVQ        $-1, R10
+	BZHIQ       DX, R10, R10
+	KMOVW       R10, K2
+	MOVQ        $-1, R10
+	SHLQ        $0x05, DX
+	BZHIQ       DX, R10, DX
+	KMOVQ       DX, K1
+	PREFETCHT1  (BX)
+	PREFETCHT1  (SI)
+	VMOVDQU8.Z  (R8), K1, Z5
+	VCVTPH2PS.Z (R9), K2, Z7
+	VPERMPS     Z7, Z0, Z7
+	VMOVUPS     128(DI), Z12
+	VPDPBUSD    (DI), Z5, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(DI), Z7, Z5
+	VFMADD231PS Z5, Z12, Z3
+
+columns181:
+	MOVQ blocks+80(FP), DX
+	MOVQ w+32(FP), BX
+	MOVQ s+48(FP), SI
+	ADDQ AX, BX
+	ADDQ CX, SI
+	ADDQ AX, BX
+	ADDQ CX, SI
+	ADDQ AX, BX
+	ADDQ CX, SI
+	MOVQ x+16(FP), DI
+	MOVQ BX, R8
+	MOVQ SI, R9
+	LEAQ 4096(BX), BX
+	LEAQ 512(SI), SI
+
+blocks186:
+	SUBQ        $0x02, DX
+	JL          rest185
+	PREFETCHT1  (BX)
+	PREFETCHT1  (SI)
+	VMOVUPS     (R8), Z5
+	VMOVD       (R9), X10
+	VCVTPH2PS   X10, X10
+	VPERMPS     Z10, Z0, Z10
+	VMOVUPS     128(DI), Z7
+	VPDPBUSD    (DI), Z5, Z7
+	VCVTDQ2PS   Z7, Z7
+	VMULPS      64(DI), Z10, Z5
+	VFMADD231PS Z5, Z7, Z4
+	ADDQ        $+64, R8
+	ADDQ        $+4, R9
+	ADDQ        $+64, BX
+	ADDQ        $+4, SI
+	ADDQ        $+192, DI
+	JMP         blocks186
+
+rest185:
+	ADDQ        $0x02, DX
+	JZ          columns184
+	MOVQ        $-1, R10
+	BZHIQ       DX, R10, R10
+	KMOVW       R10, K2
+	MOVQ        $-1, R10
+	SHLQ        $0x05, DX
+	BZHIQ       DX, R10, DX
+	KMOVQ       DX, K1
+	PREFETCHT1  (BX)
+	PREFETCHT1  (SI)
+	VMOVDQU8.Z  (R8), K1, Z5
+	VCVTPH2PS.Z (R9), K2, Z7
+	VPERMPS     Z7, Z0, Z7
+	VMOVUPS     128(DI), Z12
+	VPDPBUSD    (DI), Z5, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(DI), Z7, Z5
+	VFMADD231PS Z5, Z12, Z4
+
+columns184:
+	MOVQ          c+0(FP), DX
+	MOVQ          ldc+8(FP), BX
+	SHLQ          $0x02, BX
+	VEXTRACTF64X4 $0x01, Z1, Y5
+	VADDPS        Y5, Y1, Y5
+	VEXTRACTF64X4 $0x01, Z2, Y1
+	VADDPS        Y1, Y2, Y1
+	VEXTRACTF64X4 $0x01, Z3, Y2
+	VADDPS        Y2, Y3, Y2
+	VEXTRACTF64X4 $0x01, Z4, Y3
+	VADDPS        Y3, Y4, Y3
+	VUNPCKLPS     Y1, Y5, Y4
+	VUNPCKHPS     Y1, Y5, Y1
+	VADDPS        Y1, Y4, Y4
+	VUNPCKLPS     Y3, Y2, Y1
+	VUNPCKHPS     Y3, Y2, Y2
+	VADDPS        Y2, Y1, Y1
+	VUNPCKLPD     Y1, Y4, Y2
+	VUNPCKHPD     Y1, Y4, Y1
+	VADDPS        Y1, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X1
+	VADDPS        X1, X2, X1
+	VADDPS        (DX), X1, X1
+	VMOVUPS       X1, (DX)
+	ADDQ          BX, DX
+	ADDQ          $0x10, c+0(FP)
+	ADDQ          AX, w+32(FP)
+	ADDQ          CX, s+48(FP)
+	ADDQ          AX, w+32(FP)
+	ADDQ          CX, s+48(FP)
+	ADDQ          AX, w+32(FP)
+	ADDQ          CX, s+48(FP)
+	ADDQ          AX, w+32(FP)
+	ADDQ          CX, s+48(FP)
+	JMP           columns173
+
+columns174:
+columns187:
+	CMPQ   n+72(FP), $0x01
+	JL     columns188
+	SUBQ   $0x01, n+72(FP)
+	VXORPS Z1, Z1, Z1
+	MOVQ   blocks+80(FP), DX
+	MOVQ   w+32(FP), BX
+	MOVQ   s+48(FP), SI
+	MOVQ   x+16(FP), DI
+	MOVQ   BX, R8
+	MOVQ   SI, R9
+	LEAQ   4096(BX), BX
+	LEAQ   512(SI), SI
+
+blocks191:
+	SUBQ        $0x02, DX
+	JL          rest190
+	PREFETCHT1  (BX)
+	PREFETCHT1  (SI)
+	VMOVUPS     (R8), Z2
+	VMOVD       (R9), X11
+	VCVTPH2PS   X11, X11
+	VPERMPS     Z11, Z0, Z11
+	VMOVUPS     128(DI), Z3
+	VPDPBUSD    (DI), Z2, Z3
+	VCVTDQ2PS   Z3, Z3
+	VMULPS      64(DI), Z11, Z2
+	VFMADD231PS Z2, Z3, Z1
+	ADDQ        $+64, R8
+	ADDQ        $+4, R9
+	ADDQ        $+64, BX
+	ADDQ        $+4, SI
+	ADDQ        $+192, DI
+	JMP         blocks191
+
+rest190:
+	ADDQ        $0x02, DX
+	JZ          columns189
+	MOVQ        $-1, R10
+	BZHIQ       DX, R10, R10
+	KMOVW       R10, K2
+	MOVQ        $-1, R10
+	SHLQ        $0x05, DX
+	BZHIQ       DX, R10, DX
+	KMOVQ       DX, K1
+	PREFETCHT1  (BX)
+	PREFETCHT1  (SI)
+	VMOVDQU8.Z  (R8), K1, Z2
+	VCVTPH2PS.Z (R9), K2, Z3
+	VPERMPS     Z3, Z0, Z3
+	VMOVUPS     128(DI), Z4
+	VPDPBUSD    (DI), Z2, Z4
+	VCVTDQ2PS   Z4, Z4
+	VMULPS      64(DI), Z3, Z2
+	VFMADD231PS Z2, Z4, Z1
+
+columns189:
+	MOVQ          c+0(FP), DX
+	MOVQ          ldc+8(FP), BX
+	SHLQ          $0x02, BX
+	VEXTRACTF64X4 $0x01, Z1, Y2
+	VADDPS        Y2, Y1, Y2
+	VUNPCKLPS     Y2, Y2, Y1
+	VUNPCKHPS     Y2, Y2, Y2
+	VADDPS        Y2, Y1, Y1
+	VUNPCKLPD     Y1, Y1, Y2
+	VUNPCKHPD     Y1, Y1, Y1
+	VADDPS        Y1, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X1
+	VADDPS        X1, X2, X1
+	VADDSS        (DX), X1, X1
+	VMOVSS        X1, (DX)
+	ADDQ          BX, DX
+	ADDQ          $0x04, c+0(FP)
+	ADDQ          AX, w+32(FP)
+	ADDQ          CX, s+48(FP)
+	JMP           columns187
+
+columns188:
+	VZEROUPPER
+	RET
+
+rows2:
+	MOVQ    ldx+24(FP), AX
+	MOVQ    ldw+40(FP), CX
+	MOVQ    lds+56(FP), DX
+	SHLQ    $0x01, DX
+	VMOVUPS lanes2<>+0(SB), Z0
+
+columns192:
+	CMPQ   n+72(FP), $0x04
+	JL     columns193
+	SUBQ   $0x04, n+72(FP)
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	MOVQ   blocks+80(FP), BX
+	MOVQ   w+32(FP), SI
+	MOVQ   s+48(FP), DI
+	MOVQ   x+16(FP), R8
+	MOVQ   SI, R9
+	LEAQ   (R9)(CX*2), R10
+	ADDQ   CX, R10
+	MOVQ   DI, R11
+	LEAQ   (R11)(DX*2), R12
+	ADDQ   DX, R12
+	LEAQ   4096(SI), SI
+	LEAQ   512(DI), DI
+
+blocks196:
+	SUBQ        $0x02, BX
+	JL          rest195
+	PREFETCHT0  (SI)
+	PREFETCHT0  64(SI)
+	PREFETCHT0  128(SI)
+	PREFETCHT0  192(SI)
+	PREFETCHT0  (DI)
+	VMOVUPS     (R9), Z9
+	VMOVD       (R11), X10
+	VCVTPH2PS   X10, X10
+	VPERMPS     Z10, Z0, Z10
+	VMOVUPS     128(R8), Z11
+	VPDPBUSD    (R8), Z9, Z11
+	VCVTDQ2PS   Z11, Z11
+	VMULPS      64(R8), Z10, Z12
+	VFMADD231PS Z12, Z11, Z1
+	VMOVUPS     128(R8)(AX*1), Z11
+	VPDPBUSD    (R8)(AX*1), Z9, Z11
+	VCVTDQ2PS   Z11, Z11
+	VMULPS      64(R8)(AX*1), Z10, Z9
+	VFMADD231PS Z9, Z11, Z5
+	VMOVUPS     (R9)(CX*1), Z9
+	VMOVD       (R11)(DX*1), X13
+	VCVTPH2PS   X13, X13
+	VPERMPS     Z13, Z0, Z13
+	VMOVUPS     128(R8), Z11
+	VPDPBUSD    (R8), Z9, Z11
+	VCVTDQ2PS   Z11, Z11
+	VMULPS      64(R8), Z13, Z12
+	VFMADD231PS Z12, Z11, Z2
+	VMOVUPS     128(R8)(AX*1), Z11
+	VPDPBUSD    (R8)(AX*1), Z9, Z11
+	VCVTDQ2PS   Z11, Z11
+	VMULPS      64(R8)(AX*1), Z13, Z9
+	VFMADD231PS Z9, Z11, Z6
+	VMOVUPS     (R9)(CX*2), Z9
+	VMOVD       (R11)(DX*2), X14
+	VCVTPH2PS   X14, X14
+	VPERMPS     Z14, Z0, Z14
+	VMOVUPS     128(R8), Z11
+	VPDPBUSD    (R8), Z9, Z11
+	VCVTDQ2PS   Z11, Z11
+	VMULPS      64(R8), Z14, Z12
+	VFMADD231PS Z12, Z11, Z3
+	VMOVUPS     128(R8)(AX*1), Z11
+	VPDPBUSD    (R8)(AX*1), Z9, Z11
+	VCVTDQ2PS   Z11, Z11
+	VMULPS      64(R8)(AX*1), Z14, Z9
+	VFMADD231PS Z9, Z11, Z7
+	VMOVUPS     (R10), Z9
+	VMOVD       (R12), X15
+	VCVTPH2PS   X15, X15
+	VPERMPS     Z15, Z0, Z15
+	VMOVUPS     128(R8), Z11
+	VPDPBUSD    (R8), Z9, Z11
+	VCVTDQ2PS   Z11, Z11
+	VMULPS      64(R8), Z15, Z12
+	VFMADD231PS Z12, Z11, Z4
+	VMOVUPS     128(R8)(AX*1), Z11
+	VPDPBUSD    (R8)(AX*1), Z9, Z11
+	VCVTDQ2PS   Z11, Z11
+	VMULPS      64(R8)(AX*1), Z15, Z9
+	VFMADD231PS Z9, Z11, Z8
+	ADDQ        $+64, R9
+	ADDQ        $+64, R10
+	ADDQ        $+4, R11
+	ADDQ        $+4, R12
+	ADDQ        $+256, SI
+	ADDQ        $+16, DI
+	ADDQ        $+192, R8
+	JMP         blocks196
+
+rest195:
+	ADDQ        $0x02, BX
+	JZ          columns194
+	MOVQ        $-1, R13
+	BZHIQ       BX, R13, R13
+	KMOVW       R13, K2
+	MOVQ        $-1, R13
+	SHLQ        $0x05, BX
+	BZHIQ       BX, R13, BX
+	KMOVQ       BX, K1
+	PREFETCHT0  (SI)
+	PREFETCHT0  64(SI)
+	PREFETCHT0  128(SI)
+	PREFETCHT0  192(SI)
+	PREFETCHT0  (DI)
+	VMOVDQU8.Z  (R9), K1, Z9
+	VCVTPH2PS.Z (R11), K2, Z11
+	VPERMPS     Z11, Z0, Z11
+	VMOVUPS     128(R8), Z12
+	VPDPBUSD    (R8), Z9, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(R8), Z11, Z17
+	VFMADD231PS Z17, Z12, Z1
+	VMOVUPS     128(R8)(AX*1), Z12
+	VPDPBUSD    (R8)(AX*1), Z9, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(R8)(AX*1), Z11, Z9
+	VFMADD231PS Z9, Z12, Z5
+	VMOVDQU8.Z  (R9)(CX*1), K1, Z9
+	VCVTPH2PS.Z (R11)(DX*1), K2, Z11
+	VPERMPS     Z11, Z0, Z11
+	VMOVUPS     128(R8), Z12
+	VPDPBUSD    (R8), Z9, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(R8), Z11, Z17
+	VFMADD231PS Z17, Z12, Z2
+	VMOVUPS     128(R8)(AX*1), Z12
+	VPDPBUSD    (R8)(AX*1), Z9, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(R8)(AX*1), Z11, Z9
+	VFMADD231PS Z9, Z12, Z6
+	VMOVDQU8.Z  (R9)(CX*2), K1, Z9
+	VCVTPH2PS.Z (R11)(DX*2), K2, Z11
+	VPERMPS     Z11, Z0, Z11
+	VMOVUPS     128(R8), Z12
+	VPDPBUSD    (R8), Z9, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(R8), Z11, Z17
+	VFMADD231PS Z17, Z12, Z3
+	VMOVUPS     128(R8)(AX*1), Z12
+	VPDPBUSD    (R8)(AX*1), Z9, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(R8)(AX*1), Z11, Z9
+	VFMADD231PS Z9, Z12, Z7
+	VMOVDQU8.Z  (R10), K1, Z9
+	VCVTPH2PS.Z (R12), K2, Z11
+	VPERMPS     Z11, Z0, Z11
+	VMOVUPS     128(R8), Z12
+	VPDPBUSD    (R8), Z9, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(R8), Z11, Z17
+	VFMADD231PS Z17, Z12, Z4
+	VMOVUPS     128(R8)(AX*1), Z12
+	VPDPBUSD    (R8)(AX*1), Z9, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(R8)(AX*1), Z11, Z9
+	VFMADD231PS Z9, Z12, Z8
+
+columns194:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), SI
+	SHLQ          $0x02, SI
+	VEXTRACTF64X4 $0x01, Z1, Y9
+	VADDPS        Y9, Y1, Y9
+	VEXTRACTF64X4 $0x01, Z2, Y1
+	VADDPS        Y1, Y2, Y1
+	VEXTRACTF64X4 $0x01, Z3, Y2
+	VADDPS        Y2, Y3, Y2
+	VEXTRACTF64X4 $0x01, Z4, Y3
+	VADDPS        Y3, Y4, Y3
+	VUNPCKLPS     Y1, Y9, Y4
+	VUNPCKHPS     Y1, Y9, Y1
+	VADDPS        Y1, Y4, Y4
+	VUNPCKLPS     Y3, Y2, Y1
+	VUNPCKHPS     Y3, Y2, Y2
+	VADDPS        Y2, Y1, Y1
+	VUNPCKLPD     Y1, Y4, Y2
+	VUNPCKHPD     Y1, Y4, Y1
+	VADDPS        Y1, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X1
+	VADDPS        X1, X2, X1
+	VADDPS        (BX), X1, X1
+	VMOVUPS       X1, (BX)
+	ADDQ          SI, BX
+	VEXTRACTF64X4 $0x01, Z5, Y1
+	VADDPS        Y1, Y5, Y1
+	VEXTRACTF64X4 $0x01, Z6, Y2
+	VADDPS        Y2, Y6, Y2
+	VEXTRACTF64X4 $0x01, Z7, Y3
+	VADDPS        Y3, Y7, Y3
+	VEXTRACTF64X4 $0x01, Z8, Y4
+	VADDPS        Y4, Y8, Y4
+	VUNPCKLPS     Y2, Y1, Y5
+	VUNPCKHPS     Y2, Y1, Y1
+	VADDPS        Y1, Y5, Y5
+	VUNPCKLPS     Y4, Y3, Y1
+	VUNPCKHPS     Y4, Y3, Y2
+	VADDPS        Y2, Y1, Y1
+	VUNPCKLPD     Y1, Y5, Y2
+	VUNPCKHPD     Y1, Y5, Y1
+	VADDPS        Y1, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X1
+	VADDPS        X1, X2, X1
+	VADDPS        (BX), X1, X1
+	VMOVUPS       X1, (BX)
+	ADDQ          SI, BX
+	ADDQ          $0x10, c+0(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          DX, s+48(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          DX, s+48(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          DX, s+48(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          DX, s+48(FP)
+	JMP           columns192
+
+columns193:
+columns197:
+	CMPQ   n+72(FP), $0x01
+	JL     columns198
+	SUBQ   $0x01, n+72(FP)
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	MOVQ   blocks+80(FP), BX
+	MOVQ   w+32(FP), SI
+	MOVQ   s+48(FP), DI
+	MOVQ   x+16(FP), R8
+	MOVQ   SI, R9
+	MOVQ   DI, R10
+	LEAQ   4096(SI), SI
+	LEAQ   512(DI), DI
+
+blocks201:
+	SUBQ        $0x02, BX
+	JL          rest200
+	PREFETCHT0  (SI)
+	PREFETCHT0  (DI)
+	VMOVUPS     (R9), Z3
+	VMOVD       (R10), X16
+	VCVTPH2PS   X16, X16
+	VPERMPS     Z16, Z0, Z16
+	VMOVUPS     128(R8), Z4
+	VPDPBUSD    (R8), Z3, Z4
+	VCVTDQ2PS   Z4, Z4
+	VMULPS      64(R8), Z16, Z5
+	VFMADD231PS Z5, Z4, Z1
+	VMOVUPS     128(R8)(AX*1), Z4
+	VPDPBUSD    (R8)(AX*1), Z3, Z4
+	VCVTDQ2PS   Z4, Z4
+	VMULPS      64(R8)(AX*1), Z16, Z3
+	VFMADD231PS Z3, Z4, Z2
+	ADDQ        $+64, R9
+	ADDQ        $+4, R10
+	ADDQ        $+64, SI
+	ADDQ        $+4, DI
+	ADDQ        $+192, R8
+	JMP         blocks201
+
+rest200:
+	ADDQ        $0x02, BX
+	JZ          columns199
+	MOVQ        $-1, R11
+	BZHIQ       BX, R11, R11
+	KMOVW       R11, K2
+	MOVQ        $-1, R11
+	SHLQ        $0x05, BX
+	BZHIQ       BX, R11, BX
+	KMOVQ       BX, K1
+	PREFETCHT0  (SI)
+	PREFETCHT0  (DI)
+	VMOVDQU8.Z  (R9), K1, Z3
+	VCVTPH2PS.Z (R10), K2, Z4
+	VPERMPS     Z4, Z0, Z4
+	VMOVUPS     128(R8), Z5
+	VPDPBUSD    (R8), Z3, Z5
+	VCVTDQ2PS   Z5, Z5
+	VMULPS      64(R8), Z4, Z6
+	VFMADD231PS Z6, Z5, Z1
+	VMOVUPS     128(R8)(AX*1), Z5
+	VPDPBUSD    (R8)(AX*1), Z3, Z5
+	VCVTDQ2PS   Z5, Z5
+	VMULPS      64(R8)(AX*1), Z4, Z3
+	VFMADD231PS Z3, Z5, Z2
+
+columns199:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), SI
+	SHLQ          $0x02, SI
+	VEXTRACTF64X4 $0x01, Z1, Y3
+	VADDPS        Y3, Y1, Y3
+	VUNPCKLPS     Y3, Y3, Y1
+	VUNPCKHPS     Y3, Y3, Y3
+	VADDPS        Y3, Y1, Y1
+	VUNPCKLPD     Y1, Y1, Y3
+	VUNPCKHPD     Y1, Y1, Y1
+	VADDPS        Y1, Y3, Y3
+	VEXTRACTF32X4 $0x01, Y3, X1
+	VADDPS        X1, X3, X1
+	VADDSS        (BX), X1, X1
+	VMOVSS        X1, (BX)
+	ADDQ          SI, BX
+	VEXTRACTF64X4 $0x01, Z2, Y1
+	VADDPS        Y1, Y2, Y1
+	VUNPCKLPS     Y1, Y1, Y2
+	VUNPCKHPS     Y1, Y1, Y1
+	VADDPS        Y1, Y2, Y2
+	VUNPCKLPD     Y2, Y2, Y1
+	VUNPCKHPD     Y2, Y2, Y2
+	VADDPS        Y2, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X2
+	VADDPS        X2, X1, X2
+	VADDSS        (BX), X2, X1
+	VMOVSS        X1, (BX)
+	ADDQ          SI, BX
+	ADDQ          $0x04, c+0(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          DX, s+48(FP)
+	JMP           columns197
+
+columns198:
+	VZEROUPPER
+	RET
+
+rows4:
+	MOVQ    ldx+24(FP), AX
+	MOVQ    ldw+40(FP), CX
+	MOVQ    lds+56(FP), DX
+	SHLQ    $0x01, DX
+	VMOVUPS lanes2<>+0(SB), Z0
+
+columns202:
+	CMPQ   n+72(FP), $0x02
+	JL     columns203
+	SUBQ   $0x02, n+72(FP)
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	MOVQ   blocks+80(FP), BX
+	MOVQ   w+32(FP), SI
+	MOVQ   s+48(FP), DI
+	MOVQ   x+16(FP), R8
+	LEAQ   (R8)(AX*2), R9
+	ADDQ   AX, R9
+	MOVQ   SI, R10
+	MOVQ   DI, R11
+	LEAQ   4096(SI), SI
+	LEAQ   512(DI), DI
+
+blocks206:
+	SUBQ        $0x02, BX
+	JL          rest205
+	PREFETCHT0  (SI)
+	PREFETCHT0  64(SI)
+	PREFETCHT0  (DI)
+	VMOVUPS     (R10), Z9
+	VMOVD       (R11), X10
+	VCVTPH2PS   X10, X10
+	VPERMPS     Z10, Z0, Z10
+	VMOVUPS     128(R8), Z11
+	VPDPBUSD    (R8), Z9, Z11
+	VCVTDQ2PS   Z11, Z11
+	VMULPS      64(R8), Z10, Z12
+	VFMADD231PS Z12, Z11, Z1
+	VMOVUPS     128(R8)(AX*1), Z11
+	VPDPBUSD    (R8)(AX*1), Z9, Z11
+	VCVTDQ2PS   Z11, Z11
+	VMULPS      64(R8)(AX*1), Z10, Z12
+	VFMADD231PS Z12, Z11, Z3
+	VMOVUPS     128(R8)(AX*2), Z11
+	VPDPBUSD    (R8)(AX*2), Z9, Z11
+	VCVTDQ2PS   Z11, Z11
+	VMULPS      64(R8)(AX*2), Z10, Z12
+	VFMADD231PS Z12, Z11, Z5
+	VMOVUPS     128(R9), Z11
+	VPDPBUSD    (R9), Z9, Z11
+	VCVTDQ2PS   Z11, Z11
+	VMULPS      64(R9), Z10, Z9
+	VFMADD231PS Z9, Z11, Z7
+	VMOVUPS     (R10)(CX*1), Z9
+	VMOVD       (R11)(DX*1), X13
+	VCVTPH2PS   X13, X13
+	VPERMPS     Z13, Z0, Z13
+	VMOVUPS     128(R8), Z11
+	VPDPBUSD    (R8), Z9, Z11
+	VCVTDQ2PS   Z11, Z11
+	VMULPS      64(R8), Z13, Z12
+	VFMADD231PS Z12, Z11, Z2
+	VMOVUPS     128(R8)(AX*1), Z11
+	VPDPBUSD    (R8)(AX*1), Z9, Z11
+	VCVTDQ2PS   Z11, Z11
+	VMULPS      64(R8)(AX*1), Z13, Z12
+	VFMADD231PS Z12, Z11, Z4
+	VMOVUPS     128(R8)(AX*2), Z11
+	VPDPBUSD    (R8)(AX*2), Z9, Z11
+	VCVTDQ2PS   Z11, Z11
+	VMULPS      64(R8)(AX*2), Z13, Z12
+	VFMADD231PS Z12, Z11, Z6
+	VMOVUPS     128(R9), Z11
+	VPDPBUSD    (R9), Z9, Z11
+	VCVTDQ2PS   Z11, Z11
+	VMULPS      64(R9), Z13, Z9
+	VFMADD231PS Z9, Z11, Z8
+	ADDQ        $+64, R10
+	ADDQ        $+4, R11
+	ADDQ        $+128, SI
+	ADDQ        $+8, DI
+	ADDQ        $+192, R8
+	ADDQ        $+192, R9
+	JMP         blocks206
+
+rest205:
+	ADDQ        $0x02, BX
+	JZ          columns204
+	MOVQ        $-1, R12
+	BZHIQ       BX, R12, R12
+	KMOVW       R12, K2
+	MOVQ        $-1, R12
+	SHLQ        $0x05, BX
+	BZHIQ       BX, R12, BX
+	KMOVQ       BX, K1
+	PREFETCHT0  (SI)
+	PREFETCHT0  64(SI)
+	PREFETCHT0  (DI)
+	VMOVDQU8.Z  (R10), K1, Z9
+	VCVTPH2PS.Z (R11), K2, Z11
+	VPERMPS     Z11, Z0, Z11
+	VMOVUPS     128(R8), Z12
+	VPDPBUSD    (R8), Z9, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(R8), Z11, Z15
+	VFMADD231PS Z15, Z12, Z1
+	VMOVUPS     128(R8)(AX*1), Z12
+	VPDPBUSD    (R8)(AX*1), Z9, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(R8)(AX*1), Z11, Z15
+	VFMADD231PS Z15, Z12, Z3
+	VMOVUPS     128(R8)(AX*2), Z12
+	VPDPBUSD    (R8)(AX*2), Z9, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(R8)(AX*2), Z11, Z15
+	VFMADD231PS Z15, Z12, Z5
+	VMOVUPS     128(R9), Z12
+	VPDPBUSD    (R9), Z9, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(R9), Z11, Z9
+	VFMADD231PS Z9, Z12, Z7
+	VMOVDQU8.Z  (R10)(CX*1), K1, Z9
+	VCVTPH2PS.Z (R11)(DX*1), K2, Z11
+	VPERMPS     Z11, Z0, Z11
+	VMOVUPS     128(R8), Z12
+	VPDPBUSD    (R8), Z9, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(R8), Z11, Z15
+	VFMADD231PS Z15, Z12, Z2
+	VMOVUPS     128(R8)(AX*1), Z12
+	VPDPBUSD    (R8)(AX*1), Z9, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(R8)(AX*1), Z11, Z15
+	VFMADD231PS Z15, Z12, Z4
+	VMOVUPS     128(R8)(AX*2), Z12
+	VPDPBUSD    (R8)(AX*2), Z9, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(R8)(AX*2), Z11, Z15
+	VFMADD231PS Z15, Z12, Z6
+	VMOVUPS     128(R9), Z12
+	VPDPBUSD    (R9), Z9, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(R9), Z11, Z9
+	VFMADD231PS Z9, Z12, Z8
+
+columns204:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), SI
+	SHLQ          $0x02, SI
+	VEXTRACTF64X4 $0x01, Z1, Y9
+	VADDPS        Y9, Y1, Y9
+	VEXTRACTF64X4 $0x01, Z2, Y1
+	VADDPS        Y1, Y2, Y1
+	VUNPCKLPS     Y1, Y9, Y2
+	VUNPCKHPS     Y1, Y9, Y1
+	VADDPS        Y1, Y2, Y2
+	VUNPCKLPD     Y2, Y2, Y1
+	VUNPCKHPD     Y2, Y2, Y2
+	VADDPS        Y2, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X2
+	VADDPS        X2, X1, X2
+	VMOVSD        (BX), X1
+	VADDPS        X2, X1, X1
+	VMOVSD        X1, (BX)
+	ADDQ          SI, BX
+	VEXTRACTF64X4 $0x01, Z3, Y1
+	VADDPS        Y1, Y3, Y1
+	VEXTRACTF64X4 $0x01, Z4, Y2
+	VADDPS        Y2, Y4, Y2
+	VUNPCKLPS     Y2, Y1, Y3
+	VUNPCKHPS     Y2, Y1, Y1
+	VADDPS        Y1, Y3, Y3
+	VUNPCKLPD     Y3, Y3, Y1
+	VUNPCKHPD     Y3, Y3, Y2
+	VADDPS        Y2, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X2
+	VADDPS        X2, X1, X2
+	VMOVSD        (BX), X1
+	VADDPS        X2, X1, X1
+	VMOVSD        X1, (BX)
+	ADDQ          SI, BX
+	VEXTRACTF64X4 $0x01, Z5, Y1
+	VADDPS        Y1, Y5, Y1
+	VEXTRACTF64X4 $0x01, Z6, Y2
+	VADDPS        Y2, Y6, Y2
+	VUNPCKLPS     Y2, Y1, Y3
+	VUNPCKHPS     Y2, Y1, Y1
+	VADDPS        Y1, Y3, Y3
+	VUNPCKLPD     Y3, Y3, Y1
+	VUNPCKHPD     Y3, Y3, Y2
+	VADDPS        Y2, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X2
+	VADDPS        X2, X1, X2
+	VMOVSD        (BX), X1
+	VADDPS        X2, X1, X1
+	VMOVSD        X1, (BX)
+	ADDQ          SI, BX
+	VEXTRACTF64X4 $0x01, Z7, Y1
+	VADDPS        Y1, Y7, Y1
+	VEXTRACTF64X4 $0x01, Z8, Y2
+	VADDPS        Y2, Y8, Y2
+	VUNPCKLPS     Y2, Y1, Y3
+	VUNPCKHPS     Y2, Y1, Y1
+	VADDPS        Y1, Y3, Y3
+	VUNPCKLPD     Y3, Y3, Y1
+	VUNPCKHPD     Y3, Y3, Y2
+	VADDPS        Y2, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X2
+	VADDPS        X2, X1, X2
+	VMOVSD        (BX), X1
+	VADDPS        X2, X1, X1
+	VMOVSD        X1, (BX)
+	ADDQ          SI, BX
+	ADDQ          $0x08, c+0(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          DX, s+48(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          DX, s+48(FP)
+	JMP           columns202
+
+columns203:
+columns207:
+	CMPQ   n+72(FP), $0x01
+	JL     columns208
+	SUBQ   $0x01, n+72(FP)
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	MOVQ   blocks+80(FP), BX
+	MOVQ   w+32(FP), SI
+	MOVQ   s+48(FP), DI
+	MOVQ   x+16(FP), R8
+	LEAQ   (R8)(AX*2), R9
+	ADDQ   AX, R9
+	MOVQ   SI, R10
+	MOVQ   DI, R11
+	LEAQ   4096(SI), SI
+	LEAQ   512(DI), DI
+
+blocks211:
+	SUBQ        $0x02, BX
+	JL          rest210
+	PREFETCHT0  (SI)
+	PREFETCHT0  (DI)
+	VMOVUPS     (R10), Z5
+	VMOVD       (R11), X14
+	VCVTPH2PS   X14, X14
+	VPERMPS     Z14, Z0, Z14
+	VMOVUPS     128(R8), Z6
+	VPDPBUSD    (R8), Z5, Z6
+	VCVTDQ2PS   Z6, Z6
+	VMULPS      64(R8), Z14, Z7
+	VFMADD231PS Z7, Z6, Z1
+	VMOVUPS     128(R8)(AX*1), Z6
+	VPDPBUSD    (R8)(AX*1), Z5, Z6
+	VCVTDQ2PS   Z6, Z6
+	VMULPS      64(R8)(AX*1), Z14, Z7
+	VFMADD231PS Z7, Z6, Z2
+	VMOVUPS     128(R8)(AX*2), Z6
+	VPDPBUSD    (R8)(AX*2), Z5, Z6
+	VCVTDQ2PS   Z6, Z6
+	VMULPS      64(R8)(AX*2), Z14, Z7
+	VFMADD231PS Z7, Z6, Z3
+	VMOVUPS     128(R9), Z6
+	VPDPBUSD    (R9), Z5, Z6
+	VCVTDQ2PS   Z6, Z6
+	VMULPS      64(R9), Z14, Z5
+	VFMADD231PS Z5, Z6, Z4
+	ADDQ        $+64, R10
+	ADDQ        $+4, R11
+	ADDQ        $+64, SI
+	ADDQ        $+4, DI
+	ADDQ        $+192, R8
+	ADDQ        $+192, R9
+	JMP         blocks211
+
+rest210:
+	ADDQ        $0x02, BX
+	JZ          columns209
+	MOVQ        $-1, R12
+	BZHIQ       BX, R12, R12
+	KMOVW       R12, K2
+	MOVQ        $-1, R12
+	SHLQ        $0x05, BX
+	BZHIQ       BX, R12, BX
+	KMOVQ       BX, K1
+	PREFETCHT0  (SI)
+	PREFETCHT0  (DI)
+	VMOVDQU8.Z  (R10), K1, Z5
+	VCVTPH2PS.Z (R11), K2, Z6
+	VPERMPS     Z6, Z0, Z6
+	VMOVUPS     128(R8), Z7
+	VPDPBUSD    (R8), Z5, Z7
+	VCVTDQ2PS   Z7, Z7
+	VMULPS      64(R8), Z6, Z8
+	VFMADD231PS Z8, Z7, Z1
+	VMOVUPS     128(R8)(AX*1), Z7
+	VPDPBUSD    (R8)(AX*1), Z5, Z7
+	VCVTDQ2PS   Z7, Z7
+	VMULPS      64(R8)(AX*1), Z6, Z8
+	VFMADD231PS Z8, Z7, Z2
+	VMOVUPS     128(R8)(AX*2), Z7
+	VPDPBUSD    (R8)(AX*2), Z5, Z7
+	VCVTDQ2PS   Z7, Z7
+	VMULPS      64(R8)(AX*2), Z6, Z8
+	VFMADD231PS Z8, Z7, Z3
+	VMOVUPS     128(R9), Z7
+	VPDPBUSD    (R9), Z5, Z7
+	VCVTDQ2PS   Z7, Z7
+	VMULPS      64(R9), Z6, Z5
+	VFMADD231PS Z5, Z7, Z4
+
+columns209:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), SI
+	SHLQ          $0x02, SI
+	VEXTRACTF64X4 $0x01, Z1, Y5
+	VADDPS        Y5, Y1, Y5
+	VUNPCKLPS     Y5, Y5, Y1
+	VUNPCKHPS     Y5, Y5, Y5
+	VADDPS        Y5, Y1, Y1
+	VUNPCKLPD     Y1, Y1, Y5
+	VUNPCKHPD     Y1, Y1, Y1
+	VADDPS        Y1, Y5, Y5
+	VEXTRACTF32X4 $0x01, Y5, X1
+	VADDPS        X1, X5, X1
+	VADDSS        (BX), X1, X1
+	VMOVSS        X1, (BX)
+	ADDQ          SI, BX
+	VEXTRACTF64X4 $0x01, Z2, Y1
+	VADDPS        Y1, Y2, Y1
+	VUNPCKLPS     Y1, Y1, Y2
+	VUNPCKHPS     Y1, Y1, Y1
+	VADDPS        Y1, Y2, Y2
+	VUNPCKLPD     Y2, Y2, Y1
+	VUNPCKHPD     Y2, Y2, Y2
+	VADDPS        Y2, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X2
+	VADDPS        X2, X1, X2
+	VADDSS        (BX), X2, X1
+	VMOVSS        X1, (BX)
+	ADDQ          SI, BX
+	VEXTRACTF64X4 $0x01, Z3, Y1
+	VADDPS        Y1, Y3, Y1
+	VUNPCKLPS     Y1, Y1, Y2
+	VUNPCKHPS     Y1, Y1, Y1
+	VADDPS        Y1, Y2, Y2
+	VUNPCKLPD     Y2, Y2, Y1
+	VUNPCKHPD     Y2, Y2, Y2
+	VADDPS        Y2, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X2
+	VADDPS        X2, X1, X2
+	VADDSS        (BX), X2, X1
+	VMOVSS        X1, (BX)
+	ADDQ          SI, BX
+	VEXTRACTF64X4 $0x01, Z4, Y1
+	VADDPS        Y1, Y4, Y1
+	VUNPCKLPS     Y1, Y1, Y2
+	VUNPCKHPS     Y1, Y1, Y1
+	VADDPS        Y1, Y2, Y2
+	VUNPCKLPD     Y2, Y2, Y1
+	VUNPCKHPD     Y2, Y2, Y2
+	VADDPS        Y2, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X2
+	VADDPS        X2, X1, X2
+	VADDSS        (BX), X2, X1
+	VMOVSS        X1, (BX)
+	ADDQ          SI, BX
+	ADDQ          $0x04, c+0(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          DX, s+48(FP)
+	JMP           columns207
+
+columns208:
+	VZEROUPPER
+	RET
+
+// func dotQuantised8I8AVX512(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *int8, lds int, f *float32, m int, n int, blocks int)
+// Requires: AVX, AVX2, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, BMI2, MMX+
+TEXT ·dotQuantised8I8AVX512(SB), NOSPLIT, $0-96
+	MOVQ    m+72(FP), AX
+	CMPQ    AX, $0x04
+	JE      rows4
+	CMPQ    AX, $0x02
+	JE      rows2
+	MOVQ    ldx+24(FP), AX
+	MOVQ    ldw+40(FP), AX
+	MOVQ    lds+56(FP), CX
+	VMOVUPS lanes2<>+0(SB), Z0
+
+columns212:
+	CMPQ   n+80(FP), $0x04
+	JL     columns213
+	SUBQ   $0x04, n+80(FP)
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	MOVQ   blocks+88(FP), DX
+	MOVQ   w+32(FP), BX
+	MOVQ   s+48(FP), SI
+	MOVQ   x+16(FP), DI
+	MOVQ   BX, R8
+	MOVQ   SI, R9
+	LEAQ   4096(BX), BX
+	LEAQ   512(SI), SI
+
+blocks216:
+	SUBQ         $0x02, DX
+	JL           rest215
+	PREFETCHT1   (BX)
+	PREFETCHT1   (SI)
+	VMOVUPS      (R8), Z5
+	VPBROADCASTW (R9), X6
+	VPMOVSXBD    X6, X6
+	VCVTDQ2PS    X6, X6
+	VPERMPS      Z6, Z0, Z6
+	VMOVUPS      128(DI), Z7
+	VPDPBUSD     (DI), Z5, Z7
+	VCVTDQ2PS    Z7, Z7
+	VMULPS       64(DI), Z6, Z5
+	VFMADD231PS  Z5, Z7, Z1
+	ADDQ         $+64, R8
+	ADDQ         $+2, R9
+	ADDQ         $+64, BX
+	ADDQ         $+2, SI
+	ADDQ         $+192, DI
+	JMP          blocks216
+
+rest215:
+	ADDQ        $0x02, DX
+	JZ          columns214
+	MOVQ        $-1, R10
+	BZHIQ       DX, R10, R10
+	KMOVW       R10, K2
+	MOVQ        $-1, R10
+	SHLQ        $0x05, DX
+	BZHIQ       DX, R10, DX
+	KMOVQ       DX, K1
+	PREFETCHT1  (BX)
+	PREFETCHT1  (SI)
+	VMOVDQU8.Z  (R8), K1, Z5
+	VPMOVSXBD.Z (R9), K2, Z7
+	VCVTDQ2PS   Z7, Z7
+	VPERMPS     Z7, Z0, Z7
+	VMOVUPS     128(DI), Z12
+	VPDPBUSD    (DI), Z5, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(DI), Z7, Z5
+	VFMADD231PS Z5, Z12, Z1
+
+columns214:
+	MOVQ blocks+88(FP), DX
+	MOVQ w+32(FP), BX
+	MOVQ s+48(FP), SI
+	ADDQ AX, BX
+	ADDQ CX, SI
+	MOVQ x+16(FP), DI
+	MOVQ BX, R8
+	MOVQ SI, R9
+	LEAQ 4096(BX), BX
+	LEAQ 512(SI), SI
+
+blocks219:
+	SUBQ         $0x02, DX
+	JL           rest218
+	PREFETCHT1   (BX)
+	PREFETCHT1   (SI)
+	VMOVUPS      (R8), Z5
+	VPBROADCASTW (R9), X8
+	VPMOVSXBD    X8, X8
+	VCVTDQ2PS    X8, X8
+	VPERMPS      Z8, Z0, Z8
+	VMOVUPS      128(DI), Z7
+	VPDPBUSD     (DI), Z5, Z7
+	VCVTDQ2PS    Z7, Z7
+	VMULPS       64(DI), Z8, Z5
+	VFMADD231PS  Z5, Z7, Z2
+	ADDQ         $+64, R8
+	ADDQ         $+2, R9
+	ADDQ         $+64, BX
+	ADDQ         $+2, SI
+	ADDQ         $+192, DI
+	JMP          blocks219
+
+rest218:
+	ADDQ        $0x02, DX
+	JZ          columns217
+	MOVQ        $-1, R10
+	BZHIQ       DX, R10, R10
+	KMOVW       R10, K2
+	MOVQ        $-1, R10
+	SHLQ        $0x05, DX
+	BZHIQ       DX, R10, DX
+	KMOVQ       DX, K1
+	PREFETCHT1  (BX)
+	PREFETCHT1  (SI)
+	VMOVDQU8.Z  (R8), K1, Z5
+	VPMOVSXBD.Z (R9), K2, Z7
+	VCVTDQ2PS   Z7, Z7
+	VPERMPS     Z7, Z0, Z7
+	VMOVUPS     128(DI), Z12
+	VPDPBUSD    (DI), Z5, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(DI), Z7, Z5
+	VFMADD231PS Z5, Z12, Z2
+
+columns217:
+	MOVQ blocks+88(FP), DX
+	MOVQ w+32(FP), BX
+	MOVQ s+48(FP), SI
+	ADDQ AX, BX
+	ADDQ CX, SI
+	ADDQ AX, BX
+	ADDQ CX, SI
+	MOVQ x+16(FP), DI
+	MOVQ BX, R8
+	MOVQ SI, R9
+	LEAQ 4096(BX), BX
+	LEAQ 512(SI), SI
+
+blocks222:
+	SUBQ         $0x02, DX
+	JL           rest221
+	PREFETCHT1   (BX)
+	PREFETCHT1   (SI)
+	VMOVUPS      (R8), Z5
+	VPBROADCASTW (R9), X9
+	VPMOVSXBD    X9, X9
+	VCVTDQ2PS    X9, X9
+	VPERMPS      Z9, Z0, Z9
+	VMOVUPS      128(DI), Z7
+	VPDPBUSD     (DI), Z5, Z7
+	VCVTDQ2PS    Z7, Z7
+	VMULPS       64(DI), Z9, Z5
+	VFMADD231PS  Z5, Z7, Z3
+	ADDQ         $+64, R8
+	ADDQ         $+2, R9
+	ADDQ         $+64, BX
+	ADDQ         $+2, SI
+	ADDQ         $+192, DI
+	JMP          blocks222
+
+rest221:
+	ADDQ        $0x02, DX
+	JZ          columns220
+	MOVQ        $-1, R10
+	BZHIQ       DX, R10, R10
+	KMOVW       R10, K2
+	MOVQ        $-1, R10
+	SHLQ        $0x05, DX
+	BZHIQ       DX, R10, DX
+	KMOVQ       DX, K1
+	PREFETCHT1  (BX)
+	PREFETCHT1  (SI)
+	VMOVDQU8.Z  (R8), K1, Z5
+	VPMOVSXBD.Z (R9), K2, Z7
+	VCVTDQ2PS   Z7, Z7
+	VPERMPS     Z7, Z0, Z7
+	VMOVUPS     128(DI), Z12
+	VPDPBUSD    (DI), Z5, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(DI), Z7, Z5
+	VFMADD231PS Z5, Z12, Z3
+
+columns220:
+	MOVQ blocks+88(FP), DX
+	MOVQ w+32(FP), BX
+	MOVQ s+48(FP), SI
+	ADDQ AX, BX
+	ADDQ CX, SI
+	ADDQ AX, BX
+	ADDQ CX, SI
+	ADDQ AX, BX
+	ADDQ CX, SI
+	MOVQ x+16(FP), DI
+	MOVQ BX, R8
+	MOVQ SI, R9
+	LEAQ 4096(BX), BX
+	LEAQ 512(SI), SI
+
+blocks225:
+	SUBQ         $0x02, DX
+	JL           rest224
+	PREFETCHT1   (BX)
+	PREFETCHT1   (SI)
+	VMOVUPS      (R8), Z5
+	VPBROADCASTW (R9), X10
+	VPMOVSXBD    X10, X10
+	VCVTDQ2PS    X10, X10
+	VPERMPS      Z10, Z0, Z10
+	VMOVUPS      128(DI), Z7
+	VPDPBUSD     (DI), Z5, Z7
+	VCVTDQ2PS    Z7, Z7
+	VMULPS       64(DI), Z10, Z5
+	VFMADD231PS  Z5, Z7, Z4
+	ADDQ         $+64, R8
+	ADDQ         $+2, R9
+	ADDQ         $+64, BX
+	ADDQ         $+2, SI
+	ADDQ         $+192, DI
+	JMP          blocks225
+
+rest224:
+	ADDQ        $0x02, DX
+	JZ          columns223
+	MOVQ        $-1, R10
+	BZHIQ       DX, R10, R10
+	KMOVW       R10, K2
+	MOVQ        $-1, R10
+	SHLQ        $0x05, DX
+	BZHIQ       DX, R10, DX
+	KMOVQ       DX, K1
+	PREFETCHT1  (BX)
+	PREFETCHT1  (SI)
+	VMOVDQU8.Z  (R8), K1, Z5
+	VPMOVSXBD.Z (R9), K2, Z7
+	VCVTDQ2PS   Z7, Z7
+	VPERMPS     Z7, Z0, Z7
+	VMOVUPS     128(DI), Z12
+	VPDPBUSD    (DI), Z5, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(DI), Z7, Z5
+	VFMADD231PS Z5, Z12, Z4
+
+columns223:
+	MOVQ          c+0(FP), DX
+	MOVQ          ldc+8(FP), BX
+	SHLQ          $0x02, BX
+	MOVQ          f+64(FP), SI
+	VMOVUPS       (SI), X6
+	ADDQ          $0x10, f+64(FP)
+	VEXTRACTF64X4 $0x01, Z1, Y5
+	VADDPS        Y5, Y1, Y5
+	VEXTRACTF64X4 $0x01, Z2, Y1
+	VADDPS        Y1, Y2, Y1
+	VEXTRACTF64X4 $0x01, Z3, Y2
+	VADDPS        Y2, Y3, Y2
+	VEXTRACTF64X4 $0x01, Z4, Y3
+	VADDPS        Y3, Y4, Y3
+	VUNPCKLPS     Y1, Y5, Y4
+	VUNPCKHPS     Y1, Y5, Y1
+	VADDPS        Y1, Y4, Y4
+	VUNPCKLPS     Y3, Y2, Y1
+	VUNPCKHPS     Y3, Y2, Y2
+	VADDPS        Y2, Y1, Y1
+	VUNPCKLPD     Y1, Y4, Y2
+	VUNPCKHPD     Y1, Y4, Y1
+	VADDPS        Y1, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X1
+	VADDPS        X1, X2, X1
+	VMULPS        X6, X1, X1
+	VADDPS        (DX), X1, X1
+	VMOVUPS       X1, (DX)
+	ADDQ          BX, DX
+	ADDQ          $0x10, c+0(FP)
+	ADDQ          AX, w+32(FP)
+	ADDQ          CX, s+48(FP)
+	ADDQ          AX, w+32(FP)
+	ADDQ          CX, s+48(FP)
+	ADDQ          AX, w+32(FP)
+	ADDQ          CX, s+48(FP)
+	ADDQ          AX, w+32(FP)
+	ADDQ          CX, s+48(FP)
+	JMP           columns212
+
+columns213:
+columns226:
+	CMPQ   n+80(FP), $0x01
+	JL     columns227
+	SUBQ   $0x01, n+80(FP)
+	VXORPS Z1, Z1, Z1
+	MOVQ   blocks+88(FP), DX
+	MOVQ   w+32(FP), BX
+	MOVQ   s+48(FP), SI
+	MOVQ   x+16(FP), DI
+	MOVQ   BX, R8
+	MOVQ   SI, R9
+	LEAQ   4096(BX), BX
+	LEAQ   512(SI), SI
+
+blocks230:
+	SUBQ         $0x02, DX
+	JL           rest229
+	PREFETCHT1   (BX)
+	PREFETCHT1   (SI)
+	VMOVUPS      (R8), Z2
+	VPBROADCASTW (R9), X11
+	VPMOVSXBD    X11, X11
+	VCVTDQ2PS    X11, X11
+	VPERMPS      Z11, Z0, Z11
+	VMOVUPS      128(DI), Z3
+	VPDPBUSD     (DI), Z2, Z3
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       64(DI), Z11, Z2
+	VFMADD231PS  Z2, Z3, Z1
+	ADDQ         $+64, R8
+	ADDQ         $+2, R9
+	ADDQ         $+64, BX
+	ADDQ         $+2, SI
+	ADDQ         $+192, DI
+	JMP          blocks230
+
+rest229:
+	ADDQ        $0x02, DX
+	JZ          columns228
+	MOVQ        $-1, R10
+	BZHIQ       DX, R10, R10
+	KMOVW       R10, K2
+	MOVQ        $-1, R10
+	SHLQ        $0x05, DX
+	BZHIQ       DX, R10, DX
+	KMOVQ       DX, K1
+	PREFETCHT1  (BX)
+	PREFETCHT1  (SI)
+	VMOVDQU8.Z  (R8), K1, Z2
+	VPMOVSXBD.Z (R9), K2, Z3
+	VCVTDQ2PS   Z3, Z3
+	VPERMPS     Z3, Z0, Z3
+	VMOVUPS     128(DI), Z4
+	VPDPBUSD    (DI), Z2, Z4
+	VCVTDQ2PS   Z4, Z4
+	VMULPS      64(DI), Z3, Z2
+	VFMADD231PS Z2, Z4, Z1
+
+columns228:
+	MOVQ          c+0(FP), DX
+	MOVQ          ldc+8(FP), BX
+	SHLQ          $0x02, BX
+	MOVQ          f+64(FP), SI
+	VMOVSS        (SI), X3
+	ADDQ          $0x04, f+64(FP)
+	VEXTRACTF64X4 $0x01, Z1, Y2
+	VADDPS        Y2, Y1, Y2
+	VUNPCKLPS     Y2, Y2, Y1
+	VUNPCKHPS     Y2, Y2, Y2
+	VADDPS        Y2, Y1, Y1
+	VUNPCKLPD     Y1, Y1, Y2
+	VUNPCKHPD     Y1, Y1, Y1
+	VADDPS        Y1, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X1
+	VADDPS        X1, X2, X1
+	VMULPS        X3, X1, X1
+	VADDSS        (DX), X1, X1
+	VMOVSS        X1, (DX)
+	ADDQ          BX, DX
+	ADDQ          $0x04, c+0(FP)
+	ADDQ          AX, w+32(FP)
+	ADDQ          CX, s+48(FP)
+	JMP           columns226
+
+columns227:
+	VZEROUPPER
+	RET
+
+rows2:
+	MOVQ    ldx+24(FP), AX
+	MOVQ    ldw+40(FP), CX
+	MOVQ    lds+56(FP), DX
+	VMOVUPS lanes2<>+0(SB), Z0
+
+columns231:
+	CMPQ   n+80(FP), $0x04
+	JL     columns232
+	SUBQ   $0x04, n+80(FP)
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	MOVQ   blocks+88(FP), BX
+	MOVQ   w+32(FP), SI
+	MOVQ   s+48(FP), DI
+	MOVQ   x+16(FP), R8
+	MOVQ   SI, R9
+	LEAQ   (R9)(CX*2), R10
+	ADDQ   CX, R10
+	MOVQ   DI, R11
+	LEAQ   (R11)(DX*2), R12
+	ADDQ   DX, R12
+	LEAQ   4096(SI), SI
+	LEAQ   512(DI), DI
+
+blocks235:
+	SUBQ         $0x02, BX
+	JL           rest234
+	PREFETCHT0   (SI)
+	PREFETCHT0   64(SI)
+	PREFETCHT0   128(SI)
+	PREFETCHT0   192(SI)
+	PREFETCHT0   (DI)
+	VMOVUPS      (R9), Z9
+	VPBROADCASTW (R11), X10
+	VPMOVSXBD    X10, X10
+	VCVTDQ2PS    X10, X10
+	VPERMPS      Z10, Z0, Z10
+	VMOVUPS      128(R8), Z11
+	VPDPBUSD     (R8), Z9, Z11
+	VCVTDQ2PS    Z11, Z11
+	VMULPS       64(R8), Z10, Z12
+	VFMADD231PS  Z12, Z11, Z1
+	VMOVUPS      128(R8)(AX*1), Z11
+	VPDPBUSD     (R8)(AX*1), Z9, Z11
+	VCVTDQ2PS    Z11, Z11
+	VMULPS       64(R8)(AX*1), Z10, Z9
+	VFMADD231PS  Z9, Z11, Z5
+	VMOVUPS      (R9)(CX*1), Z9
+	VPBROADCASTW (R11)(DX*1), X13
+	VPMOVSXBD    X13, X13
+	VCVTDQ2PS    X13, X13
+	VPERMPS      Z13, Z0, Z13
+	VMOVUPS      128(R8), Z11
+	VPDPBUSD     (R8), Z9, Z11
+	VCVTDQ2PS    Z11, Z11
+	VMULPS       64(R8), Z13, Z12
+	VFMADD231PS  Z12, Z11, Z2
+	VMOVUPS      128(R8)(AX*1), Z11
+	VPDPBUSD     (R8)(AX*1), Z9, Z11
+	VCVTDQ2PS    Z11, Z11
+	VMULPS       64(R8)(AX*1), Z13, Z9
+	VFMADD231PS  Z9, Z11, Z6
+	VMOVUPS      (R9)(CX*2), Z9
+	VPBROADCASTW (R11)(DX*2), X14
+	VPMOVSXBD    X14, X14
+	VCVTDQ2PS    X14, X14
+	VPERMPS      Z14, Z0, Z14
+	VMOVUPS      128(R8), Z11
+	VPDPBUSD     (R8), Z9, Z11
+	VCVTDQ2PS    Z11, Z11
+	VMULPS       64(R8), Z14, Z12
+	VFMADD231PS  Z12, Z11, Z3
+	VMOVUPS      128(R8)(AX*1), Z11
+	VPDPBUSD     (R8)(AX*1), Z9, Z11
+	VCVTDQ2PS    Z11, Z11
+	VMULPS       64(R8)(AX*1), Z14, Z9
+	VFMADD231PS  Z9, Z11, Z7
+	VMOVUPS      (R10), Z9
+	VPBROADCASTW (R12), X15
+	VPMOVSXBD    X15, X15
+	VCVTDQ2PS    X15, X15
+	VPERMPS      Z15, Z0, Z15
+	VMOVUPS      128(R8), Z11
+	VPDPBUSD     (R8), Z9, Z11
+	VCVTDQ2PS    Z11, Z11
+	VMULPS       64(R8), Z15, Z12
+	VFMADD231PS  Z12, Z11, Z4
+	VMOVUPS      128(R8)(AX*1), Z11
+	VPDPBUSD     (R8)(AX*1), Z9, Z11
+	VCVTDQ2PS    Z11, Z11
+	VMULPS       64(R8)(AX*1), Z15, Z9
+	VFMADD231PS  Z9, Z11, Z8
+	ADDQ         $+64, R9
+	ADDQ         $+64, R10
+	ADDQ         $+2, R11
+	ADDQ         $+2, R12
+	ADDQ         $+256, SI
+	ADDQ         $+8, DI
+	ADDQ         $+192, R8
+	JMP          blocks235
+
+rest234:
+	ADDQ        $0x02, BX
+	JZ          columns233
+	MOVQ        $-1, R13
+	BZHIQ       BX, R13, R13
+	KMOVW       R13, K2
+	MOVQ        $-1, R13
+	SHLQ        $0x05, BX
+	BZHIQ       BX, R13, BX
+	KMOVQ       BX, K1
+	PREFETCHT0  (SI)
+	PREFETCHT0  64(SI)
+	PREFETCHT0  128(SI)
+	PREFETCHT0  192(SI)
+	PREFETCHT0  (DI)
+	VMOVDQU8.Z  (R9), K1, Z9
+	VPMOVSXBD.Z (R11), K2, Z11
+	VCVTDQ2PS   Z11, Z11
+	VPERMPS     Z11, Z0, Z11
+	VMOVUPS     128(R8), Z12
+	VPDPBUSD    (R8), Z9, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(R8), Z11, Z17
+	VFMADD231PS Z17, Z12, Z1
+	VMOVUPS     128(R8)(AX*1), Z12
+	VPDPBUSD    (R8)(AX*1), Z9, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(R8)(AX*1), Z11, Z9
+	VFMADD231PS Z9, Z12, Z5
+	VMOVDQU8.Z  (R9)(CX*1), K1, Z9
+	VPMOVSXBD.Z (R11)(DX*1), K2, Z11
+	VCVTDQ2PS   Z11, Z11
+	VPERMPS     Z11, Z0, Z11
+	VMOVUPS     128(R8), Z12
+	VPDPBUSD    (R8), Z9, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(R8), Z11, Z17
+	VFMADD231PS Z17, Z12, Z2
+	VMOVUPS     128(R8)(AX*1), Z12
+	VPDPBUSD    (R8)(AX*1), Z9, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(R8)(AX*1), Z11, Z9
+	VFMADD231PS Z9, Z12, Z6
+	VMOVDQU8.Z  (R9)(CX*2), K1, Z9
+	VPMOVSXBD.Z (R11)(DX*2), K2, Z11
+	VCVTDQ2PS   Z11, Z11
+	VPERMPS     Z11, Z0, Z11
+	VMOVUPS     128(R8), Z12
+	VPDPBUSD    (R8), Z9, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(R8), Z11, Z17
+	VFMADD231PS Z17, Z12, Z3
+	VMOVUPS     128(R8)(AX*1), Z12
+	VPDPBUSD    (R8)(AX*1), Z9, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(R8)(AX*1), Z11, Z9
+	VFMADD231PS Z9, Z12, Z7
+	VMOVDQU8.Z  (R10), K1, Z9
+	VPMOVSXBD.Z (R12), K2, Z11
+	VCVTDQ2PS   Z11, Z11
+	VPERMPS     Z11, Z0, Z11
+	VMOVUPS     128(R8), Z12
+	VPDPBUSD    (R8), Z9, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(R8), Z11, Z17
+	VFMADD231PS Z17, Z12, Z4
+	VMOVUPS     128(R8)(AX*1), Z12
+	VPDPBUSD    (R8)(AX*1), Z9, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(R8)(AX*1), Z11, Z9
+	VFMADD231PS Z9, Z12, Z8
+
+columns233:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), SI
+	SHLQ          $0x02, SI
+	MOVQ          f+64(FP), DI
+	VMOVUPS       (DI), X10
+	ADDQ          $0x10, f+64(FP)
+	VEXTRACTF64X4 $0x01, Z1, Y9
+	VADDPS        Y9, Y1, Y9
+	VEXTRACTF64X4 $0x01, Z2, Y1
+	VADDPS        Y1, Y2, Y1
+	VEXTRACTF64X4 $0x01, Z3, Y2
+	VADDPS        Y2, Y3, Y2
+	VEXTRACTF64X4 $0x01, Z4, Y3
+	VADDPS        Y3, Y4, Y3
+	VUNPCKLPS     Y1, Y9, Y4
+	VUNPCKHPS     Y1, Y9, Y1
+	VADDPS        Y1, Y4, Y4
+	VUNPCKLPS     Y3, Y2, Y1
+	VUNPCKHPS     Y3, Y2, Y2
+	VADDPS        Y2, Y1, Y1
+	VUNPCKLPD     Y1, Y4, Y2
+	VUNPCKHPD     Y1, Y4, Y1
+	VADDPS        Y1, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X1
+	VADDPS        X1, X2, X1
+	VMULPS        X10, X1, X1
+	VADDPS        (BX), X1, X1
+	VMOVUPS       X1, (BX)
+	ADDQ          SI, BX
+	VEXTRACTF64X4 $0x01, Z5, Y1
+	VADDPS        Y1, Y5, Y1
+	VEXTRACTF64X4 $0x01, Z6, Y2
+	VADDPS        Y2, Y6, Y2
+	VEXTRACTF64X4 $0x01, Z7, Y3
+	VADDPS        Y3, Y7, Y3
+	VEXTRACTF64X4 $0x01, Z8, Y4
+	VADDPS        Y4, Y8, Y4
+	VUNPCKLPS     Y2, Y1, Y5
+	VUNPCKHPS     Y2, Y1, Y1
+	VADDPS        Y1, Y5, Y5
+	VUNPCKLPS     Y4, Y3, Y1
+	VUNPCKHPS     Y4, Y3, Y2
+	VADDPS        Y2, Y1, Y1
+	VUNPCKLPD     Y1, Y5, Y2
+	VUNPCKHPD     Y1, Y5, Y1
+	VADDPS        Y1, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X1
+	VADDPS        X1, X2, X1
+	VMULPS        X10, X1, X1
+	VADDPS        (BX), X1, X1
+	VMOVUPS       X1, (BX)
+	ADDQ          SI, BX
+	ADDQ          $0x10, c+0(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          DX, s+48(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          DX, s+48(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          DX, s+48(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          DX, s+48(FP)
+	JMP           columns231
+
+columns232:
+columns236:
+	CMPQ   n+80(FP), $0x01
+	JL     columns237
+	SUBQ   $0x01, n+80(FP)
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	MOVQ   blocks+88(FP), BX
+	MOVQ   w+32(FP), SI
+	MOVQ   s+48(FP), DI
+	MOVQ   x+16(FP), R8
+	MOVQ   SI, R9
+	MOVQ   DI, R10
+	LEAQ   4096(SI), SI
+	LEAQ   512(DI), DI
+
+blocks240:
+	SUBQ         $0x02, BX
+	JL           rest239
+	PREFETCHT0   (SI)
+	PREFETCHT0   (DI)
+	VMOVUPS      (R9), Z3
+	VPBROADCASTW (R10), X16
+	VPMOVSXBD    X16, X16
+	VCVTDQ2PS    X16, X16
+	VPERMPS      Z16, Z0, Z16
+	VMOVUPS      128(R8), Z4
+	VPDPBUSD     (R8), Z3, Z4
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       64(R8), Z16, Z5
+	VFMADD231PS  Z5, Z4, Z1
+	VMOVUPS      128(R8)(AX*1), Z4
+	VPDPBUSD     (R8)(AX*1), Z3, Z4
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       64(R8)(AX*1), Z16, Z3
+	VFMADD231PS  Z3, Z4, Z2
+	ADDQ         $+64, R9
+	ADDQ         $+2, R10
+	ADDQ         $+64, SI
+	ADDQ         $+2, DI
+	ADDQ         $+192, R8
+	JMP          blocks240
+
+rest239:
+	ADDQ        $0x02, BX
+	JZ          columns238
+	MOVQ        $-1, R11
+	BZHIQ       BX, R11, R11
+	KMOVW       R11, K2
+	MOVQ        $-1, R11
+	SHLQ        $0x05, BX
+	BZHIQ       BX, R11, BX
+	KMOVQ       BX, K1
+	PREFETCHT0  (SI)
+	PREFETCHT0  (DI)
+	VMOVDQU8.Z  (R9), K1, Z3
+	VPMOVSXBD.Z (R10), K2, Z4
+	VCVTDQ2PS   Z4, Z4
+	VPERMPS     Z4, Z0, Z4
+	VMOVUPS     128(R8), Z5
+	VPDPBUSD    (R8), Z3, Z5
+	VCVTDQ2PS   Z5, Z5
+	VMULPS      64(R8), Z4, Z6
+	VFMADD231PS Z6, Z5, Z1
+	VMOVUPS     128(R8)(AX*1), Z5
+	VPDPBUSD    (R8)(AX*1), Z3, Z5
+	VCVTDQ2PS   Z5, Z5
+	VMULPS      64(R8)(AX*1), Z4, Z3
+	VFMADD231PS Z3, Z5, Z2
+
+columns238:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), SI
+	SHLQ          $0x02, SI
+	MOVQ          f+64(FP), DI
+	VMOVSS        (DI), X4
+	ADDQ          $0x04, f+64(FP)
+	VEXTRACTF64X4 $0x01, Z1, Y3
+	VADDPS        Y3, Y1, Y3
+	VUNPCKLPS     Y3, Y3, Y1
+	VUNPCKHPS     Y3, Y3, Y3
+	VADDPS        Y3, Y1, Y1
+	VUNPCKLPD     Y1, Y1, Y3
+	VUNPCKHPD     Y1, Y1, Y1
+	VADDPS        Y1, Y3, Y3
+	VEXTRACTF32X4 $0x01, Y3, X1
+	VADDPS        X1, X3, X1
+	VMULPS        X4, X1, X1
+	VADDSS        (BX), X1, X1
+	VMOVSS        X1, (BX)
+	ADDQ          SI, BX
+	VEXTRACTF64X4 $0x01, Z2, Y1
+	VADDPS        Y1, Y2, Y1
+	VUNPCKLPS     Y1, Y1, Y2
+	VUNPCKHPS     Y1, Y1, Y1
+	VADDPS        Y1, Y2, Y2
+	VUNPCKLPD     Y2, Y2, Y1
+	VUNPCKHPD     Y2, Y2, Y2
+	VADDPS        Y2, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X2
+	VADDPS        X2, X1, X2
+	VMULPS        X4, X2, X2
+	VADDSS        (BX), X2, X1
+	VMOVSS        X1, (BX)
+	ADDQ          SI, BX
+	ADDQ          $0x04, c+0(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          DX, s+48(FP)
+	JMP           columns236
+
+columns237:
+	VZEROUPPER
+	RET
+
+rows4:
+	MOVQ    ldx+24(FP), AX
+	MOVQ    ldw+40(FP), CX
+	MOVQ    lds+56(FP), DX
+	VMOVUPS lanes2<>+0(SB), Z0
+
+columns241:
+	CMPQ   n+80(FP), $0x02
+	JL     columns242
+	SUBQ   $0x02, n+80(FP)
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	MOVQ   blocks+88(FP), BX
+	MOVQ   w+32(FP), SI
+	MOVQ   s+48(FP), DI
+	MOVQ   x+16(FP), R8
+	LEAQ   (R8)(AX*2), R9
+	ADDQ   AX, R9
+	MOVQ   SI, R10
+	MOVQ   DI, R11
+	LEAQ   4096(SI), SI
+	LEAQ   512(DI), DI
+
+blocks245:
+	SUBQ         $0x02, BX
+	JL           rest244
+	PREFETCHT0   (SI)
+	PREFETCHT0   64(SI)
+	PREFETCHT0   (DI)
+	VMOVUPS      (R10), Z9
+	VPBROADCASTW (R11), X10
+	VPMOVSXBD    X10, X10
+	VCVTDQ2PS    X10, X10
+	VPERMPS      Z10, Z0, Z10
+	VMOVUPS      128(R8), Z11
+	VPDPBUSD     (R8), Z9, Z11
+	VCVTDQ2PS    Z11, Z11
+	VMULPS       64(R8), Z10, Z12
+	VFMADD231PS  Z12, Z11, Z1
+	VMOVUPS      128(R8)(AX*1), Z11
+	VPDPBUSD     (R8)(AX*1), Z9, Z11
+	VCVTDQ2PS    Z11, Z11
+	VMULPS       64(R8)(AX*1), Z10, Z12
+	VFMADD231PS  Z12, Z11, Z3
+	VMOVUPS      128(R8)(AX*2), Z11
+	VPDPBUSD     (R8)(AX*2), Z9, Z11
+	VCVTDQ2PS    Z11, Z11
+	VMULPS       64(R8)(AX*2), Z10, Z12
+	VFMADD231PS  Z12, Z11, Z5
+	VMOVUPS      128(R9), Z11
+	VPDPBUSD     (R9), Z9, Z11
+	VCVTDQ2PS    Z11, Z11
+	VMULPS       64(R9), Z10, Z9
+	VFMADD231PS  Z9, Z11, Z7
+	VMOVUPS      (R10)(CX*1), Z9
+	VPBROADCASTW (R11)(DX*1), X13
+	VPMOVSXBD    X13, X13
+	VCVTDQ2PS    X13, X13
+	VPERMPS      Z13, Z0, Z13
+	VMOVUPS      128(R8), Z11
+	VPDPBUSD     (R8), Z9, Z11
+	VCVTDQ2PS    Z11, Z11
+	VMULPS       64(R8), Z13, Z12
+	VFMADD231PS  Z12, Z11, Z2
+	VMOVUPS      128(R8)(AX*1), Z11
+	VPDPBUSD     (R8)(AX*1), Z9, Z11
+	VCVTDQ2PS    Z11, Z11
+	VMULPS       64(R8)(AX*1), Z13, Z12
+	VFMADD231PS  Z12, Z11, Z4
+	VMOVUPS      128(R8)(AX*2), Z11
+	VPDPBUSD     (R8)(AX*2), Z9, Z11
+	VCVTDQ2PS    Z11, Z11
+	VMULPS       64(R8)(AX*2), Z13, Z12
+	VFMADD231PS  Z12, Z11, Z6
+	VMOVUPS      128(R9), Z11
+	VPDPBUSD     (R9), Z9, Z11
+	VCVTDQ2PS    Z11, Z11
+	VMULPS       64(R9), Z13, Z9
+	VFMADD231PS  Z9, Z11, Z8
+	ADDQ         $+64, R10
+	ADDQ         $+2, R11
+	ADDQ         $+128, SI
+	ADDQ         $+4, DI
+	ADDQ         $+192, R8
+	ADDQ         $+192, R9
+	JMP          blocks245
+
+rest244:
+	ADDQ        $0x02, BX
+	JZ          columns243
+	MOVQ        $-1, R12
+	BZHIQ       BX, R12, R12
+	KMOVW       R12, K2
+	MOVQ        $-1, R12
+	SHLQ        $0x05, BX
+	BZHIQ       BX, R12, BX
+	KMOVQ       BX, K1
+	PREFETCHT0  (SI)
+	PREFETCHT0  64(SI)
+	PREFETCHT0  (DI)
+	VMOVDQU8.Z  (R10), K1, Z9
+	VPMOVSXBD.Z (R11), K2, Z11
+	VCVTDQ2PS   Z11, Z11
+	VPERMPS     Z11, Z0, Z11
+	VMOVUPS     128(R8), Z12
+	VPDPBUSD    (R8), Z9, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(R8), Z11, Z15
+	VFMADD231PS Z15, Z12, Z1
+	VMOVUPS     128(R8)(AX*1), Z12
+	VPDPBUSD    (R8)(AX*1), Z9, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(R8)(AX*1), Z11, Z15
+	VFMADD231PS Z15, Z12, Z3
+	VMOVUPS     128(R8)(AX*2), Z12
+	VPDPBUSD    (R8)(AX*2), Z9, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(R8)(AX*2), Z11, Z15
+	VFMADD231PS Z15, Z12, Z5
+	VMOVUPS     128(R9), Z12
+	VPDPBUSD    (R9), Z9, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(R9), Z11, Z9
+	VFMADD231PS Z9, Z12, Z7
+	VMOVDQU8.Z  (R10)(CX*1), K1, Z9
+	VPMOVSXBD.Z (R11)(DX*1), K2, Z11
+	VCVTDQ2PS   Z11, Z11
+	VPERMPS     Z11, Z0, Z11
+	VMOVUPS     128(R8), Z12
+	VPDPBUSD    (R8), Z9, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(R8), Z11, Z15
+	VFMADD231PS Z15, Z12, Z2
+	VMOVUPS     128(R8)(AX*1), Z12
+	VPDPBUSD    (R8)(AX*1), Z9, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(R8)(AX*1), Z11, Z15
+	VFMADD231PS Z15, Z12, Z4
+	VMOVUPS     128(R8)(AX*2), Z12
+	VPDPBUSD    (R8)(AX*2), Z9, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(R8)(AX*2), Z11, Z15
+	VFMADD231PS Z15, Z12, Z6
+	VMOVUPS     128(R9), Z12
+	VPDPBUSD    (R9), Z9, Z12
+	VCVTDQ2PS   Z12, Z12
+	VMULPS      64(R9), Z11, Z9
+	VFMADD231PS Z9, Z12, Z8
+
+columns243:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), SI
+	SHLQ          $0x02, SI
+	MOVQ          f+64(FP), DI
+	VMOVSD        (DI), X10
+	ADDQ          $0x08, f+64(FP)
+	VEXTRACTF64X4 $0x01, Z1, Y9
+	VADDPS        Y9, Y1, Y9
+	VEXTRACTF64X4 $0x01, Z2, Y1
+	VADDPS        Y1, Y2, Y1
+	VUNPCKLPS     Y1, Y9, Y2
+	VUNPCKHPS     Y1, Y9, Y1
+	VADDPS        Y1, Y2, Y2
+	VUNPCKLPD     Y2, Y2, Y1
+	VUNPCKHPD     Y2, Y2, Y2
+	VADDPS        Y2, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X2
+	VADDPS        X2, X1, X2
+	VMULPS        X10, X2, X2
+	VMOVSD        (BX), X1
+	VADDPS        X2, X1, X1
+	VMOVSD        X1, (BX)
+	ADDQ          SI, BX
+	VEXTRACTF64X4 $0x01, Z3, Y1
+	VADDPS        Y1, Y3, Y1
+	VEXTRACTF64X4 $0x01, Z4, Y2
+	VADDPS        Y2, Y4, Y2
+	VUNPCKLPS     Y2, Y1, Y3
+	VUNPCKHPS     Y2, Y1, Y1
+	VADDPS        Y1, Y3, Y3
+	VUNPCKLPD     Y3, Y3, Y1
+	VUNPCKHPD     Y3, Y3, Y2
+	VADDPS        Y2, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X2
+	VADDPS        X2, X1, X2
+	VMULPS        X10, X2, X2
+	VMOVSD        (BX), X1
+	VADDPS        X2, X1, X1
+	VMOVSD        X1, (BX)
+	ADDQ          SI, BX
+	VEXTRACTF64X4 $0x01, Z5, Y1
+	VADDPS        Y1, Y5, Y1
+	VEXTRACTF64X4 $0x01, Z6, Y2
+	VADDPS        Y2, Y6, Y2
+	VUNPCKLPS     Y2, Y1, Y3
+	VUNPCKHPS     Y2, Y1, Y1
+	VADDPS        Y1, Y3, Y3
+	VUNPCKLPD     Y3, Y3, Y1
+	VUNPCKHPD     Y3, Y3, Y2
+	VADDPS        Y2, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X2
+	VADDPS        X2, X1, X2
+	VMULPS        X10, X2, X2
+	VMOVSD        (BX), X1
+	VADDPS        X2, X1, X1
+	VMOVSD        X1, (BX)
+	ADDQ          SI, BX
+	VEXTRACTF64X4 $0x01, Z7, Y1
+	VADDPS        Y1, Y7, Y1
+	VEXTRACTF64X4 $0x01, Z8, Y2
+	VADDPS        Y2, Y8, Y2
+	VUNPCKLPS     Y2, Y1, Y3
+	VUNPCKHPS     Y2, Y1, Y1
+	VADDPS        Y1, Y3, Y3
+	VUNPCKLPD     Y3, Y3, Y1
+	VUNPCKHPD     Y3, Y3, Y2
+	VADDPS        Y2, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X2
+	VADDPS        X2, X1, X2
+	VMULPS        X10, X2, X2
+	VMOVSD        (BX), X1
+	VADDPS        X2, X1, X1
+	VMOVSD        X1, (BX)
+	ADDQ          SI, BX
+	ADDQ          $0x08, c+0(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          DX, s+48(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          DX, s+48(FP)
+	JMP           columns241
+
+columns242:
+columns246:
+	CMPQ   n+80(FP), $0x01
+	JL     columns247
+	SUBQ   $0x01, n+80(FP)
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	MOVQ   blocks+88(FP), BX
+	MOVQ   w+32(FP), SI
+	MOVQ   s+48(FP), DI
+	MOVQ   x+16(FP), R8
+	LEAQ   (R8)(AX*2), R9
+	ADDQ   AX, R9
+	MOVQ   SI, R10
+	MOVQ   DI, R11
+	LEAQ   4096(SI), SI
+	LEAQ   512(DI), DI
+
+blocks250:
+	SUBQ         $0x02, BX
+	JL           rest249
+	PREFETCHT0   (SI)
+	PREFETCHT0   (DI)
+	VMOVUPS      (R10), Z5
+	VPBROADCASTW (R11), X14
+	VPMOVSXBD    X14, X14
+	VCVTDQ2PS    X14, X14
+	VPERMPS      Z14, Z0, Z14
+	VMOVUPS      128(R8), Z6
+	VPDPBUSD     (R8), Z5, Z6
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       64(R8), Z14, Z7
+	VFMADD231PS  Z7, Z6, Z1
+	VMOVUPS      128(R8)(AX*1), Z6
+	VPDPBUSD     (R8)(AX*1), Z5, Z6
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       64(R8)(AX*1), Z14, Z7
+	VFMADD231PS  Z7, Z6, Z2
+	VMOVUPS      128(R8)(AX*2), Z6
+	VPDPBUSD     (R8)(AX*2), Z5, Z6
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       64(R8)(AX*2), Z14, Z7
+	VFMADD231PS  Z7, Z6, Z3
+	VMOVUPS      128(R9), Z6
+	VPDPBUSD     (R9), Z5, Z6
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       64(R9), Z14, Z5
+	VFMADD231PS  Z5, Z6, Z4
+	ADDQ         $+64, R10
+	ADDQ         $+2, R11
+	ADDQ         $+64, SI
+	ADDQ         $+2, DI
+	ADDQ         $+192, R8
+	ADDQ         $+192, R9
+	JMP          blocks250
+
+rest249:
+	ADDQ        $0x02, BX
+	JZ          columns248
+	MOVQ        $-1, R12
+	BZHIQ       BX, R12, R12
+	KMOVW       R12, K2
+	MOVQ        $-1, R12
+	SHLQ        $0x05, BX
+	BZHIQ       BX, R12, BX
+	KMOVQ       BX, K1
+	PREFETCHT0  (SI)
+	PREFETCHT0  (DI)
+	VMOVDQU8.Z  (R10), K1, Z5
+	VPMOVSXBD.Z (R11), K2, Z6
+	VCVTDQ2PS   Z6, Z6
+	VPERMPS     Z6, Z0, Z6
+	VMOVUPS     128(R8), Z7
+	VPDPBUSD    (R8), Z5, Z7
+	VCVTDQ2PS   Z7, Z7
+	VMULPS      64(R8), Z6, Z8
+	VFMADD231PS Z8, Z7, Z1
+	VMOVUPS     128(R8)(AX*1), Z7
+	VPDPBUSD    (R8)(AX*1), Z5, Z7
+	VCVTDQ2PS   Z7, Z7
+	VMULPS      64(R8)(AX*1), Z6, Z8
+	VFMADD231PS Z8, Z7, Z2
+	VMOVUPS     128(R8)(AX*2), Z7
+	VPDPBUSD    (R8)(AX*2), Z5, Z7
+	VCVTDQ2PS   Z7, Z7
+	VMULPS      64(R8)(AX*2), Z6, Z8
+	VFMADD231PS Z8, Z7, Z3
+	VMOVUPS     128(R9), Z7
+	VPDPBUSD    (R9), Z5, Z7
+	VCVTDQ2PS   Z7, Z7
+	VMULPS      64(R9), Z6, Z5
+	VFMADD231PS Z5, Z7, Z4
+
+columns248:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), SI
+	SHLQ          $0x02, SI
+	MOVQ          f+64(FP), DI
+	VMOVSS        (DI), X6
+	ADDQ          $0x04, f+64(FP)
+	VEXTRACTF64X4 $0x01, Z1, Y5
+	VADDPS        Y5, Y1, Y5
+	VUNPCKLPS     Y5, Y5, Y1
+	VUNPCKHPS     Y5, Y5, Y5
+	VADDPS        Y5, Y1, Y1
+	VUNPCKLPD     Y1, Y1, Y5
+	VUNPCKHPD     Y1, Y1, Y1
+	VADDPS        Y1, Y5, Y5
+	VEXTRACTF32X4 $0x01, Y5, X1
+	VADDPS        X1, X5, X1
+	VMULPS        X6, X1, X1
+	VADDSS        (BX), X1, X1
+	VMOVSS        X1, (BX)
+	ADDQ          SI, BX
+	VEXTRACTF64X4 $0x01, Z2, Y1
+	VADDPS        Y1, Y2, Y1
+	VUNPCKLPS     Y1, Y1, Y2
+	VUNPCKHPS     Y1, Y1, Y1
+	VADDPS        Y1, Y2, Y2
+	VUNPCKLPD     Y2, Y2, Y1
+	VUNPCKHPD     Y2, Y2, Y2
+	VADDPS        Y2, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X2
+	VADDPS        X2, X1, X2
+	VMULPS        X6, X2, X2
+	VADDSS        (BX), X2, X1
+	VMOVSS        X1, (BX)
+	ADDQ          SI, BX
+	VEXTRACTF64X4 $0x01, Z3, Y1
+	VADDPS        Y1, Y3, Y1
+	VUNPCKLPS     Y1, Y1, Y2
+	VUNPCKHPS     Y1, Y1, Y1
+	VADDPS        Y1, Y2, Y2
+	VUNPCKLPD     Y2, Y2, Y1
+	VUNPCKHPD     Y2, Y2, Y2
+	VADDPS        Y2, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X2
+	VADDPS        X2, X1, X2
+	VMULPS        X6, X2, X2
+	VADDSS        (BX), X2, X1
+	VMOVSS        X1, (BX)
+	ADDQ          SI, BX
+	VEXTRACTF64X4 $0x01, Z4, Y1
+	VADDPS        Y1, Y4, Y1
+	VUNPCKLPS     Y1, Y1, Y2
+	VUNPCKHPS     Y1, Y1, Y1
+	VADDPS        Y1, Y2, Y2
+	VUNPCKLPD     Y2, Y2, Y1
+	VUNPCKHPD     Y2, Y2, Y2
+	VADDPS        Y2, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X2
+	VADDPS        X2, X1, X2
+	VMULPS        X6, X2, X2
+	VADDSS        (BX), X2, X1
+	VMOVSS        X1, (BX)
+	ADDQ          SI, BX
+	ADDQ          $0x04, c+0(FP)
+	ADDQ          CX, w+32(FP)
+	ADDQ          DX, s+48(FP)
+	JMP           columns246
+
+columns247:
+	VZEROUPPER
+	RET
+
 // func pack8AVX512(dst *uint8, w *uint8, ldw int, s *float32, lds int, less uint32, blocks int)
 // Requires: AVX, AVX512BW, AVX512F
 TEXT ·pack8AVX512(SB), NOSPLIT, $0-56
@@ -5111,9 +7516,9 @@ TEXT ·pack8AVX512(SB), NOSPLIT, $0-56
 	MOVQ         blocks+48(FP), DI
 	VBROADCASTSS less+40(FP), Z0
 
-block173:
+block251:
 	DECQ         DI
-	JL           block174
+	JL           block252
 	MOVQ         CX, R8
 	VMOVDQU      (R8), X1
 	ADDQ         DX, R8
@@ -5263,9 +7668,9 @@ block173:
 	ADDQ         $+576, AX
 	ADDQ         $0x20, CX
 	ADDQ         $0x04, BX
-	JMP          block173
+	JMP          block251
 
-block174:
+block252:
 	VZEROUPPER
 	RET
 
@@ -5311,9 +7716,9 @@ rows1:
 	VMOVUPS (DI), Z0
 	ADDQ    CX, DI
 
-blocks175:
+blocks253:
 	DECQ          SI
-	JL            blocks176
+	JL            blocks254
 	VMOVUPS       (BX), Z2
 	VPBROADCASTD  36(DX), Z1
 	VPDPBUSD.BCST (DX), Z2, Z1
@@ -5337,9 +7742,9 @@ blocks175:
 	VFMADD231PS   Z2, Z1, Z0
 	ADDQ          $+40, DX
 	ADDQ          $+576, BX
-	JMP           blocks175
+	JMP           blocks253
 
-blocks176:
+blocks254:
 	VMOVUPS Z0, (AX)
 	ADDQ    CX, AX
 	VZEROUPPER
@@ -5359,9 +7764,9 @@ rows2:
 	VMOVUPS (R8), Z1
 	ADDQ    CX, R8
 
-blocks177:
+blocks255:
 	DECQ          DI
-	JL            blocks178
+	JL            blocks256
 	VMOVUPS       (SI), Z4
 	VPBROADCASTD  36(DX), Z2
 	VPDPBUSD.BCST (DX), Z4, Z2
@@ -5397,9 +7802,9 @@ blocks177:
 	VFMADD231PS   Z2, Z3, Z1
 	ADDQ          $+40, DX
 	ADDQ          $+576, SI
-	JMP           blocks177
+	JMP           blocks255
 
-blocks178:
+blocks256:
 	VMOVUPS Z0, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z1, (AX)
@@ -5423,9 +7828,9 @@ rows3:
 	VMOVUPS (R8), Z2
 	ADDQ    CX, R8
 
-blocks179:
+blocks257:
 	DECQ          DI
-	JL            blocks180
+	JL            blocks258
 	VMOVUPS       (SI), Z6
 	VPBROADCASTD  36(DX), Z3
 	VPDPBUSD.BCST (DX), Z6, Z3
@@ -5473,9 +7878,9 @@ blocks179:
 	VFMADD231PS   Z3, Z5, Z2
 	ADDQ          $+40, DX
 	ADDQ          $+576, SI
-	JMP           blocks179
+	JMP           blocks257
 
-blocks180:
+blocks258:
 	VMOVUPS Z0, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z1, (AX)
@@ -5505,9 +7910,9 @@ rows4:
 	VMOVUPS (R9), Z3
 	ADDQ    CX, R9
 
-blocks181:
+blocks259:
 	DECQ          R8
-	JL            blocks182
+	JL            blocks260
 	VMOVUPS       (DI), Z8
 	VPBROADCASTD  36(DX), Z4
 	VPDPBUSD.BCST (DX), Z8, Z4
@@ -5568,9 +7973,9 @@ blocks181:
 	ADDQ          $+40, DX
 	ADDQ          $+40, SI
 	ADDQ          $+576, DI
-	JMP           blocks181
+	JMP           blocks259
 
-blocks182:
+blocks260:
 	VMOVUPS Z0, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z1, (AX)
@@ -5604,9 +8009,9 @@ rows5:
 	VMOVUPS (R9), Z4
 	ADDQ    CX, R9
 
-blocks183:
+blocks261:
 	DECQ          R8
-	JL            blocks184
+	JL            blocks262
 	VMOVUPS       (DI), Z10
 	VPBROADCASTD  36(DX), Z5
 	VPDPBUSD.BCST (DX), Z10, Z5
@@ -5679,9 +8084,9 @@ blocks183:
 	ADDQ          $+40, DX
 	ADDQ          $+40, SI
 	ADDQ          $+576, DI
-	JMP           blocks183
+	JMP           blocks261
 
-blocks184:
+blocks262:
 	VMOVUPS Z0, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z1, (AX)
@@ -5719,9 +8124,9 @@ rows6:
 	VMOVUPS (R9), Z5
 	ADDQ    CX, R9
 
-blocks185:
+blocks263:
 	DECQ          R8
-	JL            blocks186
+	JL            blocks264
 	VMOVUPS       (DI), Z12
 	VPBROADCASTD  36(DX), Z6
 	VPDPBUSD.BCST (DX), Z12, Z6
@@ -5806,9 +8211,9 @@ blocks185:
 	ADDQ          $+40, DX
 	ADDQ          $+40, SI
 	ADDQ          $+576, DI
-	JMP           blocks185
+	JMP           blocks263
 
-blocks186:
+blocks264:
 	VMOVUPS Z0, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z1, (AX)
@@ -5852,9 +8257,9 @@ rows7:
 	VMOVUPS (R10), Z6
 	ADDQ    CX, R10
 
-blocks187:
+blocks265:
 	DECQ          R9
-	JL            blocks188
+	JL            blocks266
 	VMOVUPS       (R8), Z14
 	VPBROADCASTD  36(DX), Z7
 	VPDPBUSD.BCST (DX), Z14, Z7
@@ -5952,9 +8357,9 @@ blocks187:
 	ADDQ          $+40, SI
 	ADDQ          $+40, DI
 	ADDQ          $+576, R8
-	JMP           blocks187
+	JMP           blocks265
 
-blocks188:
+blocks266:
 	VMOVUPS Z0, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z1, (AX)
@@ -6002,9 +8407,9 @@ rows8:
 	VMOVUPS (R10), Z7
 	ADDQ    CX, R10
 
-blocks189:
+blocks267:
 	DECQ          R9
-	JL            blocks190
+	JL            blocks268
 	VMOVUPS       (R8), Z16
 	VPBROADCASTD  36(DX), Z8
 	VPDPBUSD.BCST (DX), Z16, Z8
@@ -6114,9 +8519,9 @@ blocks189:
 	ADDQ          $+40, SI
 	ADDQ          $+40, DI
 	ADDQ          $+576, R8
-	JMP           blocks189
+	JMP           blocks267
 
-blocks190:
+blocks268:
 	VMOVUPS Z0, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z1, (AX)
@@ -6168,9 +8573,9 @@ rows9:
 	VMOVUPS (R10), Z8
 	ADDQ    CX, R10
 
-blocks191:
+blocks269:
 	DECQ          R9
-	JL            blocks192
+	JL            blocks270
 	VMOVUPS       (R8), Z18
 	VPBROADCASTD  36(DX), Z9
 	VPDPBUSD.BCST (DX), Z18, Z9
@@ -6292,9 +8697,9 @@ blocks191:
 	ADDQ          $+40, SI
 	ADDQ          $+40, DI
 	ADDQ          $+576, R8
-	JMP           blocks191
+	JMP           blocks269
 
-blocks192:
+blocks270:
 	VMOVUPS Z0, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z1, (AX)
@@ -6352,9 +8757,9 @@ rows10:
 	VMOVUPS (R11), Z9
 	ADDQ    CX, R11
 
-blocks193:
+blocks271:
 	DECQ          R10
-	JL            blocks194
+	JL            blocks272
 	VMOVUPS       (R9), Z20
 	VPBROADCASTD  36(DX), Z10
 	VPDPBUSD.BCST (DX), Z20, Z10
@@ -6489,9 +8894,9 @@ blocks193:
 	ADDQ          $+40, DI
 	ADDQ          $+40, R8
 	ADDQ          $+576, R9
-	JMP           blocks193
+	JMP           blocks271
 
-blocks194:
+blocks272:
 	VMOVUPS Z0, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z1, (AX)
@@ -6553,9 +8958,9 @@ rows11:
 	VMOVUPS (R11), Z10
 	ADDQ    CX, R11
 
-blocks195:
+blocks273:
 	DECQ          R10
-	JL            blocks196
+	JL            blocks274
 	VMOVUPS       (R9), Z22
 	VPBROADCASTD  36(DX), Z11
 	VPDPBUSD.BCST (DX), Z22, Z11
@@ -6702,9 +9107,9 @@ blocks195:
 	ADDQ          $+40, DI
 	ADDQ          $+40, R8
 	ADDQ          $+576, R9
-	JMP           blocks195
+	JMP           blocks273
 
-blocks196:
+blocks274:
 	VMOVUPS Z0, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z1, (AX)
@@ -6770,9 +9175,9 @@ rows12:
 	VMOVUPS (R11), Z11
 	ADDQ    CX, R11
 
-blocks197:
+blocks275:
 	DECQ          R10
-	JL            blocks198
+	JL            blocks276
 	VMOVUPS       (R9), Z24
 	VPBROADCASTD  36(DX), Z12
 	VPDPBUSD.BCST (DX), Z24, Z12
@@ -6931,9 +9336,9 @@ blocks197:
 	ADDQ          $+40, DI
 	ADDQ          $+40, R8
 	ADDQ          $+576, R9
-	JMP           blocks197
+	JMP           blocks275
 
-blocks198:
+blocks276:
 	VMOVUPS Z0, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z1, (AX)

@@ -172,15 +172,18 @@ func (l *Level) DotsQuantised(c Panel[float32], x Panel[uint8], w *Blocks, m, bl
 		if per := 16 / w.Bits * l.lanes / 16; l.lanes == 8 && per > 0 {
 			whole -= blocks % per
 		}
-		dot, halves := l.dotQuantised4, l.dotQuantised4F16
+		dot, halves, codes := l.dotQuantised4, l.dotQuantised4F16, l.dotQuantised4I8
 		if w.Bits == 8 {
-			dot, halves = l.dotQuantised8, l.dotQuantised8F16
+			dot, halves, codes = l.dotQuantised8, l.dotQuantised8F16, l.dotQuantised8I8
 		}
 		for i := 0; i < m && whole > 0; {
 			some := together(m - i)
-			if w.Halves.At != nil {
+			switch {
+			case w.Halves.At != nil:
 				halves(&c.At[i*c.Stride], c.Stride, &x.At[i*x.Stride], x.Stride, &w.Data.At[0], w.Data.Stride, &w.Halves.At[0], w.Halves.Stride, some, n, whole)
-			} else {
+			case w.Codes.At != nil:
+				codes(&c.At[i*c.Stride], c.Stride, &x.At[i*x.Stride], x.Stride, &w.Data.At[0], w.Data.Stride, &w.Codes.At[0], w.Codes.Stride, &w.Factor[0], some, n, whole)
+			default:
 				dot(&c.At[i*c.Stride], c.Stride, &x.At[i*x.Stride], x.Stride, &w.Data.At[0], w.Data.Stride, &w.Scales.At[0], w.Scales.Stride, some, n, whole)
 			}
 			i += some

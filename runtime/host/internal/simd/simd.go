@@ -64,6 +64,7 @@ type asm struct {
 	dot4Zeros, dot8Zeros                                     func(c *float32, ldc int, a *float32, lda int, w *uint8, ldw int, s *float32, lds int, z *float32, ldz, m, n, blocks int)
 	quantiseDot4, quantiseDot8, quantiseTile4, quantiseTile8 func(dst *uint8, x *float32, blocks int)
 	dotQuantised4, dotQuantised8                             func(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *float32, lds, m, n, blocks int)
+	dotQuantised4I8, dotQuantised8I8                         func(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *int8, lds int, f *float32, m, n, blocks int)
 	dotQuantised4F16, dotQuantised8F16                       func(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *uint16, lds, m, n, blocks int)
 	pack4, pack8                                             func(dst, w *uint8, ldw int, s *float32, lds int, less uint32, blocks int)
 	tileQuantised                                            func(c *float32, ldc int, x *uint8, ldx int, w *uint8, m, blocks int)

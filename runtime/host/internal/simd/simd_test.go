@@ -494,6 +494,9 @@ func TestQuantised(t *testing.T) {
 		if err := bits("scales of float16", two, one); err != nil {
 			return err
 		}
+		if err := codedScales(r, l, x, w, number, m, blocks, n); err != nil {
+			return err
+		}
 		cols := l.QuantisedCols(width)
 		if cols == 0 {
 			return nil
@@ -516,6 +519,38 @@ func TestQuantised(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// codedScales judges dots of m rows of records x, which stand for numbers, with scales of
+// 8 bits times a factor for each row.
+func codedScales(r *rand.Rand, l *Level, x Panel[uint8], w *Blocks, number Panel[float32], m, blocks, n int) error {
+	k := blocks * Block
+	coded, wide := *w, *w
+	stride := blocks + r.IntN(3)
+	coded.Scales, coded.Codes = Panel[float32]{}, Panel[int8]{make([]int8, (n-1)*stride+blocks), stride}
+	wide.Scales, coded.Factor = Panel[float32]{make([]float32, n*blocks), blocks}, numbers(r, n)
+	for j := range n {
+		coded.Factor[j] /= float32(int(127) << (w.Bits - 1)) // weights are around 1
+		for b := range blocks {
+			code := int8(r.IntN(255) - 127)
+			coded.Codes.At[j*stride+b] = code
+			wide.Scales.At[j*blocks+b] = float32(code) * coded.Factor[j]
+		}
+	}
+	weights := Panel[float32]{make([]float32, n*k), k}
+	for j := range n {
+		portable.Dequantise(weights.Row(j, k), &wide, j, blocks)
+	}
+	c, before, check := sums(r, m, n)
+	exact := product(before, number, func(p, j int) float32 { return weights.At[j*k+p] }, m, k, n)
+	l.DotsQuantised(c, x, &coded, m, blocks, n)
+	if err := check(exact, 4*k); err != nil {
+		return fmt.Errorf("dots with scales of 8 bits: %w", err)
+	}
+	i := r.IntN(m)
+	alone := append([]float32(nil), before.Row(i, n)...)
+	l.DotsQuantised(Panel[float32]{alone, n}, Panel[uint8]{x.At[i*x.Stride:], x.Stride}, &coded, 1, blocks, n)
+	return bits("one row of many, with scales of 8 bits", alone, c.Row(i, n))
 }
 
 // What is no number stays none.

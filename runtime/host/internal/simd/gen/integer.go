@@ -30,7 +30,7 @@ func integers(g *gen) {
 	for _, bits := range []int{4, 8} {
 		g.quantise(bits, false)
 		g.quantise(bits, true)
-		for _, s := range storedTypes[:2] {
+		for _, s := range scaleTypes {
 			g.dotQuantised(bits, s)
 		}
 		g.pack(bits)
@@ -209,14 +209,21 @@ func (g *gen) store256(from, to operand.Op) {
 	}
 }
 
+// scaleTypes are those of scales: of 8 bits they are codes, and each row has a factor.
+var scaleTypes = []stored{storedTypes[0], storedTypes[1], storedTypes[3]}
+
 // dotQuantised writes c += x·wᵀ for records of dots, and scales of a type.
 func (g *gen) dotQuantised(bits int, scales stored) {
 	name := fmt.Sprintf("dotQuantised%d", bits)
-	if scales.size == 2 {
+	factors, what := "", "scales s"
+	if scales.size < 4 {
 		name += scales.name
 	}
-	g.function(name, "(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *"+scales.goType+", lds, m, n, blocks int)",
-		name+g.name+" adds the products of m rows of records x and n rows of blocks w, with scales s, to c.",
+	if scales.size == 1 {
+		factors, what = "f *float32, ", "scales s times their rows' factors f"
+	}
+	g.function(name, "(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *"+scales.goType+", lds int, "+factors+"m, n, blocks int)",
+		name+g.name+" adds the products of m rows of records x and n rows of blocks w, with "+what+", to c.",
 		"Strides are in numbers, those of x and w in bytes. m is 1, 2 or 4.")
 	g.byRows(
 		func() { g.dotQuantisedOf(bits, scales, 1, g.floats/4) },
@@ -367,8 +374,16 @@ func (g *gen) dotQuantisedOf(bits int, stored stored, m, n int) {
 			g.Label(next)
 		}
 		c, ldc := g.param("c"), g.stride("ldc", 4)
+		var factors reg.VecVirtual
+		if stored.size == 1 {
+			factors = g.rowFactors(wide)
+			g.ADDQ(operand.Imm(uint64(4*wide)), place("f"))
+		}
 		for i := range m {
 			total := g.sum(sums[i*wide : i*wide+wide])
+			if stored.size == 1 {
+				g.VMULPS(factors, total, total)
+			}
 			g.addTo(operand.Mem{Base: c}, total, wide)
 			g.ADDQ(ldc, c)
 		}
@@ -384,6 +399,20 @@ func (g *gen) dotQuantisedOf(bits int, stored stored, m, n int) {
 	g.RET()
 }
 
+// rowFactors loads those of the next 1, 2 or 4 rows of weights.
+func (g *gen) rowFactors(n int) reg.VecVirtual {
+	from, to := operand.Mem{Base: g.param("f")}, g.XMM()
+	switch n {
+	case 1:
+		g.VMOVSS(from, to)
+	case 2:
+		g.VMOVSD(from, to)
+	default:
+		g.VMOVUPS(from, to)
+	}
+	return to
+}
+
 // someScales loads 1, 2 or 4 scales: to all lanes, or to the first. A mask may say that
 // there are fewer.
 func (g *gen) someScales(s stored, n int, from operand.Mem, to reg.VecVirtual, mask *reg.OpmaskVirtual) {
@@ -391,6 +420,17 @@ func (g *gen) someScales(s stored, n int, from operand.Mem, to reg.VecVirtual, m
 	switch {
 	case mask != nil:
 		g.load(s, from, to, mask)
+	case s.size == 1 && n == 1:
+		g.VPBROADCASTB(from, to.AsX())
+		g.VPMOVSXBD(to.AsX(), to)
+		g.VCVTDQ2PS(to, to)
+	case s.size == 1 && n == 2:
+		g.VPBROADCASTW(from, to.AsX())
+		g.VPMOVSXBD(to.AsX(), to.AsX())
+		g.VCVTDQ2PS(to.AsX(), to.AsX())
+	case s.size == 1:
+		g.VPMOVSXBD(from, to.AsX())
+		g.VCVTDQ2PS(to.AsX(), to.AsX())
 	case n == 1 && half:
 		g.VPBROADCASTW(from, g.half(to))
 		g.VCVTPH2PS(g.half(to), to)
