@@ -102,7 +102,7 @@ class Bench:
             call(self.python, HERE / SCRIPTS[program], "make", shape, part, form, stdout=subprocess.DEVNULL)
             part.rename(path)
             return path
-        self.convert(["-shape", shape, "-blocks", "1", "-tied"], path, {"int4": ["--quantize", "int4:32"], "fp16": []}[form])
+        self.convert(["-shape", shape, "-blocks", "1", "-tied"], path, {"int4": ["--quantize", "int4:32:scales8"], "fp16": []}[form])
         return path
 
     def convert(self, shape, path, options):
