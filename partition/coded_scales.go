@@ -22,11 +22,11 @@ func widenScales(g *graph.Graph) {
 			continue
 		}
 		c, ok := op.FindCodedScales(n.In(2))
-		if !ok || n.Target == string(graph.Host) && alone(c.Nodes, uses) {
+		if !ok || n.Target == string(graph.Host) && c.Rounded != graph.BFloat16 && alone(c.Nodes, uses) {
 			continue
 		}
 		v := n.Inputs[2]
-		id := scalesID{idOf(c.Codes.Const), idOf(c.Factors.Const), c.Half}
+		id := scalesID{idOf(c.Codes.Const), idOf(c.Factors.Const), c.Rounded}
 		t := made[id]
 		if t == nil {
 			size, _ := v.Type.DType.Bytes(int64(c.Codes.Const.Len()))
@@ -44,7 +44,7 @@ func widenScales(g *graph.Graph) {
 
 type scalesID struct {
 	codes, factors weightID
-	half           bool
+	rounded        graph.DType
 }
 
 // alone reports whether each node's output has one reader.
@@ -61,7 +61,7 @@ func alone(nodes []*graph.Node, uses map[*graph.Value][]graph.Use) bool {
 type wideScales struct {
 	name           string
 	codes, factors *graph.Tensor // int8 [rows, blocks] and float32, one a row
-	dtype          graph.DType   // float32 or float16
+	dtype          graph.DType
 }
 
 func (s *wideScales) write(w io.Writer) error {

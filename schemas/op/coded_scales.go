@@ -7,20 +7,20 @@ import "mnnconv/graph"
 type CodedScales struct {
 	Codes   *graph.Value  // constant, int8 [rows, blocks]
 	Factors *graph.Value  // constant, float32 [rows] or [rows, 1]
-	Half    bool          // their products are rounded to float16
+	Rounded graph.DType   // their products are rounded to this type of 16 bits; none: they are float32
 	Nodes   []*graph.Node // that compute the scales, in order
 }
 
 // FindCodedScales finds them behind a value: DequantizeLinear(Codes, Factors) or, as
 // quantisation writes them since onnxruntime computes that once, when it loads a graph,
-// Mul(Cast(Codes), Factors); either with a Cast to float16 behind it.
+// Mul(Cast(Codes), Factors); either with a Cast to a type of 16 bits behind it.
 func FindCodedScales(v *graph.Value) (c CodedScales, ok bool) {
 	if v == nil || v.Const != nil {
 		return c, false
 	}
 	n := v.Def
-	if n.Is("Cast") && v.Type.DType == graph.Float16 && n.In(0).Const == nil {
-		c.Half, c.Nodes = true, []*graph.Node{n}
+	if d := v.Type.DType; n.Is("Cast") && (d == graph.Float16 || d == graph.BFloat16) && n.In(0).Const == nil {
+		c.Rounded, c.Nodes = d, []*graph.Node{n}
 		v = n.In(0)
 		n = v.Def
 	}
