@@ -210,7 +210,7 @@ func (b *blocks) each(dst panel, s *blockScales, row, col, rows int) {
 	for r := range rows {
 		d := dst.Row(r, dst.Stride)
 		if repeat == 1 {
-			loadFloats(d, t.DType, t.Data, (row+r)*b.perRow+first)
+			s.load(d, row+r, first)
 			continue
 		}
 		blocks := ceil(skip+len(d), repeat)
