@@ -98,7 +98,8 @@ func (s *Source) try(rules []partition.Rule, o Options) ([]*partition.Plan, erro
 	if err != nil {
 		return nil, err
 	}
-	widened, err := s.widenedOn(func(n *graph.Node) string { return partition.TargetOf(n, rules) }, o)
+	on := func(n *graph.Node) string { return partition.TargetOf(n, rules) }
+	widened, err := s.widenedOn(on, o)
 	if err != nil {
 		return nil, err
 	}
@@ -110,6 +111,9 @@ func (s *Source) try(rules []partition.Rule, o Options) ([]*partition.Plan, erro
 			if err := w.apply(g, o); err != nil {
 				return nil, err
 			}
+		}
+		if err := storeScales(g, on); err != nil {
+			return nil, err
 		}
 		plan, err := partition.Build(ph.Name, g, rules, targets)
 		if err != nil {

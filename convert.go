@@ -46,7 +46,7 @@ func Convert(ctx context.Context, s *Source, plans []*partition.Plan, dir string
 		p.Widened[w.Stage] = w.From.String()
 	}
 	if q := o.Quantized; q != nil {
-		p.Early = q.Weights
+		p.Early = asRead(q.Weights, plans)
 		p.Reports = append(p.Reports, pack.Report{Name: QuantizeFile, Make: func() any { return q.Finish() }})
 	}
 	if s.Package != nil {
@@ -62,6 +62,34 @@ func Convert(ctx context.Context, s *Source, plans []*partition.Plan, dir string
 		}
 	}
 	return pack.Write(ctx, dir, p, pack.Options{Force: o.Force, Wrote: o.Wrote, Disk: o.Disk})
+}
+
+// asRead returns the weights that plans read, those in another type in the place of what
+// they are made of.
+func asRead(weights []*graph.Tensor, plans []*partition.Plan) (out []*graph.Tensor) {
+	read, made := map[*graph.Later]bool{}, map[*graph.Later]*graph.Tensor{}
+	for _, p := range plans {
+		for _, n := range p.Graph.Nodes {
+			n.Reads(func(v *graph.Value) {
+				if v.Const == nil || v.Const.Later == nil {
+					return
+				}
+				read[v.Const.Later] = true
+				if of := v.Const.Of; of != nil && of.Later != nil {
+					made[of.Later] = v.Const
+				}
+			})
+		}
+	}
+	for _, t := range weights {
+		if read[t.Later] {
+			out = append(out, t)
+		}
+		if m := made[t.Later]; m != nil {
+			out = append(out, m)
+		}
+	}
+	return out
 }
 
 // origin names the files that a package is made from, with their hashes, and what

@@ -16,9 +16,11 @@ import (
 	"slices"
 	"strings"
 
+	"mnnconv/graph"
 	"mnnconv/models"
 	"mnnconv/partition"
 	"mnnconv/passes"
+	"mnnconv/passes/quantize"
 	"mnnconv/runtime"
 	"mnnconv/runtime/trace"
 	"mnnconv/schemas/onnx"
@@ -45,6 +47,8 @@ type Options struct {
 	Backends []runtime.Backend // devices that may be placed on; "cpu" must be among them
 	Place    string            // placement rules, see partition.ParseRules; @FILE, see partition.LoadRules
 	Fallback string            // a device for operators that others lack; empty: such are errors
+	// Quantize is how weights will be stored, see [Quantize]; nil: as they are.
+	Quantize *quantize.Spec
 	// Devices describe devices to plan for that need not be here.
 	Devices []partition.Profile
 	// Note, unless nil, is told what people should know of a plan.
@@ -203,6 +207,9 @@ func Plan(s *Source, o Options) ([]*partition.Plan, error) {
 	for _, ph := range s.Phases {
 		if s.Package != nil {
 			partition.Unplace(ph.Graph)
+		}
+		if err := storeScales(ph.Graph, func(n *graph.Node) string { return partition.TargetOf(n, d.rules) }); err != nil {
+			return nil, fmt.Errorf("%s: phase %s: %w", s.Path, ph.Name, err)
 		}
 		p, err := partition.Build(ph.Name, ph.Graph, d.rules, targets)
 		if err != nil {

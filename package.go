@@ -116,6 +116,11 @@ func planPackage(s *Source, o Options) ([]*partition.Plan, error) {
 	}
 	var plans []*partition.Plan
 	for _, ph := range s.Phases {
+		if s.retyped {
+			if err := storeScales(ph.Graph, func(n *graph.Node) string { return n.Target }); err != nil {
+				return nil, fmt.Errorf("%s: phase %s: %w", s.Path, ph.Name, err)
+			}
+		}
 		p, err := partition.Placed(ph.Name, ph.Graph, targets)
 		if err != nil {
 			return nil, fmt.Errorf("%s: phase %s: %w", s.Path, ph.Name, err)

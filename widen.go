@@ -8,6 +8,7 @@ import (
 	"mnnconv/graph"
 	"mnnconv/partition"
 	"mnnconv/passes"
+	"mnnconv/schemas/op"
 	"mnnconv/schemas/pack"
 )
 
@@ -138,7 +139,7 @@ func (s *Source) widenedOn(on func(*graph.Node) string, o Options) ([]Widened, e
 		if err != nil {
 			return nil, err
 		}
-		types := wideTypes(devices)
+		types := wideTypes(devices, slices.ContainsFunc(nodes, o.coded))
 		lacks := func(t partition.Target) bool {
 			return len(t.Profile.DTypes) > 0 && !slices.Contains(t.Profile.DTypes, types[0].String())
 		}
@@ -149,14 +150,29 @@ func (s *Source) widenedOn(on func(*graph.Node) string, o Options) ([]Widened, e
 	return out, nil
 }
 
+// coded reports whether a node multiplies with codes, or will once weights are quantised.
+func (o Options) coded(n *graph.Node) bool {
+	return n.Domain == op.Microsoft && n.Op == "MatMulNBits" || o.Quantize.Codes(n)
+}
+
 // wideTypes are the types that hold what float16 does not, the better one first. Processors
 // read weights of float16 beside activations of float32, and lose nothing; GPUs have
-// tensor cores for bfloat16.
-func wideTypes(devices []string) [2]graph.DType {
-	for _, d := range devices {
-		if kind, _, _ := strings.Cut(d, ":"); kind != "cpu" && kind != "sim" {
-			return [2]graph.DType{graph.BFloat16, graph.Float32}
-		}
+// tensor cores for bfloat16, but not for products of codes, which bfloat16 would only
+// take digits of scales from.
+func wideTypes(devices []string, coded bool) [2]graph.DType {
+	if !coded && slices.ContainsFunc(devices, isGPU) {
+		return [2]graph.DType{graph.BFloat16, graph.Float32}
 	}
 	return [2]graph.DType{graph.Float32, graph.BFloat16}
+}
+
+// isGPU reports whether a device is neither the processor nor acted by it.
+func isGPU(device string) bool {
+	kind, _, _ := strings.Cut(device, ":")
+	return kind != "cpu" && kind != "sim"
+}
+
+// storeScales has scales be constants where kernels of GPUs read them.
+func storeScales(g *graph.Graph, on func(*graph.Node) string) error {
+	return passes.StoreScales(g, func(n *graph.Node) bool { return isGPU(on(n)) })
 }

@@ -1,6 +1,7 @@
 package passes
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -37,7 +38,7 @@ func (r *retyper) constant(v *graph.Value, to graph.DType) (*graph.Tensor, error
 	}
 	c := &conversion{name: name, from: old, to: to}
 	t := &graph.Tensor{DType: to, Shape: old.Shape, Of: old, Later: &graph.Later{Size: size, Write: c.write}}
-	if old.Len() <= atOnce {
+	if old.Later == nil && old.Len() <= atOnce {
 		if err := t.Make(); err != nil {
 			return nil, err
 		}
@@ -57,14 +58,22 @@ type conversion struct {
 // infinite is an error that names it.
 func (c *conversion) write(w io.Writer) error {
 	const chunk = 1 << 18 // numbers
-	bytes := c.from.DType.Bits() / 8
+	size := c.from.DType.Bits() / 8
+	data := c.from.Data
+	if l := c.from.Later; l != nil { // scales that are yet to be computed
+		b := bytes.NewBuffer(make([]byte, 0, l.Size))
+		if err := l.Write(b); err != nil {
+			return err
+		}
+		data = b.Bytes()
+	}
 	out, err := graph.NewTensor(c.to, int64(min(chunk, c.from.Len())))
 	if err != nil {
 		return err
 	}
 	for at, n := 0, c.from.Len(); at < n; at += chunk {
 		some := min(chunk, n-at)
-		part := graph.Tensor{DType: c.from.DType, Shape: []int64{int64(some)}, Data: c.from.Data[at*bytes:][:some*bytes]}
+		part := graph.Tensor{DType: c.from.DType, Shape: []int64{int64(some)}, Data: data[at*size:][:some*size]}
 		x, err := part.Float32s()
 		if err != nil {
 			return err

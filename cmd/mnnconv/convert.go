@@ -67,12 +67,16 @@ func runConvert(ctx context.Context, o *convertOptions) (err error) {
 	if err := inFolder("-o", o.out); err != nil {
 		return err
 	}
-	if _, err := o.parse(); err != nil {
+	asked, err := o.parse()
+	if err != nil {
 		return err
 	}
 	w, err := o.wire(o.app)
 	if err != nil {
 		return err
+	}
+	if asked != nil {
+		w.Quantize = asked.Spec
 	}
 	if err := o.policy(&w); err != nil {
 		return err

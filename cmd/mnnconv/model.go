@@ -47,7 +47,7 @@ var stateTypes = map[string]graph.DType{"": graph.Undefined, "fp32": graph.Float
 
 // addState adds the flags for types of float.
 func (o *modelOptions) addState(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&o.dtype, "dtype", "", "compute in another type of float than the model does: `PATH=TYPE`,... such as vision=fp32, with TYPE fp32, fp16 or bf16 and PATH as in --place, or one TYPE for all; by itself a vision tower exported in float16, which overflows there, computes in bf16 on GPUs and fp32 elsewhere")
+	cmd.Flags().StringVar(&o.dtype, "dtype", "", "compute in another type of float than the model does: `PATH=TYPE`,... such as vision=fp32, with TYPE fp32, fp16 or bf16 and PATH as in --place, or one TYPE for all; by itself a vision tower exported in float16, which overflows there, computes in bf16 on GPUs, unless weights of it are codes, and in fp32 elsewhere")
 	cmd.Flags().StringVar(&o.state, "state", "", "keep keys and values (the KV cache) as `TYPE`: fp32, fp16, bf16 or int8 (codes of 8 bits with a scale for each vector); as the model computes them, or as the package does, by default")
 }
 

@@ -92,9 +92,21 @@ func (o *convertOptions) quantize(ctx context.Context, s *mnnconv.Source, w mnnc
 	q.Table = w.Load.Table
 	r, err := mnnconv.Quantize(ctx, s, *q)
 	if err == nil && s.Package != nil && len(r.Weights) == 0 {
-		return nil, usagef("--quantize %s changes nothing in %s: what it matches is stored in so few bits already; other codes are made from the exporter's folder", o.spec, o.src)
+		return nil, usagef("--quantize %s changes nothing in %s: %s; other codes are made from the exporter's folder", o.spec, o.src, whyKept(r.Report.Kept))
 	}
 	return r, err
+}
+
+// whyKept says why nothing was done, by the first weight.
+func whyKept(kept []quantize.Kept) string {
+	if len(kept) == 0 {
+		return "its rules keep all that they match"
+	}
+	first := printable(kept[0].Path) + ": " + kept[0].Why
+	if len(kept) > 1 {
+		first += fmt.Sprintf(", and %d more", len(kept)-1)
+	}
+	return first
 }
 
 // writeQuantized prints the bytes and errors by part, and what was kept.

@@ -154,7 +154,7 @@ func (s *site) refuse() string {
 	case f.bits() == 0:
 		return ""
 	case x.DType != graph.Float32 && x.DType != graph.Float16:
-		return "no operator for codes computes in " + x.DType.String()
+		return "no operator for codes computes in " + x.DType.String() + "; --dtype has it compute in another type"
 	case s.table && s.m.cols%f.Block != 0:
 		return "the width of its rows is no multiple of the block size"
 	case s.table:

@@ -3,6 +3,7 @@ package quantize
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"mnnconv/graph"
 )
@@ -64,6 +65,19 @@ func (s *Spec) formatOf(n *graph.Node) (f Format, ok bool) {
 		}
 	}
 	return f, false
+}
+
+// Codes reports whether a node's weight will be stored in codes, unless it turns out that
+// it cannot. The nil Spec leaves all as they are.
+func (s *Spec) Codes(n *graph.Node) bool {
+	if s == nil {
+		return false
+	}
+	if w, _, _ := weightOf(n); w == nil {
+		return false
+	}
+	i := slices.IndexFunc(s.rules, func(r rule) bool { return r.match(n) })
+	return i >= 0 && s.rules[i].format.bits() > 0
 }
 
 // check names the first rule that matched nothing: it is misspelled.
