@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,6 +22,7 @@ import (
 // fault is what one simulated device does wrong.
 type fault struct {
 	attribute func(n *graph.Node)    // changes a node while it is compiled, and nowhere else
+	fused     bool                   // only where its kernel has others beside it
 	transfer  func(dst runtime.View) // runs behind a transfer
 	lazy      bool                   // a launch runs once, however often it is submitted
 }
@@ -47,6 +49,9 @@ type faultyDevice struct {
 func (d faultyDevice) Compile(p *partition.Partition) (runtime.Program, error) {
 	if d.fault.attribute != nil {
 		for _, n := range p.Nodes {
+			if d.fault.fused && slices.ContainsFunc(p.Kernels, func(k partition.Kernel) bool { return len(k.Nodes) == 1 && k.Nodes[0] == n }) {
+				continue
+			}
 			attrs := n.Attrs
 			n.Attrs = append([]graph.Attr{}, attrs...)
 			d.fault.attribute(n)

@@ -234,11 +234,7 @@ func (f *Found) shows(ctx context.Context, t *trial) (bool, error) {
 	if err := evaluate(ctx, c.s.Table, nodes, trace); err != nil {
 		return false, err
 	}
-	x, err := p.plan.Extract([][]*graph.Node{f.nodes}, t.env)
-	if err != nil {
-		return false, err
-	}
-	at, err := c.judged(ctx, p, x, trace, true)
+	_, at, err := c.judged(ctx, p, [][]*graph.Node{f.nodes}, t.env, trace, true)
 	if errors.As(err, new(transferError)) {
 		return true, nil
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"mnnconv/graph"
@@ -81,30 +82,32 @@ func weigh(k partition.Kernel, trace Trace) (bytes int, ok bool) {
 // firstWrong runs groups of nodes loosened and returns the first whose results are
 // not what they should be, or -1.
 func (c *Comparer) firstWrong(ctx context.Context, p *phase, groups [][]*graph.Node, trace Trace) (int, error) {
-	x, err := p.plan.Extract(groups, trace.symbols(p.graph))
-	if err != nil {
-		return -1, err
-	}
-	return c.judged(ctx, p, x, trace, c.s.Reference.Exact())
+	_, at, err := c.judged(ctx, p, groups, trace.symbols(p.graph), trace, c.s.Reference.Exact())
+	return at, err
 }
 
-// judged runs an extract and returns its first group whose results are not what
-// they should be, or -1. exact: what is traced is what the operators' definitions
-// give.
-func (c *Comparer) judged(ctx context.Context, p *phase, x *partition.Extract, trace Trace, exact bool) (int, error) {
+// judged runs groups of nodes loosened. It returns what they make, and the first group
+// whose results are not what they should be, or -1. exact: what is traced is what the
+// operators' definitions give.
+func (c *Comparer) judged(ctx context.Context, p *phase, groups [][]*graph.Node, env graph.Env, trace Trace, exact bool) (made Trace, first int, err error) {
+	x, err := p.plan.Extract(groups, env)
+	if err != nil {
+		return nil, -1, err
+	}
 	outs, err := c.runExtract(ctx, x, trace)
 	if err != nil {
-		return -1, err
+		return nil, -1, err
 	}
+	made, first = Trace{}, -1
 	of := map[*graph.Node]int{}
 	for i, nodes := range x.Groups {
 		for _, n := range nodes {
 			of[n] = i
 		}
 	}
-	first := -1
 	expected := map[int]*expectation{}
 	for i, v := range x.Out {
+		made[partition.Source(v).Name] = outs[i]
 		at := of[v.Def]
 		if first >= 0 && at >= first {
 			continue
@@ -112,32 +115,25 @@ func (c *Comparer) judged(ctx context.Context, p *phase, x *partition.Extract, t
 		e := expected[at]
 		if e == nil {
 			if e, err = c.expect(ctx, p, x.Groups[at], trace, exact); err != nil {
-				return -1, err
+				return nil, -1, err
 			}
 			expected[at] = e
 		}
-		want := e.want.of(v)
-		m, err := measure(outs[i], want)
-		if errors.Is(err, graph.ErrType) {
-			return at, nil
+		ok, err := e.right(ctx, c, v, outs[i])
+		if err == nil && !ok {
+			var rest *expectation
+			if rest, err = c.behind(ctx, p, e, x.Groups[at], env, trace, exact); rest != nil && rest.makes(v) {
+				ok, err = rest.right(ctx, c, v, outs[i])
+			}
 		}
 		if err != nil {
-			return -1, fmt.Errorf("value %q: %w", v.Name, err)
+			return nil, -1, fmt.Errorf("value %q: %w", v.Name, err)
 		}
-		if m.equal {
-			continue
-		}
-		k := kernel{nodes: e.nodes, depth: e.depth, got: outs[i], want: want, wide: e.rounded(ctx, c, v)}
-		if k.right(m) {
-			continue
-		}
-		if ok, err := e.mixed(ctx, c, v, k); err != nil {
-			return -1, fmt.Errorf("value %q: %w", v.Name, err)
-		} else if !ok {
+		if !ok {
 			first = at
 		}
 	}
-	return first, nil
+	return made, first, nil
 }
 
 // expectation is what a group of nodes should make of the reference's tensors.
@@ -150,6 +146,9 @@ type expectation struct {
 	known bool
 	forms [][]*graph.Node // likewise
 	mixes []*mixture      // likewise; nil: not known
+
+	rest  *expectation // of the nodes behind the first ones, see behind
+	tried bool         // rest has been asked for
 }
 
 func (c *Comparer) expect(ctx context.Context, p *phase, nodes []*graph.Node, trace Trace, exact bool) (*expectation, error) {
@@ -172,6 +171,68 @@ func (c *Comparer) expect(ctx context.Context, p *phase, nodes []*graph.Node, tr
 		})
 	}
 	return e, evaluate(ctx, c.s.Table, e.nodes, e.want)
+}
+
+// right judges what a kernel made of a value.
+func (e *expectation) right(ctx context.Context, c *Comparer, v *graph.Value, got *graph.Tensor) (bool, error) {
+	want := e.want.of(v)
+	m, err := measure(got, want)
+	if errors.Is(err, graph.ErrType) {
+		return false, nil
+	}
+	if err != nil || m.equal {
+		return err == nil, err
+	}
+	k := kernel{nodes: e.nodes, depth: e.depth, got: got, want: want, wide: e.rounded(ctx, c, v)}
+	if k.right(m) {
+		return true, nil
+	}
+	return e.mixed(ctx, c, v, k)
+}
+
+// makes reports whether one of the nodes makes a value.
+func (e *expectation) makes(v *graph.Value) bool {
+	name := partition.Source(v).Name
+	return slices.ContainsFunc(e.nodes, func(n *graph.Node) bool {
+		return slices.ContainsFunc(n.Outputs, func(o *graph.Value) bool { return o != nil && o.Name == name })
+	})
+}
+
+// behind is what a kernel's nodes should make of what the first of them, which read
+// nothing that others of them make, make alone on the device; nil: the first ones are
+// wrong, or none behind them adds products up. A number that is rounded from beside a tie
+// may honestly fall on its other side, and each sum that it is in moves: all numbers of a
+// row at once, which no bound on numbers that err one by one admits. So the first nodes
+// are judged by themselves, and the rest over what they made.
+func (c *Comparer) behind(ctx context.Context, p *phase, e *expectation, group []*graph.Node, env graph.Env, trace Trace, exact bool) (*expectation, error) {
+	if e.tried {
+		return e.rest, nil
+	}
+	e.tried = true
+	var first [][]*graph.Node
+	var rest []*graph.Node
+	adds := false
+	for _, n := range group {
+		inside := false
+		n.Reads(func(v *graph.Value) { inside = inside || slices.Contains(group, v.Def) })
+		if !inside {
+			first = append(first, []*graph.Node{n})
+			continue
+		}
+		rest = append(rest, n)
+		adds = adds || depth(p.original(n), trace) > 1
+	}
+	if !adds {
+		return nil, nil
+	}
+	made, wrong, err := c.judged(ctx, p, first, env, trace, exact)
+	if err != nil || wrong >= 0 {
+		return nil, err
+	}
+	over := maps.Clone(trace)
+	maps.Copy(over, made)
+	e.rest, err = c.expect(ctx, p, rest, over, false)
+	return e.rest, err
 }
 
 // original is the node of the graph that is not placed which makes the same value.
