@@ -48,6 +48,10 @@ func (o *talkOptions) open(src string, frames, slots int) (*mnnconv.Program, err
 	if s.Model == nil {
 		return nil, errors.Join(usagef("%s is one graph and answers no questions: give a model folder", src), s.Close())
 	}
+	sampling := o.sampling.over(s.Info.Generate.Sampling)
+	if err := sampling.Check(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	o.note(s)
 	p, err := mnnconv.Open(s, w)
 	if err != nil {

@@ -124,7 +124,7 @@ func (f *fields) config(path string) (Config, error) {
 	set(&c.Sampling.MinP, f.MinP)
 	set(&c.Sampling.RepetitionPenalty, f.RepetitionPenalty)
 
-	err := c.Sampling.check()
+	err := c.Sampling.Check()
 	switch bad := func(id int32) bool { return id < 0 }; {
 	case err != nil:
 	case len(c.EOS) > maxEOS:

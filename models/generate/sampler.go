@@ -33,19 +33,32 @@ func Defaults() Options {
 // The penalty's range is wide enough for any use and keeps a penalised logit finite.
 const minPenalty, maxPenalty = 0.01, 100
 
-// check names the first option out of its range. The comparisons are written so that NaN fails them.
-func (o *Options) check() error {
+// OptionError is an option out of its range. It is an ErrOption.
+type OptionError struct {
+	Name  string // the command line's flag
+	Value any
+	Want  string
+}
+
+func (e *OptionError) Error() string {
+	return fmt.Sprintf("%s %v: %v: want %s", e.Name, e.Value, ErrOption, e.Want)
+}
+
+func (e *OptionError) Unwrap() error { return ErrOption }
+
+// Check returns an OptionError of the first option out of its range. The comparisons are written so that NaN fails them.
+func (o *Options) Check() error {
 	switch inf := math.Inf(1); {
 	case !(o.Temperature >= 0 && o.Temperature < inf):
-		return fmt.Errorf("temperature %v: %w: want a finite number, 0 or more", o.Temperature, ErrOption)
+		return &OptionError{"temperature", o.Temperature, "a finite number, 0 or more"}
 	case o.TopK < 0:
-		return fmt.Errorf("top-k %d: %w: want 0 (off) or more", o.TopK, ErrOption)
+		return &OptionError{"top-k", o.TopK, "0 (off) or more"}
 	case !(o.TopP > 0 && o.TopP <= 1):
-		return fmt.Errorf("top-p %v: %w: want a number above 0, at most 1 (off)", o.TopP, ErrOption)
+		return &OptionError{"top-p", o.TopP, "a number above 0, at most 1 (off)"}
 	case !(o.MinP >= 0 && o.MinP <= 1):
-		return fmt.Errorf("min-p %v: %w: want a number from 0 (off) to 1", o.MinP, ErrOption)
+		return &OptionError{"min-p", o.MinP, "a number from 0 (off) to 1"}
 	case !(o.RepetitionPenalty >= minPenalty && o.RepetitionPenalty <= maxPenalty):
-		return fmt.Errorf("repetition-penalty %v: %w: want a number from %v to %v (1: off)", o.RepetitionPenalty, ErrOption, minPenalty, maxPenalty)
+		return &OptionError{"repetition-penalty", o.RepetitionPenalty, fmt.Sprintf("a number from %v to %v (1: off)", minPenalty, maxPenalty)}
 	}
 	return nil
 }
@@ -70,7 +83,7 @@ type candidate struct {
 
 // NewSampler checks the options and makes room for logits of vocab tokens.
 func NewSampler(opt Options, vocab int) (*Sampler, error) {
-	if err := opt.check(); err != nil {
+	if err := opt.Check(); err != nil {
 		return nil, err
 	}
 	if vocab < 1 || vocab > math.MaxInt32 {

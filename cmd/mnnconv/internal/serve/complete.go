@@ -67,6 +67,11 @@ func (s *Server) complete(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, err)
 		return
 	}
+	set, err := s.settings(q)
+	if err != nil {
+		s.fail(w, err)
+		return
+	}
 	question, marks, err := s.question(r.Context(), q, held)
 	if r.Context().Err() != nil { // while others' pictures were decoded
 		s.count.request(statusGone)
@@ -82,7 +87,7 @@ func (s *Server) complete(w http.ResponseWriter, r *http.Request) {
 		c.Object = "chat.completion.chunk"
 		out = &stream{w: http.NewResponseController(w), to: w, c: c, usage: q.StreamOptions != nil && q.StreamOptions.IncludeUsage, patience: s.c.Limits.Write}
 	}
-	a, err := s.ask(r.Context(), question, marks, s.settings(q), q.Stop, out)
+	a, err := s.ask(r.Context(), question, marks, set, q.Stop, out)
 	switch {
 	case r.Context().Err() != nil:
 		s.count.request(statusGone)

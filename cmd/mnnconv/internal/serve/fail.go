@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"mnnconv/models/generate"
 	"mnnconv/models/picture"
@@ -33,6 +34,7 @@ func bad(param, message string) failure {
 // server is not the client's to know.
 func failureOf(err error) failure {
 	var f failure
+	var option *generate.OptionError
 	switch {
 	case errors.As(err, &f):
 		return f
@@ -42,6 +44,8 @@ func failureOf(err error) failure {
 		return failure{http.StatusServiceUnavailable, codeLost, "", "a device of this server is lost; it must be started again"}
 	case errors.Is(err, qwen25vl.ErrPrompt):
 		return failure{http.StatusBadRequest, "context_length_exceeded", "messages", err.Error()}
+	case errors.As(err, &option): // members have the names of flags
+		return bad(strings.ReplaceAll(option.Name, "-", "_"), err.Error())
 	case errors.Is(err, generate.ErrOption):
 		return bad("", err.Error())
 	case errors.Is(err, picture.ErrLimit), errors.Is(err, picture.ErrMalformed), errors.Is(err, picture.ErrUnsupported):

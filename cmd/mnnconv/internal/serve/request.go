@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"mnnconv/models"
@@ -21,7 +22,7 @@ import (
 )
 
 // request is the body of POST /v1/chat/completions. Members that are not here are
-// refused, those in ignored apart.
+// refused.
 type request struct {
 	Model               string         `json:"model"`
 	Messages            []message      `json:"messages"`
@@ -37,24 +38,17 @@ type request struct {
 	Seed                *int64         `json:"seed"`
 	Stop                stops          `json:"stop"`
 
-	// Only these values are understood.
-	N                *int            `json:"n"`                 // 1
-	FrequencyPenalty *float64        `json:"frequency_penalty"` // 0
-	PresencePenalty  *float64        `json:"presence_penalty"`  // 0
-	Logprobs         *bool           `json:"logprobs"`          // false
-	ResponseFormat   *responseFormat `json:"response_format"`   // text
+	neutral
 
 	// Nothing follows from these here.
-	User             json.RawMessage `json:"user"`
-	Metadata         json.RawMessage `json:"metadata"`
-	Store            json.RawMessage `json:"store"`
-	ServiceTier      json.RawMessage `json:"service_tier"`
-	SafetyIdentifier json.RawMessage `json:"safety_identifier"`
-	PromptCacheKey   json.RawMessage `json:"prompt_cache_key"`
-}
-
-type responseFormat struct {
-	Type string `json:"type"`
+	User                 json.RawMessage `json:"user"`
+	Metadata             json.RawMessage `json:"metadata"`
+	Store                json.RawMessage `json:"store"`
+	ServiceTier          json.RawMessage `json:"service_tier"`
+	SafetyIdentifier     json.RawMessage `json:"safety_identifier"`
+	PromptCacheKey       json.RawMessage `json:"prompt_cache_key"`
+	PromptCacheRetention json.RawMessage `json:"prompt_cache_retention"`
+	Prediction           json.RawMessage `json:"prediction"` // of the answer, which is the same without it
 }
 
 type streamOptions struct {
@@ -66,7 +60,33 @@ type message struct {
 	Role    string  `json:"role"`
 	Name    string  `json:"name"`
 	Content content `json:"content"`
-	Refusal *string `json:"refusal"` // in answers that are sent back
+
+	// In answers that are sent back.
+	Refusal      *string         `json:"refusal"`
+	Annotations  json.RawMessage `json:"annotations"`
+	Audio        json.RawMessage `json:"audio"`
+	FunctionCall json.RawMessage `json:"function_call"`
+	ToolCalls    json.RawMessage `json:"tool_calls"`
+}
+
+// check refuses what this server's answers never have. at names the message.
+func (m *message) check(at string) error {
+	for _, c := range []struct {
+		name  string
+		value json.RawMessage
+		taken []any
+		want  string
+	}{
+		{"tool_calls", m.ToolCalls, []any{[]any{}}, "this server calls no tools: want [] or null"},
+		{"function_call", m.FunctionCall, nil, "this server calls no functions: want null"},
+		{"annotations", m.Annotations, []any{[]any{}}, "not supported: want [] or null"},
+		{"audio", m.Audio, nil, "only text is supported: want null"},
+	} {
+		if !one(c.value, c.taken) {
+			return bad(at+"."+c.name, c.want)
+		}
+	}
+	return nil
 }
 
 // content is a string, or a list of parts.
@@ -137,9 +157,20 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, held *holding) (*r
 		return nil, bad(kind.Field, fmt.Sprintf("%q cannot be a JSON %s", kind.Field, kind.Value))
 	case err != nil:
 		text := strings.TrimPrefix(err.Error(), "json: ")
-		return nil, bad("", "the body is not what it should be: "+text)
+		return nil, bad(unknown(text), "the body is not what it should be: "+text)
 	}
 	return &q, s.check(&q)
+}
+
+// unknown returns the member that package json knows no field for, which it says in
+// its message alone; empty if that is not what it says.
+func unknown(text string) string {
+	rest, _ := strings.CutPrefix(text, "unknown field ")
+	name, err := strconv.Unquote(rest)
+	if err != nil {
+		return ""
+	}
+	return name
 }
 
 // check refuses what the server does not do, rather than doing something else.
@@ -151,16 +182,6 @@ func (s *Server) check(q *request) error {
 		return bad("messages", "no messages")
 	case q.Messages[len(q.Messages)-1].Role != "user":
 		return bad("messages", "the last message must be the user's")
-	case q.N != nil && *q.N != 1:
-		return bad("n", "one answer a request; ask again for more")
-	case q.FrequencyPenalty != nil && *q.FrequencyPenalty != 0:
-		return bad("frequency_penalty", "not supported; see repetition_penalty")
-	case q.PresencePenalty != nil && *q.PresencePenalty != 0:
-		return bad("presence_penalty", "not supported; see repetition_penalty")
-	case q.Logprobs != nil && *q.Logprobs:
-		return bad("logprobs", "not supported")
-	case q.ResponseFormat != nil && q.ResponseFormat.Type != "text":
-		return bad("response_format", "only text is supported")
 	case len(q.Stop) > 4 || slices.Contains(q.Stop, ""):
 		return bad("stop", "at most 4 strings, none empty")
 	case q.MaxTokens != nil && q.MaxCompletionTokens != nil && *q.MaxTokens != *q.MaxCompletionTokens:
@@ -171,11 +192,11 @@ func (s *Server) check(q *request) error {
 			return bad(name, fmt.Sprintf("%d: want 1 to %d", *n, math.MaxInt32))
 		}
 	}
-	return nil
+	return q.neutral.check()
 }
 
-// settings are the server's, with the request's in their place.
-func (s *Server) settings(q *request) models.Settings {
+// settings are the server's, with the request's in their place, if each is in its range.
+func (s *Server) settings(q *request) (models.Settings, error) {
 	set := s.c.Settings
 	set.Reuse = true
 	for _, n := range []*int{q.MaxTokens, q.MaxCompletionTokens} {
@@ -200,7 +221,7 @@ func (s *Server) settings(q *request) models.Settings {
 	if q.Seed != nil {
 		o.Seed = uint64(*q.Seed)
 	}
-	return set
+	return set, o.Check()
 }
 
 // mark tells a turn from any other.
@@ -223,6 +244,9 @@ func (s *Server) question(ctx context.Context, q *request, held *holding) (model
 		case "system", "user", "assistant":
 		default:
 			return out, nil, bad(at+".role", fmt.Sprintf("role %s: want system, user or assistant", quoted(m.Role)))
+		}
+		if err := m.check(at); err != nil {
+			return out, nil, err
 		}
 		for j, p := range m.Content {
 			at := fmt.Sprintf("%s.content[%d]", at, j)

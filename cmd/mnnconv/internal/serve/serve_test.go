@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"mnnconv/models"
+	"mnnconv/models/generate"
 	"mnnconv/models/qwen25vl"
 	"mnnconv/runtime"
 )
@@ -84,7 +85,7 @@ func (e *echo) Ask(ctx context.Context, q models.Question, set models.Settings) 
 
 func newTestServer(t *testing.T, change func(*Config), sessions ...models.Session) (*Server, *httptest.Server) {
 	t.Helper()
-	c := Config{Model: "echo", Started: time.Unix(1, 0), Limits: DefaultLimits(), Log: func(text string) { t.Log(text) }}
+	c := Config{Model: "echo", Started: time.Unix(1, 0), Settings: models.Settings{Sampling: generate.Defaults()}, Limits: DefaultLimits(), Log: func(text string) { t.Log(text) }}
 	if change != nil {
 		change(&c)
 	}
@@ -153,7 +154,7 @@ func TestRequests(t *testing.T) {
 		{"two values", says("x") + says("y"), 400, "more than one JSON value"},
 		{"deep JSON", `{"messages":` + strings.Repeat("[", 20_000), 400, "the body is not what it should be"},
 		{"another type", `{"messages":"x"}`, 400, `\"messages\" cannot be a JSON string`},
-		{"unknown", `{"mesages":[]}`, 400, `unknown field \"mesages\"`},
+		{"unknown", `{"mesages":[]}`, 400, `unknown field \"mesages\"","type":"invalid_request_error","param":"mesages"`},
 		{"unknown in a part", `{"messages":[{"role":"user","content":[{"type":"text","txt":"x"}]}]}`, 400, `unknown field \"txt\"`},
 		{"too large", says(strings.Repeat("x", 100_001)), 413, "at most 100000 are allowed"},
 		{"no messages", `{}`, 400, "no messages"},
@@ -161,7 +162,6 @@ func TestRequests(t *testing.T) {
 		{"another role", `{"messages":[{"role":"tool","content":"x"},{"role":"user","content":"x"}]}`, 400, `messages[0].role`},
 		{"another model", `{"model":"gpt","messages":[{"role":"user","content":"x"}]}`, 404, `no model \"gpt\"; this server has \"echo\"`},
 		{"two answers", `{"n":2,"messages":[{"role":"user","content":"x"}]}`, 400, "one answer a request"},
-		{"tools", `{"tools":[],"messages":[{"role":"user","content":"x"}]}`, 400, `unknown field \"tools\"`},
 		{"no tokens", `{"max_tokens":0,"messages":[{"role":"user","content":"x"}]}`, 400, "want 1 to 2147483647"},
 		{"fewer than none", `{"max_completion_tokens":-9223372036854775808,"messages":[{"role":"user","content":"x"}]}`, 400, "want 1 to 2147483647"},
 		{"more than any", `{"max_tokens":2147483648,"messages":[{"role":"user","content":"x"}]}`, 400, "2147483648: want 1 to 2147483647"},
@@ -401,7 +401,7 @@ func TestDoor(t *testing.T) {
 // TestEnd: when the server ends, answers end with it and no session is in use.
 func TestEnd(t *testing.T) {
 	e := &echo{hold: make(chan struct{})}
-	s := New(Config{Model: "echo", Limits: DefaultLimits(), Log: func(string) {}}, []models.Session{e})
+	s := New(Config{Model: "echo", Settings: models.Settings{Sampling: generate.Defaults()}, Limits: DefaultLimits(), Log: func(string) {}}, []models.Session{e})
 	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it listens at once
 	if err != nil {
 		t.Fatal(err)
