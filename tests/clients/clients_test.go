@@ -68,7 +68,7 @@ func serve(t *testing.T) string {
 	return at
 }
 
-// TestClients makes the same twenty calls with both.
+// TestClients makes the same calls with both.
 func TestClients(t *testing.T) {
 	at := serve(t)
 	pictures := path(t, "../../models/tinyvl/demo")
