@@ -9,13 +9,14 @@ import (
 	"mnnconv/graph"
 )
 
-// TestOpenCLCodes writes packages of fewer bits from an export in float16 and cuts them
-// for an OpenCL device: the vision tower computes in float32 there, its weights stay codes,
+// TestOpenCLCodes writes packages of fewer bits from an export in float16, cut for an OpenCL
+// device at once or later: the vision tower computes in float32 there, its weights stay codes,
 // and the words are the cpu's.
 func TestOpenCLCodes(t *testing.T) {
 	all := Conversations(t)[:3] // of one picture each
 	for _, spec := range []string{"int8", "int4"} {
-		dir := quantized(t, Export(t, "tjs-fp16"), spec, options(""), nil)
+		export := Export(t, "tjs-fp16")
+		dir := quantized(t, export, spec, options(""), nil)
 		here := chat(t, dir, options(""))
 		var want []string
 		for _, c := range all {
@@ -26,15 +27,18 @@ func TestOpenCLCodes(t *testing.T) {
 			want = append(want, a.Text)
 		}
 		for _, place := range []string{"opencl:0", "vision=opencl:0,llm=cpu"} {
-			there := changed(t, dir, onOpenCL(place), func(s *mnnconv.Source) { codes(t, s, 22) })
-			s := chat(t, there, onOpenCL(""))
-			for i, c := range all {
-				a, err := s.Ask(t.Context(), c.Asking(t), greedy)
-				if err != nil {
-					t.Fatalf("%s on %s: %s: %v", spec, place, c.Name, err)
-				}
-				if a.Text != want[i] {
-					t.Errorf("%s on %s: %s: %q, the cpu says %q", spec, place, c.Name, a.Text, want[i])
+			later := changed(t, dir, onOpenCL(place), func(s *mnnconv.Source) { codes(t, s, 22) })
+			for _, there := range []string{later, quantized(t, export, spec, onOpenCL(place), nil)} {
+				changed(t, there, onOpenCL(""), func(s *mnnconv.Source) { codes(t, s, 22) })
+				s := chat(t, there, onOpenCL(""))
+				for i, c := range all {
+					a, err := s.Ask(t.Context(), c.Asking(t), greedy)
+					if err != nil {
+						t.Fatalf("%s on %s: %s: %v", spec, place, c.Name, err)
+					}
+					if a.Text != want[i] {
+						t.Errorf("%s on %s: %s: %q, the cpu says %q", spec, place, c.Name, a.Text, want[i])
+					}
 				}
 			}
 		}

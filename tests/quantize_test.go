@@ -19,15 +19,16 @@ import (
 // package's path.
 func quantized(t testing.TB, dir, spec string, o mnnconv.Options, calibrate func(models.Session) error) string {
 	t.Helper()
+	s, err := quantize.ParseSpec(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Quantize = s
 	src, err := mnnconv.Load(dir, o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer src.Close()
-	s, err := quantize.ParseSpec(spec)
-	if err != nil {
-		t.Fatal(err)
-	}
 	q := quantize.Options{Spec: s, Table: o.Load.Table}
 	if calibrate != nil {
 		q.Calibrate = mnnconv.Calibrator(dir, o, calibrate)

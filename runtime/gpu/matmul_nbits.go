@@ -32,7 +32,7 @@ func nbitsProduct(n *graph.Node, _ map[*graph.Value][]graph.Use) (*product, bool
 	b := blocks{Block: int32(size), Blocks: int32(perRow), Zero: 1 << (bits - 1), Row: int32(perRow * int(size*bits/8))}
 	b.ZerosRow = int32(ceil(perRow*int(bits), 8) * 8 / int(bits))
 	b.ScaleType = int32(n.In(2).Type.DType)
-	if int64(len(n.In(1).Const.Data)) != width*int64(b.Row) || n.In(2).Const.Len() != int(width)*perRow {
+	if n.In(1).Const.Size() != width*int64(b.Row) || n.In(2).Const.Len() != int(width)*perRow {
 		return nil, false
 	}
 	if z := n.In(3); z != nil {
