@@ -111,7 +111,7 @@ func plantings() []planting {
 	here := func(device string) string { return on("n.Outputs[0]", device) }
 	at := func(path string) string { return `n.Path == "` + path + `"` }
 	product := func(device, op string) string {
-		return on("p.form.nodes[0].Outputs[0]", device) + ` && p.form.nodes[0].Op == "` + op + `"`
+		return on("p.form.nodes[0].Outputs[0]", device) + ` && slices.ContainsFunc(p.form.nodes, func(n *graph.Node) bool { return n.Op == "` + op + `" })`
 	}
 	then := func(condition, what string) string { return "\nif " + condition + " {\n" + what + "\n}\n" }
 
