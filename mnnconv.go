@@ -35,6 +35,7 @@ var ErrSource = errors.New("not a model mnnconv reads")
 var (
 	loadLabel    = trace.HostLabel("load")
 	planLabel    = trace.HostLabel("plan")
+	weightsLabel = trace.HostLabel("make weights")
 	openLabel    = trace.HostLabel("open devices")
 	sessionLabel = trace.HostLabel("allocate session")
 	closeLabel   = trace.HostLabel("close devices")
@@ -294,7 +295,10 @@ func Open(s *Source, o Options) (*Program, error) {
 	if err := Short(s, plans, budget, o); err != nil {
 		return nil, fmt.Errorf("%s: %w", s.Path, err)
 	}
-	if err := s.MakeWeights(); err != nil {
+	making := o.Trace.Begin(weightsLabel)
+	err = s.MakeWeights()
+	making.End()
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.Path, err)
 	}
 	p := &Program{Source: s, Plans: plans, schedule: schedule, session: session, checks: checks, trace: o.Trace, devices: map[string]runtime.Device{}, executors: map[string]*runtime.Executor{}}
@@ -327,22 +331,22 @@ func Open(s *Source, o Options) (*Program, error) {
 // Chat makes a session that answers questions, with room for capacity tokens (0:
 // what the program was opened for).
 func (p *Program) Chat(capacity int) (models.Session, error) {
+	defer p.trace.Begin(sessionLabel).End()
 	o, err := p.chatting(capacity)
 	if err != nil {
 		return nil, err
 	}
-	defer p.trace.Begin(sessionLabel).End()
 	return p.Source.Model.NewSession(p.executors, o)
 }
 
 // Slots makes as many sessions as Options.Session.Slots says, which may be asked at the
 // same time; see models.Model.NewSlots.
 func (p *Program) Slots(capacity int) ([]models.Session, error) {
+	defer p.trace.Begin(sessionLabel).End()
 	o, err := p.chatting(capacity)
 	if err != nil {
 		return nil, err
 	}
-	defer p.trace.Begin(sessionLabel).End()
 	return p.Source.Model.NewSlots(p.executors, o)
 }
 
