@@ -15,6 +15,7 @@ import (
 	"mnnconv/models/generate"
 	"mnnconv/models/qwen25vl"
 	"mnnconv/partition"
+	"mnnconv/passes"
 	"mnnconv/runtime"
 	"mnnconv/runtime/cpu"
 	"mnnconv/runtime/sim"
@@ -103,6 +104,11 @@ func TestMNN3372(t *testing.T) {
 			}
 
 			o = options(c.place, simulated)
+			for _, w := range s.Widened { // a simulated device would choose a processor's type
+				if o.Load.Types, err = passes.ParseTypes(w.Stage + "=" + passes.TypeName(w.To)); err != nil {
+					t.Fatal(err)
+				}
+			}
 			answers := ask(t, load(t, dir, o), o, func(p *mnnconv.Program) {
 				if got, want := cutOf(p.Plans), stand.Replace(cut); got != want {
 					t.Errorf("the simulated cut is\n%s\nwant\n%s", got, want)
