@@ -8,7 +8,7 @@ const tileSide = 16
 // no other: tiles of factors that a term shares with the one before stay.
 func rowsAMX(c, a, w Panel[float32], terms []term, m, k, n int) {
 	for j := 0; j < n; j += 2 * tileSide {
-		onTiles(m, k, min(2*tileSide, n-j), func(i, p, steps, blocks, shape int, config [64]uint8) {
+		onTiles(m, k, min(2*tileSide, n-j), func(i, p, steps, blocks, shape int, config tiling) {
 			tilesAMX(&c.At[i*c.Stride+j], 4*c.Stride, &a.At[i*a.Stride+p], 4*a.Stride, &w.At[p*w.Stride+j], 4*w.Stride, 4*tileSide*w.Stride,
 				steps, &terms[1].a, len(terms)-1, blocks, shape, &config[0])
 		})
@@ -18,7 +18,7 @@ func rowsAMX(c, a, w Panel[float32], terms []term, m, k, n int) {
 // onTiles cuts a product of m rows, k pairs or fours deep, whose sums take two tiles of
 // columns at most, into what one call of the assembly does, and has f do each: blocks of
 // tiles of rows from row i on, so many steps from p on.
-func onTiles(m, k, cols int, f func(i, p, steps, blocks, shape int, config [64]uint8)) {
+func onTiles(m, k, cols int, f func(i, p, steps, blocks, shape int, config tiling)) {
 	for i := 0; i < m; {
 		blocks, high := (m-i)/(2*tileSide), 2*tileSide
 		if blocks == 0 {
@@ -40,26 +40,27 @@ func onTiles(m, k, cols int, f func(i, p, steps, blocks, shape int, config [64]u
 // term says how many bytes behind a and b the factors of a product of tiles start.
 type term struct{ a, b int }
 
+// tiling is what LDTILECFG loads.
+type tiling [64]uint8
+
+// set gives a tile rows of so many numbers of 32 bits; without either it is not used.
+func (t *tiling) set(tile, rows, cols int) {
+	t[0] = 1 // the only palette
+	if rows > 0 && cols > 0 {
+		t[16+2*tile], t[48+tile] = uint8(4*cols), uint8(rows)
+	}
+}
+
 // tileConfig returns what configures tiles for sums of rows×cols, of two tiles each at
 // most, with factors so many pairs deep; and the shape that the assembly wants.
-func tileConfig(rows, cols, deep int) (config [64]uint8, shape int) {
-	config[0] = 1 // the only palette
-	set := func(tile, rows, cols int) {
-		if rows > 0 && cols > 0 {
-			config[16+2*tile], config[48+tile] = uint8(4*cols), uint8(rows)
-		}
-	}
+func tileConfig(rows, cols, deep int) (config tiling, shape int) {
 	high, wide := [2]int{min(rows, tileSide), max(0, rows-tileSide)}, [2]int{min(cols, tileSide), max(0, cols-tileSide)}
 	for i := range 2 {
 		for j := range 2 {
-			set(2*i+j, high[i], wide[j])
+			config.set(2*i+j, high[i], wide[j])
 		}
-		if high[i] > 0 {
-			set(4+i, high[i], deep)
-		}
-		if wide[i] > 0 {
-			set(6+i, deep, wide[i])
-		}
+		config.set(4+i, high[i], deep)
+		config.set(6+i, deep, wide[i])
 	}
 	if cols <= tileSide {
 		shape |= 1
@@ -71,15 +72,11 @@ func tileConfig(rows, cols, deep int) (config [64]uint8, shape int) {
 }
 
 // blocksConfig is what configures tiles for products of so many rows of records and a panel.
-func blocksConfig(rows int) (config [64]uint8) {
-	config[0] = 1
-	set := func(tile, rows, cols int) {
-		config[16+2*tile], config[48+tile] = uint8(4*cols), uint8(rows)
-	}
+func blocksConfig(rows int) (config tiling) {
 	for i := range 2 { // two blocks are on their way
-		set(i, rows, tileSide)
-		set(4+i, rows, Block/4)
-		set(6+i, Block/4, tileSide)
+		config.set(i, rows, tileSide)
+		config.set(4+i, rows, Block/4)
+		config.set(6+i, Block/4, tileSide)
 	}
 	return config
 }

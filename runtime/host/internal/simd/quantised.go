@@ -275,6 +275,14 @@ type Soon struct {
 	Bytes int // of each
 }
 
+// lines is how many a row has in a cache; 0: nothing is read.
+func (s *Soon) lines() int {
+	if s.N == 0 {
+		return 0
+	}
+	return (s.Bytes + 63) / 64
+}
+
 // TileQuantised adds the product of m rows of records x and a panel w, of so many
 // blocks, to c, which has QuantisedCols columns. Meanwhile memory is asked for what is
 // read soon, which the processor does not guess where many rows are read side by side.
@@ -286,15 +294,13 @@ func (l *Level) TileQuantised(c Panel[float32], x Panel[uint8], w []uint8, m, bl
 	c.holds(m, cols)
 	x.holds(m, TileRecords(blocks))
 	_ = w[l.PanelBytes(blocks)-1]
-	lines := (soon.Bytes + 63) / 64
-	if lines > 0 && soon.N > 0 {
+	at, stride, lines := &w[0], 0, soon.lines()
+	if lines > 0 {
 		soon.Rows.holds(soon.N, soon.Bytes)
+		at, stride = &soon.Rows.At[0], soon.Rows.Stride
 	}
 	if l.tiles {
-		sums, at, stride := &w[blocks*36*cols], &w[0], 0
-		if lines > 0 && soon.N > 0 {
-			at, stride = &soon.Rows.At[0], soon.Rows.Stride
-		}
+		sums := &w[blocks*36*cols]
 		for i := 0; i < m; {
 			rows, groups := min(tileSide, m-i), max(1, (m-i)/tileSide)
 			config := blocksConfig(rows)
@@ -305,8 +311,8 @@ func (l *Level) TileQuantised(c Panel[float32], x Panel[uint8], w []uint8, m, bl
 		return
 	}
 	if l.lanes > 0 {
-		if lines > 0 && soon.N > 0 {
-			l.prefetch(&soon.Rows.At[0], soon.Rows.Stride, soon.N, lines)
+		if lines > 0 {
+			l.prefetch(at, stride, soon.N, lines)
 		}
 		for i := 0; i < m; i += l.quantisedRows {
 			l.tileQuantised(&c.At[i*c.Stride], c.Stride, &x.At[i*x.Stride], x.Stride, &w[0], min(l.quantisedRows, m-i), blocks)

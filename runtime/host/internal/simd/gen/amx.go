@@ -42,13 +42,6 @@ func (g *gen) amx(product tileProduct, name, operands, of string) {
 	c, ldc, a, lda, b, ldb := reg.RDI, reg.RSI, reg.RDX, reg.RCX, reg.R8, reg.R9
 	high, terms, left, steps := reg.R10, reg.R11, reg.R12, reg.R13 // high: 16 rows of a
 	atA, nextA, atB := reg.RAX, reg.R15, reg.RBX
-	memory := func(name string) operand.Mem {
-		p, err := g.Param(name).Resolve()
-		if err != nil {
-			panic(err)
-		}
-		return p.Addr
-	}
 	for _, p := range []struct {
 		name string
 		to   reg.Register
@@ -115,7 +108,7 @@ func (g *gen) amx(product tileProduct, name, operands, of string) {
 		g.DECQ(left)
 		g.JNZ(operand.LabelRef(label("term")))
 		g.ADDQ(operand.Imm(64), a)
-		g.ADDQ(memory("stepb"), b)
+		g.ADDQ(g.memory("stepb"), b)
 		g.DECQ(steps)
 		g.JNZ(operand.LabelRef(label("step")))
 		sums(false)
@@ -124,8 +117,8 @@ func (g *gen) amx(product tileProduct, name, operands, of string) {
 		g.ADDQ(atA, c)
 		g.MOVQ(high, atA)
 		g.ADDQ(atA, atA)
-		g.ADDQ(atA, memory("a"))
-		g.DECQ(memory("blocks"))
+		g.ADDQ(atA, g.memory("a"))
+		g.DECQ(g.memory("blocks"))
 		g.JNZ(operand.LabelRef(label("shape")))
 		g.JMP(operand.LabelRef("end"))
 	}

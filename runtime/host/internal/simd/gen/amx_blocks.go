@@ -31,13 +31,6 @@ func amxBlocks(g *gen) {
 	ldx, w, sums, line, left := reg.RCX, reg.R13, reg.R9, reg.R11, reg.R10
 	c, ldc := reg.RDI, reg.RSI // between groups; then
 	asked, quads := reg.RDI, reg.RSI
-	memory := func(name string) operand.Mem {
-		p, err := g.Param(name).Resolve()
-		if err != nil {
-			panic(err)
-		}
-		return p.Addr
-	}
 	row := func(i, disp int) operand.Mem {
 		m := operand.Mem{Base: bases[i/3], Disp: disp}
 		if i%3 > 0 {
@@ -53,7 +46,7 @@ func amxBlocks(g *gen) {
 	}{{"ldx", ldx}, {"sums", sums}, {"m", left}} {
 		g.Load(g.Param(p.name), p.to)
 	}
-	g.SHLQ(operand.Imm(2), memory("ldc"))
+	g.SHLQ(operand.Imm(2), g.memory("ldc"))
 	g.MOVQ(operand.I32(64), line)
 	for m := 1; m <= tileRowsMost; m++ {
 		g.CMPQ(left, operand.Imm(uint64(m)))
@@ -64,14 +57,14 @@ func amxBlocks(g *gen) {
 		label := func(what string) string { return fmt.Sprintf("%s%d", what, m) }
 		g.Label(label("rows"))
 		totals := g.vecs(m)
-		g.MOVQ(memory("c"), c)
-		g.MOVQ(memory("ldc"), ldc)
+		g.MOVQ(g.memory("c"), c)
+		g.MOVQ(g.memory("ldc"), ldc)
 		for _, v := range totals {
 			g.VMOVUPS(operand.Mem{Base: c}, v)
 			g.ADDQ(ldc, c)
 		}
-		g.MOVQ(memory("soon"), asked)
-		g.MOVQ(memory("quads"), quads)
+		g.MOVQ(g.memory("soon"), asked)
+		g.MOVQ(g.memory("quads"), quads)
 		g.Load(g.Param("x"), bases[0])
 		for i := 3; i < m; i += 3 {
 			g.LEAQ(operand.Mem{Base: bases[i/3-1], Index: ldx, Scale: 2}, bases[i/3])
@@ -93,10 +86,10 @@ func amxBlocks(g *gen) {
 			same := g.label("asked")
 			g.DECQ(quads)
 			g.JNZ(operand.LabelRef(same))
-			g.MOVQ(memory("soon"), asked)
-			g.ADDQ(memory("ldsoon"), asked)
-			g.MOVQ(asked, memory("soon"))
-			g.MOVQ(memory("quads"), quads)
+			g.MOVQ(g.memory("soon"), asked)
+			g.ADDQ(g.memory("ldsoon"), asked)
+			g.MOVQ(asked, g.memory("soon"))
+			g.MOVQ(g.memory("quads"), quads)
 			g.Label(same)
 		}
 		scaled := func(slot int) {
@@ -142,20 +135,20 @@ func amxBlocks(g *gen) {
 		g.Label(label("two"))
 		scaled(1)
 		g.Label(label("store"))
-		g.MOVQ(memory("c"), c)
-		g.MOVQ(memory("ldc"), ldc)
+		g.MOVQ(g.memory("c"), c)
+		g.MOVQ(g.memory("ldc"), ldc)
 		for _, v := range totals {
 			g.VMOVUPS(v, operand.Mem{Base: c})
 			g.ADDQ(ldc, c)
 		}
-		g.MOVQ(c, memory("c"))
-		g.MOVQ(memory("w"), w) // is there already: what follows asks for nothing else
-		g.MOVQ(w, memory("soon"))
-		g.MOVQ(operand.I32(0), memory("ldsoon"))
+		g.MOVQ(c, g.memory("c"))
+		g.MOVQ(g.memory("w"), w) // is there already: what follows asks for nothing else
+		g.MOVQ(w, g.memory("soon"))
+		g.MOVQ(operand.I32(0), g.memory("ldsoon"))
 		g.MOVQ(operand.I32(m), reg.RAX)
 		g.IMULQ(ldx, reg.RAX)
-		g.ADDQ(reg.RAX, memory("x"))
-		g.DECQ(memory("groups"))
+		g.ADDQ(reg.RAX, g.memory("x"))
+		g.DECQ(g.memory("groups"))
 		g.JNZ(operand.LabelRef(label("rows")))
 		g.JMP(operand.LabelRef("end"))
 	}

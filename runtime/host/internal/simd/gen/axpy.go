@@ -27,10 +27,10 @@ func (g *gen) axpyOf(s stored, m, most int) {
 	for _, deep := range []int{most, 1} {
 		loop, end := g.label("along"), g.label("along")
 		g.Label(loop)
-		left, _ := g.Param("k").Resolve()
-		g.CMPQ(left.Addr, operand.Imm(uint64(deep)))
+		left := g.memory("k")
+		g.CMPQ(left, operand.Imm(uint64(deep)))
 		g.JL(operand.LabelRef(end))
-		g.SUBQ(operand.Imm(uint64(deep)), left.Addr)
+		g.SUBQ(operand.Imm(uint64(deep)), left)
 		n, w := g.param("n"), g.param("w")
 		b, c := g.rowsAt(w, ldw, deep), g.rowsAt(g.param("c"), ldc, m)
 		var next rows // which the processor, that sees some rows read at once, does not guess
@@ -86,9 +86,9 @@ func (g *gen) axpyOf(s stored, m, most int) {
 			})
 		}
 		g.ADDQ(operand.Imm(uint64(4*deep)), at)
-		from, _ := g.Param("w").Resolve()
+		from := g.memory("w")
 		for range deep {
-			g.ADDQ(ldw, from.Addr)
+			g.ADDQ(ldw, from)
 		}
 		g.JMP(operand.LabelRef(loop))
 		g.Label(end)

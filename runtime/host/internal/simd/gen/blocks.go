@@ -160,13 +160,6 @@ func (g *gen) dotBlocksOf(bits int, zeros bool, m, n int) {
 	if zeros {
 		ldz = g.stride("ldz", 4)
 	}
-	place := func(name string) operand.Mem {
-		b, err := g.Param(name).Resolve()
-		if err != nil {
-			panic(err)
-		}
-		return b.Addr
-	}
 	var from reg.VecVirtual // what a number stands for before it is scaled
 	if !zeros {
 		if bits == 4 && g.floats == 16 {
@@ -194,9 +187,9 @@ func (g *gen) dotBlocksOf(bits int, zeros bool, m, n int) {
 	for _, wide := range []int{n, 1} {
 		loop, end, next := g.label("columns"), g.label("columns"), g.label("columns")
 		g.Label(loop)
-		g.CMPQ(place("n"), operand.Imm(uint64(wide)))
+		g.CMPQ(g.memory("n"), operand.Imm(uint64(wide)))
 		g.JL(operand.LabelRef(end))
-		g.SUBQ(operand.Imm(uint64(wide)), place("n"))
+		g.SUBQ(operand.Imm(uint64(wide)), g.memory("n"))
 		k := g.param("blocks")
 		a, w, s := g.rowsAt(g.param("a"), lda, m), g.rowsAt(g.param("w"), ldw, wide), g.rowsAt(g.param("s"), lds, wide)
 		var z rows
@@ -244,12 +237,12 @@ func (g *gen) dotBlocksOf(bits int, zeros bool, m, n int) {
 			g.addTo(operand.Mem{Base: c}, total, wide)
 			g.ADDQ(ldc, c)
 		}
-		g.ADDQ(operand.Imm(uint64(4*wide)), place("c"))
+		g.ADDQ(operand.Imm(uint64(4*wide)), g.memory("c"))
 		for range wide {
-			g.ADDQ(ldw, place("w"))
-			g.ADDQ(lds, place("s"))
+			g.ADDQ(ldw, g.memory("w"))
+			g.ADDQ(lds, g.memory("s"))
 			if zeros {
-				g.ADDQ(ldz, place("z"))
+				g.ADDQ(ldz, g.memory("z"))
 			}
 		}
 		g.JMP(operand.LabelRef(loop))

@@ -59,8 +59,8 @@ func (g *gen) digits() {
 		g.MOVL(start, operand.Mem{Base: dst, Disp: digitStarts + 4*d})
 	}
 	unit, r := g.GP32(), operand.Mem{Base: dst, Disp: digitUnit}
-	from, _ := g.Param("unit").Resolve()
-	g.MOVL(from.Addr, unit)
+	from := g.memory("unit")
+	g.MOVL(from, unit)
 	g.MOVL(unit, r)
 	g.VZEROUPPER()
 	g.RET()

@@ -79,8 +79,8 @@ func (g *gen) codes() {
 	q, w := g.param("q"), g.param("w")
 	scales, inverses, zeros := g.param("scale"), g.param("inverse"), g.param("zero")
 	most, none, half, magnitude := g.vec(), g.vec(), g.broadcast(0.5), g.broadcastBits(1<<31-1)
-	top, _ := g.Param("top").Resolve()
-	g.VPBROADCASTD(top.Addr, most)
+	top := g.memory("top")
+	g.VPBROADCASTD(top, most)
 	g.pxor(none, none, none)
 	sums, largest := g.vecs(16/g.floats), g.vec()
 	for _, v := range append([]reg.VecVirtual{largest}, sums...) {

@@ -89,10 +89,10 @@ func (g *gen) dotOf(s stored, m, n int) {
 	for _, wide := range []int{n, 1} {
 		loop, end := g.label("columns"), g.label("columns")
 		g.Label(loop)
-		left, _ := g.Param("n").Resolve()
-		g.CMPQ(left.Addr, operand.Imm(uint64(wide)))
+		left := g.memory("n")
+		g.CMPQ(left, operand.Imm(uint64(wide)))
 		g.JL(operand.LabelRef(end))
-		g.SUBQ(operand.Imm(uint64(wide)), left.Addr)
+		g.SUBQ(operand.Imm(uint64(wide)), left)
 		k := g.param("k")
 		a, b := g.rowsAt(g.param("a"), lda, m), g.rowsAt(w, ldw, wide)
 		sums := g.vecs(m * wide)

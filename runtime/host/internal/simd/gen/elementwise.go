@@ -86,8 +86,7 @@ func (g *gen) next(pointers ...reg.GPVirtual) {
 // splat broadcasts a parameter.
 func (g *gen) splat(name string) reg.VecVirtual {
 	v := g.vec()
-	p, _ := g.Param(name).Resolve()
-	g.VBROADCASTSS(p.Addr, v)
+	g.VBROADCASTSS(g.memory(name), v)
 	return v
 }
 

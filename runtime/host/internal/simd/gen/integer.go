@@ -241,13 +241,6 @@ const ahead = 4096
 
 func (g *gen) dotQuantisedOf(bits int, stored stored, m, n int) {
 	ldx, ldw, lds := g.param("ldx"), g.param("ldw"), g.stride("lds", stored.size)
-	place := func(name string) operand.Mem {
-		b, err := g.Param(name).Resolve()
-		if err != nil {
-			panic(err)
-		}
-		return b.Addr
-	}
 	per, record := g.perVector(bits), record4
 	factors := 128 // where a record's scales are
 	if bits == 8 {
@@ -271,9 +264,9 @@ func (g *gen) dotQuantisedOf(bits int, stored stored, m, n int) {
 	for _, wide := range []int{n, 1} {
 		loop, end := g.label("columns"), g.label("columns")
 		g.Label(loop)
-		g.CMPQ(place("n"), operand.Imm(uint64(wide)))
+		g.CMPQ(g.memory("n"), operand.Imm(uint64(wide)))
 		g.JL(operand.LabelRef(end))
-		g.SUBQ(operand.Imm(uint64(wide)), place("n"))
+		g.SUBQ(operand.Imm(uint64(wide)), g.memory("n"))
 		sums := g.vecs(m * wide)
 		for _, v := range sums {
 			g.VXORPS(v, v, v)
@@ -377,7 +370,7 @@ func (g *gen) dotQuantisedOf(bits int, stored stored, m, n int) {
 		var factors reg.VecVirtual
 		if stored.size == 1 {
 			factors = g.rowFactors(wide)
-			g.ADDQ(operand.Imm(uint64(4*wide)), place("f"))
+			g.ADDQ(operand.Imm(uint64(4*wide)), g.memory("f"))
 		}
 		for i := range m {
 			total := g.sum(sums[i*wide : i*wide+wide])
@@ -387,10 +380,10 @@ func (g *gen) dotQuantisedOf(bits int, stored stored, m, n int) {
 			g.addTo(operand.Mem{Base: c}, total, wide)
 			g.ADDQ(ldc, c)
 		}
-		g.ADDQ(operand.Imm(uint64(4*wide)), place("c"))
+		g.ADDQ(operand.Imm(uint64(4*wide)), g.memory("c"))
 		for range wide {
-			g.ADDQ(ldw, place("w"))
-			g.ADDQ(lds, place("s"))
+			g.ADDQ(ldw, g.memory("w"))
+			g.ADDQ(lds, g.memory("s"))
 		}
 		g.JMP(operand.LabelRef(loop))
 		g.Label(end)

@@ -90,6 +90,15 @@ func (g *gen) param(name string) reg.GPVirtual {
 	return g.Load(g.Param(name), g.GP64()).(reg.GPVirtual)
 }
 
+// memory returns where a parameter lies.
+func (g *gen) memory(name string) operand.Mem {
+	p, err := g.Param(name).Resolve()
+	if err != nil {
+		panic(err)
+	}
+	return p.Addr
+}
+
 // strides loads parameters that are strides in numbers, and makes them bytes.
 func (g *gen) stride(name string, size int) reg.GPVirtual {
 	r := g.param(name)
