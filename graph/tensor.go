@@ -34,15 +34,24 @@ type Later struct {
 
 // Make computes the data of a tensor that has them later, in memory.
 func (t *Tensor) Make() error {
+	data, err := t.Contents()
+	if err != nil {
+		return err
+	}
+	t.Data, t.Later = data, nil
+	return nil
+}
+
+// Contents returns t's data, computed now where it has them later; t stays as it is.
+func (t *Tensor) Contents() ([]byte, error) {
 	if t.Later == nil {
-		return nil
+		return t.Data, nil
 	}
 	b := bytes.NewBuffer(make([]byte, 0, t.Later.Size))
 	if err := t.Later.Write(b); err != nil {
-		return err
+		return nil, err
 	}
-	t.Data, t.Later = b.Bytes(), nil
-	return nil
+	return b.Bytes(), nil
 }
 
 // Size returns the bytes of t's data, also where it is computed later.

@@ -1,7 +1,6 @@
 package partition
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 
@@ -22,7 +21,7 @@ func widenScales(g *graph.Graph) {
 			continue
 		}
 		c, ok := op.FindCodedScales(n.In(2))
-		if !ok || n.Target == string(graph.Host) && c.Rounded != graph.BFloat16 && alone(c.Nodes, uses) {
+		if !ok || n.Target == string(graph.Host) && c.InPlace(uses) {
 			continue
 		}
 		v := n.Inputs[2]
@@ -47,16 +46,6 @@ type scalesID struct {
 	rounded        graph.DType
 }
 
-// alone reports whether each node's output has one reader.
-func alone(nodes []*graph.Node, uses map[*graph.Value][]graph.Use) bool {
-	for _, n := range nodes {
-		if len(uses[n.Outputs[0]]) != 1 {
-			return false
-		}
-	}
-	return true
-}
-
 // wideScales are scales as floats.
 type wideScales struct {
 	name           string
@@ -65,11 +54,11 @@ type wideScales struct {
 }
 
 func (s *wideScales) write(w io.Writer) error {
-	codes, err := dataOf(s.codes)
+	codes, err := s.codes.Contents()
 	if err != nil {
 		return fmt.Errorf("scales %q: %w", s.name, err)
 	}
-	factors, err := dataOf(s.factors)
+	factors, err := s.factors.Contents()
 	if err != nil {
 		return fmt.Errorf("scales %q: %w", s.name, err)
 	}
@@ -92,14 +81,4 @@ func (s *wideScales) write(w io.Writer) error {
 		}
 	}
 	return nil
-}
-
-// dataOf returns a constant's bytes, computed if they are not there.
-func dataOf(t *graph.Tensor) ([]byte, error) {
-	if t.Later == nil {
-		return t.Data, nil
-	}
-	var b bytes.Buffer
-	err := t.Later.Write(&b)
-	return b.Bytes(), err
 }

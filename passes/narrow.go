@@ -1,7 +1,6 @@
 package passes
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -59,13 +58,9 @@ type conversion struct {
 func (c *conversion) write(w io.Writer) error {
 	const chunk = 1 << 18 // numbers
 	size := c.from.DType.Bits() / 8
-	data := c.from.Data
-	if l := c.from.Later; l != nil { // scales that are yet to be computed
-		b := bytes.NewBuffer(make([]byte, 0, l.Size))
-		if err := l.Write(b); err != nil {
-			return err
-		}
-		data = b.Bytes()
+	data, err := c.from.Contents() // scales may be yet to be computed
+	if err != nil {
+		return err
 	}
 	out, err := graph.NewTensor(c.to, int64(min(chunk, c.from.Len())))
 	if err != nil {

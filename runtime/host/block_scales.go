@@ -24,7 +24,7 @@ func scalesOf(n *graph.Node, uses map[*graph.Value][]graph.Use) scalesForm {
 	if n.In(2) == nil {
 		return f
 	}
-	if c, ok := op.FindCodedScales(n.In(2)); ok && c.Rounded != graph.BFloat16 && !slices.ContainsFunc(c.Nodes, func(n *graph.Node) bool { return len(uses[n.Outputs[0]]) != 1 }) {
+	if c, ok := op.FindCodedScales(n.In(2)); ok && c.InPlace(uses) {
 		f.in = append(slices.Clone(n.Inputs), c.Factors)
 		f.in[2], f.factor, f.behind, f.half = c.Codes, len(n.Inputs), c.Nodes, c.Rounded == graph.Float16
 		return f

@@ -1,7 +1,6 @@
 package onnx
 
 import (
-	"bytes"
 	"strconv"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -57,15 +56,11 @@ func (e *encoder) tensor(name string, t *graph.Tensor, data *Data) (*pieces, err
 
 // rawData returns a tensor's bytes, computed now if they are not there.
 func rawData(t *graph.Tensor) ([]byte, error) {
-	if t.Later == nil {
-		return t.Data, nil
+	data, err := t.Contents()
+	if err == nil && int64(len(data)) != t.Size() {
+		err = malformed("a weight of %d bytes came to %d", t.Size(), len(data))
 	}
-	var b bytes.Buffer
-	err := t.Later.Write(&b)
-	if err == nil && int64(b.Len()) != t.Later.Size {
-		err = malformed("a weight of %d bytes came to %d", t.Later.Size, b.Len())
-	}
-	return b.Bytes(), err
+	return data, err
 }
 
 // checkTensor returns the size of t's data, which must fit its type.

@@ -1,6 +1,10 @@
 package op
 
-import "mnnconv/graph"
+import (
+	"slices"
+
+	"mnnconv/graph"
+)
 
 // CodedScales are scales of blocks, [rows, blocks], stored as codes of 8 bits and a factor
 // for each row.
@@ -49,6 +53,12 @@ func FindCodedScales(v *graph.Value) (c CodedScales, ok bool) {
 		return c, false
 	}
 	return c, c.sound(rank)
+}
+
+// InPlace reports whether kernels of the host read them as they are stored: nothing else
+// reads what computes them, and their products are not rounded to bfloat16.
+func (c *CodedScales) InPlace(uses map[*graph.Value][]graph.Use) bool {
+	return c.Rounded != graph.BFloat16 && !slices.ContainsFunc(c.Nodes, func(n *graph.Node) bool { return len(uses[n.Outputs[0]]) != 1 })
 }
 
 // sound reports whether codes and factors are constants of the right types and shapes.
