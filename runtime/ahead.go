@@ -87,12 +87,12 @@ func (a *ahead) place(size int64) (View, error) {
 // is, and gives the input that Feed named its first number on the device. What is started
 // runs to its end, whatever becomes of ctx. A run's outputs come from Await.
 func (s *Session) Start(ctx context.Context, inputs []*graph.Tensor, fed bool) error {
-	a, plan := &s.ahead, s.e.plan
+	a := &s.ahead
 	if a.queue == "" || len(a.under) > 1 || fed && len(a.under) == 0 {
-		return fmt.Errorf("%w: phase %s cannot start a run (fed: %v) behind %d others", graph.ErrInvalid, plan.Phase, fed, len(a.under))
+		return fmt.Errorf("%w: phase %s cannot start a run (fed: %v) behind %d others", graph.ErrInvalid, s.e.plan.Phase, fed, len(a.under))
 	}
-	if len(inputs) != len(plan.Graph.Inputs) {
-		return fmt.Errorf("phase %s takes %d inputs, got %d", plan.Phase, len(plan.Graph.Inputs), len(inputs))
+	if err := s.takes(inputs); err != nil {
+		return err
 	}
 	if err := ctx.Err(); err != nil {
 		return err

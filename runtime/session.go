@@ -173,9 +173,8 @@ func (s *Session) drop() error {
 // are valid until the next run of this session or of one that shares its arenas.
 // Outputs that are not wanted are nil, see [Session.Want].
 func (s *Session) Run(ctx context.Context, inputs []*graph.Tensor) ([]*graph.Tensor, error) {
-	g := s.e.plan.Graph
-	if len(inputs) != len(g.Inputs) {
-		return nil, fmt.Errorf("phase %s takes %d inputs, got %d", s.e.plan.Phase, len(g.Inputs), len(inputs))
+	if err := s.takes(inputs); err != nil {
+		return nil, err
 	}
 	if err := s.Settle(); err != nil {
 		return nil, err
@@ -197,6 +196,14 @@ func (s *Session) Run(ctx context.Context, inputs []*graph.Tensor) ([]*graph.Ten
 		return nil, errors.Join(err, ended)
 	}
 	return outs, err
+}
+
+// takes checks how many inputs there are.
+func (s *Session) takes(inputs []*graph.Tensor) error {
+	if n := len(s.e.plan.Graph.Inputs); len(inputs) != n {
+		return fmt.Errorf("phase %s takes %d inputs, got %d", s.e.plan.Phase, n, len(inputs))
+	}
+	return nil
 }
 
 // frame returns the launches for the inputs' shapes.

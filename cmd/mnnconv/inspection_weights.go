@@ -44,9 +44,7 @@ func weightForm(n *graph.Node) string {
 		if n.In(3) != nil {
 			form += " with zero points"
 		}
-		if _, ok := op.FindCodedScales(n.In(2)); ok {
-			form += ", scales of 8 bits"
-		}
+		form += scalesForm(n)
 		if level := n.Int("accuracy_level", 0); level > 0 {
 			form += fmt.Sprintf(", accuracy_level %d", level)
 		}
@@ -59,11 +57,7 @@ func weightForm(n *graph.Node) string {
 		return fmt.Sprintf("bitsandbytes %s blocks of %d", kind, n.Int("block_size", 64))
 	case "GatherBlockQuantized":
 		if w := constant(0); w != nil {
-			form := fmt.Sprintf("%d-bit table of %s in blocks of %d", n.Int("bits", 4), w.DType, n.Int("block_size", 128))
-			if _, ok := op.FindCodedScales(n.In(2)); ok {
-				form += ", scales of 8 bits"
-			}
-			return form
+			return fmt.Sprintf("%d-bit table of %s in blocks of %d", n.Int("bits", 4), w.DType, n.Int("block_size", 128)) + scalesForm(n)
 		}
 	case "MatMulInteger", "ConvInteger":
 		if v := n.In(1); v != nil && v.Const != nil {
@@ -77,6 +71,14 @@ func weightForm(n *graph.Node) string {
 			}
 			return form
 		}
+	}
+	return ""
+}
+
+// scalesForm says how scales of blocks are stored, unless they are floats.
+func scalesForm(n *graph.Node) string {
+	if _, ok := op.FindCodedScales(n.In(2)); ok {
+		return ", scales of 8 bits"
 	}
 	return ""
 }
