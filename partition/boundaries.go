@@ -20,7 +20,7 @@ func Contracts(plans []*Plan, terms Terms) *ContractSet {
 		b.walk(made)
 		set.Contracts = append(set.Contracts, b.contracts...)
 		for _, v := range p.Graph.Outputs {
-			made[source(v).Name] = &maker{b, v}
+			made[Source(v).Name] = &maker{b, v}
 		}
 	}
 	return set
@@ -67,8 +67,8 @@ func newBoundaries(p *Plan, terms Terms) *boundaries {
 	return b
 }
 
-// source is the value that copies carry.
-func source(v *graph.Value) *graph.Value {
+// Source is the value that copies carry: v itself where no copy made it.
+func Source(v *graph.Value) *graph.Value {
 	for v.Def != nil && isCopy(v.Def) && len(v.Def.Inputs) == 1 && v.Def.Inputs[0] != nil {
 		v = v.Def.Inputs[0]
 	}
@@ -167,7 +167,7 @@ func (b *boundaries) side(v *graph.Value, n *graph.Node) Side {
 
 // add writes the contract between from, of phase maker, and to, which reader reads.
 func (b *boundaries) add(edge Edge, maker *boundaries, from, to *graph.Value, reader *graph.Node) {
-	root := source(from)
+	root := Source(from)
 	if reader != nil && isCopy(reader) { // on to another space: the copy has a contract of its own
 		reader = nil
 	}

@@ -15,24 +15,22 @@ import (
 func (p *Plan) CheckMemory(m *Memory, cmds []Command) error {
 	var errs []error
 	fresh := &layout{plan: p, bounds: m.Bounds, root: map[*graph.Value]*graph.Value{}, slots: map[*graph.Value]*Slot{}}
-	if err := fresh.lifetimes(); err != nil {
-		return err
-	}
+	fresh.lifetimes()
 	used := &Memory{at: m.at}
 	bySpace := map[graph.Space]*Arena{}
 	for _, want := range fresh.order {
 		v := want.Value
 		have := m.Slot(v)
 		if have == nil {
-			errs = append(errs, contractf("%s: %s in %s: it has no memory; lay the plan out again", p.Phase, source(v).Name, v.Type.Space))
+			errs = append(errs, contractf("%s: %s in %s: it has no memory; lay the plan out again", p.Phase, Source(v).Name, v.Type.Space))
 			continue
 		}
 		if have.First > want.First || have.Last < want.Last {
 			errs = append(errs, contractf("%s: %s in %s: its memory is kept from tick %d to %d, it is made in %d and read until %d: it is released too early; lay the plan out again",
-				p.Phase, source(v).Name, v.Type.Space, have.First, have.Last, want.First, want.Last))
+				p.Phase, Source(v).Name, v.Type.Space, have.First, have.Last, want.First, want.Last))
 		}
 		if have.Size < want.Size {
-			errs = append(errs, contractf("%s: %s in %s: %d bytes of memory for %d; lay the plan out again", p.Phase, source(v).Name, v.Type.Space, have.Size, want.Size))
+			errs = append(errs, contractf("%s: %s in %s: %d bytes of memory for %d; lay the plan out again", p.Phase, Source(v).Name, v.Type.Space, have.Size, want.Size))
 		}
 		a := bySpace[v.Type.Space]
 		if a == nil {

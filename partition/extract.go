@@ -23,9 +23,6 @@ type Extract struct {
 // Partition returns the only partition.
 func (x *Extract) Partition() *Partition { return x.Plan.Steps[0].Partition }
 
-// Source is the value that copies carry: v itself where no copy made it.
-func Source(v *graph.Value) *graph.Value { return source(v) }
-
 // Extract takes groups of nodes of one target, each in order, out of the plan. A
 // value that one group makes and another reads is an output and an input of the
 // extract, so that each group may be fed with values of its own. Symbols that the

@@ -76,9 +76,7 @@ func (m *Memory) Arena(s graph.Space) *Arena {
 // products that extents are.
 func (p *Plan) Layout(bounds graph.Env) (*Memory, error) {
 	l := &layout{plan: p, bounds: bounds, root: map[*graph.Value]*graph.Value{}, slots: map[*graph.Value]*Slot{}}
-	if err := l.lifetimes(); err != nil {
-		return nil, fmt.Errorf("phase %s: %w", p.Phase, err)
-	}
+	l.lifetimes()
 	m := &Memory{Bounds: bounds, Unknown: l.unknown, at: map[*graph.Value]*Slot{}}
 	bySpace := map[graph.Space][]*Slot{}
 	var spaces []graph.Space
@@ -138,7 +136,7 @@ type layout struct {
 }
 
 // lifetimes walks the plan tick by tick.
-func (l *layout) lifetimes() error {
+func (l *layout) lifetimes() {
 	g := l.plan.Graph
 	state := map[*graph.Value]bool{}
 	for _, s := range g.States {
@@ -190,7 +188,6 @@ func (l *layout) lifetimes() error {
 			}
 		}
 	}
-	return nil
 }
 
 func (l *layout) rootOf(v *graph.Value) *graph.Value {

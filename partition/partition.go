@@ -130,8 +130,13 @@ func Build(phase string, g *graph.Graph, rules []Rule, targets []Target) (*Plan,
 		return nil, err
 	}
 	insertCopies(g)
+	return planned(phase, g, targets)
+}
+
+// planned cuts and lowers a graph that is placed, with its copies, and verifies the plan.
+func planned(phase string, g *graph.Graph, targets []Target) (*Plan, error) {
 	p := &Plan{Phase: phase, Graph: g, Steps: cut(g), targets: targets}
-	if err := p.lower(targets); err != nil {
+	if err := p.lower(); err != nil {
 		return nil, err
 	}
 	return p, p.Verify()
@@ -254,10 +259,10 @@ func (p *Plan) Copies() []*graph.Node {
 	return out
 }
 
-func (p *Plan) lower(targets []Target) error {
+func (p *Plan) lower() error {
 	uses := p.Graph.Uses()
 	for _, part := range p.Partitions() {
-		t, err := find(targets, part.Target)
+		t, err := find(p.targets, part.Target)
 		if err != nil {
 			return err
 		}

@@ -26,11 +26,7 @@ func Placed(phase string, g *graph.Graph, targets []Target) (*Plan, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	p := &Plan{Phase: phase, Graph: g, Steps: cut(g), targets: targets}
-	if err := p.lower(targets); err != nil {
-		return nil, err
-	}
-	return p, p.Verify()
+	return planned(phase, g, targets)
 }
 
 // Devices lists the targets of a placed graph, each once, in order of first use.

@@ -26,31 +26,23 @@ const (
 	StageBytes = 4 << 20 // of a slot, at most
 )
 
-// RouteBetween is the way between two devices that their profiles promise. Two interfaces
-// to one GPU have its UUID; peers name each other's.
-func RouteBetween(a, b Profile) Route {
-	switch {
-	case a.UUID == "" || b.UUID == "":
-		return Staged
-	case a.UUID == b.UUID, slices.Contains(a.Peers, b.UUID) && slices.Contains(b.Peers, a.UUID):
-		return Direct
-	}
-	return Staged
-}
-
-// Route is the way that is planned for a copy. A session may find that it does not work
-// and take the staged one.
+// Route is the way that is planned for a copy, as the profiles of two devices promise it:
+// two interfaces to one GPU have its UUID, peers name each other's. A session may find that
+// it does not work and take the staged one.
 func (p *Plan) Route(copy *graph.Node) Route {
 	between := SpacesOf(copy)
 	if slices.Contains(between[:], graph.Host) {
 		return Direct
 	}
-	a, ok1 := p.Profile(string(between[0]))
-	b, ok2 := p.Profile(string(between[1]))
-	if !ok1 || !ok2 {
+	a, _ := p.Profile(string(between[0]))
+	b, _ := p.Profile(string(between[1]))
+	switch {
+	case a.UUID == "" || b.UUID == "": // not known, or not planned for
 		return Staged
+	case a.UUID == b.UUID, slices.Contains(a.Peers, b.UUID) && slices.Contains(b.Peers, a.UUID):
+		return Direct
 	}
-	return RouteBetween(a, b)
+	return Staged
 }
 
 // Between is two spaces, the lesser name first.

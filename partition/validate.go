@@ -121,20 +121,20 @@ func (p *Plan) checkSpaces() []error {
 				}
 				seen[v] = true
 				errs = append(errs, contractf("%s: %s, %s → %s: partition %d on %s reads it in %s (%s): expected %s, found %s; a copy is missing or goes to the wrong space: plan again",
-					p.Phase, source(v).Name, v.Type.Space, part.Space, part.Index, part.Target, n.ID(), n.Cause, part.Space, v.Type.Space))
+					p.Phase, Source(v).Name, v.Type.Space, part.Space, part.Index, part.Target, n.ID(), n.Cause, part.Space, v.Type.Space))
 			})
 		}
 	}
 	for _, v := range p.Graph.Outputs {
 		state := slices.ContainsFunc(p.Graph.States, func(s graph.State) bool { return s.Out == v })
 		if !state && v.Const == nil && v.Type.Space != graph.Host {
-			errs = append(errs, contractf("%s: %s, %s → %s: the caller reads it in %s, found %s; a copy is missing: plan again", p.Phase, source(v).Name, v.Type.Space, graph.Host, graph.Host, v.Type.Space))
+			errs = append(errs, contractf("%s: %s, %s → %s: the caller reads it in %s, found %s; a copy is missing: plan again", p.Phase, Source(v).Name, v.Type.Space, graph.Host, graph.Host, v.Type.Space))
 		}
 	}
 	for _, n := range p.Copies() {
 		v := n.Outputs[0]
 		if to := n.Str("to", ""); to != string(v.Type.Space) {
-			errs = append(errs, contractf("%s: %s, %s → %s: the copy says that it goes to %s; plan again", p.Phase, source(v).Name, n.Str("from", ""), v.Type.Space, to))
+			errs = append(errs, contractf("%s: %s, %s → %s: the copy says that it goes to %s; plan again", p.Phase, Source(v).Name, n.Str("from", ""), v.Type.Space, to))
 		}
 	}
 	return errs
