@@ -139,6 +139,9 @@ func (n *Node) OpName() string {
 // Is reports whether the node is the named operator of ai.onnx.
 func (n *Node) Is(op string) bool { return n != nil && n.Domain == "" && n.Op == op }
 
+// IsCopy reports whether the node moves a value between spaces.
+func (n *Node) IsCopy() bool { return n != nil && n.Domain == "mnnconv" && n.Op == "Copy" }
+
 // In returns input i, or nil where it is absent.
 func (n *Node) In(i int) *Value {
 	if i < len(n.Inputs) {

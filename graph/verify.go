@@ -9,9 +9,6 @@ import (
 // MaxDepth is how deep bodies may be nested, the outermost graph counted.
 const MaxDepth = 32
 
-// copyDomain and copyOp name the operator that moves a value between spaces.
-const copyDomain, copyOp = "mnnconv", "Copy"
-
 // Verify checks the rules of the IR and changes nothing. It runs after every
 // stage, and again before a graph is executed. It returns all violations
 // joined, each wrapping ErrInvalid or ErrType and naming the node and the value:
@@ -319,7 +316,7 @@ func (s *scope) node(n *Node) {
 		}
 		s.define(id, v)
 	}
-	if n.Domain == copyDomain && n.Op == copyOp {
+	if n.IsCopy() {
 		s.copyNode(n)
 	} else if s.placed {
 		s.oneSpace(n)

@@ -69,7 +69,7 @@ func newBoundaries(p *Plan, terms Terms) *boundaries {
 
 // Source is the value that copies carry: v itself where no copy made it.
 func Source(v *graph.Value) *graph.Value {
-	for v.Def != nil && isCopy(v.Def) && len(v.Def.Inputs) == 1 && v.Def.Inputs[0] != nil {
+	for v.Def.IsCopy() && len(v.Def.Inputs) == 1 && v.Def.Inputs[0] != nil {
 		v = v.Def.Inputs[0]
 	}
 	return v
@@ -86,7 +86,7 @@ func (b *boundaries) walk(made map[string]*maker) {
 		to := b.firstReader(v)
 		if m := made[v.Name]; m != nil {
 			b.add(LinkEdge, m.b, m.v, v, to)
-		} else if to != nil && !isCopy(to) {
+		} else if to != nil && !to.IsCopy() {
 			b.add(InputEdge, b, v, v, to)
 		}
 	}
@@ -108,7 +108,7 @@ func (b *boundaries) walk(made map[string]*maker) {
 		}
 	}
 	for _, v := range g.Outputs {
-		if !b.state[v] && v.Const == nil && (v.Def == nil || !isCopy(v.Def)) {
+		if !b.state[v] && v.Const == nil && !v.Def.IsCopy() {
 			b.add(OutputEdge, b, v, v, nil)
 		}
 	}
@@ -118,7 +118,7 @@ func (b *boundaries) walk(made map[string]*maker) {
 func (b *boundaries) firstReader(v *graph.Value) *graph.Node {
 	var copied *graph.Node
 	for _, u := range b.uses[v] {
-		if u.Node != nil && !isCopy(u.Node) {
+		if u.Node != nil && !u.Node.IsCopy() {
 			return u.Node
 		}
 		if copied == nil {
@@ -131,7 +131,7 @@ func (b *boundaries) firstReader(v *graph.Value) *graph.Node {
 // passedTo is the first reader of v in another stage or partition of one space.
 func (b *boundaries) passedTo(n *graph.Node, v *graph.Value) *graph.Node {
 	for _, u := range b.uses[v] {
-		if u.Node == nil || isCopy(u.Node) {
+		if u.Node == nil || u.Node.IsCopy() {
 			continue
 		}
 		if b.part[u.Node] != b.part[n] || stageOf(u.Node) != stageOf(n) && stageOf(u.Node) != "" && stageOf(n) != "" {
@@ -168,7 +168,7 @@ func (b *boundaries) side(v *graph.Value, n *graph.Node) Side {
 // add writes the contract between from, of phase maker, and to, which reader reads.
 func (b *boundaries) add(edge Edge, maker *boundaries, from, to *graph.Value, reader *graph.Node) {
 	root := Source(from)
-	if reader != nil && isCopy(reader) { // on to another space: the copy has a contract of its own
+	if reader.IsCopy() { // on to another space: the copy has a contract of its own
 		reader = nil
 	}
 	c := Contract{Edge: edge, Phase: b.plan.Phase, Value: root.Name, From: maker.side(from, root.Def), To: b.side(to, reader),

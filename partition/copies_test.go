@@ -32,7 +32,7 @@ func placeNodes(g *graph.Graph, r []Rule) error {
 func lines(g *graph.Graph) string {
 	var out []string
 	for _, n := range g.Nodes {
-		if isCopy(n) {
+		if n.IsCopy() {
 			out = append(out, n.Inputs[0].Name+"→"+n.Target)
 			continue
 		}
@@ -175,7 +175,7 @@ func TestCopiesRandom(t *testing.T) {
 		uses := g.Uses()
 		seen := map[string]bool{}
 		for i, n := range g.Nodes {
-			if !isCopy(n) {
+			if !n.IsCopy() {
 				continue
 			}
 			in, out := n.Inputs[0], n.Outputs[0]
@@ -184,7 +184,7 @@ func TestCopiesRandom(t *testing.T) {
 				t.Errorf("%s is not needed:\n%s", n.ID(), lines(g))
 			}
 			seen[key] = true
-			if before := g.Nodes[max(i-1, 0)]; i > 0 && before != in.Def && !isCopy(before) {
+			if before := g.Nodes[max(i-1, 0)]; i > 0 && before != in.Def && !before.IsCopy() {
 				t.Errorf("%s does not stand behind its producer:\n%s", n.ID(), lines(g))
 			}
 		}

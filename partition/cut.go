@@ -32,7 +32,7 @@ func cut(g *graph.Graph) []Step {
 	var order []string
 	push := func(n *graph.Node) {
 		key := n.Target
-		if isCopy(n) {
+		if n.IsCopy() {
 			key = ""
 		}
 		if _, ok := queues[key]; !ok {

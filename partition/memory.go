@@ -182,7 +182,7 @@ func (l *layout) lifetimes() {
 				s.Kind = Output
 			}
 		}
-		if v.Def != nil && isCopy(v.Def) { // what nobody wanted may be fetched when all has run
+		if v.Def.IsCopy() { // what nobody wanted may be fetched when all has run
 			if s := l.slots[l.rootOf(v.Def.Inputs[0])]; s != nil {
 				s.Last = l.tick + 1
 			}

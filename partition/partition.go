@@ -10,7 +10,6 @@ import (
 	"fmt"
 
 	"mnnconv/graph"
-	"mnnconv/schemas/op"
 )
 
 // Lowerer groups the nodes of a graph into the kernels of one backend. It is
@@ -199,7 +198,7 @@ func (p *Plan) Verify() error {
 // inPlace checks that a node stands in a step of its kind and on its target.
 func (p *Plan) inPlace(s Step, n *graph.Node) error {
 	switch {
-	case isCopy(n) != (s.Copy != nil):
+	case n.IsCopy() != (s.Copy != nil):
 		return fmt.Errorf("%w: plan of phase %s: %s: copies, and nothing else, are steps of their own", graph.ErrInvalid, p.Phase, n.ID())
 	case s.Copy != nil:
 		return nil
@@ -285,4 +284,3 @@ func (p *Plan) lower() error {
 	return nil
 }
 
-func isCopy(n *graph.Node) bool { return n.Domain == op.Mnnconv && n.Op == "Copy" }

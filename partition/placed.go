@@ -16,7 +16,7 @@ func Placed(phase string, g *graph.Graph, targets []Target) (*Plan, error) {
 	known := sizesOf(g)
 	for _, n := range g.Nodes {
 		t, err := find(targets, n.Target)
-		if err == nil && !isCopy(n) { // devices transfer, they have no kernel for it
+		if err == nil && !n.IsCopy() { // devices transfer, they have no kernel for it
 			err = t.Supports(n, known.sized(n))
 		}
 		if err != nil {
@@ -45,7 +45,7 @@ func Devices(g *graph.Graph) []string {
 func Unplace(g *graph.Graph) {
 	with := map[*graph.Value]*graph.Value{}
 	for _, n := range g.Nodes {
-		if isCopy(n) {
+		if n.IsCopy() {
 			from := n.Inputs[0]
 			for with[from] != nil { // a copy of a copy
 				from = with[from]
@@ -59,7 +59,7 @@ func Unplace(g *graph.Graph) {
 		}
 	}
 	g.Replace(with)
-	g.Nodes = slices.DeleteFunc(g.Nodes, isCopy)
+	g.Nodes = slices.DeleteFunc(g.Nodes, (*graph.Node).IsCopy)
 	for _, v := range g.Inputs {
 		v.Type.Space = ""
 	}

@@ -75,7 +75,7 @@ func (r *retyper) stages(t *Types) []*stageType {
 	rules := map[*graph.Node]int{}
 	for _, n := range r.c.g.Nodes {
 		i := t.rule(n)
-		if isCopy(n) {
+		if n.IsCopy() {
 			var ok bool
 			if i, ok = rules[n.Inputs[0].Def]; !ok || r.isEnd(n) {
 				i = -1
@@ -102,12 +102,10 @@ func (r *retyper) stages(t *Types) []*stageType {
 	return out
 }
 
-func isCopy(n *graph.Node) bool { return n.Domain == op.Mnnconv && n.Op == "Copy" }
-
 // isEnd reports whether a node copies what is put out. In a plan the copied value has the
 // output's name.
 func (r *retyper) isEnd(n *graph.Node) bool {
-	return n != nil && isCopy(n) && slices.Contains(r.c.g.Outputs, n.Outputs[0])
+	return n.IsCopy() && slices.Contains(r.c.g.Outputs, n.Outputs[0])
 }
 
 func (r *retyper) run() error {
@@ -323,7 +321,7 @@ func (r *retyper) cast(v *graph.Value, to graph.DType, reader *graph.Node) (*gra
 		return x, nil
 	}
 	at := reader
-	if v.Def != nil && !isCopy(v.Def) && to.Bits() < v.Type.DType.Bits() { // narrowed where it is made, widened where it is read: less is copied
+	if v.Def != nil && !v.Def.IsCopy() && to.Bits() < v.Type.DType.Bits() { // narrowed where it is made, widened where it is read: less is copied
 		at = v.Def
 	}
 	x, err := r.newCast(v, to, at)

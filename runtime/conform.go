@@ -57,7 +57,7 @@ func Conform(ctx context.Context, table op.Table, on Backend, p partition.Profil
 	c := conformance{table: table, rules: rules, targets: []partition.Target{hostTarget, target}, target: target,
 		devices: devices}
 	for _, o := range table.Sorted() {
-		if o.Domain == op.Mnnconv && o.Name == "Copy" { // a step between spaces, no kernel
+		if o == op.Copy { // a step between spaces, no kernel
 			continue
 		}
 		for _, k := range o.Cases() {

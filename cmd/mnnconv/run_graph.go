@@ -10,6 +10,7 @@ import (
 
 	"mnnconv"
 	"mnnconv/graph"
+	"mnnconv/partition"
 	"mnnconv/schemas/disk"
 	"mnnconv/schemas/npy"
 )
@@ -50,10 +51,7 @@ func runGraph(ctx context.Context, o *runOptions, p *mnnconv.Program) (err error
 func outputNames(g *graph.Graph) []string {
 	var names []string
 	for _, v := range g.Outputs {
-		if n := v.Def; n != nil && n.OpName() == "mnnconv.Copy" {
-			v = n.Inputs[0]
-		}
-		names = append(names, v.Name)
+		names = append(names, partition.Source(v).Name)
 	}
 	return names
 }

@@ -43,7 +43,7 @@ func (c *Comparer) stopAt(p *phase, part *partition.Partition, trace Trace) erro
 	wrong := p.plan.Graph.Nodes[f.node]
 	f.nodes = part.Kernels[0].Nodes
 	for _, k := range slices.Backward(part.Kernels) { // of a copy, the first kernel that reads what it brings
-		if slices.Contains(k.Nodes, wrong) || slices.ContainsFunc(wrong.Outputs, func(v *graph.Value) bool { return slices.Contains(k.In, v) && wrong.OpName() == "mnnconv.Copy" }) {
+		if slices.Contains(k.Nodes, wrong) || slices.ContainsFunc(wrong.Outputs, func(v *graph.Value) bool { return slices.Contains(k.In, v) && wrong.IsCopy() }) {
 			f.nodes = k.Nodes
 		}
 	}

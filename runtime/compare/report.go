@@ -170,7 +170,7 @@ func pathOf(n *graph.Node) string {
 // copy is named, else what reads it first.
 func (c *collected) moved(p *phase, part *partition.Partition, e transferError) {
 	n := e.value.Def
-	if n == nil || n.OpName() != "mnnconv.Copy" {
+	if !n.IsCopy() {
 		n = part.Nodes[0]
 		for _, reader := range part.Nodes {
 			if slices.Contains(reader.Inputs, e.value) {

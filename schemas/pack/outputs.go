@@ -29,7 +29,7 @@ const deviceMark = "@"
 
 // copied is what a graph output was copied from; nil: it is no copy.
 func copied(v *graph.Value) *graph.Value {
-	if v.Def == nil || v.Def.OpName() != "mnnconv.Copy" || len(v.Def.Inputs) != 1 {
+	if !v.Def.IsCopy() || len(v.Def.Inputs) != 1 {
 		return nil
 	}
 	return v.Def.Inputs[0]
