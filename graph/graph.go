@@ -182,6 +182,15 @@ type Use struct {
 	Index int
 }
 
+// StateValues are the values that states are read as and handed back as.
+func (g *Graph) StateValues() map[*Value]bool {
+	out := make(map[*Value]bool, 2*len(g.States))
+	for _, s := range g.States {
+		out[s.In], out[s.Out] = true, true
+	}
+	return out
+}
+
 // Uses returns all readers of every value, in node order.
 func (g *Graph) Uses() map[*Value][]Use {
 	uses := make(map[*Value][]Use, g.values)

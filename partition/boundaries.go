@@ -44,14 +44,11 @@ type boundaries struct {
 }
 
 func newBoundaries(p *Plan, terms Terms) *boundaries {
-	b := &boundaries{plan: p, terms: terms, uses: p.Graph.Uses(), part: map[*graph.Node]*Partition{}, state: map[*graph.Value]bool{}}
+	b := &boundaries{plan: p, terms: terms, uses: p.Graph.Uses(), part: map[*graph.Node]*Partition{}, state: p.Graph.StateValues()}
 	for _, part := range p.Partitions() {
 		for _, n := range part.Nodes {
 			b.part[n] = part
 		}
-	}
-	for _, s := range p.Graph.States {
-		b.state[s.In], b.state[s.Out] = true, true
 	}
 	seen := map[string]bool{}
 	for _, v := range p.Graph.Inputs {

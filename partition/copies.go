@@ -11,10 +11,7 @@ import (
 // are uploaded where they are read, not copied between devices; a state lives
 // where its readers run, without copies.
 func insertCopies(g *graph.Graph) {
-	state := map[*graph.Value]bool{}
-	for _, s := range g.States {
-		state[s.In], state[s.Out] = true, true
-	}
+	state := g.StateValues()
 	for _, v := range g.Inputs {
 		v.Type.Space = graph.Host
 	}

@@ -138,10 +138,7 @@ type layout struct {
 // lifetimes walks the plan tick by tick.
 func (l *layout) lifetimes() {
 	g := l.plan.Graph
-	state := map[*graph.Value]bool{}
-	for _, s := range g.States {
-		state[s.In], state[s.Out] = true, true
-	}
+	state := g.StateValues()
 	for _, v := range g.Inputs {
 		if !state[v] {
 			l.define(v, Input)

@@ -229,11 +229,8 @@ func (p *Plan) Partitions() []*Partition {
 // Passed are the values that one partition makes and another one reads in the same
 // space, states apart.
 func (p *Plan) Passed() map[*graph.Value]bool {
-	out, state := map[*graph.Value]bool{}, map[*graph.Value]bool{}
-	for _, s := range p.Graph.States {
-		state[s.In], state[s.Out] = true, true
-	}
-	made := map[*graph.Value]bool{}
+	state := p.Graph.StateValues()
+	out, made := map[*graph.Value]bool{}, map[*graph.Value]bool{}
 	for _, part := range p.Partitions() {
 		for _, v := range part.Inputs {
 			if made[v] {
@@ -283,4 +280,3 @@ func (p *Plan) lower() error {
 	}
 	return nil
 }
-

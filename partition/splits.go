@@ -40,10 +40,7 @@ var ErrSplit = errors.New("no split point")
 // each path in named that a node has. at gives the symbols the values to compare
 // bytes by. The graph is not changed.
 func Splits(phase string, g *graph.Graph, named []string, at graph.Env) ([]Split, error) {
-	s := &splitter{g: g, phase: phase, at: at, state: map[*graph.Value]bool{}}
-	for _, st := range g.States {
-		s.state[st.In], s.state[st.Out] = true, true
-	}
+	s := &splitter{g: g, phase: phase, at: at, state: g.StateValues()}
 	s.sort()
 	var out []Split
 	for i, n := range s.nodes {

@@ -125,9 +125,9 @@ func (p *Plan) checkSpaces() []error {
 			})
 		}
 	}
+	state := p.Graph.StateValues()
 	for _, v := range p.Graph.Outputs {
-		state := slices.ContainsFunc(p.Graph.States, func(s graph.State) bool { return s.Out == v })
-		if !state && v.Const == nil && v.Type.Space != graph.Host {
+		if !state[v] && v.Const == nil && v.Type.Space != graph.Host {
 			errs = append(errs, contractf("%s: %s, %s → %s: the caller reads it in %s, found %s; a copy is missing: plan again", p.Phase, Source(v).Name, v.Type.Space, graph.Host, graph.Host, v.Type.Space))
 		}
 	}

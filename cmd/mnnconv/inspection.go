@@ -215,10 +215,9 @@ func newPhaseInfo(p models.Phase) phaseInfo {
 		out.Left = append(out.Left, passes.Leftovers(p.Graph)...)
 		out.Notes = append(out.Notes, p.Report.Notes...)
 	}
-	state := map[*graph.Value]bool{}
+	state := p.Graph.StateValues()
 	meaning := map[*graph.Value]string{}
 	for _, s := range p.Graph.States {
-		state[s.In], state[s.Out] = true, true
 		meaning[s.In], meaning[s.Out] = "state, kept from run to run", "the new "+s.In.Name
 	}
 	list := func(values []*graph.Value) []valueInfo {

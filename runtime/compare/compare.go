@@ -193,10 +193,7 @@ func (r *Runner) Run(ctx context.Context, inputs []*graph.Tensor) ([]*graph.Tens
 		return nil, err
 	}
 	outs := make([]*graph.Tensor, len(r.p.graph.Outputs))
-	state := map[*graph.Value]bool{}
-	for _, s := range r.p.graph.States {
-		state[s.Out] = true
-	}
+	state := r.p.graph.StateValues()
 	for i, v := range r.p.graph.Outputs {
 		if !state[v] {
 			outs[i] = trace.of(v)
@@ -335,14 +332,14 @@ func (c *Comparer) runExtract(ctx context.Context, x *partition.Extract, trace T
 // cascade runs the plan as it is and looks at what it makes on the way.
 func (c *Comparer) cascade(ctx context.Context, p *phase, in, trace Trace) error {
 	g := p.plan.Graph
-	state, reached := map[string]bool{}, precisions{}
+	state, reached := g.StateValues(), precisions{}
 	for _, s := range g.States {
-		state[s.In.Name], reached[s.In.Name] = true, p.reached[partition.Source(s.Out).Name]
+		reached[s.In.Name] = p.reached[partition.Source(s.Out).Name]
 	}
 	given := make([]*graph.Tensor, len(g.Inputs))
 	made := map[*graph.Value]*graph.Tensor{}
 	for i, v := range g.Inputs {
-		if !state[v.Name] {
+		if !state[v] {
 			given[i], reached[v.Name] = c.linked(v, in[v.Name])
 			made[v] = given[i]
 		} else {
@@ -371,20 +368,11 @@ func (c *Comparer) cascade(ctx context.Context, p *phase, in, trace Trace) error
 		p.held[s.In.Name] = made[s.Out]
 	}
 	for _, v := range g.Outputs {
-		if root := partition.Source(v); made[v] != nil && !isState(g, v) {
+		if root := partition.Source(v); made[v] != nil && !state[v] {
 			c.links[root.Name] = append(c.links[root.Name], link{trace.of(v), made[v], reached[root.Name]})
 		}
 	}
 	return nil
-}
-
-func isState(g *graph.Graph, v *graph.Value) bool {
-	for _, s := range g.States {
-		if s.Out == v || s.In == v {
-			return true
-		}
-	}
-	return false
 }
 
 // look judges what a partition made in the cascade. One that is right alone, got
@@ -404,7 +392,7 @@ func (c *Comparer) look(ctx context.Context, p *phase, part *partition.Partition
 			}
 		}
 	}
-	var off []*graph.Value
+	off := false
 	for _, v := range part.Outputs {
 		m, err := measure(made[v], trace.of(v))
 		if err != nil {
@@ -412,18 +400,16 @@ func (c *Comparer) look(ctx context.Context, p *phase, part *partition.Partition
 		}
 		tolerance, ok := p.boundary(v, m, p.reached)
 		c.seen.tensor(p, part, v).cascaded(m.Figures, tolerance, ok)
-		if !ok {
-			off = append(off, v)
-		}
+		off = off || !ok
 	}
-	if off == nil || c.seen.isWrong(p, part) {
+	if !off || c.seen.isWrong(p, part) {
 		return nil
 	}
-	return c.replay(ctx, p, part, made, off)
+	return c.replay(ctx, p, part, made)
 }
 
 // replay runs a partition alone over what the cascade gave it.
-func (c *Comparer) replay(ctx context.Context, p *phase, part *partition.Partition, made map[*graph.Value]*graph.Tensor, off []*graph.Value) error {
+func (c *Comparer) replay(ctx context.Context, p *phase, part *partition.Partition, made map[*graph.Value]*graph.Tensor) error {
 	fed := Trace{}
 	for _, v := range part.Inputs {
 		fed[partition.Source(v).Name] = made[v]

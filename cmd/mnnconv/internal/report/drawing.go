@@ -109,10 +109,7 @@ type copyKey struct {
 }
 
 func (d *Drawing) addPhase(p *partition.Plan, made map[string]int) {
-	state := map[*graph.Value]bool{}
-	for _, s := range p.Graph.States {
-		state[s.In], state[s.Out] = true, true
-	}
+	state := p.Graph.StateValues()
 	moves := func(v *graph.Value) bool { return v != nil && v.Const == nil && !state[v] }
 	owner := map[*graph.Value]int{} // the box that makes a value
 	caller := d.addBox(box{kind: inputs, phase: p.Phase, title: p.Phase + ": inputs"})
