@@ -3,6 +3,7 @@ package serve
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -26,8 +27,22 @@ type failure struct {
 
 func (f failure) Error() string { return f.message }
 
+// bad says what is wrong with a member of the request.
 func bad(param, message string) failure {
-	return failure{http.StatusBadRequest, "invalid_value", param, message}
+	return failure{http.StatusBadRequest, "invalid_value", param, param + ": " + message}
+}
+
+// badBody says what is wrong with a request as a whole.
+func badBody(message string) failure {
+	return failure{http.StatusBadRequest, "invalid_value", "", message}
+}
+
+// codePicture is the code of failures that a picture is the cause of.
+const codePicture = "invalid_image"
+
+// badPicture says what is wrong with the picture that a member holds.
+func badPicture(param, message string) failure {
+	return failure{http.StatusBadRequest, codePicture, param, param + ": " + message}
 }
 
 // failureOf says in a client's words why there is no answer. What is wrong with the
@@ -45,11 +60,11 @@ func failureOf(err error) failure {
 	case errors.Is(err, qwen25vl.ErrPrompt):
 		return failure{http.StatusBadRequest, "context_length_exceeded", "messages", err.Error()}
 	case errors.As(err, &option): // members have the names of flags
-		return bad(strings.ReplaceAll(option.Name, "-", "_"), err.Error())
+		return bad(strings.ReplaceAll(option.Name, "-", "_"), fmt.Sprintf("%v: want %s", option.Value, option.Want))
 	case errors.Is(err, generate.ErrOption):
-		return bad("", err.Error())
+		return badBody(err.Error())
 	case errors.Is(err, picture.ErrLimit), errors.Is(err, picture.ErrMalformed), errors.Is(err, picture.ErrUnsupported):
-		return failure{http.StatusBadRequest, "invalid_image", "messages", err.Error()}
+		return failure{http.StatusBadRequest, codePicture, "messages", err.Error()} // it names the member
 	}
 	return failure{http.StatusInternalServerError, "failed", "", "the answer failed; the server's log says why"}
 }

@@ -19,8 +19,11 @@ type neutral struct {
 	N                 json.RawMessage `json:"n"`
 	ParallelToolCalls json.RawMessage `json:"parallel_tool_calls"`
 	PresencePenalty   json.RawMessage `json:"presence_penalty"`
+	CacheRetention    json.RawMessage `json:"prompt_cache_retention"`
 	ReasoningEffort   json.RawMessage `json:"reasoning_effort"`
 	ResponseFormat    json.RawMessage `json:"response_format"`
+	ServiceTier       json.RawMessage `json:"service_tier"`
+	Store             json.RawMessage `json:"store"`
 	ToolChoice        json.RawMessage `json:"tool_choice"`
 	Tools             json.RawMessage `json:"tools"`
 	TopLogprobs       json.RawMessage `json:"top_logprobs"`
@@ -54,6 +57,9 @@ func (n *neutral) check() error {
 		{"audio", n.Audio, nil, "only text is supported: want null"},
 		{"reasoning_effort", n.ReasoningEffort, []any{"none"}, `the model does not reason before it answers: want "none" or null`},
 		{"verbosity", n.Verbosity, []any{"medium"}, `not supported: want "medium" or null`},
+		{"service_tier", n.ServiceTier, []any{"auto", "default"}, `this server has one tier: want "auto", "default" or null`},
+		{"store", n.Store, []any{false}, "this server stores no answers: want false or null"},
+		{"prompt_cache_retention", n.CacheRetention, []any{"in_memory", "in-memory"}, `prompts are kept in memory, and only while a slot holds them: want "in_memory" or null`},
 		{"web_search_options", n.WebSearchOptions, nil, "this server fetches nothing: want null"},
 	} {
 		if !one(m.value, m.taken) {

@@ -38,10 +38,10 @@ func TestMembers(t *testing.T) {
 		{"metadata", []string{`{}`, `{"a":"b"}`}, nil},
 		{"prediction", []string{`{"type":"content","content":"x"}`}, nil},
 		{"prompt_cache_key", []string{`"x"`}, nil},
-		{"prompt_cache_retention", []string{`"24h"`}, nil},
+		{"prompt_cache_retention", []string{`"in_memory"`, `"in-memory"`}, []string{`"24h"`}},
 		{"safety_identifier", []string{`"x"`}, nil},
-		{"service_tier", []string{`"auto"`, `"default"`}, nil},
-		{"store", []string{"false"}, nil},
+		{"service_tier", []string{`"auto"`, `"default"`}, []string{`"flex"`, `"priority"`}},
+		{"store", []string{"false"}, []string{"true"}},
 		{"user", []string{`"x"`}, nil},
 
 		{"max_tokens", []string{"1"}, []string{"0", "-1", "1.5", `"1"`}},
@@ -75,7 +75,7 @@ func TestMembers(t *testing.T) {
 		for _, value := range c.refused {
 			status, answer, _ := post(t, t.Context(), h, withMember(c.name, value))
 			var body failureBody
-			if err := json.Unmarshal([]byte(answer), &body); err != nil || status != 400 || body.Error.Type != "invalid_request_error" || body.Error.Param == nil || *body.Error.Param != c.name || body.Error.Message == "" {
+			if err := json.Unmarshal([]byte(answer), &body); err != nil || status != 400 || body.Error.Type != "invalid_request_error" || body.Error.Param == nil || *body.Error.Param != c.name || !strings.HasPrefix(body.Error.Message, c.name+": ") {
 				t.Errorf("%s %s: %d %s %v", c.name, value, status, answer, err)
 			}
 		}
@@ -112,6 +112,7 @@ func TestSentBack(t *testing.T) {
 		{`"function_call":{"name":"f"}`, "messages[1].function_call"},
 		{`"audio":{"id":"a"}`, "messages[1].audio"},
 		{`"annotations":[{"type":"url_citation"}]`, "messages[1].annotations"},
+		{`"refusal":"no"`, "messages[1].refusal"},
 	} {
 		status, answer, _ := post(t, t.Context(), h, `{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b",`+c.members+`},{"role":"user","content":"c"}]}`)
 		if c.param == "" && status != 200 || c.param != "" && (status != 400 || !strings.Contains(answer, `"param":"`+c.param+`"`)) {

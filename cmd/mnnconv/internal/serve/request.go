@@ -12,6 +12,7 @@ import (
 	"math"
 	"net/http"
 	"os"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -41,19 +42,16 @@ type request struct {
 	neutral
 
 	// Nothing follows from these here.
-	User                 json.RawMessage `json:"user"`
-	Metadata             json.RawMessage `json:"metadata"`
-	Store                json.RawMessage `json:"store"`
-	ServiceTier          json.RawMessage `json:"service_tier"`
-	SafetyIdentifier     json.RawMessage `json:"safety_identifier"`
-	PromptCacheKey       json.RawMessage `json:"prompt_cache_key"`
-	PromptCacheRetention json.RawMessage `json:"prompt_cache_retention"`
-	Prediction           json.RawMessage `json:"prediction"` // of the answer, which is the same without it
+	User             json.RawMessage `json:"user"`
+	Metadata         json.RawMessage `json:"metadata"`
+	SafetyIdentifier json.RawMessage `json:"safety_identifier"`
+	PromptCacheKey   json.RawMessage `json:"prompt_cache_key"`
+	Prediction       json.RawMessage `json:"prediction"` // of the answer, which is the same without it
 }
 
 type streamOptions struct {
-	IncludeUsage       bool  `json:"include_usage"`
-	IncludeObfuscation *bool `json:"include_obfuscation"`
+	IncludeUsage       bool `json:"include_usage"`
+	IncludeObfuscation bool `json:"include_obfuscation"`
 }
 
 type message struct {
@@ -62,7 +60,7 @@ type message struct {
 	Content content `json:"content"`
 
 	// In answers that are sent back.
-	Refusal      *string         `json:"refusal"`
+	Refusal      json.RawMessage `json:"refusal"`
 	Annotations  json.RawMessage `json:"annotations"`
 	Audio        json.RawMessage `json:"audio"`
 	FunctionCall json.RawMessage `json:"function_call"`
@@ -77,6 +75,7 @@ func (m *message) check(at string) error {
 		taken []any
 		want  string
 	}{
+		{"refusal", m.Refusal, nil, "this server's answers have none: want null"},
 		{"tool_calls", m.ToolCalls, []any{[]any{}}, "this server calls no tools: want [] or null"},
 		{"function_call", m.FunctionCall, nil, "this server calls no functions: want null"},
 		{"annotations", m.Annotations, []any{[]any{}}, "not supported: want [] or null"},
@@ -140,7 +139,7 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, held *holding) (*r
 	err := d.Decode(&q)
 	if err == nil {
 		if _, next := d.Token(); !errors.Is(next, io.EOF) {
-			return nil, bad("", "the body holds more than one JSON value")
+			return nil, badBody("the body holds more than one JSON value")
 		}
 	}
 	var full failure
@@ -154,12 +153,35 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, held *holding) (*r
 	case errors.As(err, &large):
 		return nil, failure{http.StatusRequestEntityTooLarge, "too_large", "", fmt.Sprintf("the body has more than %d bytes", large.Limit)}
 	case errors.As(err, &kind):
-		return nil, bad(kind.Field, fmt.Sprintf("%q cannot be a JSON %s", kind.Field, kind.Value))
+		if kind.Field == "" {
+			return nil, badBody("the body is a JSON " + kind.Value + ": want an object")
+		}
+		return nil, bad(kind.Field, "it is a JSON "+kind.Value+": want "+wanted(kind.Type.Kind()))
 	case err != nil:
 		text := strings.TrimPrefix(err.Error(), "json: ")
-		return nil, bad(unknown(text), "the body is not what it should be: "+text)
+		if name := unknown(text); name != "" {
+			return nil, bad(name, "there is no such member")
+		}
+		return nil, badBody("the body is not what it should be: " + text)
 	}
 	return &q, s.check(&q)
+}
+
+// wanted says in JSON's words what a member must be.
+func wanted(k reflect.Kind) string {
+	switch k {
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Int, reflect.Int64:
+		return "a whole number"
+	case reflect.Float64:
+		return "a number"
+	case reflect.String:
+		return "a string"
+	case reflect.Slice:
+		return "a list"
+	}
+	return "an object"
 }
 
 // unknown returns the member that package json knows no field for, which it says in
@@ -184,6 +206,8 @@ func (s *Server) check(q *request) error {
 		return bad("messages", "the last message must be the user's")
 	case len(q.Stop) > 4 || slices.Contains(q.Stop, ""):
 		return bad("stop", "at most 4 strings, none empty")
+	case q.StreamOptions != nil && q.StreamOptions.IncludeObfuscation:
+		return bad("stream_options.include_obfuscation", "pieces of answers are not padded: want false or null")
 	case q.MaxTokens != nil && q.MaxCompletionTokens != nil && *q.MaxTokens != *q.MaxCompletionTokens:
 		return bad("max_tokens", "max_tokens and max_completion_tokens differ")
 	}
@@ -243,7 +267,7 @@ func (s *Server) question(ctx context.Context, q *request, held *holding) (model
 			t.Role = "system"
 		case "system", "user", "assistant":
 		default:
-			return out, nil, bad(at+".role", fmt.Sprintf("role %s: want system, user or assistant", quoted(m.Role)))
+			return out, nil, bad(at+".role", quoted(m.Role)+": want system, user or assistant")
 		}
 		if err := m.check(at); err != nil {
 			return out, nil, err
@@ -258,16 +282,16 @@ func (s *Server) question(ctx context.Context, q *request, held *holding) (model
 				if images++; images > s.c.Limits.Images {
 					return out, nil, bad(at, fmt.Sprintf("at most %d pictures a request", s.c.Limits.Images))
 				}
-				img, err := s.picture(ctx, p.ImageURL.URL, held)
+				img, err := s.picture(ctx, at+".image_url.url", p.ImageURL.URL, held)
 				if err != nil {
-					return out, nil, fmt.Errorf("%s: %w", at, err)
+					return out, nil, err
 				}
 				t.Parts = append(t.Parts, models.Part{Media: &models.Media{Frames: []*picture.RGB{img}}})
 				fmt.Fprintf(h, "i%d %s", len(p.ImageURL.URL), p.ImageURL.URL)
 			case p.Type == "image_url" && p.ImageURL != nil:
 				return out, nil, bad(at, "pictures are the user's to show")
 			default:
-				return out, nil, bad(at+".type", fmt.Sprintf("type %s: want text, or image_url with a data URL", quoted(p.Type)))
+				return out, nil, bad(at+".type", quoted(p.Type)+": want text, or image_url with a data URL")
 			}
 		}
 		out.Turns = append(out.Turns, t)
@@ -276,23 +300,24 @@ func (s *Server) question(ctx context.Context, q *request, held *holding) (model
 	return out, marks, nil
 }
 
-// picture decodes the picture in a data URL. No other URL is ever fetched.
-func (s *Server) picture(ctx context.Context, url string, held *holding) (img *picture.RGB, err error) {
+// picture decodes the picture in a data URL, the member at of the request. No other
+// URL is ever fetched.
+func (s *Server) picture(ctx context.Context, at, url string, held *holding) (img *picture.RGB, err error) {
 	rest, ok := strings.CutPrefix(url, "data:")
 	if !ok {
-		return nil, failure{http.StatusBadRequest, "invalid_image", "messages", "a picture must be in the request, as data:image/png;base64,…; this server fetches nothing, not " + quoted(url)}
+		return nil, badPicture(at, "a picture must be in the request, as data:image/png;base64,…; this server fetches nothing, not "+quoted(url))
 	}
 	kind, data, ok := strings.Cut(rest, ",")
 	if !ok || !strings.HasSuffix(kind, ";base64") {
-		return nil, failure{http.StatusBadRequest, "invalid_image", "messages", "a data URL must be data:image/…;base64,…"}
+		return nil, badPicture(at, "a data URL must be data:image/…;base64,…, not "+quoted(url))
 	}
 	raw, err := base64.StdEncoding.DecodeString(data)
 	if err != nil {
-		return nil, failure{http.StatusBadRequest, "invalid_image", "messages", "a data URL is not base64: " + err.Error()}
+		return nil, badPicture(at, "a data URL is not base64: "+err.Error())
 	}
 	err = held.decode(ctx, perPixel*int64(s.c.Limits.Pixels), func() (int64, error) {
-		if img, err = picture.DecodeWithin("the picture", raw, s.c.Limits.Pixels); err != nil {
-			return 0, err
+		if img, err = picture.DecodeWithin(at, raw, s.c.Limits.Pixels); err != nil {
+			return 0, failure{http.StatusBadRequest, codePicture, at, err.Error()}
 		}
 		return int64(len(img.Pix)), nil
 	})

@@ -137,6 +137,7 @@ func shows(url string) string {
 // TestRequests: what is understood is answered, all else is refused by name.
 func TestRequests(t *testing.T) {
 	_, h := newTestServer(t, func(c *Config) { c.Limits.Body, c.Limits.Pixels, c.Limits.Images = 100_000, 1000, 2 }, &echo{})
+	two := fmt.Sprintf(`{"messages":[{"role":"system","content":"s"},{"role":"user","content":[{"type":"text","text":"x"},{"type":"image_url","image_url":{"url":%q}},{"type":"image_url","image_url":{"url":"data:image/png;base64,"}}]}]}`, dataURL(t, 9, 9))
 	for _, c := range []struct {
 		name, body string
 		status     int
@@ -153,9 +154,12 @@ func TestRequests(t *testing.T) {
 		{"no JSON", `{"messages":`, 400, "unexpected EOF"},
 		{"two values", says("x") + says("y"), 400, "more than one JSON value"},
 		{"deep JSON", `{"messages":` + strings.Repeat("[", 20_000), 400, "the body is not what it should be"},
-		{"another type", `{"messages":"x"}`, 400, `\"messages\" cannot be a JSON string`},
-		{"unknown", `{"mesages":[]}`, 400, `unknown field \"mesages\"","type":"invalid_request_error","param":"mesages"`},
-		{"unknown in a part", `{"messages":[{"role":"user","content":[{"type":"text","txt":"x"}]}]}`, 400, `unknown field \"txt\"`},
+		{"another type", `{"messages":"x"}`, 400, `"messages: it is a JSON string: want a list`},
+		{"another type of all", `[1]`, 400, `"the body is a JSON array: want an object`},
+		{"content of another type", `{"messages":[{"role":"user","content":5}]}`, 400, `"messages.content: it is a JSON number: want a list`},
+		{"padding", `{"stream":true,"stream_options":{"include_obfuscation":true},"messages":[{"role":"user","content":"x"}]}`, 400, `"stream_options.include_obfuscation: `},
+		{"unknown", `{"mesages":[]}`, 400, `"mesages: there is no such member","type":"invalid_request_error","param":"mesages"`},
+		{"unknown in a part", `{"messages":[{"role":"user","content":[{"type":"text","txt":"x"}]}]}`, 400, `"txt: there is no such member`},
 		{"too large", says(strings.Repeat("x", 100_001)), 413, "at most 100000 are allowed"},
 		{"no messages", `{}`, 400, "no messages"},
 		{"no question", `{"messages":[{"role":"assistant","content":"x"}]}`, 400, "the last message must be the user's"},
@@ -165,22 +169,24 @@ func TestRequests(t *testing.T) {
 		{"no tokens", `{"max_tokens":0,"messages":[{"role":"user","content":"x"}]}`, 400, "want 1 to 2147483647"},
 		{"fewer than none", `{"max_completion_tokens":-9223372036854775808,"messages":[{"role":"user","content":"x"}]}`, 400, "want 1 to 2147483647"},
 		{"more than any", `{"max_tokens":2147483648,"messages":[{"role":"user","content":"x"}]}`, 400, "2147483648: want 1 to 2147483647"},
-		{"half a token", `{"max_tokens":1.5,"messages":[{"role":"user","content":"x"}]}`, 400, `cannot be a JSON number`},
-		{"huge tokens", `{"max_tokens":99999999999999999999,"messages":[{"role":"user","content":"x"}]}`, 400, `cannot be a JSON number`},
+		{"half a token", `{"max_tokens":1.5,"messages":[{"role":"user","content":"x"}]}`, 400, `"max_tokens: it is a JSON number 1.5: want a whole number`},
+		{"huge tokens", `{"max_tokens":99999999999999999999,"messages":[{"role":"user","content":"x"}]}`, 400, `want a whole number`},
 		{"two ends", `{"max_tokens":1,"max_completion_tokens":2,"messages":[{"role":"user","content":"x"}]}`, 400, "differ"},
 		{"empty stop", `{"stop":"","messages":[{"role":"user","content":"x"}]}`, 400, "none empty"},
 		{"JSON answers", `{"response_format":{"type":"json_object"},"messages":[{"role":"user","content":"x"}]}`, 400, "only text"},
 		{"log probabilities", `{"logprobs":true,"messages":[{"role":"user","content":"x"}]}`, 400, "logprobs"},
 
-		{"a remote picture", shows("https://example.com/a.png"), 400, "fetches nothing"},
+		{"a remote picture", shows("https://example.com/a.png"), 400, `"messages[0].content[0].image_url.url: a picture must be in the request`},
 		{"a file", shows("file:///etc/passwd"), 400, "fetches nothing"},
-		{"no base64", shows("data:image/png,abc"), 400, "base64"},
-		{"broken base64", shows("data:image/png;base64,?"), 400, "not base64"},
-		{"no picture", shows("data:image/png;base64,aGVsbG8="), 400, `messages[0].content[0]: the picture: malformed picture`},
+		{"no base64", shows("data:image/png,abc"), 400, `"messages[0].content[0].image_url.url: a data URL must be`},
+		{"broken base64", shows("data:image/png;base64,?"), 400, `"messages[0].content[0].image_url.url: a data URL is not base64`},
+		{"no picture", shows("data:image/png;base64,aGVsbG8="), 400, `"messages[0].content[0].image_url.url: malformed picture`},
+		{"no picture, by its member", shows("data:image/png;base64,aGVsbG8="), 400, `"param":"messages[0].content[0].image_url.url","code":"invalid_image"`},
+		{"the second picture", two, 400, `"messages[1].content[2].image_url.url: malformed picture: the file is empty`},
 		{"a large picture", shows(dataURL(t, 100, 11)), 400, "at most 1000 are allowed"},
 		{"pictures of a model", strings.Replace(shows(dataURL(t, 9, 9)), `"user"`, `"system"`, 1), 400, "the last message"},
 		{"too many pictures", `{"messages":[{"role":"user","content":[` + strings.Repeat(fmt.Sprintf(`{"type":"image_url","image_url":{"url":%q}},`, dataURL(t, 9, 9)), 3) + `{"type":"text","text":"x"}]}]}`, 400, "at most 2 pictures"},
-		{"sound", `{"messages":[{"role":"user","content":[{"type":"input_audio"}]}]}`, 400, `type \"input_audio\"`},
+		{"sound", `{"messages":[{"role":"user","content":[{"type":"input_audio"}]}]}`, 400, `"messages[0].content[0].type: \"input_audio\"`},
 
 		{"no room", says("too long"), 400, "context_length_exceeded"},
 		{"a fault of the server's", says("broken"), 500, "the server's log says why"},
