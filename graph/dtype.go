@@ -1,6 +1,9 @@
 package graph
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // DType is an element type. The numbers are those of ONNX's
 // TensorProto.DataType, so that a file's field needs no table.
@@ -114,6 +117,22 @@ func (d DType) IsInt() bool {
 		return true
 	}
 	return false
+}
+
+// Largest returns the largest finite number of a float dtype of 16 bits or more; 0 of
+// other dtypes.
+func (d DType) Largest() float64 {
+	switch d {
+	case Float16:
+		return 65504
+	case BFloat16:
+		return 0x1.fep127
+	case Float32:
+		return math.MaxFloat32
+	case Float64:
+		return math.MaxFloat64
+	}
+	return 0
 }
 
 // CheckedMul multiplies two non-negative sizes; ok is false if either is

@@ -42,6 +42,9 @@ func F32ToBF16(f float32) uint16 {
 	return uint16((b + 0x7fff + b>>16&1) >> 16)
 }
 
+// BF16ToF32 widens a bfloat16 number; exact.
+func BF16ToF32(h uint16) float32 { return math.Float32frombits(uint32(h) << 16) }
+
 // F8ToF32 widens one of ONNX's 8-bit floats; exact. Formats as in the ONNX
 // documentation "Float stored in 8 bits".
 func F8ToF32(d DType, v uint8) float32 {

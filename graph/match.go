@@ -272,9 +272,7 @@ func roundTo(d DType, x float32) float32 {
 	case Float16:
 		return F16ToF32(F32ToF16(x))
 	case BFloat16:
-		t := &Tensor{DType: BFloat16, Shape: []int64{1}, Data: bytesOf([]uint16{F32ToBF16(x)})}
-		f, _ := t.Float32s()
-		return f[0]
+		return BF16ToF32(F32ToBF16(x))
 	}
 	return x
 }

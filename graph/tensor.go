@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"math"
 )
 
 // Tensor is data in host memory: little-endian elements in row-major order,
@@ -278,7 +277,7 @@ func (t *Tensor) Float32s() ([]float32, error) {
 		}
 	case BFloat16:
 		for i, v := range View[uint16](t) {
-			out[i] = math.Float32frombits(uint32(v) << 16)
+			out[i] = BF16ToF32(v)
 		}
 	case Float64:
 		for i, v := range View[float64](t) {

@@ -197,7 +197,7 @@ func (b *boundaries) add(edge Edge, maker *boundaries, from, to *graph.Value, re
 	}
 	if from.Type.DType.IsFloat() {
 		r := Relation{Phase: c.Phase, Value: root.Name, Kind: Finite, Text: "finite", Source: "every float that crosses"}
-		if a, z := maxFloat(from.Type.DType), maxFloat(to.Type.DType); z > 0 && z < a {
+		if a, z := from.Type.DType.Largest(), to.Type.DType.Largest(); z > 0 && z < a {
 			r = Relation{Phase: c.Phase, Value: root.Name, Kind: Magnitude, High: graph.Const(int64(min(z, 1<<62))),
 				Text: "within the range of " + to.Type.DType.String(), Source: "the reader's dtype"}
 		}

@@ -52,13 +52,12 @@ func Scan(t *graph.Tensor, most float64) Oddities {
 			return count(len(v), most, func(i int) float64 { return float64(v[i]) })
 		}
 	case graph.Float16:
-		if v := graph.View[uint16](t); overWords(t.Data, 16, halfLimit(graph.F32ToF16, graph.F16ToF32, most, maxFloat(graph.Float16))) {
+		if v := graph.View[uint16](t); overWords(t.Data, 16, halfLimit(graph.F32ToF16, graph.F16ToF32, most, graph.Float16.Largest())) {
 			return count(len(v), most, func(i int) float64 { return float64(graph.F16ToF32(v[i])) })
 		}
 	case graph.BFloat16:
-		widen := func(h uint16) float32 { return math.Float32frombits(uint32(h) << 16) }
-		if v := graph.View[uint16](t); overWords(t.Data, 16, halfLimit(graph.F32ToBF16, widen, most, maxFloat(graph.BFloat16))) {
-			return count(len(v), most, func(i int) float64 { return float64(widen(v[i])) })
+		if v := graph.View[uint16](t); overWords(t.Data, 16, halfLimit(graph.F32ToBF16, graph.BF16ToF32, most, graph.BFloat16.Largest())) {
+			return count(len(v), most, func(i int) float64 { return float64(graph.BF16ToF32(v[i])) })
 		}
 	case graph.Float64:
 		v := graph.View[float64](t)

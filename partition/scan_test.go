@@ -14,7 +14,7 @@ import (
 func TestScan(t *testing.T) {
 	inf, nan := math.Inf(1), math.NaN()
 	for _, d := range []graph.DType{graph.Float32, graph.Float64, graph.Float16, graph.BFloat16} {
-		for _, most := range []float64{maxFloat(d), 1000, 65504} {
+		for _, most := range []float64{d.Largest(), 1000, 65504} {
 			under, over := neighbours(t, d, most)
 			for n := range 70 {
 				x, err := graph.NewTensor(d, int64(n))
@@ -111,7 +111,7 @@ func BenchmarkScan(b *testing.B) {
 			}
 			b.SetBytes(int64(len(x.Data)))
 			for b.Loop() {
-				if Scan(x, maxFloat(d)).Any() {
+				if Scan(x, d.Largest()).Any() {
 					b.Fatal("odd")
 				}
 			}

@@ -78,7 +78,7 @@ func (c *conversion) write(w io.Writer) error {
 			return err
 		}
 		if i := c.lost(x); i >= 0 {
-			return fmt.Errorf("constant %q: %w: number %d is %v, and %s goes to %v; let what reads it compute in bf16 or fp32", c.name, ErrRange, at+i, x[i], c.to, c.largest())
+			return fmt.Errorf("constant %q: %w: number %d is %v, and %s goes to %v; let what reads it compute in bf16 or fp32", c.name, ErrRange, at+i, x[i], c.to, c.to.Largest())
 		}
 		if _, err := w.Write(to.Data); err != nil {
 			return err
@@ -107,12 +107,4 @@ func (c *conversion) beyond() float64 {
 		return 0x1.ffp127
 	}
 	return math.Inf(1)
-}
-
-// largest is the largest finite number.
-func (c *conversion) largest() float64 {
-	if c.to == graph.Float16 {
-		return 65504
-	}
-	return 0x1.fep127
 }

@@ -29,10 +29,10 @@ type typeRule struct {
 	used  bool
 }
 
-// typeNames are what rules call types.
+// typeNames are what people call types of float.
 var typeNames = map[string]graph.DType{"fp32": graph.Float32, "fp16": graph.Float16, "bf16": graph.BFloat16}
 
-// TypeName is what rules call a type of float.
+// TypeName is what people call a type of float.
 func TypeName(d graph.DType) string {
 	for name, is := range typeNames {
 		if is == d {
@@ -40,6 +40,12 @@ func TypeName(d graph.DType) string {
 		}
 	}
 	return d.String()
+}
+
+// TypeNamed is the inverse of TypeName.
+func TypeNamed(name string) (d graph.DType, ok bool) {
+	d, ok = typeNames[name]
+	return d, ok
 }
 
 // String is the rules as [ParseTypes] reads them; empty: there are none.
@@ -63,7 +69,7 @@ func ParseTypes(text string) (*Types, error) {
 		if found && pattern == "" {
 			return nil, fmt.Errorf("%w: %q is not PATH=TYPE", ErrTypes, part)
 		}
-		to, ok := typeNames[name]
+		to, ok := TypeNamed(name)
 		if !ok {
 			return nil, fmt.Errorf("%w: %q is no type to compute in: write fp32, fp16 or bf16", ErrTypes, name)
 		}

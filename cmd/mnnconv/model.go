@@ -42,8 +42,16 @@ func (o *modelOptions) addPlace(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.fallback, "fallback", "", "run on `DEVICE` what the device chosen by --place lacks an operator for, and say so")
 }
 
-// stateTypes are what --state takes.
-var stateTypes = map[string]graph.DType{"": graph.Undefined, "fp32": graph.Float32, "fp16": graph.Float16, "bf16": graph.BFloat16, "int8": graph.Int8}
+// stateType reads what --state takes.
+func stateType(name string) (d graph.DType, ok bool) {
+	switch name {
+	case "":
+		return graph.Undefined, true
+	case "int8":
+		return graph.Int8, true
+	}
+	return passes.TypeNamed(name)
+}
 
 // addState adds the flags for types of float.
 func (o *modelOptions) addState(cmd *cobra.Command) {
@@ -111,7 +119,7 @@ func (o *modelOptions) wire(a *app) (mnnconv.Options, error) {
 	if err != nil {
 		return mnnconv.Options{}, usagef("--math: %w", err)
 	}
-	state, ok := stateTypes[o.state]
+	state, ok := stateType(o.state)
 	if !ok {
 		return mnnconv.Options{}, usagef("--state %s: want fp32, fp16, bf16 or int8", printable(o.state))
 	}

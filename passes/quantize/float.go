@@ -58,8 +58,6 @@ func (s *site) widen(v *graph.Value) {
 	}
 }
 
-func wideBF16(h uint16) float32 { return math.Float32frombits(uint32(h) << 16) }
-
 // floats converts one weight.
 type floats struct {
 	layer *Layer
@@ -82,7 +80,7 @@ func (f *floats) write(w io.Writer) error {
 					y = graph.F16ToF32(out[i])
 				} else {
 					out[i] = graph.F32ToBF16(x)
-					y = wideBF16(out[i])
+					y = graph.BF16ToF32(out[i])
 				}
 				e := y - x
 				if e-e != 0 {

@@ -564,7 +564,7 @@ func TestRoundIsByBlocks(t *testing.T) {
 		if from != graph.Float32 {
 			narrow := make([]uint16, len(w))
 			for i, x := range w {
-				if narrow[i], w[i] = graph.F32ToBF16(x), wideBF16(graph.F32ToBF16(x)); from == graph.Float16 {
+				if narrow[i], w[i] = graph.F32ToBF16(x), graph.BF16ToF32(graph.F32ToBF16(x)); from == graph.Float16 {
 					narrow[i], w[i] = graph.F32ToF16(x), graph.F16ToF32(graph.F32ToF16(x))
 				}
 			}

@@ -102,7 +102,7 @@ type clipBound struct {
 func clipBounds(c *Call) (lo, hi clipBound, err error) {
 	d := c.Arg(0).DType
 	first, last := intRange(d)
-	lo, hi = clipBound{-largest(d), first}, clipBound{largest(d), int64(last)}
+	lo, hi = clipBound{-d.Largest(), first}, clipBound{d.Largest(), int64(last)}
 	if v, ok := c.Node.Attr("min").(float32); ok {
 		lo = clipBound{float64(v), toInt(float64(v), d)}
 	}
@@ -132,17 +132,4 @@ func clipBounds(c *Call) (lo, hi clipBound, err error) {
 		b.int = v[0]
 	}
 	return lo, hi, nil
-}
-
-// largest returns the largest finite number of a floating-point type.
-func largest(d graph.DType) float64 {
-	switch d {
-	case graph.Float16:
-		return 65504
-	case graph.BFloat16:
-		return 0x1.fep127
-	case graph.Float64:
-		return math.MaxFloat64
-	}
-	return math.MaxFloat32
 }

@@ -2,8 +2,6 @@ package op
 
 import (
 	"fmt"
-	"math"
-
 	"mnnconv/graph"
 )
 
@@ -124,7 +122,7 @@ func roundTo[T floating](d graph.DType, v []T) {
 		}
 	case graph.BFloat16:
 		for i, x := range v {
-			v[i] = T(math.Float32frombits(uint32(graph.F32ToBF16(float32(x))) << 16))
+			v[i] = T(graph.BF16ToF32(graph.F32ToBF16(float32(x))))
 		}
 	}
 }
