@@ -21,6 +21,18 @@ func TestDTypes(t *testing.T) {
 	}
 }
 
+// Behind the largest number's bits come those of infinity.
+func TestLargest(t *testing.T) {
+	for d, want := range map[DType]float64{
+		Float16: float64(F16ToF32(0x7bff)), BFloat16: float64(BF16ToF32(0x7f7f)), Float32: float64(math.Float32frombits(0x7f7fffff)),
+		Float64: math.Float64frombits(0x7fefffffffffffff), Int8: 0, String: 0,
+	} {
+		if got := d.Largest(); got != want {
+			t.Errorf("%s: %v, want %v", d, got, want)
+		}
+	}
+}
+
 func TestDTypeBytes(t *testing.T) {
 	for _, k := range []struct {
 		d    DType
