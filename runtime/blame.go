@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 
 	"mnnconv/graph"
@@ -72,7 +73,7 @@ type rerun struct {
 // held is what has to be closed when a value is not read any more.
 type held struct {
 	values []*graph.Value
-	closer []interface{ Close() error }
+	closer []io.Closer
 }
 
 func (r *rerun) run(inputs []*graph.Tensor) error {
@@ -210,12 +211,9 @@ func (r *rerun) upload(v *graph.Value, t *graph.Tensor) error {
 	if err != nil {
 		return err
 	}
-	r.held = append(r.held, held{[]*graph.Value{v}, []interface{ Close() error }{b}})
+	r.held = append(r.held, held{[]*graph.Value{v}, []io.Closer{b}})
 	r.bound[v] = Bound{View: View{b, 0, size}, DType: t.DType, Shape: t.Shape}
-	return r.pinned(d, size, func(p View, bytes []byte) (Event, error) {
-		copy(bytes, t.Data)
-		return d.Transfer(r.bound[v].View, p, nil)
-	}, nil)
+	return Store(d, r.bound[v].View, t.Data)
 }
 
 // download brings a tensor to the host.
@@ -223,7 +221,6 @@ func (r *rerun) download(b Bound) (*graph.Tensor, error) {
 	if b.Held != nil {
 		return b.Held, nil
 	}
-	t := &graph.Tensor{DType: b.DType, Shape: b.Shape}
 	if b.View.Buffer == nil {
 		return nil, fmt.Errorf("%w: a value has not been made", graph.ErrInvalid)
 	}
@@ -231,42 +228,7 @@ func (r *rerun) download(b Bound) (*graph.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = r.pinned(d, b.View.Size, func(p View, _ []byte) (Event, error) { return d.Transfer(p, b.View, nil) },
-		func(bytes []byte) { t.Data = append([]byte{}, bytes...) })
-	return t, err
-}
-
-// pinned lends pinned memory to a transfer, waits for it, and shows the bytes.
-func (r *rerun) pinned(d Device, size int64, transfer func(View, []byte) (Event, error), after func([]byte)) error {
-	if size == 0 {
-		return nil
-	}
-	b, err := d.Alloc(size, PinnedHost)
-	if err != nil {
-		return err
-	}
-	move := func() error {
-		h, ok := b.(HostBuffer)
-		if !ok {
-			return fmt.Errorf("%w: pinned memory is not the host's", ErrAddress)
-		}
-		bytes, err := h.Bytes()
-		if err != nil {
-			return err
-		}
-		ev, err := transfer(View{b, 0, size}, bytes)
-		if err != nil {
-			return err
-		}
-		if err := ev.Wait(context.Background()); err != nil {
-			return err
-		}
-		if after != nil {
-			after(bytes)
-		}
-		return nil
-	}
-	return errors.Join(move(), b.Close())
+	return Fetch(d, b)
 }
 
 // kernel runs one kernel as a partition of its own and looks at what it makes.
@@ -280,10 +242,10 @@ func (r *rerun) kernel(p *partition.Partition, k *partition.Kernel) error {
 	if err != nil {
 		return err
 	}
-	h := held{values: alone.Outputs, closer: []interface{ Close() error }{prog}}
+	h := held{values: alone.Outputs, closer: []io.Closer{prog}}
 	launch, outs, err := r.launch(prog, alone)
 	if launch != nil {
-		h.closer = []interface{ Close() error }{launch, prog}
+		h.closer = []io.Closer{launch, prog}
 	}
 	r.held = append(r.held, h)
 	if err != nil {

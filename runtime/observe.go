@@ -68,15 +68,11 @@ func staged(d Device, size int64, f func(mid View, bytes []byte) error) error {
 	if size == 0 {
 		return nil
 	}
-	b, err := d.Alloc(size, PinnedHost)
+	b, err := pinnedOf(d, size)
 	if err != nil {
 		return err
 	}
-	h, ok := b.(HostBuffer)
-	if !ok {
-		return errors.Join(fmt.Errorf("%w: pinned memory of %s is not the host's", ErrAddress, b.Space()), b.Close())
-	}
-	bytes, err := h.Bytes()
+	bytes, err := b.Bytes()
 	if err == nil {
 		err = f(View{b, 0, size}, bytes)
 	}

@@ -239,19 +239,9 @@ func (s *Session) layOut(inputs []*graph.Tensor) error {
 	if !s.own {
 		return nil
 	}
-	env := graph.Env{}
-	for i, v := range s.e.plan.Graph.Inputs {
-		t := inputs[i]
-		if t == nil {
-			b, ok := s.state(v.Name)
-			if !ok {
-				return fmt.Errorf("%w: input %q is missing", graph.ErrType, v.Name)
-			}
-			t = &graph.Tensor{DType: b.DType, Shape: b.Shape}
-		}
-		if err := env.Bind(v, t); err != nil {
-			return err
-		}
+	env, err := s.symbols(inputs)
+	if err != nil {
+		return err
 	}
 	if s.arenas != nil {
 		fits := true
@@ -267,7 +257,25 @@ func (s *Session) layOut(inputs []*graph.Tensor) error {
 			return err
 		}
 	}
-	var err error
 	s.arenas, err = NewArenas(map[string]graph.Env{s.e.plan.Phase: env}, s.e)
 	return err
+}
+
+// symbols gives the symbols of the plan's inputs their values.
+func (s *Session) symbols(inputs []*graph.Tensor) (graph.Env, error) {
+	env := graph.Env{}
+	for i, v := range s.e.plan.Graph.Inputs {
+		t := inputs[i]
+		if t == nil {
+			b, ok := s.state(v.Name)
+			if !ok {
+				return nil, fmt.Errorf("%w: input %q is missing", graph.ErrType, v.Name)
+			}
+			t = &graph.Tensor{DType: b.DType, Shape: b.Shape}
+		}
+		if err := env.Bind(v, t); err != nil {
+			return nil, err
+		}
+	}
+	return env, nil
 }

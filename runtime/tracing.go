@@ -75,7 +75,7 @@ func (f *frame) traced(inputs []*graph.Tensor) error {
 	name := cmp.Or(f.s.part.name, f.s.e.plan.Phase)
 	t := f.parts[name]
 	if t == nil {
-		env, err := f.symbols(inputs)
+		env, err := f.s.symbols(inputs)
 		if err != nil {
 			return err
 		}
@@ -88,22 +88,6 @@ func (f *frame) traced(inputs []*graph.Tensor) error {
 	t.run, t.context = rec.Run(), float64(f.s.part.context)
 	f.trace = t
 	return nil
-}
-
-// symbols gives the symbols of the plan's inputs their values.
-func (f *frame) symbols(inputs []*graph.Tensor) (graph.Env, error) {
-	env := graph.Env{}
-	for i, v := range f.s.e.plan.Graph.Inputs {
-		t := inputs[i]
-		if t == nil {
-			b, _ := f.s.state(v.Name)
-			t = &graph.Tensor{DType: b.DType, Shape: b.Shape}
-		}
-		if err := env.Bind(v, t); err != nil {
-			return nil, err
-		}
-	}
-	return env, nil
 }
 
 func (f *frame) newTracing(name string, env graph.Env) *tracing {

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"slices"
 
 	"mnnconv/graph"
 	"mnnconv/partition"
@@ -35,10 +37,10 @@ func isolate(ctx context.Context, d runtime.Device, x *partition.Extract, in []*
 	if err != nil {
 		return nil, err
 	}
-	var owned []interface{ Close() error }
+	var owned []io.Closer
 	defer func() {
-		for i := len(owned) - 1; i >= 0; i-- {
-			err = errors.Join(err, owned[i].Close())
+		for _, c := range slices.Backward(owned) {
+			err = errors.Join(err, c.Close())
 		}
 	}()
 	alloc := func(size int64) (runtime.Buffer, error) {
