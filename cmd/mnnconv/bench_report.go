@@ -136,8 +136,10 @@ func (r *benchReport) write(w io.Writer, format string) error {
 		c.Flush()
 		return c.Error()
 	}
-	_, err := fmt.Fprintf(w, "%s, placed on %s, %d repeats, %d processors\n\n", printable(r.Model), printable(r.placed), r.Repeats, r.Threads)
-	return errors.Join(err, t.markdown(w))
+	if _, err := fmt.Fprintf(w, "%s, placed on %s, %d repeats, %d processors\n\n", printable(r.Model), printable(r.placed), r.Repeats, r.Threads); err != nil {
+		return err
+	}
+	return t.markdown(w)
 }
 
 // placement says where the phases of a model run.

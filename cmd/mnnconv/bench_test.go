@@ -109,3 +109,13 @@ func TestAgainst(t *testing.T) {
 		}
 	}
 }
+
+// TestBenchUnwritten: a report that cannot be written is one error, in every form.
+func TestBenchUnwritten(t *testing.T) {
+	r := &benchReport{Rows: []benchRow{{Test: "pp8", Work: 8, Unit: "tokens", Seconds: []float64{1}}}}
+	for _, format := range []string{"md", "csv", "json"} {
+		if err := r.write(full{}, format); err == nil || len(lines(err)) != 1 {
+			t.Errorf("%s: %v", format, err)
+		}
+	}
+}

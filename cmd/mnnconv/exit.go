@@ -62,6 +62,7 @@ var exits = []struct {
 
 	{syscall.ENOSPC, 8, "make room, or write elsewhere"},
 	{syscall.EDQUOT, 8, "make room, or write elsewhere"},
+	{syscall.EROFS, 8, "write elsewhere"},
 	{disk.ErrWrite, 8, ""},
 	{pack.ErrExists, 8, ""},
 	{disk.ErrBusy, 8, ""},

@@ -51,6 +51,7 @@ func TestDiskFaults(t *testing.T) {
 	at := func(name string) string { return filepath.Join(in, name) }
 	graph := []string{at("sum.onnx"), "--input", "x=" + at("x.npy"), "--input", "y=" + at("y.npy")}
 	faults := []error{syscall.ENOSPC, syscall.EIO, syscall.EDQUOT, syscall.EROFS, syscall.EACCES, syscall.ENAMETOOLONG}
+	next := map[error]string{syscall.ENOSPC: "; make room, or write elsewhere", syscall.EDQUOT: "; make room, or write elsewhere", syscall.EROFS: "; write elsewhere", syscall.EACCES: "; check who may write there, or write elsewhere"}
 	for _, c := range []struct {
 		name string
 		args []string
@@ -103,7 +104,7 @@ func TestDiskFaults(t *testing.T) {
 					}
 					return
 				}
-				if code != 8 || !strings.Contains(said, out) || !strings.Contains(said, fault.Error()) || strings.Contains(said, ".tmp") {
+				if code != 8 || !strings.Contains(said, out) || !strings.Contains(said, fault.Error()) || !strings.HasSuffix(said, next[fault]+"\n") || strings.Contains(said, ".tmp") {
 					t.Fatalf("%v at call %d (%s of %s): exit %d, it says %q", fault, n, last.Do, last.Path, code, said)
 				}
 			}

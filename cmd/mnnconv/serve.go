@@ -100,7 +100,7 @@ func runServe(ctx context.Context, o *serveOptions, src string) (err error) {
 	o.noteAlone(src, o.slots, p.Source)
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", o.listen)
 	if err != nil {
-		return usagef("--listen %s: %w", o.listen, err)
+		return usagef("--listen %s: %w; give another address or port, 0 for a free one", o.listen, err)
 	}
 	fmt.Fprintf(o.err, "mnnconv: note: serving %s at http://%s/v1, and a page to try it at http://%[2]s/\n", printable(o.called(src)), l.Addr())
 	return serve.New(o.config(src, p, l, held), sessions).Serve(ctx, l)

@@ -151,6 +151,9 @@ func failed(target string, err error) error {
 	case errors.As(err, &link):
 		err = link.Err
 	}
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("%s %w: %w; check who may write there, or write elsewhere", target, ErrWrite, err)
+	}
 	return fmt.Errorf("%s %w: %w", target, ErrWrite, err)
 }
 
