@@ -21,6 +21,9 @@ var (
 	ErrMalformed   = errors.New("malformed chat template")       // Jinja itself would refuse it
 	ErrUnsupported = errors.New("unsupported chat template")     // it asks for what this package lacks, or refuses the conversation
 	ErrLimit       = errors.New("chat template over its limits") // it takes too many steps, bytes or seconds
+
+	// ErrRefused is the ErrUnsupported of a template that refuses the conversation.
+	ErrRefused = fmt.Errorf("%w: it refuses this conversation", ErrUnsupported)
 )
 
 // Kind says what a Part holds.

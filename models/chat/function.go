@@ -101,7 +101,7 @@ func newNamespace(r *rendering, a args) any {
 
 // raise is raise_exception: the template refuses the conversation.
 func raise(r *rendering, a args) any {
-	halt(ErrUnsupported, "it refuses this conversation: %s", r.text(a.bind("raise_exception", "message")[0]))
+	halt(ErrRefused, "%s", r.text(a.bind("raise_exception", "message")[0]))
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"mnnconv/models/chat"
 	"mnnconv/models/generate"
 	"mnnconv/models/picture"
 	"mnnconv/models/qwen25vl"
@@ -59,6 +60,10 @@ func failureOf(err error) failure {
 		return failure{http.StatusServiceUnavailable, codeLost, "", "a device of this server is lost; it must be started again"}
 	case errors.Is(err, qwen25vl.ErrPrompt):
 		return failure{http.StatusBadRequest, "context_length_exceeded", "messages", err.Error()}
+	case errors.Is(err, chat.ErrLimit):
+		return failure{http.StatusBadRequest, "context_length_exceeded", "messages", "messages: the prompt that they make is too long for the chat template" + after(err, chat.ErrLimit)}
+	case errors.Is(err, chat.ErrRefused):
+		return bad("messages", "the chat template refuses this conversation"+after(err, chat.ErrRefused))
 	case errors.As(err, &option): // members have the names of flags
 		return bad(strings.ReplaceAll(option.Name, "-", "_"), fmt.Sprintf("%v: want %s", option.Value, option.Want))
 	case errors.Is(err, generate.ErrOption):
@@ -67,6 +72,13 @@ func failureOf(err error) failure {
 		return failure{http.StatusBadRequest, codePicture, "messages", err.Error()} // it names the member
 	}
 	return failure{http.StatusInternalServerError, "failed", "", "the answer failed; the server's log says why"}
+}
+
+// after is what an error's text says after that of another within it: not the
+// server's files, which stand before.
+func after(err, within error) string {
+	_, text, _ := strings.Cut(err.Error(), within.Error())
+	return text
 }
 
 type failureBody struct {

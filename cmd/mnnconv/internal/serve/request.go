@@ -130,6 +130,9 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, held *holding) (*r
 	if t := r.Header.Get("Content-Type"); t != "" && !strings.HasPrefix(t, "application/json") {
 		return nil, failure{http.StatusUnsupportedMediaType, "content_type", "", "the body must be application/json, not " + quoted(t)}
 	}
+	if e := r.Header.Get("Content-Encoding"); e != "" && e != "identity" {
+		return nil, failure{http.StatusUnsupportedMediaType, "content_encoding", "", "the body must not be encoded, as " + quoted(e) + " is"}
+	}
 	if r.ContentLength > s.c.Limits.Body {
 		return nil, failure{http.StatusRequestEntityTooLarge, "too_large", "", fmt.Sprintf("the body has %d bytes, at most %d are allowed", r.ContentLength, s.c.Limits.Body)}
 	}
@@ -157,6 +160,8 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, held *holding) (*r
 			return nil, badBody("the body is a JSON " + kind.Value + ": want an object")
 		}
 		return nil, bad(kind.Field, "it is a JSON "+kind.Value+": want "+wanted(kind.Type.Kind()))
+	case errors.Is(err, io.EOF):
+		return nil, badBody("the body is empty: want a JSON object")
 	case err != nil:
 		text := strings.TrimPrefix(err.Error(), "json: ")
 		if name := unknown(text); name != "" {
@@ -272,13 +277,16 @@ func (s *Server) question(ctx context.Context, q *request, held *holding) (model
 		if err := m.check(at); err != nil {
 			return out, nil, err
 		}
+		if m.Content == nil {
+			return out, nil, bad(at+".content", "missing: want a string, or a list of parts")
+		}
 		for j, p := range m.Content {
 			at := fmt.Sprintf("%s.content[%d]", at, j)
 			switch {
 			case p.Type == "text" && p.ImageURL == nil:
 				t.Parts = append(t.Parts, models.Part{Text: p.Text})
 				fmt.Fprintf(h, "t%d %s", len(p.Text), p.Text)
-			case p.Type == "image_url" && p.ImageURL != nil && m.Role == "user":
+			case p.Type == "image_url" && p.ImageURL != nil && p.Text == "" && m.Role == "user":
 				if images++; images > s.c.Limits.Images {
 					return out, nil, bad(at, fmt.Sprintf("at most %d pictures a request", s.c.Limits.Images))
 				}
@@ -288,8 +296,10 @@ func (s *Server) question(ctx context.Context, q *request, held *holding) (model
 				}
 				t.Parts = append(t.Parts, models.Part{Media: &models.Media{Frames: []*picture.RGB{img}}})
 				fmt.Fprintf(h, "i%d %s", len(p.ImageURL.URL), p.ImageURL.URL)
-			case p.Type == "image_url" && p.ImageURL != nil:
+			case p.Type == "image_url" && p.ImageURL != nil && p.Text == "":
 				return out, nil, bad(at, "pictures are the user's to show")
+			case p.Text != "" && p.ImageURL != nil:
+				return out, nil, bad(at, "it holds a text and a picture: make a part of each")
 			default:
 				return out, nil, bad(at+".type", quoted(p.Type)+": want text, or image_url with a data URL")
 			}

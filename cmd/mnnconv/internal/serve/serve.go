@@ -112,12 +112,23 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 // Handler routes requests.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", page)
-	mux.HandleFunc("GET /health", s.health)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(s.count.registry, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /v1/models", s.listModels)
-	mux.HandleFunc("GET /v1/models/{name...}", s.oneModel)
-	mux.HandleFunc("POST /v1/chat/completions", s.complete)
+	for _, route := range []struct {
+		method, path string
+		answer       http.Handler
+	}{
+		{http.MethodGet, "/{$}", http.HandlerFunc(page)},
+		{http.MethodGet, "/health", http.HandlerFunc(s.health)},
+		{http.MethodGet, "/metrics", promhttp.HandlerFor(s.count.registry, promhttp.HandlerOpts{})},
+		{http.MethodGet, "/v1/models", http.HandlerFunc(s.listModels)},
+		{http.MethodGet, "/v1/models/{name...}", http.HandlerFunc(s.oneModel)},
+		{http.MethodPost, "/v1/chat/completions", http.HandlerFunc(s.complete)},
+	} {
+		mux.Handle(route.method+" "+route.path, route.answer)
+		mux.HandleFunc(route.path, func(w http.ResponseWriter, r *http.Request) { // by any other method
+			w.Header().Set("Allow", route.method)
+			s.fail(w, failure{http.StatusMethodNotAllowed, "method_not_allowed", "", r.Method + " " + r.URL.Path + ": want " + route.method})
+		})
+	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, failure{http.StatusNotFound, "not_found", "", "there is no " + r.Method + " " + r.URL.Path + "; see /v1/chat/completions, /v1/models, /health and /metrics"})
 	})

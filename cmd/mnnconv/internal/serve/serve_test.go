@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"mnnconv/models"
+	"mnnconv/models/chat"
 	"mnnconv/models/generate"
 	"mnnconv/models/qwen25vl"
 	"mnnconv/runtime"
@@ -55,6 +56,10 @@ func (e *echo) Ask(ctx context.Context, q models.Question, set models.Settings) 
 	switch text {
 	case "too long":
 		return nil, fmt.Errorf("%w: it has 9 tokens, the context has room for 8", qwen25vl.ErrPrompt)
+	case "over":
+		return nil, fmt.Errorf("/secret/chat_template.json:7: %w: more than 9 bytes of output", chat.ErrLimit)
+	case "refused":
+		return nil, fmt.Errorf("/secret/chat_template.json:7: %w: no", chat.ErrRefused)
 	case "lost":
 		return nil, fmt.Errorf("partition 0 on cuda:7: %w: an illegal address", runtime.ErrLost)
 	case "broken":
@@ -188,7 +193,14 @@ func TestRequests(t *testing.T) {
 		{"too many pictures", `{"messages":[{"role":"user","content":[` + strings.Repeat(fmt.Sprintf(`{"type":"image_url","image_url":{"url":%q}},`, dataURL(t, 9, 9)), 3) + `{"type":"text","text":"x"}]}]}`, 400, "at most 2 pictures"},
 		{"sound", `{"messages":[{"role":"user","content":[{"type":"input_audio"}]}]}`, 400, `"messages[0].content[0].type: \"input_audio\"`},
 
+		{"nothing", "", 400, `"the body is empty: want a JSON object`},
+		{"no content", `{"messages":[{"role":"user"}]}`, 400, `"messages[0].content: missing`},
+		{"null content", `{"messages":[{"role":"user","content":null}]}`, 400, `"messages[0].content: missing`},
+		{"a part of both", strings.Replace(shows(dataURL(t, 9, 9)), `"image_url",`, `"image_url","text":"x",`, 1), 400, `"messages[0].content[0]: it holds a text and a picture`},
+
 		{"no room", says("too long"), 400, "context_length_exceeded"},
+		{"no room in the template", says("over"), 400, `"messages: the prompt that they make is too long for the chat template: more than 9 bytes of output","type":"invalid_request_error","param":"messages","code":"context_length_exceeded"`},
+		{"what the template refuses", says("refused"), 400, `"messages: the chat template refuses this conversation: no"`},
 		{"a fault of the server's", says("broken"), 500, "the server's log says why"},
 	} {
 		status, answer, _ := post(t, t.Context(), h, c.body)
@@ -377,7 +389,7 @@ func TestDoor(t *testing.T) {
 		{"GET", "/metrics", "", "k3y", "", 200, "mnnconv_slots 1"},
 		{"GET", "/health", "evil.example", "", "", 421, "not called"},
 		{"GET", "/nothing", "", "k3y", "", 404, "there is no GET /nothing"},
-		{"GET", "/v1/chat/completions", "", "k3y", "", 404, "there is no GET"},
+		{"GET", "/v1/chat/completions", "", "k3y", "", 405, "want POST"},
 		{"POST", "/v1/chat/completions", "", "k3y", "text/plain", 415, "application/json"},
 		{"POST", "/v1/chat/completions", "", "k3y", "application/json; charset=utf-8", 200, `"content":"x"`},
 	} {
@@ -430,5 +442,55 @@ func TestEnd(t *testing.T) {
 	}
 	if e.busy.Load() {
 		t.Error("a session is in use after the end")
+	}
+}
+
+// TestMethods: a path that is there says by which method.
+func TestMethods(t *testing.T) {
+	_, h := newTestServer(t, nil, &echo{})
+	for _, c := range []struct {
+		method, path, allow string
+		status              int
+	}{
+		{"GET", "/v1/chat/completions", "POST", 405},
+		{"OPTIONS", "/v1/chat/completions", "POST", 405},
+		{"PUT", "/v1/models", "GET", 405},
+		{"DELETE", "/v1/models/echo", "GET", 405},
+		{"POST", "/", "GET", 405},
+		{"HEAD", "/health", "", 200},
+		{"POST", "/v1/completions", "", 404},
+		{"GET", "/nowhere", "", 404},
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), c.method, h.URL+c.path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := h.Client().Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || resp.StatusCode != c.status || resp.Header.Get("Allow") != c.allow || c.status != 200 && (!json.Valid(body) || !strings.Contains(string(body), c.method+" "+c.path)) {
+			t.Errorf("%s %s: %d, allowed %q, %s, %v", c.method, c.path, resp.StatusCode, resp.Header.Get("Allow"), body, err)
+		}
+	}
+}
+
+// TestEncoded: a body that is encoded is refused as such, not read as what it is not.
+func TestEncoded(t *testing.T) {
+	_, h := newTestServer(t, nil, &echo{})
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, h.URL+"/v1/chat/completions", strings.NewReader("\x1f\x8b"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Encoding", "gzip")
+	resp, err := h.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if body, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != http.StatusUnsupportedMediaType || !strings.Contains(string(body), "gzip") {
+		t.Errorf("%d %s %v", resp.StatusCode, body, err)
 	}
 }
