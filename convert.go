@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"mnnconv/graph"
+	"mnnconv/models/tokenizer"
 	"mnnconv/partition"
 	"mnnconv/passes/quantize"
 	"mnnconv/schemas/disk"
@@ -59,6 +60,11 @@ func Convert(ctx context.Context, s *Source, plans []*partition.Plan, dir string
 			if p.Side, err = sideFiles(s.Path); err != nil {
 				return err
 			}
+		}
+	}
+	for _, path := range p.Side {
+		if filepath.Base(path) == tokenizer.JSONName {
+			p.Made = append(p.Made, pack.Made{Name: tokenizer.TablesName, Make: func() ([]byte, error) { return tokenizer.Tables(path) }})
 		}
 	}
 	return pack.Write(ctx, dir, p, pack.Options{Force: o.Force, Wrote: o.Wrote, Disk: o.Disk})

@@ -51,7 +51,7 @@ func runTokenize(ctx context.Context, o *tokenizeOptions) error {
 	if o.jsonl && len(o.texts) > 0 {
 		return usagef("--jsonl reads stdin: give no text")
 	}
-	t, err := tokenizer.Load(o.dir)
+	t, err := tokenizer.Load(o.dir, "")
 	if err != nil {
 		return err
 	}

@@ -86,7 +86,7 @@ func (m *Model) load(f *folder, o models.Options) error {
 				return err
 			}
 		}
-		if err := m.words(); err != nil {
+		if err := m.words(""); err != nil {
 			return err
 		}
 	}
@@ -180,10 +180,11 @@ func (m *Model) answers() error {
 	return nil
 }
 
-// words loads tokenizer, template and generation settings.
-func (m *Model) words() error {
+// words loads tokenizer, template and generation settings. The SHA-256 of the tokenizer.json
+// is "" if nobody knows it.
+func (m *Model) words(sum string) error {
 	var err error
-	m.Tokenizer, err = tokenizer.Load(m.Dir)
+	m.Tokenizer, err = tokenizer.Load(m.Dir, sum)
 	if errors.Is(err, fs.ErrNotExist) {
 		m.Tokenizer, m.wordless, err = nil, err, nil
 		m.Notes = append(m.Notes, "no tokenizer in the folder (tokenizer.json, tokenizer.mtok): the model runs over token ids, and cannot read words")

@@ -9,6 +9,7 @@ import (
 
 	"mnnconv/graph"
 	"mnnconv/models"
+	"mnnconv/models/tokenizer"
 	"mnnconv/schemas/pack"
 )
 
@@ -66,7 +67,7 @@ func Open(p *pack.Opened, o models.Options) (*Model, error) {
 	for _, s := range p.Source.Stages {
 		m.stages = append(m.stages, models.Stage(s))
 	}
-	if err := m.words(); err != nil {
+	if err := m.words(p.Sum(tokenizer.JSONName)); err != nil {
 		return nil, err
 	}
 	encodes := slices.ContainsFunc(p.Phases, func(ph pack.Phase) bool { return ph.Name == "encode" })

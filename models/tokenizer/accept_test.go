@@ -15,7 +15,7 @@ import (
 // measures speed.
 func TestAccept(t *testing.T) {
 	dir := filepath.Join(os.Getenv("SHARED"), "qwen2.5-tokenizer")
-	tok, err := Load(dir)
+	tok, err := Load(dir, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,6 +35,22 @@ func TestAccept(t *testing.T) {
 		}
 	})
 	row(t, same == count && count == 3000, "tokenizer, reference strings", "3000 of 3000", "%d of %d", same, count)
+
+	made, err := Tables(filepath.Join(dir, JSONName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	packed, _, err := parseTables(made)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same = 0
+	lines(t, data, func(c textCase) {
+		if slices.Equal(encode(t, packed, c.Text), c.IDs) && packed.Decode(c.IDs, false) == tok.Decode(c.IDs, false) {
+			same++
+		}
+	})
+	row(t, same == count && len(made) <= 8<<20, "tokenizer, the same by a package's tables", "3000 of 3000, ≤ 8 MiB", "%d of %d, %.1f MiB", same, count, float64(len(made))/(1<<20))
 
 	repeat := fastest(t, tok, strings.Repeat("a", 200_000))
 	row(t, repeat <= 300*time.Millisecond, "tokenizer, 200,000 × \"a\"", "≤ 0.3 s", "%.3f s", repeat.Seconds())

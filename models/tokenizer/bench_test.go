@@ -58,3 +58,24 @@ func BenchmarkLoad(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkLoadTables(b *testing.B) {
+	dir := b.TempDir()
+	path := filepath.Join(dir, JSONName)
+	if err := os.WriteFile(path, unzip(b, "qwen2.5.json.gz"), 0o644); err != nil {
+		b.Fatal(err)
+	}
+	data, err := Tables(path)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, TablesName), data, 0o644)
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Load(dir, ""); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

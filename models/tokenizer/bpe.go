@@ -2,9 +2,6 @@ package tokenizer
 
 import (
 	"fmt"
-	"math"
-	"runtime"
-	"sync"
 	"unicode/utf8"
 )
 
@@ -13,27 +10,20 @@ import (
 // the lowest rank do so first, the leftmost first among equals.
 type bpe struct {
 	start        [256][]int32 // the tokens of one byte before any merge
-	merges       map[uint64]merge
+	merges       merges
 	unknown      int32 // stands for bytes without a token, or -1
 	fuseUnknown  bool  // one unknown for a run of such bytes
 	ignoreMerges bool  // a word that is a token needs no merges
 }
 
-// merge is what a pair of tokens becomes, and how early.
-type merge struct{ rank, id int32 }
-
-const never = math.MaxInt32
-
-func pair(left, right int32) uint64 { return uint64(left)<<32 | uint64(right) }
-
 // newBPE sets up everything but the merges. Bytes whose character is no token
 // become, in this order of preference, byte_fallback's <0x..> tokens, the unknown
 // token, or nothing.
-func newBPE(v *vocabulary, merges int, byteFallback bool) bpe {
-	b := bpe{merges: make(map[uint64]merge, merges), unknown: -1}
+func newBPE(v *vocabulary, byteFallback bool) bpe {
+	b := bpe{unknown: -1}
 	for i := range b.start {
 		char := utf8.AppendRune(nil, byteChars[i])
-		if id, ok := v.ids[string(char)]; ok {
+		if id, ok := v.find(char); ok {
 			b.start[i] = []int32{id}
 		} else if byteFallback {
 			b.start[i] = fallback(v, char)
@@ -44,7 +34,7 @@ func newBPE(v *vocabulary, merges int, byteFallback bool) bpe {
 
 func fallback(v *vocabulary, char []byte) (ids []int32) {
 	for _, c := range char {
-		id, ok := v.ids[fmt.Sprintf("<0x%02X>", c)]
+		id, ok := v.ID(fmt.Sprintf("<0x%02X>", c))
 		if !ok {
 			return nil
 		}
@@ -61,72 +51,6 @@ func (b *bpe) setUnknown(id int32, fuse bool) {
 			b.start[i] = []int32{id}
 		}
 	}
-}
-
-// rule says that two tokens merge to a third one.
-type rule struct{ left, right, merged int32 }
-
-// rule returns the rule of two tokens, whose spellings together must be one.
-func (v *vocabulary) rule(left, right int32) (rule, error) {
-	l, r := v.tokens[left], v.tokens[right]
-	var buf [64]byte // the look-up needs no string of its own
-	id, ok := v.ids[string(append(append(buf[:0], l...), r...))]
-	if !ok {
-		return rule{}, malformed("merging %.60q and %.60q gives %.60q, which is no token", l, r, l+r)
-	}
-	return rule{left, right, id}, nil
-}
-
-// learn adds a rule. Special tokens are found by their spelling alone: text must never
-// add up to one.
-func (b *bpe) learn(v *vocabulary, r rule, rank int32) {
-	if !v.special[r.merged] {
-		b.merges[pair(r.left, r.right)] = merge{rank, r.merged}
-	}
-}
-
-// spelledRule is a rule of two tokens by their spellings.
-type spelledRule struct{ left, right string }
-
-// spelled returns the rule that r spells.
-func (v *vocabulary) spelled(r spelledRule) (rule, error) {
-	left, ok := v.ids[r.left]
-	if !ok {
-		return rule{}, malformed("%.60q is no token", r.left)
-	}
-	right, ok := v.ids[r.right]
-	if !ok {
-		return rule{}, malformed("%.60q is no token", r.right)
-	}
-	return v.rule(left, right)
-}
-
-// learnAll adds rules, whose ranks are their indexes. Most of the time of loading goes into
-// the look-ups of their spellings, which all processors share.
-func (b *bpe) learnAll(v *vocabulary, spelled []spelledRule) error {
-	rules, faults := make([]rule, len(spelled)), make([]error, runtime.GOMAXPROCS(0))
-	each := max(1, (len(rules)+len(faults)-1)/len(faults))
-	var group sync.WaitGroup
-	for w := range faults {
-		group.Go(func() {
-			for i := min(w*each, len(rules)); i < min((w+1)*each, len(rules)) && faults[w] == nil; i++ {
-				var err error
-				if rules[i], err = v.spelled(spelled[i]); err != nil {
-					faults[w] = fmt.Errorf("[%d]: %w", i, err)
-				}
-			}
-		})
-	}
-	group.Wait()
-	for _, err := range faults { // the first one first
-		if err != nil {
-			return err
-		}
-	}
-	for i, r := range rules {
-		b.learn(v, r, int32(i))
-	}
-	return nil
 }
 
 // symbol is a token in a word under merging. Symbols form a list in the order of
@@ -149,7 +73,7 @@ type merger struct {
 func (m *merger) encode(ids []int32, word string) []int32 {
 	if m.ignoreMerges {
 		m.token = byteToken(m.token[:0], word)
-		if id, ok := m.vocabulary.ids[string(m.token)]; ok && !m.vocabulary.special[id] {
+		if id, ok := m.vocabulary.find(m.token); ok && !m.vocabulary.special[id] {
 			return append(ids, id)
 		}
 	}
@@ -209,12 +133,11 @@ func (m *merger) offer(i int32) {
 	if s.next < 0 {
 		return
 	}
-	to, ok := m.merges[pair(s.id, m.symbols[s.next].id)]
-	if !ok {
+	s.rank, s.merged = m.merges.find(s.id, m.symbols[s.next].id)
+	if s.rank == never {
 		return
 	}
-	s.rank, s.merged = to.rank, to.id
-	key := uint64(to.rank)<<32 | uint64(i)
+	key := uint64(s.rank)<<32 | uint64(i)
 	q := append(m.queue, key)
 	at := len(q) - 1
 	for at > 0 && q[(at-1)/2] > key {

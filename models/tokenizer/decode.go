@@ -8,16 +8,16 @@ import "unicode/utf8"
 func (t *Tokenizer) Decode(ids []int32, skipSpecial bool) string {
 	var text []byte
 	for _, id := range ids {
-		text = append(text, t.text(id, skipSpecial)...)
+		text = t.append(text, id, skipSpecial)
 	}
 	return valid(string(text))
 }
 
-func (t *Tokenizer) text(id int32, skipSpecial bool) string {
+func (t *Tokenizer) append(text []byte, id int32, skipSpecial bool) []byte {
 	if !t.has(id) || skipSpecial && t.special[id] {
-		return ""
+		return text
 	}
-	return t.texts[id]
+	return t.appendText(text, id)
 }
 
 // Stream decodes ids as they are generated. What Push and a last Flush return,
@@ -37,7 +37,7 @@ func (t *Tokenizer) Stream(skipSpecial bool) *Stream {
 // Push returns the text that id completes. A character whose bytes are spread
 // over several tokens comes with the last of them.
 func (s *Stream) Push(id int32) string {
-	text := append(s.held, s.t.text(id, s.skipSpecial)...)
+	text := s.t.append(s.held, id, s.skipSpecial)
 	end := len(text)
 	for i := max(0, end-utf8.UTFMax+1); i < end; i++ {
 		if utf8.RuneStart(text[i]) && !utf8.FullRune(text[i:]) {

@@ -60,6 +60,19 @@ func FuzzMtok(f *testing.F) {
 	})
 }
 
+func FuzzTables(f *testing.F) {
+	for _, file := range []string{small, strings.Replace(small, `"BPE"`, `"BPE", "ignore_merges": true, "byte_fallback": true, "fuse_unk": true`, 1)} {
+		_, data := tables(f, []byte(file))
+		f.Add(data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		tok, _, err := parseTables(data)
+		if tok != nil || err != nil { // it is of this version
+			exercise(t, tok, err)
+		}
+	})
+}
+
 func FuzzEncode(f *testing.F) {
 	tok, err := LoadFile("testdata/tinyvl.json")
 	if err != nil {

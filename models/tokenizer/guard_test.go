@@ -13,16 +13,16 @@ func withAdded(t testing.TB, tokens ...addedToken) *Tokenizer {
 	tok := loadTiny(t, "tinyvl.json")
 	added := slices.Clone(tok.exact.sorted)
 	var entries []entry
-	for id, token := range tok.tokens {
+	for id := range int32(tok.Size()) {
 		if !tok.special[id] {
-			entries = append(entries, entry{token, int64(id)})
+			entries = append(entries, entry{tok.token(id), int64(id)})
 		}
 	}
 	for i, a := range tokens {
 		a.id = int64(516 + i)
 		added = append(added, a)
 	}
-	v, err := newVocabulary(entries, added)
+	v, _, err := newVocabulary(entries, added)
 	if err != nil {
 		t.Fatal(err)
 	}

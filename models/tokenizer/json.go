@@ -14,13 +14,59 @@ import (
 
 // parseJSON reads a tokenizer.json of Hugging Face's tokenizers library.
 func parseJSON(data []byte) (*Tokenizer, error) {
+	t, _, err := readJSON(data)
+	return t, err
+}
+
+// readJSON returns a tokenizer and the file that it was made from.
+func readJSON(data []byte) (*Tokenizer, *jsonFile, error) {
 	if !utf8.Valid(data) {
 		for i, r := range string(data) {
 			if _, n := utf8.DecodeRune(data[i:]); r == utf8.RuneError && n == 1 {
-				return nil, malformed("byte %d: not UTF-8", i)
+				return nil, nil, malformed("byte %d: not UTF-8", i)
 			}
 		}
 	}
+	f, err := parseSettings(data)
+	if err != nil {
+		return nil, nil, err
+	}
+	repeated := make(chan *jsonkeys.RepeatError, 1)
+	go func() { repeated <- jsonkeys.Repeated(data, false) }() // takes as long as the vocabulary
+	t, added, err := f.begin()
+	if err != nil {
+		return nil, nil, err
+	}
+	entries, err := jsonVocab(f.Model.Vocab)
+	if err != nil {
+		return nil, nil, fmt.Errorf("model.vocab: %w", err)
+	}
+	var ids index
+	if t.vocabulary, ids, err = newVocabulary(entries, added); err != nil {
+		return nil, nil, err
+	}
+	if r := <-repeated; r != nil { // a token of two ids has been named already
+		return nil, nil, malformed("%w", r)
+	}
+	if err := f.finish(t, added); err != nil {
+		return nil, nil, err
+	}
+	maker := ruleMaker{&t.vocabulary, ids}
+	spelled, err := jsonMerges(f.Model.Merges)
+	if err != nil {
+		return nil, nil, fmt.Errorf("model.merges%w", err)
+	}
+	rules, err := maker.all(spelled)
+	if err != nil {
+		return nil, nil, fmt.Errorf("model.merges%w", err)
+	}
+	t.bpe.merges = maker.learned(rules)
+	return t, f, nil
+}
+
+// parseSettings reads a tokenizer.json, its vocabulary and merges apart, and refuses models
+// that are no byte-level BPE.
+func parseSettings(data []byte) (*jsonFile, error) {
 	var f jsonFile
 	if err := json.Unmarshal(data, &f); err != nil {
 		return nil, jsonError(err)
@@ -34,60 +80,48 @@ func parseJSON(data []byte) (*Tokenizer, error) {
 	if k := f.Decoder; k != nil && k.Type != "ByteLevel" {
 		return nil, unsupported("decoder %.60q, want ByteLevel", k.Type)
 	}
-	repeated := make(chan *jsonkeys.RepeatError, 1)
-	go func() { repeated <- jsonkeys.Repeated(data, false) }() // takes as long as the vocabulary
+	return &f, nil
+}
+
+// begin makes a tokenizer of what needs no vocabulary, and returns its added tokens.
+func (f *jsonFile) begin() (*Tokenizer, []addedToken, error) {
 	t := &Tokenizer{normalize: identity}
 	if f.Normalizer != nil {
 		steps, err := f.Normalizer.steps(nil, 0)
 		if err != nil {
-			return nil, fmt.Errorf("normalizer: %w", err)
+			return nil, nil, fmt.Errorf("normalizer: %w", err)
 		}
 		t.normalize = chain(steps)
 	}
 	if f.PreTokenizer != nil {
 		var err error
 		if t.stages, err = f.PreTokenizer.stages(nil, 0); err != nil {
-			return nil, fmt.Errorf("pre_tokenizer: %w", err)
+			return nil, nil, fmt.Errorf("pre_tokenizer: %w", err)
 		}
 	}
 	if err := checkByteLevel(t.stages); err != nil {
-		return nil, fmt.Errorf("pre_tokenizer: %w", err)
+		return nil, nil, fmt.Errorf("pre_tokenizer: %w", err)
 	}
 	added := make([]addedToken, len(f.AddedTokens))
 	for i, a := range f.AddedTokens {
 		added[i] = addedToken{a.ID, a.Content, a.Special, a.LStrip, a.RStrip, a.SingleWord, a.Normalized}
 	}
-	if err := checkAdded(added); err != nil {
-		return nil, err
-	}
-	entries, err := jsonVocab(f.Model.Vocab)
-	if err != nil {
-		return nil, fmt.Errorf("model.vocab: %w", err)
-	}
-	if t.vocabulary, err = newVocabulary(entries, added); err != nil {
-		return nil, err
-	}
-	if r := <-repeated; r != nil { // a token of two ids has been named already
-		return nil, malformed("%w", r)
-	}
+	return t, added, checkAdded(added)
+}
+
+// finish adds what needs the vocabulary, but for the merges.
+func (f *jsonFile) finish(t *Tokenizer, added []addedToken) error {
 	t.setAdded(added)
-	t.bpe = newBPE(&t.vocabulary, len(entries), f.Model.ByteFallback)
+	t.bpe = newBPE(&t.vocabulary, f.Model.ByteFallback)
 	t.bpe.ignoreMerges = f.Model.IgnoreMerges
 	if k := f.Model.UnkToken; k != "" {
-		id, ok := t.ids[k]
+		id, ok := t.ID(k)
 		if !ok {
-			return nil, malformed("model.unk_token %.60q is no token", k)
+			return malformed("model.unk_token %.60q is no token", k)
 		}
 		t.bpe.setUnknown(id, f.Model.FuseUnk)
 	}
-	merges, err := jsonMerges(f.Model.Merges)
-	if err == nil {
-		err = t.bpe.learnAll(&t.vocabulary, merges)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("model.merges%w", err)
-	}
-	return t, nil
+	return nil
 }
 
 // jsonFile is the part of a tokenizer.json that decides ids. The post-processor
@@ -116,8 +150,8 @@ type jsonFile struct {
 		FuseUnk                 bool            `json:"fuse_unk"`
 		ByteFallback            bool            `json:"byte_fallback"`
 		IgnoreMerges            bool            `json:"ignore_merges"`
-		Vocab                   json.RawMessage `json:"vocab"`
-		Merges                  json.RawMessage `json:"merges"`
+		Vocab                   json.RawMessage `json:"vocab,omitempty"`
+		Merges                  json.RawMessage `json:"merges,omitempty"`
 	} `json:"model"`
 }
 

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -32,7 +31,7 @@ func parseMtok(data []byte) (*Tokenizer, error) {
 	for i := range entries {
 		entries[i] = entry{r.str("token"), r.id("token")}
 	}
-	rules := r.take(12*merges, "merges")
+	triples := r.take(12*merges, "merges")
 	if kind := r.u8("decoder"); kind != 0 {
 		r.unsupported("decoder", kind, "ByteLevel", "ByteFallback", "Metaspace", "WordPiece", "Fuse", "Replace", "Strip", "Sequence")
 	}
@@ -48,29 +47,30 @@ func parseMtok(data []byte) (*Tokenizer, error) {
 	if err := checkAdded(added); err != nil {
 		return nil, err
 	}
-	var err error
-	if t.vocabulary, err = newVocabulary(entries, added); err != nil {
+	v, ids, err := newVocabulary(entries, added)
+	if err != nil {
 		return nil, err
 	}
+	t.vocabulary = v
 	for _, id := range special {
 		if t.has(id) {
 			t.special[id] = true
 		}
 	}
 	t.setAdded(added)
-	t.bpe = newBPE(&t.vocabulary, merges, byteFallback != 0)
-	for i := 0; len(rules) > 0; i, rules = i+1, rules[12:] {
-		left, right := binary.LittleEndian.Uint32(rules), binary.LittleEndian.Uint32(rules[4:])
-		rank := binary.LittleEndian.Uint32(rules[8:])
-		if left >= maxID || right >= maxID || !t.has(int32(left)) || !t.has(int32(right)) || rank >= math.MaxInt32 {
-			return nil, malformed("merge %d of %d: ids %d and %d, rank %d: want ids of tokens", i, merges, left, right, rank)
+	t.bpe = newBPE(&t.vocabulary, byteFallback != 0)
+	maker, rules := ruleMaker{&t.vocabulary, ids}, make([]rule, merges)
+	for i := range rules {
+		pair := numbers(triples[12*i:])
+		left, right, rank := pair.at(0), pair.at(1), pair.at(2)
+		if !t.has(left) || !t.has(right) || rank < 0 || rank == never {
+			return nil, malformed("merge %d of %d: ids %d and %d, rank %d: want ids of tokens", i, merges, uint32(left), uint32(right), uint32(rank))
 		}
-		r, err := t.rule(int32(left), int32(right))
-		if err != nil {
+		if rules[i], err = maker.rule(left, right, int(rank)); err != nil {
 			return nil, fmt.Errorf("merge %d of %d: %w", i, merges, err)
 		}
-		t.bpe.learn(&t.vocabulary, r, int32(rank))
 	}
+	t.bpe.merges = maker.learned(rules)
 	return t, nil
 }
 

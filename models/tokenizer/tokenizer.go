@@ -57,24 +57,47 @@ type Tokenizer struct {
 	stops      []int32
 }
 
-// Load reads the tokenizer of a model folder: its tokenizer.json or, where there
-// is none, its tokenizer.mtok. The .mtok comes second because its normaliser is
-// an excerpt of the original's. A folder with neither gives an error that wraps
-// [fs.ErrNotExist].
-func Load(dir string) (*Tokenizer, error) {
-	for _, name := range []string{"tokenizer.json", "tokenizer.mtok"} {
+// Load reads the tokenizer of a model folder: its tokenizer.json, by the tables of
+// it where a package has them, or, where there is none, its tokenizer.mtok. The .mtok
+// comes second because its normaliser is an excerpt of the original's. A folder with
+// neither gives an error that wraps [fs.ErrNotExist]. sum is the SHA-256 of the
+// tokenizer.json in hexadecimal, which is computed if it is "".
+func Load(dir, sum string) (*Tokenizer, error) {
+	t, err := loadTables(dir, sum)
+	if t != nil || errors.Is(err, ErrMalformed) || errors.Is(err, ErrUnsupported) {
+		return t, err
+	}
+	// Without tables the file that they are made of does.
+	for _, name := range []string{JSONName, mtokName} {
 		t, err := LoadFile(filepath.Join(dir, name))
 		if !errors.Is(err, fs.ErrNotExist) {
 			return t, err
 		}
 	}
-	return nil, fmt.Errorf("%s: no tokenizer: looked for tokenizer.json and tokenizer.mtok: %w", dir, fs.ErrNotExist)
+	return nil, fmt.Errorf("%s: no tokenizer: looked for %s and %s: %w", dir, JSONName, mtokName, fs.ErrNotExist)
 }
 
 // LoadFile reads one tokenizer file: MNN's where the name ends in .mtok, else
 // Hugging Face's JSON. Errors name the file and wrap [ErrMalformed],
 // [ErrUnsupported] or the file system's own error.
 func LoadFile(path string) (*Tokenizer, error) {
+	data, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	parse := parseJSON
+	if filepath.Ext(path) == ".mtok" {
+		parse = parseMtok
+	}
+	t, err := parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return t, nil
+}
+
+// readFile reads a file of bounded size.
+func readFile(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -93,15 +116,7 @@ func LoadFile(path string) (*Tokenizer, error) {
 	if _, err := data.ReadFrom(io.LimitReader(f, maxFile)); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	parse := parseJSON
-	if filepath.Ext(path) == ".mtok" {
-		parse = parseMtok
-	}
-	t, err := parse(data.Bytes())
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return t, nil
+	return data.Bytes(), nil
 }
 
 func malformed(format string, args ...any) error {

@@ -143,7 +143,7 @@ func TestMtokEqualsJSON(t *testing.T) {
 			t.Errorf("Encode(%q)\n  .mtok %v\n  .json %v", c.Text, got, want)
 		}
 	})
-	if !slices.Equal(fromMtok.tokens, fromJSON.tokens) || !slices.Equal(fromMtok.special, fromJSON.special) {
+	if fromMtok.spellings != fromJSON.spellings || !bytes.Equal(fromMtok.starts, fromJSON.starts) || !slices.Equal(fromMtok.special, fromJSON.special) {
 		t.Error("vocabularies differ")
 	}
 	if want := []int32{504, 502}; !slices.Equal(fromMtok.StopIDs(), want) || fromJSON.StopIDs() != nil {
@@ -157,7 +157,7 @@ func TestMtokEqualsJSON(t *testing.T) {
 
 func TestLoad(t *testing.T) {
 	dir := t.TempDir()
-	_, err := Load(dir)
+	_, err := Load(dir, "")
 	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), dir+": ") || !strings.Contains(err.Error(), "tokenizer.mtok") {
 		t.Errorf("empty folder: %v", err)
 	}
@@ -171,15 +171,15 @@ func TestLoad(t *testing.T) {
 		}
 	}
 	place("tinyvl.mtok", "tokenizer.mtok")
-	if tok, err := Load(dir); err != nil || tok.StopIDs() == nil {
+	if tok, err := Load(dir, ""); err != nil || tok.StopIDs() == nil {
 		t.Errorf("folder with a .mtok: %v", err)
 	}
 	place("tinyvl.json", "tokenizer.json")
-	if tok, err := Load(dir); err != nil || tok.StopIDs() != nil {
+	if tok, err := Load(dir, ""); err != nil || tok.StopIDs() != nil {
 		t.Errorf("folder with both: %v", err)
 	}
 	place("tinyvl.mtok", "tokenizer.json") // a broken file must not be passed over
-	if _, err := Load(dir); !errors.Is(err, ErrMalformed) || !strings.Contains(err.Error(), "tokenizer.json: byte ") {
+	if _, err := Load(dir, ""); !errors.Is(err, ErrMalformed) || !strings.Contains(err.Error(), "tokenizer.json: byte ") {
 		t.Errorf("folder with a broken tokenizer.json: %v", err)
 	}
 	if _, err := LoadFile(dir); err == nil {

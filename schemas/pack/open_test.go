@@ -55,8 +55,11 @@ func TestOpen(t *testing.T) {
 	if err := x.CheckWeights(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if side := x.Side(); len(side) != 1 || filepath.Base(side[0]) != "tokenizer.json" {
+	if side := x.Side(); len(side) != 2 || filepath.Base(side[0]) != "made" || filepath.Base(side[1]) != "tokenizer.json" {
 		t.Errorf("side files %v", side)
+	}
+	if sum := x.Sum("made"); sum != "998cfe1402844f4984021d4619c2301d9c6d5a88006b92f903f481214ad6f9c5" || x.Sum("none") != "" {
+		t.Errorf("hash %s of a side file, %q of none", sum, x.Sum("none"))
 	}
 	plans := replan(t, x)
 	if err := x.CheckPlans(plans); err != nil {

@@ -72,6 +72,13 @@ type Package struct {
 	Side      []string          // paths of files to carry along under their own names
 	Early     []*graph.Tensor   // weights that are written first, in this order
 	Reports   []Report          // of what was done to the weights
+	Made      []Made            // in the place of files of the same names among Side
+}
+
+// Made is a file that is made from others.
+type Made struct {
+	Name string
+	Make func() ([]byte, error)
 }
 
 // Report is a JSON file about the weights.
@@ -176,8 +183,15 @@ func (w *writer) write(p Package) error {
 		}
 		plan.Side = append(plan.Side, info)
 	}
+	for _, m := range p.Made {
+		info, err := w.made(m)
+		if err != nil {
+			return err
+		}
+		plan.Side = append(plan.Side, info)
+	}
 	for _, path := range p.Side {
-		if slices.ContainsFunc(p.Reports, func(r Report) bool { return r.Name == filepath.Base(path) }) {
+		if slices.ContainsFunc(plan.Side, func(f File) bool { return f.Name == filepath.Base(path) }) {
 			continue
 		}
 		info, err := w.copy(path)
@@ -324,15 +338,22 @@ func (w *writer) copy(from string) (File, error) {
 }
 
 func (w *writer) json(name string, v any) (File, error) {
-	text, err := json.MarshalIndent(v, "", "  ")
+	return w.made(Made{name, func() ([]byte, error) {
+		text, err := json.MarshalIndent(v, "", "  ")
+		return append(text, '\n'), err
+	}})
+}
+
+func (w *writer) made(m Made) (File, error) {
+	data, err := m.Make()
 	if err != nil {
 		return File{}, err
 	}
-	out, err := w.create(name)
+	out, err := w.create(m.Name)
 	if err != nil {
 		return File{}, err
 	}
-	_, err = out.Write(append(text, '\n'))
+	_, err = out.Write(data)
 	if err := first(err, out.close()); err != nil {
 		return File{}, err
 	}

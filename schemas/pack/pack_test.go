@@ -94,7 +94,8 @@ func example(t *testing.T) Package {
 		Source: Source{Files: []File{file}, Architecture: "qwen2.5-vl", Family: "torch", Settings: map[string]int64{"window": 4}},
 		Rules:  "head=sim:0", Contracts: map[string]int{"schema_version": 1},
 		Functions: []onnx.Function{identity(), {Domain: "mnnconv", Name: "NotUsed", Graph: identity().Graph}},
-		Side:      []string{filepath.Join(src, "tokenizer.json")},
+		Side:      []string{filepath.Join(src, "tokenizer.json"), filepath.Join(src, "made")},
+		Made:      []Made{{"made", func() ([]byte, error) { return []byte("anew"), nil }}},
 	}
 }
 
@@ -134,6 +135,9 @@ func TestWrite(t *testing.T) {
 	side, err := os.ReadFile(filepath.Join(dir, "tokenizer.json"))
 	if err != nil || string(side) != "bytes of tokenizer.json" {
 		t.Errorf("side file %q, %v", side, err)
+	}
+	if made, err := os.ReadFile(filepath.Join(dir, "made")); err != nil || string(made) != "anew" { // no file of that name is among those carried along
+		t.Errorf("made file %q, %v", made, err)
 	}
 
 	m, err := onnx.Load(filepath.Join(dir, "extend.onnx"), onnx.Options{Annotations: true})
