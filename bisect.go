@@ -56,7 +56,7 @@ func SaveCase(ctx context.Context, d *disk.Disk, f *compare.Found, dir string) (
 	if err := pack.WriteGraph(d, filepath.Join(folder.Path(), caseModel), k.Graph, map[string]string{caseMark: f.Phase + " " + f.First}, functions()); err != nil {
 		return nil, err
 	}
-	if err := Record(d, filepath.Join(folder.Path(), caseInputs), k.Call); err != nil {
+	if err := (&recorder{disk: d, dir: filepath.Join(folder.Path(), caseInputs)}).add(k.Call); err != nil {
 		return nil, err
 	}
 	return k, folder.Commit(false)

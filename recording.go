@@ -40,23 +40,12 @@ type recordedInput struct {
 	File  string `json:"file"`
 }
 
-// recorder writes calls into a folder as they come.
+// recorder writes calls into a folder as they come, which is made if need be: one
+// NAME.npy an input, and calls.json.
 type recorder struct {
 	disk *disk.Disk
 	dir  string
 	all  recording
-}
-
-// Record writes calls into a folder, which is made if need be: one NAME.npy an
-// input, and calls.json.
-func Record(d *disk.Disk, dir string, calls ...compare.Call) error {
-	r := &recorder{disk: d, dir: dir}
-	for _, c := range calls {
-		if err := r.add(c); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // add writes one more call. The list is written last, so that it names only files

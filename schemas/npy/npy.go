@@ -182,17 +182,17 @@ func transpose(data []byte, shape []int64, width int) []byte {
 // Write writes a tensor to a file of version 1.0, replacing an older one at
 // once and whole: a reader never sees half of it.
 func Write(d *disk.Disk, path string, t *graph.Tensor) error {
-	b, err := Encode(t)
+	b, err := encode(t)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return d.WriteFile(path, b)
 }
 
-// Encode returns the bytes of a file of version 1.0. Tensors of types that NumPy
+// encode returns the bytes of a file of version 1.0. Tensors of types that NumPy
 // lacks (bfloat16, 8- and 4-bit floats, packed integers, strings) and containers
 // are refused with ErrUnsupported.
-func Encode(t *graph.Tensor) ([]byte, error) {
+func encode(t *graph.Tensor) ([]byte, error) {
 	descr := ""
 	for _, e := range elements {
 		if e.dtype == t.DType {

@@ -63,7 +63,7 @@ func TestReadNumPy(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if ours, err := Encode(got); err != nil || !bytes.Equal(ours, file) {
+			if ours, err := encode(got); err != nil || !bytes.Equal(ours, file) {
 				t.Errorf("encoded, it is %q (%v), NumPy wrote %q", ours, err, file)
 			}
 		})
@@ -204,7 +204,7 @@ func TestEncodeRefuses(t *testing.T) {
 		"no data":  {&graph.Tensor{DType: graph.Float32, Shape: []int64{2}}, false},
 		"negative": {&graph.Tensor{DType: graph.Float32, Shape: []int64{-1}}, false},
 	} {
-		if _, err := Encode(k.t); err == nil || errors.Is(err, ErrUnsupported) != k.unsupported {
+		if _, err := encode(k.t); err == nil || errors.Is(err, ErrUnsupported) != k.unsupported {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
@@ -237,7 +237,7 @@ func FuzzDecode(f *testing.F) {
 			}
 			return
 		}
-		again, err := Encode(x)
+		again, err := encode(x)
 		if err != nil {
 			t.Fatal(err)
 		}

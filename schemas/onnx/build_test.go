@@ -1,9 +1,11 @@
 package onnx
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -83,7 +85,7 @@ func tensorProto(name string, dtype int64, dims []int64, more ...func(*pieces)) 
 	for _, f := range more {
 		f(p)
 	}
-	return p.join()
+	return slices.Concat(p.list...)
 }
 
 // data sets a field to bytes: raw_data, or a packed typed field.
@@ -154,4 +156,11 @@ func write(t testing.TB, path string, b []byte) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// marshal returns a model as bytes, its weights included.
+func marshal(m *Model) ([]byte, error) {
+	var b bytes.Buffer
+	err := Write(&b, m, SaveOptions{})
+	return b.Bytes(), err
 }

@@ -1,7 +1,10 @@
 package onnx
 
 import (
+	"slices"
 	"testing"
+
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"mnnconv/graph"
 )
@@ -20,7 +23,7 @@ func TestContainers(t *testing.T) {
 		"optional of a sequence":  optional(sequence(one)),
 		"optional of an optional": optional(optional(two)),
 	} {
-		b, err := MarshalTensor(want)
+		b, err := marshalTensor(want)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -42,7 +45,7 @@ func TestContainers(t *testing.T) {
 		"full optional":  optional(one, one),
 		"broken element": sequence(&graph.Tensor{DType: graph.Float32, Shape: []int64{3}}),
 	} {
-		if _, err := MarshalTensor(bad); err == nil {
+		if _, err := marshalTensor(bad); err == nil {
 			t.Errorf("%s: is written", name)
 		}
 	}
@@ -69,4 +72,58 @@ func TestContainers(t *testing.T) {
 	}
 	_, err := UnmarshalOptional(append(wrap(3, tensor), wrap(3, tensor)...))
 	refuses(t, err, ErrMalformed, "two values")
+}
+
+// marshalTensor encodes t as a TensorProto, or a sequence or optional as a
+// SequenceProto or OptionalProto: files hold the former as weights, and the others in
+// conformance cases alone, which are read.
+func marshalTensor(t *graph.Tensor) ([]byte, error) {
+	p, err := encodeContainer(t)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat(p.list...), nil
+}
+
+// containerElem returns the elem_type and the field that hold a value of a kind
+// in a SequenceProto or OptionalProto: they use the same numbers for both,
+// except that an optional has one field less before them.
+func containerElem(k graph.Kind) (elemType int64, field protowire.Number) {
+	switch k {
+	case graph.SequenceKind:
+		return 3, 5
+	case graph.OptionalKind:
+		return 5, 7
+	}
+	return 1, 3
+}
+
+func encodeContainer(t *graph.Tensor) (*pieces, error) {
+	if t.Kind == graph.TensorKind {
+		return (&encoder{}).tensor("", t, nil)
+	}
+	kind := graph.TensorKind
+	if len(t.Elems) > 0 {
+		kind = t.Elems[0].Kind
+	}
+	if t.Kind == graph.OptionalKind && len(t.Elems) > 1 {
+		return nil, malformed("an optional holds %d values", len(t.Elems))
+	}
+	p := &pieces{}
+	elemType, field := containerElem(kind)
+	if len(t.Elems) == 0 && t.Kind == graph.OptionalKind {
+		elemType = 0
+	}
+	p.varint(2, elemType)
+	for i, elem := range t.Elems {
+		if elem.Kind != kind {
+			return nil, malformed("element %d is of another kind than the first", i)
+		}
+		q, err := encodeContainer(elem)
+		if err != nil {
+			return nil, within(err, "element %d", i)
+		}
+		p.message(field, q)
+	}
+	return p, nil
 }

@@ -33,9 +33,6 @@ func NewData(name string, w io.Writer, align int64) *Data {
 	return &Data{name: name, w: w, align: align, at: map[dataKey]graph.Range{}}
 }
 
-// Size returns the bytes written so far.
-func (d *Data) Size() int64 { return d.size }
-
 // Add writes the data of t, unless it is there already, and returns where it
 // lies.
 func (d *Data) Add(t *graph.Tensor) (graph.Range, error) {

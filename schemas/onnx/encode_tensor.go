@@ -3,8 +3,6 @@ package onnx
 import (
 	"strconv"
 
-	"google.golang.org/protobuf/encoding/protowire"
-
 	"mnnconv/graph"
 	"mnnconv/schemas/onnx/internal/pb"
 )
@@ -77,57 +75,4 @@ func checkTensor(t *graph.Tensor) (int64, error) {
 		return 0, malformed("%s%v has %d bytes and %d strings", t.DType, t.Shape, t.Size(), len(t.Strings))
 	}
 	return size, nil
-}
-
-// MarshalTensor encodes t as a TensorProto, or a sequence or optional as a
-// SequenceProto or OptionalProto.
-func MarshalTensor(t *graph.Tensor) ([]byte, error) {
-	p, err := encodeContainer(t)
-	if err != nil {
-		return nil, err
-	}
-	return p.join(), nil
-}
-
-// containerElem returns the elem_type and the field that hold a value of a kind
-// in a SequenceProto or OptionalProto: they use the same numbers for both,
-// except that an optional has one field less before them.
-func containerElem(k graph.Kind) (elemType int64, field protowire.Number) {
-	switch k {
-	case graph.SequenceKind:
-		return 3, 5
-	case graph.OptionalKind:
-		return 5, 7
-	}
-	return 1, 3
-}
-
-func encodeContainer(t *graph.Tensor) (*pieces, error) {
-	if t.Kind == graph.TensorKind {
-		return (&encoder{}).tensor("", t, nil)
-	}
-	kind := graph.TensorKind
-	if len(t.Elems) > 0 {
-		kind = t.Elems[0].Kind
-	}
-	if t.Kind == graph.OptionalKind && len(t.Elems) > 1 {
-		return nil, malformed("an optional holds %d values", len(t.Elems))
-	}
-	p := &pieces{}
-	elemType, field := containerElem(kind)
-	if len(t.Elems) == 0 && t.Kind == graph.OptionalKind {
-		elemType = 0
-	}
-	p.varint(2, elemType)
-	for i, elem := range t.Elems {
-		if elem.Kind != kind {
-			return nil, malformed("element %d is of another kind than the first", i)
-		}
-		q, err := encodeContainer(elem)
-		if err != nil {
-			return nil, within(err, "element %d", i)
-		}
-		p.message(field, q)
-	}
-	return p, nil
 }

@@ -32,7 +32,7 @@ func FuzzDecode(f *testing.F) {
 				t.Errorf("node %+v", n)
 			}
 		}
-		out, err := Marshal(m)
+		out, err := marshal(m)
 		if errors.Is(err, ErrUnsupported) {
 			return // functions of another opset than the model's
 		}

@@ -31,8 +31,8 @@ func TestShortened(t *testing.T) {
 		return nil
 	})
 	refuses(t, err, ErrMalformed, "w.bin", "byte 65000", "shortened")
-	if _, err := Marshal(m); err == nil {
-		t.Error("Marshal read a file that is gone")
+	if _, err := marshal(m); err == nil {
+		t.Error("Write read a file that is gone")
 	}
 	out := filepath.Join(dir, "saved", "m.onnx")
 	if err := os.Mkdir(filepath.Dir(out), 0o755); err != nil {

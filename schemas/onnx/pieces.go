@@ -78,12 +78,3 @@ func (p *pieces) WriteTo(w io.Writer) (int64, error) {
 	}
 	return n, nil
 }
-
-// join returns all pieces as one.
-func (p *pieces) join() []byte {
-	out := make([]byte, 0, p.size)
-	for _, b := range p.list {
-		out = append(out, b...)
-	}
-	return out
-}

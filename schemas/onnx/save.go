@@ -36,22 +36,6 @@ type SaveOptions struct {
 // maxModel is protobuf's limit of a message.
 const maxModel = math.MaxInt32
 
-// Marshal returns a small model as bytes, its weights included.
-func Marshal(m *Model) ([]byte, error) {
-	var out []byte
-	err := m.Guard(func() error {
-		p, err := encodeModel(m, SaveOptions{})
-		if err == nil {
-			err = checkModelSize(p)
-		}
-		if err == nil {
-			out = p.join()
-		}
-		return err
-	})
-	return out, err
-}
-
 // Write writes the model, and its large weights to o.Data if that is given.
 // Weights are streamed.
 func Write(w io.Writer, m *Model, o SaveOptions) error {
@@ -63,22 +47,15 @@ func Write(w io.Writer, m *Model, o SaveOptions) error {
 	}
 	return m.Guard(func() error {
 		p, err := encodeModel(m, o)
-		if err == nil {
-			err = checkModelSize(p)
-		}
 		if err != nil {
 			return err
+		}
+		if p.size > maxModel {
+			return limited("the model has %d bytes, protobuf's limit is 2 GiB: save its weights as external data", p.size)
 		}
 		_, err = p.WriteTo(w)
 		return err
 	})
-}
-
-func checkModelSize(p *pieces) error {
-	if p.size > maxModel {
-		return limited("the model has %d bytes, protobuf's limit is 2 GiB: save its weights as external data", p.size)
-	}
-	return nil
 }
 
 // Save writes the model to path, and its large weights to the file o.External

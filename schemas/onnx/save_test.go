@@ -63,7 +63,7 @@ func TestRoundTrip(t *testing.T) {
 		t.Fatal(err)
 	}
 	roundTrip(t, m, SaveOptions{})
-	b, err := Marshal(m)
+	b, err := marshal(m)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,8 +161,8 @@ func TestSharedData(t *testing.T) {
 		}
 		write(t, filepath.Join(dir, name), file.Bytes())
 	}
-	if data.Size() != 2000 || weights.Len() != 2000 {
-		t.Errorf("the data has %d bytes", data.Size())
+	if data.size != 2000 || weights.Len() != 2000 {
+		t.Errorf("the data has %d bytes", data.size)
 	}
 	write(t, filepath.Join(dir, "shared.bin"), weights.Bytes())
 	if s := differ(load(t, filepath.Join(dir, "a.onnx")).Graph, load(t, filepath.Join(dir, "b.onnx")).Graph); s != "" {
@@ -176,7 +176,7 @@ func TestSharedData(t *testing.T) {
 // TestCapturedNames keeps what bodies capture by the names in the file, and
 // their own names apart from those around.
 func TestCapturedNames(t *testing.T) {
-	b, err := Marshal(build(4))
+	b, err := marshal(build(4))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +209,7 @@ func TestAnnotate(t *testing.T) {
 
 	m.Opsets["mnnconv"] = 1
 	roundTrip(t, m, SaveOptions{Annotate: true})
-	b, err := Marshal(m)
+	b, err := marshal(m)
 	if err != nil {
 		t.Fatal(err)
 	}

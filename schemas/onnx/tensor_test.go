@@ -110,7 +110,7 @@ func TestTensorForms(t *testing.T) {
 				if got.DType != f.dtype || !bytes.Equal(got.Data, f.raw) {
 					t.Errorf("%s: %s % x, want % x", name, got.DType, got.Data, f.raw)
 				}
-				b, err := MarshalTensor(got)
+				b, err := marshalTensor(got)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -57,7 +57,7 @@ func TestSymbols(t *testing.T) {
 func TestMeaningfulDims(t *testing.T) {
 	m := decode(t, newModel(node("Neg", "x", "y")))
 	m.Graph.Inputs[0].Type.Shape = graph.Shape{graph.Sym("tokens").Mul(graph.Const(4)).Add(graph.Const(1)), graph.Sym("tokens")}
-	b, err := Marshal(m)
+	b, err := marshal(m)
 	if err != nil {
 		t.Fatal(err)
 	}
