@@ -86,15 +86,10 @@ func (s *Source) tryOn(p partition.Profile, o Options) error {
 
 // try plans copies of the source's graphs, which may be placed already.
 func (s *Source) try(rules []partition.Rule, o Options) ([]*partition.Plan, error) {
-	names := []string{string(graph.Host)}
-	for _, r := range rules {
-		names = append(names, r.Target)
-	}
 	if o.Fallback != "" {
 		rules = append(slices.Clip(rules), partition.FallbackTo(o.Fallback))
-		names = append(names, rules[len(rules)-1].Target)
 	}
-	targets, err := o.targets(names)
+	targets, err := o.targetsOf(rules)
 	if err != nil {
 		return nil, err
 	}

@@ -199,7 +199,7 @@ func Plan(s *Source, o Options) ([]*partition.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	targets, err := o.targets(d.devices())
+	targets, err := o.targetsOf(d.rules)
 	if err != nil {
 		return nil, err
 	}

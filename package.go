@@ -141,7 +141,7 @@ func (s *Source) targets(o Options) ([]partition.Target, error) {
 		if err != nil {
 			return nil, err
 		}
-		return o.targets(d.devices())
+		return o.targetsOf(d.rules)
 	}
 	devices := []string{string(graph.Host)}
 	for _, ph := range s.Phases {

@@ -104,13 +104,13 @@ func (o Options) known(rules []partition.Rule) error {
 	return nil
 }
 
-// devices lists the devices that the rules name, and the cpu.
-func (d *directions) devices() []string {
+// targetsOf describes the devices that rules name, and the cpu.
+func (o Options) targetsOf(rules []partition.Rule) ([]partition.Target, error) {
 	names := []string{string(graph.Host)}
-	for _, r := range d.rules {
+	for _, r := range rules {
 		names = append(names, r.Target)
 	}
-	return names
+	return o.targets(names)
 }
 
 // Targets describes the devices that the options' rules name, and the cpu. A device
@@ -121,7 +121,7 @@ func Targets(o Options) ([]partition.Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	return o.targets(d.devices())
+	return o.targetsOf(d.rules)
 }
 
 // targets describes devices by their names, each once. Options.Devices describe
