@@ -2,6 +2,7 @@ package passes
 
 import (
 	stdcontext "context"
+	"slices"
 
 	"mnnconv/graph"
 )
@@ -248,16 +249,12 @@ func (c *context) noops() bool {
 			if len(n.Inputs) == 1 {
 				with[out] = in
 			}
-		case "Mul", "Div":
+		case "Mul", "Div", "And":
 			if x := c.neutral(n, 1); x != nil {
 				with[out] = x
 			}
 		case "Add", "Sub":
 			if x := c.neutral(n, 0); x != nil {
-				with[out] = x
-			}
-		case "And":
-			if x := c.neutral(n, 1); x != nil {
 				with[out] = x
 			}
 		}
@@ -271,14 +268,7 @@ func (c *context) noops() bool {
 	return len(with) > 0
 }
 
-func (c *context) isOutput(v *graph.Value) bool {
-	for _, o := range c.g.Outputs {
-		if o == v {
-			return true
-		}
-	}
-	return false
-}
+func (c *context) isOutput(v *graph.Value) bool { return slices.Contains(c.g.Outputs, v) }
 
 func sliceForward(n *graph.Node) bool {
 	steps := n.In(4)

@@ -9,7 +9,7 @@ var ConcatFromSequence = &Op{
 	Inputs: []string{"input_sequence"}, Outputs: []string{"concat_result"}, Attrs: []string{"axis", "new_axis"},
 	Containers: true,
 	Infer: func(in *Inference) error {
-		e, err := in.sequence(0)
+		e, err := in.sequence()
 		if err != nil {
 			return err
 		}
@@ -29,7 +29,7 @@ var ConcatFromSequence = &Op{
 		return err
 	},
 	Eval: func(c *Call) error {
-		s, err := c.sequence(0)
+		s, err := c.sequence()
 		if err != nil {
 			return err
 		}

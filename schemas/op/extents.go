@@ -66,9 +66,9 @@ func resolveAxis(axis int64, rank int) (int, error) {
 	return int(axis), nil
 }
 
-// wantFloat16or32 checks that input i is float32, float16 or bfloat16.
-func (c *Call) wantFloat16or32(i int) error {
-	switch d := c.Arg(i).DType; d {
+// wantFloat16or32 checks that input 0 is float32, float16 or bfloat16.
+func (c *Call) wantFloat16or32() error {
+	switch d := c.Arg(0).DType; d {
 	case graph.Float32, graph.Float16, graph.BFloat16:
 		return nil
 	default:

@@ -49,7 +49,7 @@ var FusedAttention = &Op{
 		case mask != nil && (len(mask.Shape) == 0 || mask.Shape[len(mask.Shape)-1] != k.Shape[1]):
 			return inputErrorf("a mask of shape %v over %d keys: the cache of earlier calls is not part of an evaluation", mask.Shape, k.Shape[1])
 		}
-		if err := c.wantFloat16or32(0); err != nil {
+		if err := c.wantFloat16or32(); err != nil {
 			return err
 		}
 		at := func(t *graph.Tensor) heads { return rowMajor(t.Shape[0], t.Shape[1], t.Shape[2], t.Shape[3]) }

@@ -96,7 +96,7 @@ func (g *groupQuery) supported() error {
 	if n.Int("smooth_softmax", -1) > 0 || n.Int("sliding_window_cache", 0) != 0 || n.Out(3) != nil {
 		return fmt.Errorf("smooth_softmax, sliding_window_cache and output_qk are %w", ErrUnsupported)
 	}
-	return g.wantFloat16or32(0)
+	return g.wantFloat16or32()
 }
 
 // split finds the heads of query, key and value.

@@ -16,7 +16,7 @@ var MatMulBnb4 = &Op{
 	Infer: MatMulNBits.Infer,
 	Eval: func(c *Call) error {
 		a, b := c.Arg(0), c.Arg(1)
-		if err := c.wantFloat16or32(0); err != nil {
+		if err := c.wantFloat16or32(); err != nil {
 			return err
 		}
 		k, n, block, kind := c.Node.Int("K", 0), c.Node.Int("N", 0), c.Node.Int("block_size", 0), c.Node.Int("quant_type", 0)

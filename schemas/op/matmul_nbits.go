@@ -47,7 +47,7 @@ type nbits struct {
 
 func evalMatMulNBits(c *Call) error {
 	a, bias := c.Arg(0), c.Arg(5)
-	if err := c.wantFloat16or32(0); err != nil {
+	if err := c.wantFloat16or32(); err != nil {
 		return err
 	}
 	if c.Arg(4) != nil && c.Arg(4).Len() > 0 {

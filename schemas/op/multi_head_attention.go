@@ -35,7 +35,7 @@ func evalMultiHead(c *Call) error {
 	case q.DType != k.DType || q.DType != v.DType || (c.Arg(6) == nil) != (c.Arg(7) == nil):
 		return inputErrorf("query %s, key %s and value %s", q.Type(), k.Type(), v.Type())
 	}
-	err := c.wantFloat16or32(0)
+	err := c.wantFloat16or32()
 	if err != nil {
 		return err
 	}

@@ -137,8 +137,7 @@ func (r *resampler) weights(ratio, scale float64) ([]float64, error) {
 	right := 0.0
 	switch {
 	case r.mode == "nearest":
-		switch {
-		case ratio == 1 || r.nearest == "ceil" || r.nearest == "simple" && scale < 1 || r.nearest == "round_prefer_floor" && ratio > 0.5 || r.nearest == "round_prefer_ceil" && ratio >= 0.5:
+		if ratio == 1 || r.nearest == "ceil" || r.nearest == "simple" && scale < 1 || r.nearest == "round_prefer_floor" && ratio > 0.5 || r.nearest == "round_prefer_ceil" && ratio >= 0.5 {
 			right = 1
 		}
 		return []float64{1 - right, right}, nil

@@ -14,15 +14,15 @@ func sequenceOf(e graph.Type) graph.Type {
 	return graph.Type{Kind: graph.SequenceKind, Elem: &e}
 }
 
-// sequence returns the element type of input i, which must be a sequence; nil
+// sequence returns the element type of input 0, which must be a sequence; nil
 // where it has none. A value of SequenceEmpty counts as without elements, so
 // that the first one inserted sets the shape.
-func (in *Inference) sequence(i int) (*graph.Type, error) {
-	t := in.Type(i)
+func (in *Inference) sequence() (*graph.Type, error) {
+	t := in.Type(0)
 	if t.Kind != graph.SequenceKind {
-		return nil, in.Errorf("input %d is %s, want a sequence", i, t)
+		return nil, in.Errorf("input 0 is %s, want a sequence", t)
 	}
-	if in.Node.In(i).Def.Is("SequenceEmpty") {
+	if in.Node.In(0).Def.Is("SequenceEmpty") {
 		return nil, nil
 	}
 	return t.Elem, nil
@@ -46,12 +46,12 @@ func (in *Inference) element(e *graph.Type) graph.Type {
 	return t
 }
 
-// sequence returns input i of a call, which must be a sequence.
-func (c *Call) sequence(i int) (*graph.Tensor, error) {
-	if t := c.Arg(i); t.Kind == graph.SequenceKind {
+// sequence returns input 0 of a call, which must be a sequence.
+func (c *Call) sequence() (*graph.Tensor, error) {
+	if t := c.Arg(0); t.Kind == graph.SequenceKind {
 		return t, nil
 	}
-	return nil, inputErrorf("input %d is no sequence", i)
+	return nil, inputErrorf("input 0 is no sequence")
 }
 
 // position returns the position that input i names in a sequence of n, def

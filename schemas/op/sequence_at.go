@@ -9,14 +9,14 @@ var SequenceAt = &Op{
 	Inputs: []string{"input_sequence", "position"}, Outputs: []string{"tensor"},
 	Containers: true,
 	Infer: func(in *Inference) error {
-		e, err := in.sequence(0)
+		e, err := in.sequence()
 		if err == nil {
 			in.Set(0, in.element(e))
 		}
 		return err
 	},
 	Eval: func(c *Call) error {
-		s, err := c.sequence(0)
+		s, err := c.sequence()
 		if err != nil {
 			return err
 		}

@@ -13,14 +13,14 @@ var SequenceErase = &Op{
 	Inputs: []string{"input_sequence", "position?"}, Outputs: []string{"output_sequence"},
 	Containers: true,
 	Infer: func(in *Inference) error {
-		if _, err := in.sequence(0); err != nil {
+		if _, err := in.sequence(); err != nil {
 			return err
 		}
 		in.Set(0, in.Type(0))
 		return nil
 	},
 	Eval: func(c *Call) error {
-		s, err := c.sequence(0)
+		s, err := c.sequence()
 		if err != nil {
 			return err
 		}

@@ -13,7 +13,7 @@ var SequenceInsert = &Op{
 	Inputs: []string{"input_sequence", "tensor", "position?"}, Outputs: []string{"output_sequence"},
 	Containers: true,
 	Infer: func(in *Inference) error {
-		e, err := in.sequence(0)
+		e, err := in.sequence()
 		if err != nil {
 			return err
 		}
@@ -32,7 +32,7 @@ var SequenceInsert = &Op{
 		return nil
 	},
 	Eval: func(c *Call) error {
-		s, err := c.sequence(0)
+		s, err := c.sequence()
 		if err != nil {
 			return err
 		}

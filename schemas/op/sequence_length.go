@@ -9,14 +9,14 @@ var SequenceLength = &Op{
 	Inputs: []string{"input_sequence"}, Outputs: []string{"length"},
 	Containers: true,
 	Infer: func(in *Inference) error {
-		if _, err := in.sequence(0); err != nil {
+		if _, err := in.sequence(); err != nil {
 			return err
 		}
 		in.SetTensor(0, graph.Int64, graph.Shape{})
 		return nil
 	},
 	Eval: func(c *Call) error {
-		s, err := c.sequence(0)
+		s, err := c.sequence()
 		if err == nil {
 			c.Set(0, graph.Scalar(int64(len(s.Elems))))
 		}

@@ -18,7 +18,7 @@ var SequenceMap = &Op{
 		if err != nil {
 			return err
 		}
-		if _, err := in.sequence(0); err != nil {
+		if _, err := in.sequence(); err != nil {
 			return err
 		}
 		for i, v := range b.Graph.Inputs {
@@ -42,7 +42,7 @@ var SequenceMap = &Op{
 		if err != nil {
 			return err
 		}
-		s, err := c.sequence(0)
+		s, err := c.sequence()
 		if err != nil {
 			return err
 		}

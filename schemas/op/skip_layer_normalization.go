@@ -68,7 +68,7 @@ func inferSkipNorm(in *Inference) error {
 // gamma and adds shift; bias and shift may be nil.
 func evalSkipNorm(c *Call, shift, bias *graph.Tensor, normalize func(y, x []float32, eps float32) (mean, inv float32)) error {
 	x := c.Arg(0)
-	if err := c.wantFloat16or32(0); err != nil {
+	if err := c.wantFloat16or32(); err != nil {
 		return err
 	}
 	if len(x.Shape) == 0 {

@@ -133,7 +133,7 @@ func newPhaseInfo(p *partition.Plan) phaseInfo {
 		if n := s.Copy; n != nil {
 			from, to := n.Inputs[0], n.Outputs[0]
 			out.Steps = append(out.Steps, "copy "+to.Name)
-			out.Copies = append(out.Copies, copyInfo{from.Name, to.Name, string(from.Type.Space), string(to.Type.Space), to.Type.String(), bytesOf(to).String()})
+			out.Copies = append(out.Copies, copyInfo{from.Name, to.Name, string(from.Type.Space), string(to.Type.Space), to.Type.String(), partition.BytesOf(to.Type).String()})
 			continue
 		}
 		part := s.Partition
@@ -182,11 +182,11 @@ func memoryOf(p *partition.Plan) []memoryInfo {
 	}
 	for _, n := range p.Copies() {
 		x := in(n.Outputs[0].Type.Space)
-		x.crossing = x.crossing.Add(bytesOf(n.Outputs[0]))
+		x.crossing = x.crossing.Add(partition.BytesOf(n.Outputs[0].Type))
 	}
 	for _, s := range p.Graph.States {
 		x := in(s.In.Type.Space)
-		x.states = x.states.Add(bytesOf(s.In))
+		x.states = x.states.Add(partition.BytesOf(s.In.Type))
 	}
 	out := []memoryInfo{}
 	for _, s := range spaces {
@@ -201,11 +201,6 @@ func dataOf(t *graph.Tensor) any {
 		return t.Later
 	}
 	return &t.Data[0]
-}
-
-// bytesOf is the size of a value as a formula over its symbols.
-func bytesOf(v *graph.Value) graph.Dim {
-	return v.Type.Shape.Elements().Mul(graph.Const(int64(v.Type.DType.Bits()))).Div(graph.Const(8))
 }
 
 // without returns a phase whose partitions do not name some of their values.
