@@ -123,7 +123,9 @@ func (s *Source) try(rules []partition.Rule, o Options) ([]*partition.Plan, erro
 func (s *Source) weigh(plans []*partition.Plan, memory partition.Policy, o Options) (err error) {
 	var bounds map[string]graph.Env
 	if s.Model != nil {
-		if bounds, _, err = s.Model.Bounds(o.Session); err != nil {
+		session := o.Session
+		session.Lanes = 1 // it is for devices that this is weighed
+		if bounds, _, err = s.Model.Bounds(session); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package mnnconv
 
 import (
+	"mnnconv/graph"
 	"mnnconv/models"
 	"mnnconv/partition"
 )
@@ -22,6 +23,9 @@ func Fit(s *Source, plans []*partition.Plan, o Options) (*partition.Budget, mode
 		b, err := partition.NewBudget(plans, nil, memory)
 		return b, session, err
 	}
+	if session.Lanes, err = lanes(s, plans, session, memory); err != nil {
+		return nil, session, err
+	}
 	budget := func(capacity int) (*partition.Budget, int, error) {
 		bounded := session
 		bounded.Capacity = capacity
@@ -30,6 +34,9 @@ func Fit(s *Source, plans []*partition.Plan, o Options) (*partition.Budget, mode
 			return nil, 0, err
 		}
 		b, err := partition.NewBudget(plans, bounds, memory)
+		if err == nil {
+			b.Times(int64(bounded.LanesOf()))
+		}
 		return b, capacity, err
 	}
 	first, capacity, err := budget(session.Capacity)
@@ -52,4 +59,30 @@ func Fit(s *Source, plans []*partition.Plan, o Options) (*partition.Budget, mode
 		}
 	}
 	return first, session, nil
+}
+
+// cached is how many bytes of weights a processor may have at hand without reading
+// them from memory.
+const cached = 32 << 20
+
+// lanes is how many lanes the slots of a session have, of those asked for. A step of a
+// model whose weights stay in a cache waits for its processors more than for memory, so
+// that as many steps as there are processors, each on one, are faster than one on all. Larger
+// weights are read once for all slots; and a device takes one run after the other.
+func lanes(s *Source, plans []*partition.Plan, o models.SessionOptions, memory partition.Policy) (int, error) {
+	if o.LanesOf() == 1 || !s.Model.Batches() {
+		return 1, nil
+	}
+	b, err := partition.NewBudget(plans, nil, memory)
+	if err != nil {
+		return 0, err
+	}
+	for _, space := range b.Spaces {
+		for _, phase := range space.Phases {
+			if space.Space != graph.Host || phase.Constants > cached {
+				return 1, nil
+			}
+		}
+	}
+	return o.LanesOf(), nil
 }

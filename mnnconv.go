@@ -362,7 +362,7 @@ func (p *Program) chatting(capacity int) (o models.SessionOptions, err error) {
 	if err != nil {
 		return o, err
 	}
-	return models.SessionOptions{Capacity: capacity, Images: p.session.Images, Frames: p.session.Frames, Slots: p.session.Slots,
+	return models.SessionOptions{Capacity: capacity, Images: p.session.Images, Frames: p.session.Frames, Slots: p.session.Slots, Lanes: p.session.Lanes,
 		Schedule: p.schedule, Checks: p.checks.With(set), Trace: p.trace, Wrap: p.session.Wrap}, nil
 }
 

@@ -121,6 +121,7 @@ type SessionOptions struct {
 	Images   int  // pictures and videos of a question at most; 0: as many as the capacity holds
 	Frames   int  // of one video at most, 1: pictures alone; 0: as many as the capacity holds
 	Slots    int  // conversations that are held at a time, see Model.NewSlots; 0: one
+	Lanes    int  // batches of slots that run at the same time at most, see LanesOf; 0: one
 	Reduced  bool // Capacity is less than the default, which does not fit
 	Schedule runtime.Schedule
 	Checks   runtime.Checks  // of boundary tensors, at each run
@@ -132,6 +133,10 @@ type SessionOptions struct {
 	// runner of it, which it may call.
 	Wrap func(phase string, own Runner) Runner
 }
+
+// LanesOf is into how many lanes the slots are divided: each has memory for its share of
+// them and runs their steps by itself.
+func (o *SessionOptions) LanesOf() int { return max(1, min(o.Lanes, o.Slots)) }
 
 // Runner runs one phase, as a runtime.Session does.
 type Runner interface {

@@ -112,6 +112,18 @@ func NewBudget(plans []*Plan, bounds map[string]graph.Env, policy Policy) (*Budg
 	return b, nil
 }
 
+// Times makes it the budget of n sessions at the same time, which share the weights.
+func (b *Budget) Times(n int64) {
+	for i := range b.Spaces {
+		s := &b.Spaces[i]
+		s.Peak = s.constants + n*(s.Peak-s.constants)
+		for j := range s.Phases {
+			p := &s.Phases[j]
+			p.State, p.Scratch, p.Crossing, p.Staging = n*p.State, n*p.Scratch, n*p.Crossing, n*p.Staging
+		}
+	}
+}
+
 // Check compares every space with its limits and returns all that are exceeded,
 // each with both numbers.
 func (b *Budget) Check() error {

@@ -28,10 +28,12 @@ func (s *Session) state(name string) (Bound, bool) {
 	return b, ok
 }
 
-// CopySlot gives slot to what slot from holds at first to last-1 of the axis whose extent
-// is symbol, in all states. Nothing is copied, and ok is false, unless all states lie in
-// memory that the host may touch and have that axis. No run may be under way.
-func (s *Session) CopySlot(from, to int, symbol string, first, last int64) (ok bool, err error) {
+// CopySlot gives slot to what slot from of another session of the same executor, or of
+// this one, holds at first to last-1 of the axis whose extent is symbol, in all states.
+// Nothing is copied, and ok is false, unless all states lie in memory that the host may
+// touch and have that axis. No run of this session may be under way, and none of the other
+// that writes what is copied.
+func (s *Session) CopySlot(of *Session, from, to int, symbol string, first, last int64) (ok bool, err error) {
 	type stretch struct {
 		src, dst    []byte
 		rows, inner int64 // extent of the axis, and bytes of one step along it
@@ -39,22 +41,22 @@ func (s *Session) CopySlot(from, to int, symbol string, first, last int64) (ok b
 	var all []stretch
 	for _, st := range s.e.plan.Graph.States {
 		axis := slices.IndexFunc(st.In.Type.Shape, func(d graph.Dim) bool { return d.Equal(graph.Sym(symbol)) })
-		b, bound := s.states[st.In.Name]
-		memory, host := b.View.Buffer.(HostBuffer)
-		if axis < 1 || !bound || !host {
+		src, held, err := of.slotBytes(st.In.Name, from)
+		if err != nil {
+			return false, err
+		}
+		dst, room, err := s.slotBytes(st.In.Name, to)
+		if err != nil {
+			return false, err
+		}
+		if axis < 1 || src == nil || dst == nil || !slices.Equal(held[1:], room[1:]) {
 			return false, nil
 		}
-		bytes, err := memory.Bytes()
-		if err != nil {
-			return false, fmt.Errorf("state %q: %w", st.In.Name, err)
+		x := stretch{src, dst, room[axis], int64(len(dst))}
+		for _, n := range room[1 : axis+1] {
+			x.inner /= n
 		}
-		bytes = bytes[b.View.Offset : b.View.Offset+b.View.Size]
-		each, inner := b.View.Size/b.Shape[0], b.View.Size
-		for _, n := range b.Shape[:axis+1] {
-			inner /= n
-		}
-		slot := func(i int) []byte { return bytes[int64(i)*each:][:each] }
-		all = append(all, stretch{slot(from), slot(to), b.Shape[axis], inner})
+		all = append(all, x)
 	}
 	for _, x := range all {
 		for at := int64(0); at < int64(len(x.src)); at += x.rows * x.inner {
@@ -62,4 +64,20 @@ func (s *Session) CopySlot(from, to int, symbol string, first, last int64) (ok b
 		}
 	}
 	return true, nil
+}
+
+// slotBytes returns what a state has for a slot, and the state's shape; nil: no memory
+// that the host may touch.
+func (s *Session) slotBytes(state string, slot int) ([]byte, []int64, error) {
+	b, bound := s.states[state]
+	memory, host := b.View.Buffer.(HostBuffer)
+	if !bound || !host {
+		return nil, nil, nil
+	}
+	bytes, err := memory.Bytes()
+	if err != nil {
+		return nil, nil, fmt.Errorf("state %q: %w", state, err)
+	}
+	each := b.View.Size / b.Shape[0]
+	return bytes[b.View.Offset+int64(slot)*each:][:each], b.Shape, nil
 }

@@ -57,8 +57,9 @@ func mixed(t testing.TB) []models.Question {
 }
 
 // TestBatch wants what is answered in slots at the same time to be what is answered
-// alone: token for token, greedily and by chance, wherever the model runs, and where
-// its graphs take one sequence at a time.
+// alone: token for token, greedily and by chance, in one lane and in several, wherever the
+// model runs, and where its graphs take one sequence at a time; also while others go away
+// in the middle of their answers.
 func TestBatch(t *testing.T) {
 	long := greedy
 	long.Most = 25
@@ -68,18 +69,21 @@ func TestBatch(t *testing.T) {
 	ranked.Sampling.TopK, ranked.Sampling.RepetitionPenalty = 10, 1.1
 	for _, c := range []struct {
 		export, place string
-		slots         int
+		slots, lanes  int
 		values        bool
 		lookup        int // with drafts each slot runs by itself
 	}{
-		{"tjs-fp16", "", 5, false, 0},
-		{"tjs-fp16", "vision=sim:0,llm=sim:1", 3, true, 0},
-		{"tjs-q4f16", "", 18, false, 0},
-		{"olive-cpu-int4", "llm.layers.0-1=sim:0", 4, false, 0},
-		{"tjs-q4f16", "", 3, false, 4},
+		{"tjs-fp16", "", 5, 1, false, 0},
+		{"tjs-fp16", "", 7, 3, false, 0},
+		{"tjs-fp16", "vision=sim:0,llm=sim:1", 3, 2, true, 0},
+		{"tjs-q4f16", "", 18, 1, false, 0},
+		{"tjs-q4f16", "", 2, 2, true, 0},
+		{"olive-cpu-int4", "llm.layers.0-1=sim:0", 4, 1, false, 0},
+		{"tjs-q4f16", "", 3, 2, false, 4},
 	} {
-		t.Run(fmt.Sprint(c.export, " ", c.place, " ", c.slots), func(t *testing.T) {
+		t.Run(fmt.Sprint(c.export, " ", c.place, " ", c.slots, " in ", c.lanes), func(t *testing.T) {
 			o, _ := simulated(c.place, "")
+			o.Session.Lanes = c.lanes
 			if c.values {
 				o.Check = "values"
 			}
@@ -113,6 +117,13 @@ func TestBatch(t *testing.T) {
 			for _, s := range slots(t, dir, o, c.slots) {
 				wg.Go(func() {
 					for x := range todo {
+						ctx, leave := context.WithCancel(context.Background())
+						leaves := x.set
+						leaves.OnText = func(string) error { leave(); return nil }
+						if _, err := s.Ask(ctx, x.q, leaves); err != nil && !errors.Is(err, context.Canceled) {
+							t.Error(err)
+						}
+						leave()
 						a, err := s.Ask(context.Background(), x.q, x.set)
 						if err != nil {
 							t.Error(err)
@@ -131,9 +142,17 @@ func TestBatch(t *testing.T) {
 
 // TestShared asks what another slot was asked before: a prompt whose beginning a slot does
 // not hold, and another does, starts there, while that one answers, too, and its pictures
-// are not encoded again. The answers are those that are given alone.
+// are not encoded again, in whichever lanes the two are. The answers are those that are
+// given alone.
 func TestShared(t *testing.T) {
+	for _, lanes := range []int{1, 2, 4} {
+		t.Run(fmt.Sprint(lanes), func(t *testing.T) { testShared(t, lanes) })
+	}
+}
+
+func testShared(t *testing.T, lanes int) {
 	o, _ := simulated("", "")
+	o.Session.Lanes = lanes
 	dir := Export(t, "tjs-fp16")
 	alone := chat(t, dir, o)
 	once := greedy

@@ -54,7 +54,7 @@ func (o *memoryOptions) bound(w *mnnconv.Options, frames int) error {
 	if err := o.policy(w); err != nil {
 		return err
 	}
-	w.Session = models.SessionOptions{Capacity: o.context, Images: max(1, o.maxImages), Frames: frames}
+	w.Session = models.SessionOptions{Capacity: o.context, Images: max(1, o.maxImages), Frames: frames, Lanes: w.Session.Lanes}
 	return nil
 }
 

@@ -34,7 +34,7 @@ func BenchmarkServe(b *testing.B) {
 func benchmarkServe(b *testing.B, slots int, fresh bool) {
 	table := op.All()
 	o := mnnconv.Options{Load: models.Options{Table: table, Batched: slots > 1}, Models: []models.Kind{qwen25vl.Kind},
-		Backends: []runtime.Backend{&cpu.Backend{Table: table}}, Session: models.SessionOptions{Capacity: 512, Images: 1, Frames: 1, Slots: slots}}
+		Backends: []runtime.Backend{&cpu.Backend{Table: table}}, Session: models.SessionOptions{Capacity: 512, Images: 1, Frames: 1, Slots: slots, Lanes: 2}}
 	src, err := mnnconv.Load(loadModel, o)
 	if err != nil {
 		b.Fatal(err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	goruntime "runtime"
 	"time"
 
 	"mnnconv"
@@ -19,9 +20,14 @@ import (
 // arithmetic; timeout is a device's for what was queued, 0: none.
 func wire(threads int, math host.Math, timeout time.Duration) mnnconv.Options {
 	table := op.All()
+	lanes := threads
+	if lanes == 0 {
+		lanes = goruntime.GOMAXPROCS(0)
+	}
 	return mnnconv.Options{
-		Load:   models.Options{Table: table},
-		Models: []models.Kind{qwen25vl.Kind},
+		Load:    models.Options{Table: table},
+		Models:  []models.Kind{qwen25vl.Kind},
+		Session: models.SessionOptions{Lanes: lanes},
 		Backends: append([]runtime.Backend{
 			&cpu.Backend{Table: table, Threads: threads, Math: math},
 			&sim.Backend{Table: table, Threads: threads, Math: math},

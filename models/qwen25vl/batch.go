@@ -33,20 +33,19 @@ func (m *Model) Batches() bool {
 }
 
 // NewSlots makes o.Slots sessions that share memory and, where the graph takes several
-// sequences, their decode steps. Each may be asked at the same time as the others.
-// Close all of them.
+// sequences, their decode steps: all of them, or with o.Lanes those of each lane. Each
+// may be asked at the same time as the others. Close all of them.
 func (m *Model) NewSlots(executors map[string]*runtime.Executor, o models.SessionOptions) ([]models.Session, error) {
 	n := max(1, o.Slots)
 	var out []models.Session
 	if n > 1 && m.Batches() && m.extend.drafts == 0 && o.Wrap == nil {
-		b, err := m.newBatch(executors, o)
-		if err != nil {
-			return nil, err
+		lanes, err := m.newLanes(executors, o)
+		for i := range n { // neighbours in different lanes, so that a few questions use all
+			if err == nil {
+				out = append(out, &slot{lanes[i%len(lanes)], i / len(lanes)})
+			}
 		}
-		for i := range n {
-			out = append(out, &slot{b, i})
-		}
-		return out, nil
+		return out, err
 	}
 	o.Slots = 1
 	for range n {
@@ -69,7 +68,9 @@ type batch struct {
 	s       *Session
 	run     *runtime.Session // of extend
 	slots   int
-	held    [][]cell      // of each slot: what its state holds
+	lanes   []*batch // that run at the same time, this one among them
+	holding sync.Mutex
+	held    [][]cell      // of each slot: what its state holds. It is written by the batch's goroutine alone, with holding
 	steps   map[int]*step // by their number of rows
 	asked   chan *sequence
 	stop    chan struct{}
@@ -98,15 +99,25 @@ type sequence struct {
 	err     error // once out is closed
 }
 
-func (m *Model) newBatch(executors map[string]*runtime.Executor, o models.SessionOptions) (*batch, error) {
-	s, err := m.newSession(executors, o)
-	if err != nil {
-		return nil, err
+// newLanes makes the batches of o.Slots slots, and starts them.
+func (m *Model) newLanes(executors map[string]*runtime.Executor, o models.SessionOptions) ([]*batch, error) {
+	lanes := make([]*batch, o.LanesOf())
+	for i := range lanes {
+		s, err := m.newSession(executors, o)
+		if err != nil {
+			for _, b := range lanes[:i] {
+				err = errors.Join(err, b.s.Close())
+			}
+			return nil, err
+		}
+		n := (o.Slots - i + len(lanes) - 1) / len(lanes)
+		lanes[i] = &batch{s: s, run: s.extend.(*runtime.Session), slots: n, lanes: lanes, users: n, held: make([][]cell, n), steps: map[int]*step{},
+			asked: make(chan *sequence, n), stop: make(chan struct{})}
 	}
-	b := &batch{s: s, run: s.extend.(*runtime.Session), slots: o.Slots, users: o.Slots, held: make([][]cell, o.Slots), steps: map[int]*step{},
-		asked: make(chan *sequence, o.Slots), stop: make(chan struct{})}
-	b.stopped.Go(b.work)
-	return b, nil
+	for _, b := range lanes {
+		b.stopped.Go(b.work)
+	}
+	return lanes, nil
 }
 
 // stateRows is the extent of the states of slots with room for capacity tokens.
@@ -120,10 +131,11 @@ type slot struct {
 	i int
 }
 
-// Memory lists what all slots together need.
+// Memory lists what all slots of a lane together need.
 func (s *slot) Memory() []runtime.Need { return s.b.s.Memory() }
 
-// OnStep has f told of how many slots each step is that follows, of this slot or others.
+// OnStep has f told of how many slots each step is that follows, of this slot or others
+// of its lane. Lanes tell at the same time.
 func (s *slot) OnStep(f func(rows int)) { s.b.told.Store(&f) }
 
 // Close closes the batch with the last of its slots.
@@ -260,7 +272,7 @@ func (b *batch) begin(x *sequence) bool {
 		return false
 	}
 	p := x.prompt
-	b.held[x.slot] = b.held[x.slot][:min(x.from, len(b.held[x.slot]))]
+	b.hold(x.slot, b.held[x.slot][:min(x.from, len(b.held[x.slot]))])
 	if x.err = b.share(x); x.err != nil {
 		return false
 	}
@@ -302,7 +314,7 @@ func (b *batch) prefill(x *sequence) bool {
 		x.err = err
 		return false
 	}
-	b.held[x.slot] = append(b.held[x.slot], p.cells[from:to]...)
+	b.hold(x.slot, append(b.held[x.slot], p.cells[from:to]...))
 	x.ends = x.ends[1:]
 	x.turn.stats.Prefill += time.Since(start)
 	if len(x.ends) > 0 {
@@ -312,24 +324,55 @@ func (b *batch) prefill(x *sequence) bool {
 	return true
 }
 
-// share has a prompt's slot hold what another holds of it and itself does not.
+// hold says what a slot's state holds from now on: before any of it is overwritten, and
+// after what is new has been written.
+func (b *batch) hold(slot int, held []cell) {
+	b.holding.Lock()
+	defer b.holding.Unlock()
+	b.held[slot] = held
+}
+
+// share has a prompt's slot hold what another holds of it and itself does not. Slots of
+// all lanes are looked at: what is held is not written by what runs there.
 func (b *batch) share(x *sequence) error {
-	most, best := x.from, -1
-	for i, held := range b.held {
-		if n := b.s.m.shared(held, x.prompt, x.turn); n > most {
-			most, best = n, i
+	best, most := b, x.from
+	for _, lane := range b.lanes {
+		if _, n := lane.longest(x); n > most {
+			best, most = lane, n
 		}
 	}
-	if best < 0 {
+	if most == x.from {
 		return nil
 	}
-	ok, err := b.run.CopySlot(best, x.slot, "capacity", int64(x.from), int64(most))
+	best.holding.Lock() // nothing of it is given up until it is copied
+	slot, most := best.longestHeld(x)
+	ok, err := most > x.from, error(nil)
+	if ok {
+		ok, err = b.run.CopySlot(best.run, slot, x.slot, "capacity", int64(x.from), int64(most))
+	}
+	best.holding.Unlock()
 	if !ok || err != nil {
 		return err
 	}
-	b.held[x.slot] = append(b.held[x.slot], x.prompt.cells[x.from:most]...)
+	b.hold(x.slot, append(b.held[x.slot], x.prompt.cells[x.from:most]...))
 	x.from = most
 	return nil
+}
+
+// longest returns which slot holds most of a prompt, and how much.
+func (b *batch) longest(x *sequence) (slot, most int) {
+	b.holding.Lock()
+	defer b.holding.Unlock()
+	return b.longestHeld(x)
+}
+
+func (b *batch) longestHeld(x *sequence) (slot, most int) {
+	for i, held := range b.held {
+		if n := b.s.m.shared(held, x.prompt, x.turn); n > most {
+			slot, most = i, n
+		}
+	}
+	return slot, most
 }
 
 // choose takes a sequence's next token from a row of the scores.
@@ -408,7 +451,7 @@ func (b *batch) step(rows []*sequence) {
 		(*f)(len(rows))
 	}
 	for _, x := range rows {
-		b.held[x.slot] = append(b.held[x.slot], cell{id: x.history[len(x.history)-1]})
+		b.hold(x.slot, append(b.held[x.slot], cell{id: x.history[len(x.history)-1]}))
 		x.next++
 		b.choose(x, x.slot-first)
 		x.turn.stats.Decode += time.Since(start)

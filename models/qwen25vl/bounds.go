@@ -25,7 +25,8 @@ func (m *Model) Bounds(o models.SessionOptions) (map[string]graph.Env, int, erro
 	}
 	bounds := m.bounds(int64(capacity), picture, rows)
 	if env := bounds["extend"]; o.Slots > 1 && m.Batches() { // prompts run in chunks then
-		env[batched], env["capacity"] = int64(o.Slots), stateRows(capacity)
+		lanes := o.LanesOf()
+		env[batched], env["capacity"] = int64((o.Slots+lanes-1)/lanes), stateRows(capacity)
 		for _, name := range []string{tokens, "rows"} {
 			if env[name] > 0 {
 				env[name] = min(env[name], maxChunk)

@@ -64,15 +64,18 @@ type Server struct {
 func New(c Config, sessions []models.Session) *Server {
 	s := &Server{c: c, slots: newSlots(sessions, c.Limits.Queue), memory: newMemory(c.Limits.Memory)}
 	s.count = newCounters(s.slots)
-	if b, ok := sessions[0].(batcher); ok {
-		b.OnStep(func(rows int) { s.count.rows.Observe(float64(rows)) })
+	for _, session := range sessions {
+		if b, ok := session.(batcher); ok {
+			b.OnStep(func(rows int) { s.count.rows.Observe(float64(rows)) })
+		}
 	}
 	return s
 }
 
 // batcher is a session that shares its decode steps with others.
 type batcher interface {
-	// OnStep has f told of how many conversations each step is that follows.
+	// OnStep has f told of how many conversations each step is that follows, of this one or
+	// others.
 	OnStep(f func(rows int))
 }
 
