@@ -33,7 +33,14 @@ func TestAtOpset(t *testing.T) {
 		{op: "Softmax", version: 11, attrs: []graph.Attr{attr("axis", int64(-1))}, want: []graph.Attr{attr("axis", int64(2))}},
 		{op: "Softmax", version: 11, refused: true}, // over the extents 1 and 2 together
 		{op: "Softmax", version: 13},
-		{op: "Slice", version: 9, refused: true},
+		{op: "Slice", version: 9, attrs: []graph.Attr{attr("starts", []int64{1, 0}), attr("ends", []int64{2, 1})}, input: []float32{1, 0}},
+		{op: "GridSample", version: 16, want: []graph.Attr{attr("mode", "linear")}},
+		{op: "GridSample", version: 16, attrs: []graph.Attr{attr("mode", "bicubic")}, want: []graph.Attr{attr("mode", "cubic")}},
+		{op: "GridSample", version: 20, attrs: []graph.Attr{attr("mode", "cubic")}, want: []graph.Attr{attr("mode", "cubic")}},
+		{op: "BatchNormalization", version: 7, attrs: []graph.Attr{attr("spatial", int64(1))}},
+		{op: "BatchNormalization", version: 7, attrs: []graph.Attr{attr("spatial", int64(0))}, refused: true},
+		{op: "Dropout", version: 7, attrs: []graph.Attr{attr("ratio", float32(0.5))}},
+		{op: "Upsample", version: 7, attrs: []graph.Attr{attr("scales", []float32{1, 2, 0.5})}, refused: true}, // nearest: floor and ceil
 		{op: "Slice", version: 10},
 		{op: "GroupNormalization", version: 18, refused: true},
 	} {
