@@ -164,11 +164,7 @@ func (c *context) tidyAttention(r *rewriter, n *p.Node) {
 		return
 	}
 	ins := []*p.Value{n.Inputs[0], newK, newV, n.In(3), pastK, pastV}
-	a := attrs{}
-	for _, at := range n.Attrs {
-		a[at.Name] = at.Value
-	}
-	m := r.add(n, "Attention", a, 3, ins...)
+	m := r.add(n, "Attention", attrsOf(n), 3, ins...)
 	r.take(m, 0, n.Outputs[0])
 	r.take(m, 1, k)
 	r.take(m, 2, v)
@@ -277,12 +273,10 @@ func (c *context) joinedCache(v *p.Value) (past, fresh *p.Value) {
 	if axis := n.Int("axis", 0); axis != 2 && axis != -2 {
 		return nil, nil
 	}
-	for _, in := range c.g.Inputs {
-		if in == n.Inputs[0] {
-			return n.Inputs[0], n.Inputs[1]
-		}
+	if !slices.Contains(c.g.Inputs, n.Inputs[0]) {
+		return nil, nil
 	}
-	return nil, nil
+	return n.Inputs[0], n.Inputs[1]
 }
 
 // causal reports whether a mask lets query row i see exactly the key rows up to

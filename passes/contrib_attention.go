@@ -61,19 +61,9 @@ func (c *context) groupQuery(r *rewriter, n *graph.Node) {
 	c.raised("Attention")
 }
 
-// firstPrompt raises GroupQueryAttention without a past. Heads get an axis of their
-// own, so that it shows which keys and values the graph returns.
+// firstPrompt raises GroupQueryAttention without a past.
 func (c *context) firstPrompt(r *rewriter, n *graph.Node, a attrs, heads, kv int64) {
-	perm := attrs{"perm": []int64{0, 2, 1, 3}}
-	var in [3]*graph.Value
-	for i, h := range []int64{heads, kv, kv} {
-		in[i] = r.op1(n, "Transpose", perm, r.op1(n, "Reshape", nil, n.Inputs[i], r.ints(0, 0, h, -1)))
-	}
-	delete(a, "q_num_heads")
-	delete(a, "kv_num_heads")
-	m := r.add(n, "Attention", a, 1, in[:]...)
-	y := r.op1(n, "Reshape", nil, r.op1(n, "Transpose", perm, m.Outputs[0]), r.ints(0, 0, -1))
-	r.take(y.Def, 0, n.Outputs[0])
+	in := headsApart(r, n, a, heads, kv)
 	for i := 1; i < 3; i++ {
 		if v := n.Out(i); v != nil {
 			same := r.add(n, "Identity", nil, 1, in[i])
@@ -81,6 +71,22 @@ func (c *context) firstPrompt(r *rewriter, n *graph.Node, a attrs, heads, kv int
 		}
 	}
 	c.raised("Attention")
+}
+
+// headsApart raises attention over the first three inputs of n, and more behind them, with
+// heads on an axis of their own: so it shows which keys and values the graph returns, and
+// which are repeated or come from a cache. It returns queries, keys and values.
+func headsApart(r *rewriter, n *graph.Node, a attrs, heads, kv int64, more ...*graph.Value) (in [3]*graph.Value) {
+	perm := attrs{"perm": []int64{0, 2, 1, 3}}
+	for i, h := range []int64{heads, kv, kv} {
+		in[i] = r.op1(n, "Transpose", perm, r.op1(n, "Reshape", nil, n.Inputs[i], r.ints(0, 0, h, -1)))
+	}
+	delete(a, "q_num_heads")
+	delete(a, "kv_num_heads")
+	m := r.add(n, "Attention", a, 1, append(in[:], more...)...)
+	y := r.op1(n, "Reshape", nil, r.op1(n, "Transpose", perm, m.Outputs[0]), r.ints(0, 0, -1))
+	r.take(y.Def, 0, n.Outputs[0])
+	return in
 }
 
 // noMore reports whether a bias leaves what a causal attention sees as it is.
@@ -144,17 +150,7 @@ func (c *context) multiHead(r *rewriter, n *graph.Node) {
 		r.take(m, 0, n.Outputs[0])
 		return
 	}
-	// Heads get an axis of their own, so that repeated ones and caches are seen.
-	perm := attrs{"perm": []int64{0, 2, 1, 3}}
-	var in [3]*graph.Value
-	for i, x := range n.Inputs[:3] {
-		in[i] = r.op1(n, "Transpose", perm, r.op1(n, "Reshape", nil, x, r.ints(0, 0, heads, -1)))
-	}
-	delete(a, "q_num_heads")
-	delete(a, "kv_num_heads")
-	m := r.add(n, "Attention", a, 1, in[0], in[1], in[2], bias)
-	y := r.op1(n, "Reshape", nil, r.op1(n, "Transpose", perm, m.Outputs[0]), r.ints(0, 0, -1))
-	r.take(y.Def, 0, n.Outputs[0])
+	headsApart(r, n, a, heads, heads, bias)
 }
 
 // fusedAttention: MNN keeps the cache inside the operator. Here it becomes

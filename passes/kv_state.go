@@ -76,12 +76,9 @@ func kvState(c *context) error {
 			g.Outputs = append(g.Outputs, out)
 			caches[i] = out
 		}
-		a := attrs{}
-		for _, at := range n.Attrs {
-			if at.Name != "q_num_heads" && at.Name != "kv_num_heads" { // heads have an axis now
-				a[at.Name] = at.Value
-			}
-		}
+		a := attrsOf(n)
+		delete(a, "q_num_heads") // heads have an axis now
+		delete(a, "kv_num_heads")
 		out := n.Outputs[0]
 		m := r.add(n, "Attention", a, 1, heads(q, n.Int("q_num_heads", 0)), caches[0], caches[1], nil, nil, nil, lengths)
 		y := m.Outputs[0]
@@ -131,11 +128,7 @@ func (c *context) openCaches() error {
 			s[2] = graph.Sym("past")
 			ins = append(ins, g.NewInput(c.name(x.Name+".past"), graph.Type{DType: x.Type.DType, Shape: s}))
 		}
-		a := attrs{}
-		for _, at := range n.Attrs {
-			a[at.Name] = at.Value
-		}
-		m := r.add(n, "Attention", a, 3, ins...)
+		m := r.add(n, "Attention", attrsOf(n), 3, ins...)
 		r.take(m, 0, n.Outputs[0])
 		g.Outputs[at[0]], g.Outputs[at[1]] = m.Outputs[1], m.Outputs[2]
 		r.remove(n)

@@ -165,26 +165,8 @@ func (p *prober) affords(n *graph.Node) bool {
 // elements builds an integer value from what inference knows of its elements,
 // without its producers: a Shape of activations, for one.
 func (p *prober) elements(v *graph.Value) *graph.Tensor {
-	if v.Type.DType != graph.Int64 || !v.Type.Shape.Ranked() || len(v.Type.Shape) > 1 {
-		return nil
-	}
-	dims, ok := p.c.facts.Elements(v)
-	if !ok {
-		return nil
-	}
-	vals := make([]int64, len(dims))
-	for i, d := range dims {
+	return knownInts(v, p.c.facts, func(d graph.Dim) (int64, bool) {
 		n, err := d.Eval(p.probe.Env)
-		if err != nil {
-			return nil
-		}
-		vals[i] = n
-	}
-	if len(v.Type.Shape) == 0 {
-		if len(vals) != 1 {
-			return nil
-		}
-		return graph.Scalar(vals[0])
-	}
-	return graph.Ints(vals)
+		return n, err == nil
+	})
 }

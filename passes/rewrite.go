@@ -48,6 +48,15 @@ func (c *context) name(base string) string {
 
 type attrs map[string]any
 
+// attrsOf are those of a node.
+func attrsOf(n *graph.Node) attrs {
+	out := attrs{}
+	for _, a := range n.Attrs {
+		out[a.Name] = a.Value
+	}
+	return out
+}
+
 // add makes a node of ai.onnx that stands before at and takes its provenance.
 // Its outputs are named after at.
 func (r *rewriter) add(at *graph.Node, opname string, a attrs, outs int, ins ...*graph.Value) *graph.Node {

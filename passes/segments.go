@@ -77,6 +77,11 @@ func plain(n *graph.Node) bool {
 		n.In(6) == nil && n.Out(3) == nil
 }
 
+// bare reports whether an attention operator is plain and has no mask and no cache.
+func bare(n *graph.Node) bool {
+	return plain(n) && n.In(3) == nil && n.In(4) == nil && n.Out(1) == nil && n.Out(2) == nil
+}
+
 // boundaries returns the first candidate that fits every probe, or nil.
 func (c *context) boundaries(fits func(probe int, values []int64) bool) *Segments {
 	for k := range c.know.Segments {

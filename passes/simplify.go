@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"mnnconv/graph"
+	"mnnconv/schemas/op"
 )
 
 // maxFold bounds the elements of a tensor that folding may create: shape
@@ -68,25 +69,36 @@ func (c *context) foldKnown(n *graph.Node, with map[*graph.Value]*graph.Value) b
 		return false
 	}
 	v := n.Outputs[0]
-	dims, ok := c.facts.Elements(v)
-	if !ok || v.Type.DType != graph.Int64 || !v.Type.Shape.Ranked() || len(v.Type.Shape) > 1 {
-		return false
+	t := knownInts(v, c.facts, graph.Dim.Int)
+	if t != nil {
+		with[v] = c.g.NewConst(v.Name, t)
+	}
+	return t != nil
+}
+
+// knownInts is an integer vector or scalar whose elements inference knows, as the numbers
+// that they are; nil: there is something else, or one is no number.
+func knownInts(v *graph.Value, facts *op.Facts, number func(graph.Dim) (int64, bool)) *graph.Tensor {
+	if v.Type.DType != graph.Int64 || !v.Type.Shape.Ranked() || len(v.Type.Shape) > 1 {
+		return nil
+	}
+	dims, ok := facts.Elements(v)
+	if !ok {
+		return nil
 	}
 	vals := make([]int64, len(dims))
 	for i, d := range dims {
-		if vals[i], ok = d.Int(); !ok {
-			return false
+		if vals[i], ok = number(d); !ok {
+			return nil
 		}
 	}
-	t := graph.Ints(vals)
-	if len(v.Type.Shape) == 0 {
-		if len(vals) != 1 {
-			return false
-		}
-		t = graph.Scalar(vals[0])
+	switch {
+	case len(v.Type.Shape) == 1:
+		return graph.Ints(vals)
+	case len(vals) == 1:
+		return graph.Scalar(vals[0])
 	}
-	with[v] = c.g.NewConst(v.Name, t)
-	return true
+	return nil
 }
 
 // foldConst evaluates a node all of whose inputs are constants.

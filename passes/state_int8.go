@@ -29,11 +29,7 @@ func (c *context) quantisedState(r *rewriter, s graph.State, uses []graph.Use) e
 
 	of := graph.Type{DType: graph.Float32, Shape: append(shape[:len(shape)-1:len(shape)-1], graph.Const(1)), Space: s.In.Type.Space}
 	scales := graph.State{In: c.g.NewInput(c.name(s.In.Name+".scale"), of)}
-	as := attrs{}
-	for _, a := range write.Attrs {
-		as[a.Name] = a.Value
-	}
-	scales.Out = r.beside(write, "TensorScatter", as, append([]*graph.Value{scales.In, scale}, write.Inputs[2:]...)...)
+	scales.Out = r.beside(write, "TensorScatter", attrsOf(write), append([]*graph.Value{scales.In, scale}, write.Inputs[2:]...)...)
 	c.g.States = append(c.g.States, scales)
 	c.g.Outputs = append(c.g.Outputs, scales.Out)
 

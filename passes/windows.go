@@ -33,7 +33,7 @@ func equalWindows(c *context) error {
 			continue
 		}
 		seg := c.windows[n.Outputs[0]]
-		if !plain(n) || n.In(3) != nil || n.In(4) != nil || n.Out(1) != nil || n.Out(2) != nil {
+		if !bare(n) {
 			return fmt.Errorf("%s: this form of attention over equal windows is not raised: %w", n.ID(), op.ErrUnsupported)
 		}
 		delete(c.windows, n.Outputs[0])
@@ -186,7 +186,7 @@ func (c *context) splitAttention(r *rewriter, n *graph.Node) {
 		} else if perm != nil {
 			return
 		}
-		if !att.Is("Attention") || !plain(att) || att.In(3) != nil || att.In(4) != nil || att.Out(1) != nil || att.Out(2) != nil {
+		if !att.Is("Attention") || !bare(att) {
 			return
 		}
 		for k := range from {
