@@ -300,11 +300,7 @@ func (r *rerun) judge(p *partition.Partition, k *partition.Kernel, v *graph.Valu
 		return
 	}
 	n := k.Nodes[len(k.Nodes)-1]
-	name := n.Path
-	if name == "" {
-		name = n.Name
-	}
-	text := fmt.Sprintf("%s (%s%s, partition %d on %s) makes %q, of which %s", name, n.OpName(), exporters(n), p.Index, p.Target, v.Name, o)
+	text := fmt.Sprintf("%s (%s%s, partition %d on %s) makes %q, of which %s", n.Label(), n.OpName(), exporters(n), p.Index, p.Target, v.Name, o)
 	if w := oddConstants(k); w != "" {
 		text += "; " + w
 	}

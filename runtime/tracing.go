@@ -150,7 +150,7 @@ func partitionLabel(plan *partition.Plan, p *partition.Partition, env graph.Env)
 func kernelLabel(p *partition.Partition, k partition.Kernel, env graph.Env) *trace.Label {
 	var covers []string
 	for _, n := range k.Nodes {
-		covers = append(covers, cmp.Or(n.Path, n.Name, n.Op))
+		covers = append(covers, n.Label())
 	}
 	l := &trace.Label{Track: p.Target, Name: k.Name, Kernel: true, Args: []trace.Arg{{Name: "node", Value: covers[len(covers)-1]}}}
 	if len(covers) > 1 {

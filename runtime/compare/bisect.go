@@ -36,7 +36,7 @@ func (c *Comparer) Found() *Found { return c.found }
 
 // stopAt keeps what is needed to make a case of a wrong partition.
 func (c *Comparer) stopAt(p *phase, part *partition.Partition, trace Trace) error {
-	if !c.stop || !c.seen.isWrong(p, part) {
+	if !c.stop || !c.seen.isWrong(part) {
 		return nil
 	}
 	f := &Found{PartitionReport: *c.seen.of[part], Runs: c.runs, Nodes: len(part.Nodes), c: c, p: p, trace: trace}

@@ -388,7 +388,7 @@ func (c *Comparer) look(ctx context.Context, p *phase, part *partition.Partition
 			}
 			if m.Relative > given || from == "" && !m.equal {
 				given, from = max(given, m.Relative), partition.Source(v).Name
-				c.seen.inherited(p, part, m.Max, partition.Source(v))
+				c.seen.inherited(part, m.Max, partition.Source(v))
 			}
 		}
 	}
@@ -402,7 +402,7 @@ func (c *Comparer) look(ctx context.Context, p *phase, part *partition.Partition
 		c.seen.tensor(p, part, v).cascaded(m.Figures, tolerance, ok)
 		off = off || !ok
 	}
-	if !off || c.seen.isWrong(p, part) {
+	if !off || c.seen.isWrong(part) {
 		return nil
 	}
 	return c.replay(ctx, p, part, made)
@@ -429,7 +429,7 @@ func (c *Comparer) replay(ctx context.Context, p *phase, part *partition.Partiti
 			return nil
 		}
 	}
-	c.seen.inherits(p, part)
+	c.seen.inherits(part)
 	return nil
 }
 

@@ -137,10 +137,10 @@ func (c *collected) wrong(p *phase, part *partition.Partition, nodes []*graph.No
 		given: r.given, from: r.from}
 	for i, n := range nodes {
 		if i > 0 {
-			r.Covers = append(r.Covers, pathOf(n))
+			r.Covers = append(r.Covers, n.Label())
 			continue
 		}
-		r.First, r.op = pathOf(n), n.OpName()
+		r.First, r.op = n.Label(), n.OpName()
 		for _, v := range n.Outputs {
 			if v != nil {
 				r.Value = v.Name
@@ -148,22 +148,6 @@ func (c *collected) wrong(p *phase, part *partition.Partition, nodes []*graph.No
 			}
 		}
 	}
-}
-
-// pathOf names a node: its canonical path, else its own name, else what it makes.
-func pathOf(n *graph.Node) string {
-	switch {
-	case n.Path != "":
-		return n.Path
-	case n.Name != "":
-		return n.Name
-	}
-	for _, v := range n.Outputs {
-		if v != nil {
-			return v.Name
-		}
-	}
-	return n.OpName()
 }
 
 // moved notes a device that changes what it is given. Where a copy brings that, the
@@ -203,18 +187,18 @@ func (c *collected) copied(p *phase, n *graph.Node) {
 	}
 }
 
-func (c *collected) isWrong(_ *phase, part *partition.Partition) bool {
+func (c *collected) isWrong(part *partition.Partition) bool {
 	return c.of[part].Verdict == Wrong
 }
 
-func (c *collected) inherits(_ *phase, part *partition.Partition) {
+func (c *collected) inherits(part *partition.Partition) {
 	if r := c.of[part]; r.Verdict == Same {
 		r.Verdict = Inherits
 	}
 }
 
 // inherited notes how far off a partition's input was, and who made it.
-func (c *collected) inherited(_ *phase, part *partition.Partition, most float64, v *graph.Value) {
+func (c *collected) inherited(part *partition.Partition, most float64, v *graph.Value) {
 	r := c.of[part]
 	if most < r.given {
 		return
