@@ -61,6 +61,21 @@ func (t *Tensor) Size() int64 {
 	return int64(len(t.Data))
 }
 
+// DataKey tells the data of constants apart: by its place in a file, by what computes it,
+// or by where it lies. Constants with equal keys hold the same bytes, and a memory holds
+// them once.
+func (t *Tensor) DataKey() any {
+	switch {
+	case t.Source != nil:
+		return *t.Source
+	case t.Later != nil:
+		return t.Later
+	case len(t.Data) > 0:
+		return &t.Data[0]
+	}
+	return t
+}
+
 // Range is a stretch of a file.
 type Range struct {
 	File           string // as the model names it, beneath its folder

@@ -25,7 +25,7 @@ func widenScales(g *graph.Graph) {
 			continue
 		}
 		v := n.Inputs[2]
-		id := scalesID{idOf(c.Codes.Const), idOf(c.Factors.Const), c.Rounded}
+		id := scalesID{c.Codes.Const.DataKey(), c.Factors.Const.DataKey(), c.Rounded}
 		t := made[id]
 		if t == nil {
 			size, _ := v.Type.DType.Bytes(int64(c.Codes.Const.Len()))
@@ -42,7 +42,7 @@ func widenScales(g *graph.Graph) {
 }
 
 type scalesID struct {
-	codes, factors weightID
+	codes, factors any
 	rounded        graph.DType
 }
 

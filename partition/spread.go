@@ -26,16 +26,16 @@ type SpreadReader struct {
 // of their first readers. Vectors and single numbers are left out.
 func SpreadWeights(plans []*Plan) []Spread {
 	var order []*Spread
-	of := map[weightID]*Spread{}
+	of := map[any]*Spread{}
 	eachNode(plans, func(p *Plan, part *Partition, n *graph.Node) {
 		n.Reads(func(v *graph.Value) {
 			if v.Const == nil || len(v.Const.Shape) < 2 {
 				return
 			}
-			s := of[idOf(v.Const)]
+			s := of[v.Const.DataKey()]
 			if s == nil {
 				s = &Spread{Weight: v.Name, Bytes: v.Const.Size()}
-				of[idOf(v.Const)], order = s, append(order, s)
+				of[v.Const.DataKey()], order = s, append(order, s)
 			}
 			if !slices.Contains(s.Spaces, part.Space) {
 				s.Spaces = append(s.Spaces, part.Space)

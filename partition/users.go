@@ -42,7 +42,7 @@ func UnitsOn(plans []*Plan, space graph.Space) []User {
 func holders(plans []*Plan, space graph.Space, counted func(*graph.Node) bool) []User {
 	var out []User
 	at := map[string]int{}
-	seen := map[weightID]bool{}
+	seen := map[any]bool{}
 	nodesOn(plans, space, func(unit string, n *graph.Node) {
 		if !counted(n) {
 			return
@@ -52,7 +52,7 @@ func holders(plans []*Plan, space graph.Space, counted func(*graph.Node) bool) [
 			out = append(out, User{Name: unit})
 		}
 		eachConst(n, func(t *graph.Tensor) {
-			if id := idOf(t); !seen[id] {
+			if id := t.DataKey(); !seen[id] {
 				seen[id] = true
 				out[at[unit]].Bytes += t.Size()
 			}

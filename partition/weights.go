@@ -10,26 +10,8 @@ import (
 // constant counts once in a space, however many nodes, partitions and phases read
 // it there.
 type weights struct {
-	held    map[graph.Space]map[weightID]*heldWeight
+	held    map[graph.Space]map[any]*heldWeight
 	largest map[graph.Space]int64 // bytes of the largest one
-}
-
-// weightID tells constants apart: by their place in a file, by what computes them,
-// or by their tensor.
-type weightID struct {
-	source graph.Range
-	later  *graph.Later
-	tensor *graph.Tensor
-}
-
-func idOf(t *graph.Tensor) weightID {
-	if t.Source != nil {
-		return weightID{source: *t.Source}
-	}
-	if t.Later != nil {
-		return weightID{later: t.Later}
-	}
-	return weightID{tensor: t}
 }
 
 type heldWeight struct {
@@ -39,21 +21,21 @@ type heldWeight struct {
 }
 
 func newWeights(plans []*Plan, policy Policy) *weights {
-	w := &weights{held: map[graph.Space]map[weightID]*heldWeight{}, largest: map[graph.Space]int64{}}
+	w := &weights{held: map[graph.Space]map[any]*heldWeight{}, largest: map[graph.Space]int64{}}
 	for _, p := range plans {
 		for _, part := range p.Partitions() {
 			held := w.held[part.Space]
 			if held == nil {
-				held = map[weightID]*heldWeight{}
+				held = map[any]*heldWeight{}
 				w.held[part.Space] = held
 			}
 			released := policy[part.Space].Releases(part)
 			for _, n := range part.Nodes {
 				eachConst(n, func(t *graph.Tensor) {
-					h := held[idOf(t)]
+					h := held[t.DataKey()]
 					if h == nil {
 						h = &heldWeight{bytes: t.Size(), phases: map[*Plan]bool{}}
-						held[idOf(t)] = h
+						held[t.DataKey()] = h
 					}
 					h.always = h.always || !released
 					h.phases[p] = true
@@ -118,10 +100,10 @@ func (p *Plan) ConstantBytes(part *Partition) int64 {
 			return 0
 		}
 	}
-	seen, sum := map[weightID]bool{}, int64(0)
+	seen, sum := map[any]bool{}, int64(0)
 	for _, n := range part.Nodes {
 		eachConst(n, func(t *graph.Tensor) {
-			if id := idOf(t); !seen[id] {
+			if id := t.DataKey(); !seen[id] {
 				seen[id] = true
 				sum += int64(len(t.Data))
 			}

@@ -60,7 +60,7 @@ func (s *site) errorOf(ctx context.Context, f Format, o Options) (lossSum, error
 	if err := ctx.Err(); err != nil {
 		return lossSum{}, err
 	}
-	s.layer.Path, s.layer.Weight = pathOf(s.n), s.weight.Name
+	s.layer.Path, s.layer.Weight = s.n.Label(), s.weight.Name
 	return s.job(f, o).measure()
 }
 

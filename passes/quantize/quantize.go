@@ -90,7 +90,7 @@ func Run(ctx context.Context, phases []Phase, o Options) (*Result, error) {
 	w := &writer{r: r, o: o, stats: stats, made: map[*site]*made{}, floats: map[*graph.Tensor]*floats{}}
 	for _, s := range all {
 		if s.format.Kind == Keep { // by the budget
-			r.Report.Kept = append(r.Report.Kept, Kept{s.phase, pathOf(s.n), s.weight.Const.Size(), "the budget says so"})
+			r.Report.Kept = append(r.Report.Kept, Kept{s.phase, s.n.Label(), s.weight.Const.Size(), "the budget says so"})
 			continue
 		}
 		w.site(s)
@@ -121,7 +121,7 @@ type writer struct {
 type made struct{ codes, scales, factors, zeros *graph.Later }
 
 func (w *writer) site(s *site) {
-	s.layer = Layer{Phase: s.phase, Path: pathOf(s.n), Weight: s.weight.Name, Rows: s.m.rows, Columns: s.m.cols,
+	s.layer = Layer{Phase: s.phase, Path: s.n.Label(), Weight: s.weight.Name, Rows: s.m.rows, Columns: s.m.cols,
 		From: s.weight.Const.DType.String(), To: s.format.String(), BytesBefore: s.weight.Const.Size(), Bytes: s.bytes(s.format), Raised: s.raised}
 	if s.weight.From != "" {
 		s.layer.Weight = s.weight.From
@@ -232,15 +232,8 @@ func weightBytes(phases []Phase) int64 {
 	for _, ph := range phases {
 		for _, n := range ph.Graph.Nodes {
 			n.Reads(func(v *graph.Value) {
-				if v.Const == nil || v.Const.Size() == 0 {
-					return
-				}
-				var id any = v.Const.Later
-				if v.Const.Later == nil {
-					id = &v.Const.Data[0]
-				}
-				if !seen[id] {
-					seen[id] = true
+				if v.Const != nil && !seen[v.Const.DataKey()] {
+					seen[v.Const.DataKey()] = true
 					sum += v.Const.Size()
 				}
 			})

@@ -37,7 +37,7 @@ func sites(phases []Phase, o Options) (found []*site, kept []Kept) {
 			w, transposed, table := weightOf(n)
 			if w == nil {
 				if k, ok := already(n, o); ok {
-					kept = append(kept, Kept{ph.Name, pathOf(n), k, "it is quantised already"})
+					kept = append(kept, Kept{ph.Name, n.Label(), k, "it is quantised already"})
 				}
 				continue
 			}
@@ -47,7 +47,7 @@ func sites(phases []Phase, o Options) (found []*site, kept []Kept) {
 			}
 			s := &site{phase: ph.Name, g: ph.Graph, n: n, weight: w, m: newMatrix(numbers(w.Const), transposed), table: table, format: f}
 			if why := s.refuse(); why != "" {
-				kept = append(kept, Kept{ph.Name, pathOf(n), w.Const.Size(), why})
+				kept = append(kept, Kept{ph.Name, n.Label(), w.Const.Size(), why})
 				continue
 			}
 			s.format.Method = s.method(o)
@@ -223,12 +223,4 @@ func (s *site) bytes(f Format) int64 {
 // job makes the codes of the site in a format.
 func (s *site) job(f Format, o Options) *job {
 	return &job{layer: &s.layer, m: s.m, coding: newCoding(f), method: f.Method, block: f.Block, padded: !s.table, loops: o.Loops, workers: max(1, o.Workers)}
-}
-
-// pathOf names a node for reports.
-func pathOf(n *graph.Node) string {
-	if n.Path != "" {
-		return n.Path
-	}
-	return n.Name
 }

@@ -171,11 +171,8 @@ func memoryOf(p *partition.Plan) []memoryInfo {
 	for _, n := range p.Graph.Nodes {
 		x := in(graph.Space(n.Target))
 		n.Reads(func(v *graph.Value) {
-			if v.Const == nil || v.Const.Size() == 0 {
-				return
-			}
-			if id := dataOf(v.Const); !x.seen[id] {
-				x.seen[id] = true
+			if v.Const != nil && !x.seen[v.Const.DataKey()] {
+				x.seen[v.Const.DataKey()] = true
 				x.constants += v.Const.Size()
 			}
 		})
@@ -193,14 +190,6 @@ func memoryOf(p *partition.Plan) []memoryInfo {
 		out = append(out, memoryInfo{string(s), by[s].constants, by[s].states.String(), by[s].crossing.String()})
 	}
 	return out
-}
-
-// dataOf tells the data of constants apart.
-func dataOf(t *graph.Tensor) any {
-	if t.Later != nil {
-		return t.Later
-	}
-	return &t.Data[0]
 }
 
 // without returns a phase whose partitions do not name some of their values.
