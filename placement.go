@@ -172,6 +172,25 @@ func (o Options) target(name string) (partition.Target, error) {
 	return partition.Target{Profile: p, Lowerer: b}, err
 }
 
+// backendOf returns the backend of a device by its name, and the device's ordinal.
+func backendOf(backends []runtime.Backend, device string) (runtime.Backend, int, error) {
+	kind, number, _ := strings.Cut(device, ":")
+	ordinal := 0
+	if number != "" {
+		if n, err := fmt.Sscanf(number, "%d", &ordinal); n != 1 || err != nil || fmt.Sprint(ordinal) != number {
+			return nil, 0, fmt.Errorf("%w: %q is not a device such as sim:0", partition.ErrRules, device)
+		}
+	}
+	var have []string
+	for _, b := range backends {
+		if b.Name() == kind {
+			return b, ordinal, nil
+		}
+		have = append(have, b.Name())
+	}
+	return nil, 0, fmt.Errorf("%w: no backend %q (there are %s; see `mnnconv devices`)", partition.ErrPlacement, kind, strings.Join(have, ", "))
+}
+
 // open opens the device that a target describes. One that is planned for and not
 // here, or another one in its place, is an error.
 func (o Options) open(t partition.Target) (runtime.Device, error) {

@@ -160,13 +160,11 @@ func parallel(n int, f func(int)) {
 	}
 	var wg sync.WaitGroup
 	for w := range workers {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
+		wg.Go(func() {
 			for i := w; i < n; i += workers {
 				f(i)
 			}
-		}()
+		})
 	}
 	wg.Wait()
 }
