@@ -3,6 +3,7 @@ package partition
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"mnnconv/graph"
@@ -57,10 +58,8 @@ func (r *Rule) placed(plans []*Plan) bool {
 // hint says why a rule matched nothing.
 func (r *Rule) hint(plans []*Plan, paths map[string]bool) string {
 	for _, p := range plans {
-		for _, n := range p.Graph.Nodes {
-			if r.match(n) {
-				return "rules before it took all that it matches; put it before them, or make it a pin"
-			}
+		if slices.ContainsFunc(p.Graph.Nodes, r.match) {
+			return "rules before it took all that it matches; put it before them, or make it a pin"
 		}
 	}
 	stages := map[string]bool{}

@@ -1,6 +1,8 @@
 package onnx
 
 import (
+	"maps"
+
 	"mnnconv/graph"
 	"mnnconv/schemas/onnx/internal/pb"
 )
@@ -38,9 +40,7 @@ func (e *encoder) annotateValue(v *graph.Value) map[string]string {
 // left out.
 func annotated(meta map[string]string, pairs ...string) map[string]string {
 	out := map[string]string{}
-	for k, v := range meta {
-		out[k] = v
-	}
+	maps.Copy(out, meta)
 	for i := 0; i < len(pairs); i += 2 {
 		if pairs[i+1] != "" {
 			out[pairs[i]] = pairs[i+1]

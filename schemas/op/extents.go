@@ -2,6 +2,7 @@ package op
 
 import (
 	"fmt"
+	"slices"
 
 	"mnnconv/graph"
 )
@@ -26,10 +27,8 @@ func (in *Inference) ranked(i int, allowed ...int) (graph.Shape, error) {
 	if !s.Ranked() {
 		return nil, nil
 	}
-	for _, n := range allowed {
-		if len(s) == n {
-			return s, nil
-		}
+	if slices.Contains(allowed, len(s)) {
+		return s, nil
 	}
 	return nil, in.Errorf("input %d has shape %s, want rank %v", i, s, allowed)
 }
