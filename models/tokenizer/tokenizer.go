@@ -15,7 +15,6 @@
 package tokenizer
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -110,13 +109,12 @@ func readFile(path string) ([]byte, error) {
 	if info.Size() > maxFile {
 		return nil, fmt.Errorf("%s: %d bytes, more than %d: %w", path, info.Size(), maxFile, ErrMalformed)
 	}
-	var data bytes.Buffer
-	data.Grow(int(info.Size()) + bytes.MinRead)
-	// A file that grows meanwhile is cut, and then found to be malformed.
-	if _, err := data.ReadFrom(io.LimitReader(f, maxFile)); err != nil {
+	data := make([]byte, info.Size())
+	n, err := io.ReadFull(f, data) // of a file that changes meanwhile a part, which is found to be malformed
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return data.Bytes(), nil
+	return data[:n], nil
 }
 
 func malformed(format string, args ...any) error {
