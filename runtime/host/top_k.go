@@ -89,8 +89,26 @@ func (k *topK) block(row, b int, buf []float32) []float32 {
 
 // Part implements [Parts]: it ranks row i.
 func (k topRows) Part(w *Worker, i int) {
+	order := k.order[i*k.k:][:k.k]
+	if k.blocks >= k.k || !k.narrow(w, i, order) {
+		k.ranked(w, i, order)
+	}
+	if k.at != nil {
+		copy(graph.View[int64](k.at)[i*k.k:][:k.k], order)
+	}
+	if k.y == nil {
+		return
+	}
+	size := k.x.DType.Bits() / 8 // as they are stored, NaN too
+	for j, at := range order {
+		copy(k.y.Data[(i*k.k+j)*size:][:size], k.x.Data[(i*k.width+int(at))*size:])
+	}
+}
+
+// ranked ranks row i one number after the other, but for blocks below the bound.
+func (k topRows) ranked(w *Worker, i int, order []int64) {
 	buf := w.Floats(topBlock + k.k)
-	best := ranking{values: buf[topBlock:topBlock], at: k.order[i*k.k:][:0:k.k]}
+	best := ranking{values: buf[topBlock:topBlock], at: order[:0:k.k]}
 	largest := k.largest[i*k.blocks:][:k.blocks]
 	least := float32(math.Inf(-1))
 	if k.blocks >= k.k {
@@ -107,16 +125,6 @@ func (k topRows) Part(w *Worker, i int) {
 		for j, v := range k.block(i, b, buf[:topBlock]) {
 			best.add(v, int64(b*topBlock+j))
 		}
-	}
-	if k.at != nil {
-		copy(graph.View[int64](k.at)[i*k.k:][:k.k], best.at)
-	}
-	if k.y == nil {
-		return
-	}
-	size := k.x.DType.Bits() / 8 // as they are stored, NaN too
-	for j, at := range best.at {
-		copy(k.y.Data[(i*k.k+j)*size:][:size], k.x.Data[(i*k.width+int(at))*size:])
 	}
 }
 
