@@ -84,6 +84,10 @@ func (r *retyper) stages(t *Types) []*stageType {
 		rules[n] = i
 		if i >= 0 {
 			of[i] = append(of[i], n)
+			for j := range t.rules[i+1:] {
+				later := &t.rules[i+1+j]
+				later.late = later.late || later.match(n)
+			}
 		}
 	}
 	var out []*stageType

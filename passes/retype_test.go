@@ -191,6 +191,12 @@ func TestTypesRefuse(t *testing.T) {
 	if _, _, err := retyped(t, text, "a=bf16,b=fp16"); !errors.Is(err, ErrTypes) || !strings.Contains(err.Error(), `"b=fp16"`) {
 		t.Error(err)
 	}
+	if _, _, err := retyped(t, text, "a=bf16,a_m=fp16"); !errors.Is(err, ErrTypes) || !strings.Contains(err.Error(), `matches nothing that`) {
+		t.Error(err)
+	}
+	if _, _, err := retyped(t, text, "a=bf16,a=fp16"); !errors.Is(err, ErrTypes) || !strings.Contains(err.Error(), `rules before "a=fp16" took all that it matches: put it before them`) {
+		t.Error(err)
+	}
 	for _, rules := range []string{"", "a", "a=", "=fp16", "a=int8", "a=fp32,", "a.5-3=fp16", "/(/=fp16"} {
 		if _, err := ParseTypes(rules); !errors.Is(err, ErrTypes) {
 			t.Errorf("%q: %v", rules, err)

@@ -27,6 +27,7 @@ type typeRule struct {
 	to    graph.DType
 	match func(*graph.Node) bool
 	used  bool
+	late  bool // rules before it took a node that it matches
 }
 
 // typeNames are what people call types of float.
@@ -89,6 +90,9 @@ func (t *Types) Check() error {
 		return nil
 	}
 	for _, r := range t.rules {
+		if !r.used && r.late {
+			return fmt.Errorf("%w: rules before %q took all that it matches: put it before them", ErrTypes, r.text)
+		}
 		if !r.used {
 			return fmt.Errorf("%w: %q matches nothing that computes with floats", ErrTypes, r.text)
 		}

@@ -238,6 +238,9 @@ func open(src string, w mnnconv.Options) (*loaded, error) {
 	if m.source, err = mnnconv.Load(src, w); err != nil {
 		return nil, err
 	}
+	if m.source.Model == nil {
+		return nil, errors.Join(usagef("%s is one graph and answers no questions: give a model folder", src), m.close())
+	}
 	if m.program, err = mnnconv.Open(m.source, w); err != nil {
 		return nil, errors.Join(err, m.close())
 	}

@@ -60,8 +60,11 @@ func newConvertCmd(a *app) *cobra.Command {
 }
 
 func runConvert(ctx context.Context, o *convertOptions) (err error) {
-	if o.out == "" || !strings.HasSuffix(filepath.Clean(o.out), pack.Suffix) {
+	switch {
+	case o.out == "":
 		return usagef("name the package with -o NAME%s", pack.Suffix)
+	case !strings.HasSuffix(filepath.Clean(o.out), pack.Suffix):
+		return usagef("-o %s: the name of a package ends with %s", o.out, pack.Suffix)
 	}
 	// Before a large model is read.
 	if err := inFolder("-o", o.out); err != nil {

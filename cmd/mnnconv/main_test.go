@@ -131,6 +131,8 @@ func fixtures(dir, src string) error {
 		"sum.onnx":       sum,
 		"cyclic.onnx":    model(nil, node("Add", "a", "x", "b"), node("Add", "b", "a", "y"), node("Add", "sum/of", "a", "b")),
 		"unknown.onnx":   model(nil, node("NoSuchOperator", "sum/of", "x", "y")),
+		"surplus.onnx":   model(nil, node("Neg", "sum/of", "x", "y")),
+		"zero.onnx":      model(nil, node("NonZero", "n", "x"), node("Squeeze", "s", "n"), node("Div", "d", "s", "s"), node("Gather", "sum/of", "x", "d")),
 		"data.onnx":      model(stored("w", "w.bin"), node("Mul", "z", "x", "w"), node("Add", "sum/of", "z", "y")),
 		"outside.onnx":   model(stored("w", "../w.bin"), node("Mul", "z", "x", "w"), node("Add", "sum/of", "z", "y")),
 		"w.bin":          arrays["x.npy"].Data,

@@ -69,6 +69,10 @@ func readInputs(g *graph.Graph, given []string) ([]*graph.Tensor, error) {
 			continue
 		}
 		i := slices.IndexFunc(g.Inputs, func(v *graph.Value) bool { return v.Name == name })
+		if i < 0 && isConst(g, name) {
+			errs = append(errs, usagef("--input %q: the model has a value for it (an initializer), which stays; give %s", name, describe(g.Inputs)))
+			continue
+		}
 		if i < 0 {
 			errs = append(errs, usagef("--input %q: no such input; there are %s", name, describe(g.Inputs)))
 			continue
@@ -93,6 +97,13 @@ func readInputs(g *graph.Graph, given []string) ([]*graph.Tensor, error) {
 		}
 	}
 	return ins, errors.Join(errs...)
+}
+
+// isConst reports whether a node reads a constant of that name.
+func isConst(g *graph.Graph, name string) bool {
+	return slices.ContainsFunc(g.Nodes, func(n *graph.Node) bool {
+		return slices.ContainsFunc(n.Inputs, func(v *graph.Value) bool { return v != nil && v.Const != nil && v.Name == name })
+	})
 }
 
 // cutInput splits NAME=FILE; a name of the graph may hold "=" itself.

@@ -325,6 +325,9 @@ func (s *Session) prepare(q models.Question, set models.Settings) (*Prompt, *tur
 // room is how many tokens the answer of a prompt may have.
 func (s *Session) room(p *Prompt, t *turn) (int, error) {
 	if len(p.IDs) >= s.capacity {
+		if t.stats.ImageTokens == 0 {
+			return 0, fmt.Errorf("%w: it has %d tokens, the context has room for %d: shorten it, or use a larger -c", ErrPrompt, len(p.IDs), s.capacity)
+		}
 		return 0, fmt.Errorf("%w: it has %d tokens (%d of pictures), the context has room for %d: use fewer or smaller pictures (--max-pixels) or a larger -c",
 			ErrPrompt, len(p.IDs), t.stats.ImageTokens, s.capacity)
 	}

@@ -24,6 +24,7 @@ type rule struct {
 	format Format
 	match  func(n *graph.Node) bool
 	used   bool
+	late   bool // rules before it took a node that it matches
 }
 
 // ParseSpec reads a list of PATH=FORMAT, or one FORMAT for all, where FORMAT is
@@ -59,12 +60,16 @@ func ParseSpec(text string) (*Spec, error) {
 // nothing.
 func (s *Spec) formatOf(n *graph.Node) (f Format, ok bool) {
 	for i := range s.rules {
-		if s.rules[i].match(n) {
-			s.rules[i].used = true
-			return s.rules[i].format, true
+		r := &s.rules[i]
+		switch {
+		case !r.match(n):
+		case ok:
+			r.late = true
+		default:
+			r.used, f, ok = true, r.format, true
 		}
 	}
-	return f, false
+	return f, ok
 }
 
 // Codes reports whether a node's weight will be stored in codes, unless it turns out that
@@ -83,6 +88,9 @@ func (s *Spec) Codes(n *graph.Node) bool {
 // check names the first rule that matched nothing: it is misspelled.
 func (s *Spec) check() error {
 	for _, r := range s.rules {
+		if !r.used && r.late {
+			return fmt.Errorf("%w: rules before %q took all that it matches: put it before them", ErrSpec, r.text)
+		}
 		if !r.used {
 			return fmt.Errorf("%w: %q matches no weights that can be stored so", ErrSpec, r.text)
 		}

@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"mnnconv/graph"
@@ -158,7 +159,7 @@ func (f *Frame) Run(ctx context.Context) error {
 			f.times[i] = Span{Start: time.Now()}
 		}
 		if err := f.run(ctx, st); err != nil {
-			return fmt.Errorf("%s: %w", st.group.Nodes[len(st.group.Nodes)-1].ID(), err)
+			return located(st.group.Nodes[len(st.group.Nodes)-1], err)
 		}
 		if f.times != nil {
 			f.times[i].End = time.Now()
@@ -212,6 +213,15 @@ func (f *Frame) run(ctx context.Context, st *step) error {
 		copy(c.Out[j].Data, t.Data)
 	}
 	return nil
+}
+
+// located puts a node before an error, unless it is there: kernels do not name theirs,
+// operators' definitions do.
+func located(n *graph.Node, err error) error {
+	if at := n.ID() + ": "; !strings.HasPrefix(err.Error(), at) {
+		return fmt.Errorf("%s%w", at, err)
+	}
+	return err
 }
 
 // dynamic runs a step whose shapes only its inputs' data tell: with the fast

@@ -123,10 +123,10 @@ func (o *Op) checkArity(n *graph.Node) error {
 		}
 	}
 	if i := surplus(o.Inputs, n.Inputs); i >= 0 {
-		return fmt.Errorf("input %d where the operator takes %d: %w", i, len(o.Inputs), graph.ErrInvalid)
+		return fmt.Errorf("input %d is one more than the operator takes (%s): %w", i, strings.Join(o.Inputs, ", "), graph.ErrInvalid)
 	}
 	if i := surplus(o.Outputs, n.Outputs); i >= 0 {
-		return fmt.Errorf("output %d where the operator gives %d: %w", i, len(o.Outputs), graph.ErrInvalid)
+		return fmt.Errorf("output %d is one more than the operator gives (%s): %w", i, strings.Join(o.Outputs, ", "), graph.ErrInvalid)
 	}
 	return nil
 }
