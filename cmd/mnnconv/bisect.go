@@ -61,7 +61,11 @@ type bisection struct {
 }
 
 func runBisect(ctx context.Context, o *bisectOptions) (err error) {
-	c, closeAll, err := o.open()
+	w, err := o.options()
+	if err != nil {
+		return err
+	}
+	c, closeAll, err := o.open(w, nil)
 	if err != nil {
 		return err
 	}
@@ -106,7 +110,11 @@ func (o *bisectOptions) save(ctx context.Context, f *compare.Found, b *bisection
 	b.Replay = []string{"mnnconv", "compare", filepath.Join(o.saveCase, "model.onnx"), "--inputs", filepath.Join(o.saveCase, "inputs"), "--place", k.Place}
 	again := compareOptions{app: o.app, modelOptions: modelOptions{place: k.Place, threads: o.threads, timeout: o.timeout}, memoryOptions: memoryOptions{maxImages: 1},
 		src: b.Replay[2], recorded: b.Replay[4], tokens: 1, fps: 1, reference: o.reference}
-	c, closeAll, err := again.open()
+	w, err := again.options()
+	if err != nil {
+		return fmt.Errorf("replaying the case: %w", err)
+	}
+	c, closeAll, err := again.open(w, nil)
 	if err != nil {
 		return fmt.Errorf("replaying the case: %w", err)
 	}

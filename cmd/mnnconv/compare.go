@@ -14,7 +14,6 @@ import (
 	"mnnconv/models"
 	"mnnconv/runtime/compare"
 	"mnnconv/runtime/compare/onnxruntime"
-	"mnnconv/runtime/trace"
 )
 
 // compareOptions are the flags of compare and bisect.
@@ -34,8 +33,6 @@ type compareOptions struct {
 	reference string
 	checks    string
 	json      bool
-
-	recorder *trace.Recorder // nil: nobody wants to know what ran when
 }
 
 func newCompareCmd(a *app) *cobra.Command {
@@ -111,20 +108,30 @@ func knownReference(text string) bool {
 	return text == "cpu" || name == "onnxruntime" && (library != "") == named
 }
 
-// open loads the source and opens a comparison with the reference. closeAll closes
-// all of it.
-func (o *compareOptions) open() (_ *mnnconv.Comparison, closeAll func() error, err error) {
+// options checks the flags and hands them to the library.
+func (o *compareOptions) options() (mnnconv.Options, error) {
 	if err := o.check(); err != nil {
-		return nil, nil, err
+		return mnnconv.Options{}, err
 	}
 	w, err := o.wire(o.app)
 	if err != nil {
-		return nil, nil, err
+		return w, err
 	}
-	if err := o.bound(&w, 0); err != nil {
-		return nil, nil, err
+	w.Check = o.checks
+	return w, o.bound(&w, o.frames())
+}
+
+// frames bounds videos: what was recorded may hold some.
+func (o *compareOptions) frames() int {
+	if o.recorded != "" {
+		return 0
 	}
-	w.Trace, w.Check = o.recorder, o.checks
+	return mostFrames(o.media)
+}
+
+// open loads the source and opens a comparison with the reference. closeAll closes
+// all of it. loaded, unless nil, is told the source before it is planned.
+func (o *compareOptions) open(w mnnconv.Options, loaded func(*mnnconv.Source)) (_ *mnnconv.Comparison, closeAll func() error, err error) {
 	var opened []io.Closer
 	closeOpened := func() error {
 		var errs []error
@@ -164,6 +171,9 @@ func (o *compareOptions) open() (_ *mnnconv.Comparison, closeAll func() error, e
 	}
 	o.note(s)
 	o.noteWidened(s)
+	if loaded != nil {
+		loaded(s)
+	}
 	c, err := mnnconv.NewComparison(s, w, co)
 	if err != nil {
 		return nil, nil, err
@@ -207,7 +217,11 @@ func (o *compareOptions) feed(ctx context.Context, c *mnnconv.Comparison) error 
 }
 
 func runCompare(ctx context.Context, o *compareOptions) (err error) {
-	c, closeAll, err := o.open()
+	w, err := o.options()
+	if err != nil {
+		return err
+	}
+	c, closeAll, err := o.open(w, nil)
 	if err != nil {
 		return err
 	}

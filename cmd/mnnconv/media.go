@@ -75,6 +75,15 @@ func loadMedia(list []medium, fps float64, most int) ([]models.Media, error) {
 	return out, nil
 }
 
+// mostFrames bounds the frames of a video that a session has room for: 0, whatever its
+// context holds, unless there are pictures alone.
+func mostFrames(media []medium) int {
+	if slices.ContainsFunc(media, func(m medium) bool { return m.video }) {
+		return 0
+	}
+	return 1
+}
+
 // frames lists the files of a folder in the order of the numbers in their names.
 // Hidden files are left out.
 func frames(dir string) ([]string, error) {

@@ -66,17 +66,13 @@ func runReport(ctx context.Context, o *reportOptions, commands []string) error {
 	if err := writable("-o", o.file); err != nil {
 		return err
 	}
-	d, found, err := o.planned()
+	describe := o.planned
+	if o.asks() {
+		describe = o.measured
+	}
+	d, found, err := describe(ctx)
 	if err != nil {
 		return err
-	}
-	if o.asks() {
-		ran, differs, err := o.measured(ctx)
-		if err != nil {
-			return errors.Join(found, err)
-		}
-		d.Sections = append(d.Sections, ran...)
-		found = errors.Join(found, differs)
 	}
 	d.Sections = append(d.Sections, report.Section{ID: "repeat", Title: "To repeat it", Commands: commands})
 	if err := o.writeWhole("-o", o.file, d.Write); err != nil {
@@ -87,18 +83,15 @@ func runReport(ctx context.Context, o *reportOptions, commands []string) error {
 
 // planned reports what is known without a device. found is what is wrong with that:
 // contracts and memory.
-func (o *reportOptions) planned() (_ *report.Document, found, err error) {
+func (o *reportOptions) planned(context.Context) (_ *report.Document, found, err error) {
 	w, err := o.wire(o.app)
 	if err != nil {
 		return nil, nil, err
 	}
-	if o.asks() { // which tells its notes itself
-		w.Note = nil
-	}
 	if err := o.bound(&w, 1); err != nil {
 		return nil, nil, err
 	}
-	s, err := mnnconv.Load(o.src, w)
+	s, err := o.load(o.src, w)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -108,11 +101,16 @@ func (o *reportOptions) planned() (_ *report.Document, found, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	x.addPlans(plans)
 	budget, session, err := mnnconv.Fit(s, plans, w)
 	if err != nil {
 		return nil, nil, err
 	}
+	return o.described(s, w, x, plans, budget, session)
+}
+
+// described reports what is known of a source that is planned.
+func (o *reportOptions) described(s *mnnconv.Source, w mnnconv.Options, x *inspection, plans []*partition.Plan, budget *partition.Budget, session models.SessionOptions) (_ *report.Document, found, err error) {
+	x.addPlans(plans)
 	budget.Elsewhere()
 	x.addBudget(budget, session)
 	set, violations := mnnconv.Contracts(s, plans, session.Capacity)
@@ -135,34 +133,52 @@ func (o *reportOptions) planned() (_ *report.Document, found, err error) {
 	}}, errors.Join(violations, short), nil
 }
 
-// measured runs what was asked for: as `run` does, with the time taken down, and
-// then beside the reference.
-func (o *reportOptions) measured(ctx context.Context) (_ []report.Section, differs, err error) {
-	o.recorder = trace.New(time.Now(), trace.Options{})
-	c, closeAll, err := o.open()
+// measured reports that of the session that runs, runs what was asked for as `run`
+// does, with the time taken down, and then beside the reference. found is also what
+// differs there.
+func (o *reportOptions) measured(ctx context.Context) (d *report.Document, found, err error) {
+	w, err := o.options()
+	if err != nil {
+		return nil, nil, err
+	}
+	recorder := trace.New(time.Now(), trace.Options{})
+	w.Trace = recorder
+	var x *inspection
+	var budget *partition.Budget
+	var session models.SessionOptions
+	w.Planned = func(_ []*partition.Plan, b *partition.Budget, s models.SessionOptions) { budget, session = b, s }
+	c, closeAll, err := o.open(w, func(s *mnnconv.Source) { x = newInspection(s) })
 	if err != nil {
 		return nil, nil, err
 	}
 	defer func() { err = errors.Join(err, closeAll()) }()
-	var out []report.Section
+	if d, found, err = o.described(c.Program.Source, w, x, c.Program.Plans, budget, session); err != nil {
+		return nil, nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(found, err)
+		}
+	}()
 	if o.recorded == "" { // recorded calls are of phases alone
 		text, err := o.answer(ctx, c.Program)
 		if err != nil {
-			return nil, nil, err
+			return nil, found, err
 		}
-		out = append(out, timed(newStatsReport(o.recorder.Totals(), c.Program.Plans, nil), text))
+		d.Sections = append(d.Sections, timed(newStatsReport(recorder.Totals(), c.Program.Plans, nil), text))
 	}
 	if !o.compare {
-		return out, nil, nil
+		return d, found, nil
 	}
 	if err := o.feed(ctx, c); err != nil {
-		return nil, nil, err
+		return nil, found, err
 	}
 	r := c.Report()
 	if r.Verdict != compare.Same {
-		differs = fmt.Errorf("%w: %s", errDiffer, r.Sentence)
+		found = errors.Join(found, fmt.Errorf("%w: %s", errDiffer, r.Sentence))
 	}
-	return append(out, compared(r)), differs, nil
+	d.Sections = append(d.Sections, compared(r))
+	return d, found, nil
 }
 
 // answer runs the question or the graph once, and returns the answer's text.

@@ -170,12 +170,7 @@ func (o *runOptions) frames() int {
 	if o.batch != "" {
 		return 0
 	}
-	for _, m := range o.media {
-		if m.video {
-			return 0
-		}
-	}
-	return 1
+	return mostFrames(o.media)
 }
 
 // planned tells what memory is needed where that is not the usual.
