@@ -28,8 +28,8 @@ func (f *frame) observe(i int) error {
 	}
 	for _, v := range made {
 		b, ok := f.get(v)
-		if !ok { // the first hop of a copy
-			continue
+		if !ok {
+			return fmt.Errorf("%w: value %q has not been made", graph.ErrInvalid, v.Name)
 		}
 		t, err := Fetch(f.s.e.devices[string(v.Type.Space)], b)
 		if err != nil {

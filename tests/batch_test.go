@@ -82,7 +82,7 @@ func TestBatch(t *testing.T) {
 		{"tjs-q4f16", "", 3, 2, false, 4},
 	} {
 		t.Run(fmt.Sprint(c.export, " ", c.place, " ", c.slots, " in ", c.lanes), func(t *testing.T) {
-			o, _ := simulated(c.place, "")
+			o, _ := simulated(c.place)
 			o.Session.Lanes = c.lanes
 			if c.values {
 				o.Check = "values"
@@ -151,7 +151,7 @@ func TestShared(t *testing.T) {
 }
 
 func testShared(t *testing.T, lanes int) {
-	o, _ := simulated("", "")
+	o, _ := simulated("")
 	o.Session.Lanes = lanes
 	dir := Export(t, "tjs-fp16")
 	alone := chat(t, dir, o)

@@ -16,7 +16,7 @@ import (
 func TestCancelHalf(t *testing.T) {
 	before := goruntime.NumGoroutine()
 	t.Run("requests", func(t *testing.T) {
-		o, devices := simulated("vision=sim:0,llm=sim:1", "")
+		o, devices := simulated("vision=sim:0,llm=sim:1")
 		dir := Export(t, "tjs-q4f16")
 		set := greedy
 		set.Most = 8

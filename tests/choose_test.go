@@ -58,7 +58,7 @@ func TestChoose(t *testing.T) {
 		for name, way := range ways {
 			answers, fetches := [2][][]int32{}, [2]int{}
 			for i, spoil := range []bool{false, true} {
-				o, _ := simulated(place, "")
+				o, _ := simulated(place)
 				o.Session.Wrap = func(phase string, own models.Runner) models.Runner {
 					if phase != "extend" {
 						return own

@@ -161,14 +161,14 @@ func feeds(t *testing.T, o mnnconv.Options, all []Conversation, ways ...string) 
 // TestFeed has simulated devices, which are late, feed the decoder.
 func TestFeed(t *testing.T) {
 	for _, place := range []string{"sim:1", "vision=sim:0,llm=sim:1"} {
-		o, _ := simulated(place, "", sim.Config{Seed: 3}, sim.Config{Seed: 4})
+		o, _ := simulated(place, sim.Config{Seed: 3}, sim.Config{Seed: 4})
 		feeds(t, o, Conversations(t)[:2], "one", "two", "enough", "cancelled", "penalty", "whole")
 	}
 }
 
 // TestNotFed has a decoder that is cut across devices told each token.
 func TestNotFed(t *testing.T) {
-	o, _ := simulated("llm.layers.0-1=sim:0,llm=sim:1", "")
+	o, _ := simulated("llm.layers.0-1=sim:0,llm=sim:1")
 	var f models.Feeder
 	o.Session.Wrap = func(phase string, own models.Runner) models.Runner {
 		if phase == "extend" {

@@ -12,13 +12,12 @@ import (
 
 // simulated returns options with the given simulated devices, and where those that
 // are opened are put.
-func simulated(place, schedule string, configs ...sim.Config) (mnnconv.Options, *[]*sim.Device) {
+func simulated(place string, configs ...sim.Config) (mnnconv.Options, *[]*sim.Device) {
 	opened := &[]*sim.Device{}
 	o := options(place)
 	b := &sim.Backend{Table: o.Load.Table, Opened: func(d *sim.Device) { *opened = append(*opened, d) }}
 	copy(b.Config[:], configs)
 	o.Backends = []runtime.Backend{&cpu.Backend{Table: o.Load.Table}, b}
-	o.Schedule = schedule
 	return o, opened
 }
 
@@ -28,7 +27,7 @@ func simulated(place, schedule string, configs ...sim.Config) (mnnconv.Options, 
 // is allocated or recorded, and the host's heap is left alone but for what operators
 // without a kernel take.
 func TestDecodeStep(t *testing.T) {
-	o, opened := simulated("vision=sim:0,llm=sim:1", "")
+	o, opened := simulated("vision=sim:0,llm=sim:1")
 	s := chat(t, Export(t, "tjs-fp16"), o)
 	c := Conversations(t)[1]
 	books := func(most int) sim.Stats {
