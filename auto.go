@@ -93,8 +93,7 @@ func (s *Source) try(rules []partition.Rule, o Options) ([]*partition.Plan, erro
 	if err != nil {
 		return nil, err
 	}
-	on := func(n *graph.Node) string { return partition.TargetOf(n, rules) }
-	widened, err := s.widenedOn(on, o)
+	widened, err := s.widenedOn(func(n *graph.Node) string { return partition.TargetOf(n, rules) }, o)
 	if err != nil {
 		return nil, err
 	}
@@ -107,10 +106,7 @@ func (s *Source) try(rules []partition.Rule, o Options) ([]*partition.Plan, erro
 				return nil, err
 			}
 		}
-		if err := storeScales(g, on); err != nil {
-			return nil, err
-		}
-		plan, err := partition.Build(ph.Name, g, rules, targets)
+		plan, err := build(ph.Name, g, rules, targets)
 		if err != nil {
 			return nil, err
 		}

@@ -16,7 +16,6 @@ import (
 	"slices"
 	"strings"
 
-	"mnnconv/graph"
 	"mnnconv/models"
 	"mnnconv/partition"
 	"mnnconv/passes"
@@ -202,10 +201,7 @@ func Plan(s *Source, o Options) ([]*partition.Plan, error) {
 		if s.Package != nil {
 			partition.Unplace(ph.Graph)
 		}
-		if err := storeScales(ph.Graph, func(n *graph.Node) string { return partition.TargetOf(n, d.rules) }); err != nil {
-			return nil, fmt.Errorf("%s: phase %s: %w", s.Path, ph.Name, err)
-		}
-		p, err := partition.Build(ph.Name, ph.Graph, d.rules, targets)
+		p, err := build(ph.Name, ph.Graph, d.rules, targets)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: phase %s: %w", s.Path, ph.Name, err))
 			continue

@@ -172,6 +172,14 @@ func isGPU(device string) bool {
 	return kind != "cpu" && kind != "sim"
 }
 
+// build plans a phase by rules. Its graph is changed.
+func build(phase string, g *graph.Graph, rules []partition.Rule, targets []partition.Target) (*partition.Plan, error) {
+	if err := storeScales(g, func(n *graph.Node) string { return partition.TargetOf(n, rules) }); err != nil {
+		return nil, err
+	}
+	return partition.Build(phase, g, rules, targets)
+}
+
 // storeScales has scales be constants where kernels of GPUs read them.
 func storeScales(g *graph.Graph, on func(*graph.Node) string) error {
 	return passes.StoreScales(g, func(n *graph.Node) bool { return isGPU(on(n)) })
