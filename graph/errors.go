@@ -12,4 +12,6 @@ var (
 	ErrInvalid = errors.New("invalid graph")
 	// ErrType: dtypes or shapes provably contradict each other.
 	ErrType = errors.New("type mismatch")
+	// ErrLimit: a tensor would be larger than any may be.
+	ErrLimit = errors.New("tensor over a limit")
 )

@@ -116,14 +116,14 @@ func Elements(shape []int64) (int64, error) {
 }
 
 // NewTensor allocates a zeroed tensor. Shapes beyond MaxElements or MaxBytes are
-// refused.
+// ErrLimit.
 func NewTensor(d DType, shape ...int64) (*Tensor, error) {
 	n, err := Elements(shape)
 	if err != nil {
 		return nil, err
 	}
 	if n > MaxElements {
-		return nil, fmt.Errorf("shape %v has %d elements, the limit is %d", shape, n, int64(MaxElements))
+		return nil, fmt.Errorf("%w: shape %v has %d elements, the limit is %d", ErrLimit, shape, n, int64(MaxElements))
 	}
 	t := &Tensor{DType: d, Shape: append([]int64{}, shape...)}
 	if d == String {
@@ -132,7 +132,7 @@ func NewTensor(d DType, shape ...int64) (*Tensor, error) {
 	}
 	size, ok := d.Bytes(n)
 	if !ok || size > MaxBytes {
-		return nil, fmt.Errorf("shape %v of %s needs %d bytes, the limit is %d", shape, d, size, int64(MaxBytes))
+		return nil, fmt.Errorf("%w: shape %v of %s needs %d bytes, the limit is %d", ErrLimit, shape, d, size, int64(MaxBytes))
 	}
 	t.Data = make([]byte, size)
 	return t, nil

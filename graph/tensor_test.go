@@ -2,6 +2,7 @@ package graph
 
 import (
 	"bytes"
+	"errors"
 	"math"
 	"slices"
 	"strings"
@@ -40,6 +41,15 @@ func TestNewTensor(t *testing.T) {
 	for _, shape := range [][]int64{{-1}, {MaxElements, 2}, {1 << 40, 1 << 40}} {
 		if x, err := NewTensor(Int2, shape...); err == nil {
 			t.Errorf("%v: got %s", shape, x.Type())
+		}
+	}
+}
+
+// TestTensorLimit has tensors larger than any may be told from others.
+func TestTensorLimit(t *testing.T) {
+	for _, shape := range [][]int64{{MaxElements, 2}, {MaxElements}} {
+		if _, err := NewTensor(Complex128, shape...); !errors.Is(err, ErrLimit) {
+			t.Errorf("%v: %v", shape, err)
 		}
 	}
 }

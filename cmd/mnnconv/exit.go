@@ -75,6 +75,7 @@ var exits = []struct {
 	{runtime.ErrMemory, 8, "lower -c or --max-pixels, or place parts elsewhere"},
 	{partition.ErrLimit, 8, "raise -c, or lower --max-pixels"},
 	{onnx.ErrLimit, 8, ""},
+	{graph.ErrLimit, 8, ""},
 	{picture.ErrLimit, 8, ""},
 	{chat.ErrLimit, 8, ""},
 	{qwen25vl.ErrPrompt, 8, ""},

@@ -41,6 +41,7 @@ func TestExitOf(t *testing.T) {
 		{runtime.ErrUnavailable, 7},
 		{runtime.ErrMemory, 8},
 		{picture.ErrLimit, 8},
+		{fmt.Errorf("%w: %w", op.ErrInput, graph.ErrLimit), 8},
 		{fmt.Errorf("%w: %w", disk.ErrWrite, &fs.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}), 8},
 		{runtime.ErrExecution, 9},
 		{errDiffer, 10},

@@ -27,6 +27,11 @@ type questionLine struct {
 	Images   []string        `json:"images"`
 	Video    []string        `json:"video"`
 	Question *string         `json:"question"`
+
+	// Lines may say more, such as the answer that is right; what looks like pictures is
+	// no such thing.
+	Image  json.RawMessage `json:"image"`
+	Videos json.RawMessage `json:"videos"`
 }
 
 // failedLine stands in the place of an answer.
@@ -214,7 +219,12 @@ func (b *batch) ask(ctx context.Context, s models.Session, x *asked) (*models.An
 	if err != nil {
 		return nil, err
 	}
-	if q.Question == nil {
+	switch {
+	case q.Image != nil:
+		return nil, fmt.Errorf(`%w: "image" shows nothing: write "images": [FILES]`, errLine)
+	case q.Videos != nil:
+		return nil, fmt.Errorf(`%w: "videos" shows nothing: write "video": [FRAME FILES]`, errLine)
+	case q.Question == nil:
 		return nil, fmt.Errorf(`%w: no "question" in the line`, errLine)
 	}
 	var media []medium

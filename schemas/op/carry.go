@@ -139,7 +139,7 @@ func (s *stack) push(t *graph.Tensor) error {
 	}
 	s.n++
 	if n, err := graph.Elements(append([]int64{s.n}, s.shape...)); err != nil || n > graph.MaxElements {
-		return inputErrorf("%d results of shape %v, the limit is %d elements", s.n, s.shape, int64(graph.MaxElements))
+		return fmt.Errorf("%w: %w: %d results of shape %v, the limit is %d elements", ErrInput, graph.ErrLimit, s.n, s.shape, int64(graph.MaxElements))
 	}
 	s.data = append(s.data, t.Data...)
 	s.strings = append(s.strings, t.Strings...)

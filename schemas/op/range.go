@@ -120,7 +120,7 @@ func intSteps(start, limit, delta int64) (int64, error) {
 	}
 	n := (span-1)/step + 1
 	if n > graph.MaxElements {
-		return 0, inputErrorf("%d elements, the limit is %d", n, int64(graph.MaxElements))
+		return 0, fmt.Errorf("%w: %w: %d elements, the limit is %d", ErrInput, graph.ErrLimit, n, int64(graph.MaxElements))
 	}
 	return int64(n), nil
 }
