@@ -4,14 +4,14 @@
 
 #include "textflag.h"
 
-// func quantiseDot4AVX2(dst *uint8, x *float32, blocks int)
+// func quantiseDot4AVX2(dst *uint8, factors *uint8, x *float32, blocks int)
 // Requires: AVX, AVX2
-TEXT ·quantiseDot4AVX2(SB), NOSPLIT, $0-24
+TEXT ·quantiseDot4AVX2(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         blocks+16(FP), DX
-	LEAQ         128(AX), BX
-	MOVQ         $+4, SI
+	MOVQ         x+16(FP), CX
+	MOVQ         blocks+24(FP), DX
+	MOVQ         factors+8(FP), SI
+	MOVQ         $+4, BX
 	MOVL         $0x7fffffff, DI
 	VMOVD        DI, X0
 	VPBROADCASTD X0, Y0
@@ -95,18 +95,15 @@ number3:
 	VEXTRACTI128 $0x01, Y5, X5
 	VMOVDQU      X7, (AX)
 	VMOVDQU      X5, 64(AX)
-	VXORPS       X5, X5, X5
-	VMOVSS       X6, X5, X5
-	VBROADCASTSS X10, Y6
-	VMOVUPS      X6, (BX)
-	VMOVUPS      X5, 64(BX)
+	VMOVSS       X10, (SI)
+	VMOVD        X6, 16(SI)
+	ADDQ         $0x04, SI
 	ADDQ         $0x10, AX
-	ADDQ         $0x10, BX
-	DECQ         SI
+	DECQ         BX
 	JNZ          group4
-	MOVQ         $+4, SI
-	ADDQ         $+192, AX
-	ADDQ         $+192, BX
+	MOVQ         $+4, BX
+	ADDQ         $+64, AX
+	ADDQ         $0x10, SI
 
 group4:
 	ADDQ $+128, CX
@@ -142,8 +139,6 @@ TEXT ·quantiseTile4AVX2(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         blocks+16(FP), DX
-	LEAQ         128(AX), BX
-	MOVQ         $+4, BX
 	MOVL         $0x7fffffff, BX
 	VMOVD        BX, X0
 	VPBROADCASTD X0, Y0
@@ -237,17 +232,17 @@ block6:
 	VZEROUPPER
 	RET
 
-// func dotQuantised4AVX2(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *float32, lds int, m int, n int, blocks int)
+// func dotQuantised4AVX2(c *float32, ldc int, x *uint8, xs *uint8, ldx int, w *uint8, ldw int, s *float32, lds int, m int, n int, blocks int)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·dotQuantised4AVX2(SB), NOSPLIT, $0-88
-	MOVQ         m+64(FP), AX
+TEXT ·dotQuantised4AVX2(SB), NOSPLIT, $0-96
+	MOVQ         m+72(FP), AX
 	CMPQ         AX, $0x04
 	JE           rows4
 	CMPQ         AX, $0x02
 	JE           rows2
-	MOVQ         ldx+24(FP), AX
-	MOVQ         ldw+40(FP), AX
-	MOVQ         lds+56(FP), CX
+	MOVQ         ldx+32(FP), AX
+	MOVQ         ldw+48(FP), AX
+	MOVQ         lds+64(FP), CX
 	SHLQ         $0x02, CX
 	MOVL         $0x0f0f0f0f, DX
 	VMOVD        DX, X0
@@ -258,95 +253,99 @@ TEXT ·dotQuantised4AVX2(SB), NOSPLIT, $0-88
 	VPBROADCASTD X2, Y2
 
 columns8:
-	CMPQ   n+72(FP), $0x02
+	CMPQ   n+80(FP), $0x02
 	JL     columns9
-	SUBQ   $0x02, n+72(FP)
+	SUBQ   $0x02, n+80(FP)
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
-	MOVQ   blocks+80(FP), DX
-	MOVQ   w+32(FP), BX
-	MOVQ   s+48(FP), SI
+	MOVQ   blocks+88(FP), DX
+	MOVQ   w+40(FP), BX
+	MOVQ   s+56(FP), SI
 	MOVQ   x+16(FP), DI
-	MOVQ   BX, R8
-	MOVQ   SI, R9
+	MOVQ   xs+24(FP), R8
+	MOVQ   BX, R9
 	LEAQ   4096(BX), BX
-	LEAQ   512(SI), SI
 
 blocks12:
-	SUBQ        $0x02, DX
-	JL          rest11
-	PREFETCHT0  (BX)
-	PREFETCHT0  (SI)
-	VMOVUPS     (R8), Y5
-	VMOVSD      (R9), X7
-	VPERMPS     Y7, Y1, Y7
-	VPSRLW      $0x04, Y5, Y6
-	VPAND       Y0, Y5, Y5
-	VPAND       Y0, Y6, Y6
-	VPMADDUBSW  (DI), Y5, Y5
-	VPMADDUBSW  64(DI), Y6, Y6
-	VPADDW      Y6, Y5, Y5
-	VPMADDWD    Y2, Y5, Y5
-	VPADDD      192(DI), Y5, Y5
-	VCVTDQ2PS   Y5, Y5
-	VMULPS      128(DI), Y7, Y6
-	VFMADD231PS Y6, Y5, Y3
-	VMOVUPS     (R8)(AX*1), Y5
-	VMOVSD      (R9)(CX*1), X8
-	VPERMPS     Y8, Y1, Y8
-	VPSRLW      $0x04, Y5, Y6
-	VPAND       Y0, Y5, Y5
-	VPAND       Y0, Y6, Y6
-	VPMADDUBSW  (DI), Y5, Y5
-	VPMADDUBSW  64(DI), Y6, Y6
-	VPADDW      Y6, Y5, Y5
-	VPMADDWD    Y2, Y5, Y5
-	VPADDD      192(DI), Y5, Y5
-	VCVTDQ2PS   Y5, Y5
-	VMULPS      128(DI), Y8, Y6
-	VFMADD231PS Y6, Y5, Y4
-	ADDQ        $+32, R8
-	ADDQ        $+8, R9
-	ADDQ        $+64, BX
-	ADDQ        $+16, SI
-	SUBQ        $0x02, DX
-	JL          rest11
-	PREFETCHT0  (BX)
-	PREFETCHT0  (SI)
-	VMOVUPS     (R8), Y5
-	VMOVSD      (R9), X9
-	VPERMPS     Y9, Y1, Y9
-	VPSRLW      $0x04, Y5, Y6
-	VPAND       Y0, Y5, Y5
-	VPAND       Y0, Y6, Y6
-	VPMADDUBSW  32(DI), Y5, Y5
-	VPMADDUBSW  96(DI), Y6, Y6
-	VPADDW      Y6, Y5, Y5
-	VPMADDWD    Y2, Y5, Y5
-	VPADDD      224(DI), Y5, Y5
-	VCVTDQ2PS   Y5, Y5
-	VMULPS      160(DI), Y9, Y6
-	VFMADD231PS Y6, Y5, Y3
-	VMOVUPS     (R8)(AX*1), Y5
-	VMOVSD      (R9)(CX*1), X10
-	VPERMPS     Y10, Y1, Y10
-	VPSRLW      $0x04, Y5, Y6
-	VPAND       Y0, Y5, Y5
-	VPAND       Y0, Y6, Y6
-	VPMADDUBSW  32(DI), Y5, Y5
-	VPMADDUBSW  96(DI), Y6, Y6
-	VPADDW      Y6, Y5, Y5
-	VPMADDWD    Y2, Y5, Y5
-	VPADDD      224(DI), Y5, Y5
-	VCVTDQ2PS   Y5, Y5
-	VMULPS      160(DI), Y10, Y6
-	VFMADD231PS Y6, Y5, Y4
-	ADDQ        $+32, R8
-	ADDQ        $+8, R9
-	ADDQ        $+64, BX
-	ADDQ        $+16, SI
-	ADDQ        $+256, DI
-	JMP         blocks12
+	SUBQ           $0x02, DX
+	JL             rest11
+	PREFETCHT0     (BX)
+	VBROADCASTI128 16(R8), Y5
+	VPAND          starts0<>+0(SB), Y5, Y5
+	VBROADCASTSD   (R8), Y6
+	VPERMPS        Y6, Y1, Y6
+	VMOVUPS        (R9), Y7
+	VMOVSD         (SI), X9
+	VPERMPS        Y9, Y1, Y9
+	VPSRLW         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPMADDUBSW     (DI), Y7, Y7
+	VPMADDUBSW     64(DI), Y8, Y8
+	VPADDW         Y8, Y7, Y7
+	VPMADDWD       Y2, Y7, Y7
+	VPADDD         Y5, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         Y9, Y6, Y8
+	VFMADD231PS    Y8, Y7, Y3
+	VMOVUPS        (R9)(AX*1), Y7
+	VMOVSD         (SI)(CX*1), X10
+	VPERMPS        Y10, Y1, Y10
+	VPSRLW         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPMADDUBSW     (DI), Y7, Y7
+	VPMADDUBSW     64(DI), Y8, Y8
+	VPADDW         Y8, Y7, Y7
+	VPMADDWD       Y2, Y7, Y7
+	VPADDD         Y5, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         Y10, Y6, Y5
+	VFMADD231PS    Y5, Y7, Y4
+	ADDQ           $+32, R9
+	ADDQ           $+8, SI
+	ADDQ           $+64, BX
+	SUBQ           $0x02, DX
+	JL             rest11
+	PREFETCHT0     (BX)
+	VBROADCASTI128 16(R8), Y5
+	VPAND          starts1<>+0(SB), Y5, Y5
+	VBROADCASTSD   8(R8), Y6
+	VPERMPS        Y6, Y1, Y6
+	VMOVUPS        (R9), Y7
+	VMOVSD         (SI), X11
+	VPERMPS        Y11, Y1, Y11
+	VPSRLW         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPMADDUBSW     32(DI), Y7, Y7
+	VPMADDUBSW     96(DI), Y8, Y8
+	VPADDW         Y8, Y7, Y7
+	VPMADDWD       Y2, Y7, Y7
+	VPADDD         Y5, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         Y11, Y6, Y8
+	VFMADD231PS    Y8, Y7, Y3
+	VMOVUPS        (R9)(AX*1), Y7
+	VMOVSD         (SI)(CX*1), X12
+	VPERMPS        Y12, Y1, Y12
+	VPSRLW         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPMADDUBSW     32(DI), Y7, Y7
+	VPMADDUBSW     96(DI), Y8, Y8
+	VPADDW         Y8, Y7, Y7
+	VPMADDWD       Y2, Y7, Y7
+	VPADDD         Y5, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         Y12, Y6, Y5
+	VFMADD231PS    Y5, Y7, Y4
+	ADDQ           $+32, R9
+	ADDQ           $+8, SI
+	ADDQ           $+64, BX
+	ADDQ           $+128, DI
+	ADDQ           $+32, R8
+	JMP            blocks12
 
 rest11:
 	ADDQ $0x02, DX
@@ -369,74 +368,76 @@ columns10:
 	VMOVSD       X3, (DX)
 	ADDQ         BX, DX
 	ADDQ         $0x08, c+0(FP)
-	ADDQ         AX, w+32(FP)
-	ADDQ         CX, s+48(FP)
-	ADDQ         AX, w+32(FP)
-	ADDQ         CX, s+48(FP)
+	ADDQ         AX, w+40(FP)
+	ADDQ         CX, s+56(FP)
+	ADDQ         AX, w+40(FP)
+	ADDQ         CX, s+56(FP)
 	JMP          columns8
 
 columns9:
 columns13:
-	CMPQ   n+72(FP), $0x01
+	CMPQ   n+80(FP), $0x01
 	JL     columns14
-	SUBQ   $0x01, n+72(FP)
+	SUBQ   $0x01, n+80(FP)
 	VXORPS Y3, Y3, Y3
-	MOVQ   blocks+80(FP), DX
-	MOVQ   w+32(FP), BX
-	MOVQ   s+48(FP), SI
+	MOVQ   blocks+88(FP), DX
+	MOVQ   w+40(FP), BX
+	MOVQ   s+56(FP), SI
 	MOVQ   x+16(FP), DI
-	MOVQ   BX, R8
-	MOVQ   SI, R9
+	MOVQ   xs+24(FP), R8
+	MOVQ   BX, R9
 	LEAQ   4096(BX), BX
-	LEAQ   512(SI), SI
 
 blocks17:
-	SUBQ        $0x02, DX
-	JL          rest16
-	PREFETCHT0  (BX)
-	PREFETCHT0  (SI)
-	VMOVUPS     (R8), Y4
-	VMOVSD      (R9), X11
-	VPERMPS     Y11, Y1, Y11
-	VPSRLW      $0x04, Y4, Y5
-	VPAND       Y0, Y4, Y4
-	VPAND       Y0, Y5, Y5
-	VPMADDUBSW  (DI), Y4, Y4
-	VPMADDUBSW  64(DI), Y5, Y5
-	VPADDW      Y5, Y4, Y4
-	VPMADDWD    Y2, Y4, Y4
-	VPADDD      192(DI), Y4, Y4
-	VCVTDQ2PS   Y4, Y4
-	VMULPS      128(DI), Y11, Y5
-	VFMADD231PS Y5, Y4, Y3
-	ADDQ        $+32, R8
-	ADDQ        $+8, R9
-	ADDQ        $+32, BX
-	ADDQ        $+8, SI
-	SUBQ        $0x02, DX
-	JL          rest16
-	PREFETCHT0  (BX)
-	PREFETCHT0  (SI)
-	VMOVUPS     (R8), Y4
-	VMOVSD      (R9), X12
-	VPERMPS     Y12, Y1, Y12
-	VPSRLW      $0x04, Y4, Y5
-	VPAND       Y0, Y4, Y4
-	VPAND       Y0, Y5, Y5
-	VPMADDUBSW  32(DI), Y4, Y4
-	VPMADDUBSW  96(DI), Y5, Y5
-	VPADDW      Y5, Y4, Y4
-	VPMADDWD    Y2, Y4, Y4
-	VPADDD      224(DI), Y4, Y4
-	VCVTDQ2PS   Y4, Y4
-	VMULPS      160(DI), Y12, Y5
-	VFMADD231PS Y5, Y4, Y3
-	ADDQ        $+32, R8
-	ADDQ        $+8, R9
-	ADDQ        $+32, BX
-	ADDQ        $+8, SI
-	ADDQ        $+256, DI
-	JMP         blocks17
+	SUBQ           $0x02, DX
+	JL             rest16
+	PREFETCHT0     (BX)
+	VMOVUPS        (R9), Y6
+	VMOVSD         (SI), X13
+	VPSRLW         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VBROADCASTI128 16(R8), Y4
+	VPAND          starts0<>+0(SB), Y4, Y4
+	VBROADCASTSD   (R8), Y5
+	VPMADDUBSW     (DI), Y6, Y6
+	VPMADDUBSW     64(DI), Y7, Y7
+	VPADDW         Y7, Y6, Y6
+	VPMADDWD       Y2, Y6, Y6
+	VPADDD         Y4, Y6, Y6
+	VCVTDQ2PS      Y6, Y6
+	VMULPS         Y13, Y5, Y4
+	VPERMPS        Y4, Y1, Y4
+	VFMADD231PS    Y4, Y6, Y3
+	ADDQ           $+32, R9
+	ADDQ           $+8, SI
+	ADDQ           $+32, BX
+	SUBQ           $0x02, DX
+	JL             rest16
+	PREFETCHT0     (BX)
+	VMOVUPS        (R9), Y6
+	VMOVSD         (SI), X13
+	VPSRLW         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VBROADCASTI128 16(R8), Y4
+	VPAND          starts1<>+0(SB), Y4, Y4
+	VBROADCASTSD   8(R8), Y5
+	VPMADDUBSW     32(DI), Y6, Y6
+	VPMADDUBSW     96(DI), Y7, Y7
+	VPADDW         Y7, Y6, Y6
+	VPMADDWD       Y2, Y6, Y6
+	VPADDD         Y4, Y6, Y6
+	VCVTDQ2PS      Y6, Y6
+	VMULPS         Y13, Y5, Y4
+	VPERMPS        Y4, Y1, Y4
+	VFMADD231PS    Y4, Y6, Y3
+	ADDQ           $+32, R9
+	ADDQ           $+8, SI
+	ADDQ           $+32, BX
+	ADDQ           $+128, DI
+	ADDQ           $+32, R8
+	JMP            blocks17
 
 rest16:
 	ADDQ $0x02, DX
@@ -458,8 +459,8 @@ columns15:
 	VMOVSS       X3, (DX)
 	ADDQ         BX, DX
 	ADDQ         $0x04, c+0(FP)
-	ADDQ         AX, w+32(FP)
-	ADDQ         CX, s+48(FP)
+	ADDQ         AX, w+40(FP)
+	ADDQ         CX, s+56(FP)
 	JMP          columns13
 
 columns14:
@@ -467,9 +468,9 @@ columns14:
 	RET
 
 rows2:
-	MOVQ         ldx+24(FP), AX
-	MOVQ         ldw+40(FP), CX
-	MOVQ         lds+56(FP), DX
+	MOVQ         ldx+32(FP), AX
+	MOVQ         ldw+48(FP), CX
+	MOVQ         lds+64(FP), DX
 	SHLQ         $0x02, DX
 	MOVL         $0x0f0f0f0f, BX
 	VMOVD        BX, X0
@@ -480,129 +481,141 @@ rows2:
 	VPBROADCASTD X2, Y2
 
 columns18:
-	CMPQ   n+72(FP), $0x02
+	CMPQ   n+80(FP), $0x02
 	JL     columns19
-	SUBQ   $0x02, n+72(FP)
+	SUBQ   $0x02, n+80(FP)
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
-	MOVQ   blocks+80(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
+	MOVQ   blocks+88(FP), BX
+	MOVQ   w+40(FP), SI
+	MOVQ   s+56(FP), DI
 	MOVQ   x+16(FP), R8
-	MOVQ   SI, R9
-	MOVQ   DI, R10
+	MOVQ   xs+24(FP), R9
+	MOVQ   SI, R10
 	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
 
 blocks22:
-	SUBQ        $0x02, BX
-	JL          rest21
-	PREFETCHT0  (SI)
-	PREFETCHT0  (DI)
-	VMOVUPS     (R9), Y7
-	VMOVSD      (R10), X9
-	VPERMPS     Y9, Y1, Y9
-	VPSRLW      $0x04, Y7, Y8
-	VPAND       Y0, Y7, Y7
-	VPAND       Y0, Y8, Y8
-	VPMADDUBSW  (R8), Y7, Y10
-	VPMADDUBSW  64(R8), Y8, Y11
-	VPADDW      Y11, Y10, Y10
-	VPMADDWD    Y2, Y10, Y10
-	VPADDD      192(R8), Y10, Y10
-	VCVTDQ2PS   Y10, Y10
-	VMULPS      128(R8), Y9, Y11
-	VFMADD231PS Y11, Y10, Y3
-	VPMADDUBSW  (R8)(AX*1), Y7, Y7
-	VPMADDUBSW  64(R8)(AX*1), Y8, Y8
-	VPADDW      Y8, Y7, Y7
-	VPMADDWD    Y2, Y7, Y7
-	VPADDD      192(R8)(AX*1), Y7, Y7
-	VCVTDQ2PS   Y7, Y7
-	VMULPS      128(R8)(AX*1), Y9, Y8
-	VFMADD231PS Y8, Y7, Y5
-	VMOVUPS     (R9)(CX*1), Y7
-	VMOVSD      (R10)(DX*1), X12
-	VPERMPS     Y12, Y1, Y12
-	VPSRLW      $0x04, Y7, Y8
-	VPAND       Y0, Y7, Y7
-	VPAND       Y0, Y8, Y8
-	VPMADDUBSW  (R8), Y7, Y10
-	VPMADDUBSW  64(R8), Y8, Y11
-	VPADDW      Y11, Y10, Y10
-	VPMADDWD    Y2, Y10, Y10
-	VPADDD      192(R8), Y10, Y10
-	VCVTDQ2PS   Y10, Y10
-	VMULPS      128(R8), Y12, Y11
-	VFMADD231PS Y11, Y10, Y4
-	VPMADDUBSW  (R8)(AX*1), Y7, Y7
-	VPMADDUBSW  64(R8)(AX*1), Y8, Y8
-	VPADDW      Y8, Y7, Y7
-	VPMADDWD    Y2, Y7, Y7
-	VPADDD      192(R8)(AX*1), Y7, Y7
-	VCVTDQ2PS   Y7, Y7
-	VMULPS      128(R8)(AX*1), Y12, Y8
-	VFMADD231PS Y8, Y7, Y6
-	ADDQ        $+32, R9
-	ADDQ        $+8, R10
-	ADDQ        $+64, SI
-	ADDQ        $+16, DI
-	SUBQ        $0x02, BX
-	JL          rest21
-	PREFETCHT0  (SI)
-	PREFETCHT0  (DI)
-	VMOVUPS     (R9), Y7
-	VMOVSD      (R10), X13
-	VPERMPS     Y13, Y1, Y13
-	VPSRLW      $0x04, Y7, Y8
-	VPAND       Y0, Y7, Y7
-	VPAND       Y0, Y8, Y8
-	VPMADDUBSW  32(R8), Y7, Y10
-	VPMADDUBSW  96(R8), Y8, Y11
-	VPADDW      Y11, Y10, Y10
-	VPMADDWD    Y2, Y10, Y10
-	VPADDD      224(R8), Y10, Y10
-	VCVTDQ2PS   Y10, Y10
-	VMULPS      160(R8), Y13, Y11
-	VFMADD231PS Y11, Y10, Y3
-	VPMADDUBSW  32(R8)(AX*1), Y7, Y7
-	VPMADDUBSW  96(R8)(AX*1), Y8, Y8
-	VPADDW      Y8, Y7, Y7
-	VPMADDWD    Y2, Y7, Y7
-	VPADDD      224(R8)(AX*1), Y7, Y7
-	VCVTDQ2PS   Y7, Y7
-	VMULPS      160(R8)(AX*1), Y13, Y8
-	VFMADD231PS Y8, Y7, Y5
-	VMOVUPS     (R9)(CX*1), Y7
-	VMOVSD      (R10)(DX*1), X14
-	VPERMPS     Y14, Y1, Y14
-	VPSRLW      $0x04, Y7, Y8
-	VPAND       Y0, Y7, Y7
-	VPAND       Y0, Y8, Y8
-	VPMADDUBSW  32(R8), Y7, Y10
-	VPMADDUBSW  96(R8), Y8, Y11
-	VPADDW      Y11, Y10, Y10
-	VPMADDWD    Y2, Y10, Y10
-	VPADDD      224(R8), Y10, Y10
-	VCVTDQ2PS   Y10, Y10
-	VMULPS      160(R8), Y14, Y11
-	VFMADD231PS Y11, Y10, Y4
-	VPMADDUBSW  32(R8)(AX*1), Y7, Y7
-	VPMADDUBSW  96(R8)(AX*1), Y8, Y8
-	VPADDW      Y8, Y7, Y7
-	VPMADDWD    Y2, Y7, Y7
-	VPADDD      224(R8)(AX*1), Y7, Y7
-	VCVTDQ2PS   Y7, Y7
-	VMULPS      160(R8)(AX*1), Y14, Y8
-	VFMADD231PS Y8, Y7, Y6
-	ADDQ        $+32, R9
-	ADDQ        $+8, R10
-	ADDQ        $+64, SI
-	ADDQ        $+16, DI
-	ADDQ        $+256, R8
-	JMP         blocks22
+	SUBQ           $0x02, BX
+	JL             rest21
+	PREFETCHT0     (SI)
+	VBROADCASTI128 16(R9), Y7
+	VPAND          starts0<>+0(SB), Y7, Y7
+	VBROADCASTSD   (R9), Y9
+	VPERMPS        Y9, Y1, Y9
+	VBROADCASTI128 16(R9)(AX*1), Y8
+	VPAND          starts0<>+0(SB), Y8, Y8
+	VBROADCASTSD   (R9)(AX*1), Y10
+	VPERMPS        Y10, Y1, Y10
+	VMOVUPS        (R10), Y11
+	VMOVSD         (DI), X13
+	VPERMPS        Y13, Y1, Y13
+	VPSRLW         $0x04, Y11, Y12
+	VPAND          Y0, Y11, Y11
+	VPAND          Y0, Y12, Y12
+	VPMADDUBSW     (R8), Y11, Y14
+	VPMADDUBSW     64(R8), Y12, Y15
+	VPADDW         Y15, Y14, Y14
+	VPMADDWD       Y2, Y14, Y14
+	VPADDD         Y7, Y14, Y14
+	VCVTDQ2PS      Y14, Y14
+	VMULPS         Y13, Y9, Y15
+	VFMADD231PS    Y15, Y14, Y3
+	VPMADDUBSW     (R8)(AX*1), Y11, Y11
+	VPMADDUBSW     64(R8)(AX*1), Y12, Y12
+	VPADDW         Y12, Y11, Y11
+	VPMADDWD       Y2, Y11, Y11
+	VPADDD         Y8, Y11, Y11
+	VCVTDQ2PS      Y11, Y11
+	VMULPS         Y13, Y10, Y12
+	VFMADD231PS    Y12, Y11, Y5
+	VMOVUPS        (R10)(CX*1), Y11
+	VMOVSD         (DI)(DX*1), X16
+	VPERMPS        Y16, Y1, Y16
+	VPSRLW         $0x04, Y11, Y12
+	VPAND          Y0, Y11, Y11
+	VPAND          Y0, Y12, Y12
+	VPMADDUBSW     (R8), Y11, Y14
+	VPMADDUBSW     64(R8), Y12, Y15
+	VPADDW         Y15, Y14, Y14
+	VPMADDWD       Y2, Y14, Y14
+	VPADDD         Y7, Y14, Y14
+	VCVTDQ2PS      Y14, Y14
+	VMULPS         Y16, Y9, Y7
+	VFMADD231PS    Y7, Y14, Y4
+	VPMADDUBSW     (R8)(AX*1), Y11, Y7
+	VPMADDUBSW     64(R8)(AX*1), Y12, Y9
+	VPADDW         Y9, Y7, Y7
+	VPMADDWD       Y2, Y7, Y7
+	VPADDD         Y8, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         Y16, Y10, Y8
+	VFMADD231PS    Y8, Y7, Y6
+	ADDQ           $+32, R10
+	ADDQ           $+8, DI
+	ADDQ           $+64, SI
+	SUBQ           $0x02, BX
+	JL             rest21
+	PREFETCHT0     (SI)
+	VBROADCASTI128 16(R9), Y7
+	VPAND          starts1<>+0(SB), Y7, Y7
+	VBROADCASTSD   8(R9), Y9
+	VPERMPS        Y9, Y1, Y9
+	VBROADCASTI128 16(R9)(AX*1), Y8
+	VPAND          starts1<>+0(SB), Y8, Y8
+	VBROADCASTSD   8(R9)(AX*1), Y10
+	VPERMPS        Y10, Y1, Y10
+	VMOVUPS        (R10), Y11
+	VMOVSD         (DI), X17
+	VPERMPS        Y17, Y1, Y17
+	VPSRLW         $0x04, Y11, Y12
+	VPAND          Y0, Y11, Y11
+	VPAND          Y0, Y12, Y12
+	VPMADDUBSW     32(R8), Y11, Y14
+	VPMADDUBSW     96(R8), Y12, Y15
+	VPADDW         Y15, Y14, Y14
+	VPMADDWD       Y2, Y14, Y14
+	VPADDD         Y7, Y14, Y14
+	VCVTDQ2PS      Y14, Y14
+	VMULPS         Y17, Y9, Y15
+	VFMADD231PS    Y15, Y14, Y3
+	VPMADDUBSW     32(R8)(AX*1), Y11, Y11
+	VPMADDUBSW     96(R8)(AX*1), Y12, Y12
+	VPADDW         Y12, Y11, Y11
+	VPMADDWD       Y2, Y11, Y11
+	VPADDD         Y8, Y11, Y11
+	VCVTDQ2PS      Y11, Y11
+	VMULPS         Y17, Y10, Y12
+	VFMADD231PS    Y12, Y11, Y5
+	VMOVUPS        (R10)(CX*1), Y11
+	VMOVSD         (DI)(DX*1), X18
+	VPERMPS        Y18, Y1, Y18
+	VPSRLW         $0x04, Y11, Y12
+	VPAND          Y0, Y11, Y11
+	VPAND          Y0, Y12, Y12
+	VPMADDUBSW     32(R8), Y11, Y14
+	VPMADDUBSW     96(R8), Y12, Y15
+	VPADDW         Y15, Y14, Y14
+	VPMADDWD       Y2, Y14, Y14
+	VPADDD         Y7, Y14, Y14
+	VCVTDQ2PS      Y14, Y14
+	VMULPS         Y18, Y9, Y7
+	VFMADD231PS    Y7, Y14, Y4
+	VPMADDUBSW     32(R8)(AX*1), Y11, Y7
+	VPMADDUBSW     96(R8)(AX*1), Y12, Y9
+	VPADDW         Y9, Y7, Y7
+	VPMADDWD       Y2, Y7, Y7
+	VPADDD         Y8, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         Y18, Y10, Y8
+	VFMADD231PS    Y8, Y7, Y6
+	ADDQ           $+32, R10
+	ADDQ           $+8, DI
+	ADDQ           $+64, SI
+	ADDQ           $+128, R8
+	ADDQ           $+32, R9
+	JMP            blocks22
 
 rest21:
 	ADDQ $0x02, BX
@@ -637,91 +650,101 @@ columns20:
 	VMOVSD       X4, (BX)
 	ADDQ         SI, BX
 	ADDQ         $0x08, c+0(FP)
-	ADDQ         CX, w+32(FP)
-	ADDQ         DX, s+48(FP)
-	ADDQ         CX, w+32(FP)
-	ADDQ         DX, s+48(FP)
+	ADDQ         CX, w+40(FP)
+	ADDQ         DX, s+56(FP)
+	ADDQ         CX, w+40(FP)
+	ADDQ         DX, s+56(FP)
 	JMP          columns18
 
 columns19:
 columns23:
-	CMPQ   n+72(FP), $0x01
+	CMPQ   n+80(FP), $0x01
 	JL     columns24
-	SUBQ   $0x01, n+72(FP)
+	SUBQ   $0x01, n+80(FP)
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
-	MOVQ   blocks+80(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
+	MOVQ   blocks+88(FP), BX
+	MOVQ   w+40(FP), SI
+	MOVQ   s+56(FP), DI
 	MOVQ   x+16(FP), R8
-	MOVQ   SI, R9
-	MOVQ   DI, R10
+	MOVQ   xs+24(FP), R9
+	MOVQ   SI, R10
 	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
 
 blocks27:
-	SUBQ        $0x02, BX
-	JL          rest26
-	PREFETCHT0  (SI)
-	PREFETCHT0  (DI)
-	VMOVUPS     (R9), Y5
-	VMOVSD      (R10), X15
-	VPERMPS     Y15, Y1, Y15
-	VPSRLW      $0x04, Y5, Y6
-	VPAND       Y0, Y5, Y5
-	VPAND       Y0, Y6, Y6
-	VPMADDUBSW  (R8), Y5, Y7
-	VPMADDUBSW  64(R8), Y6, Y8
-	VPADDW      Y8, Y7, Y7
-	VPMADDWD    Y2, Y7, Y7
-	VPADDD      192(R8), Y7, Y7
-	VCVTDQ2PS   Y7, Y7
-	VMULPS      128(R8), Y15, Y8
-	VFMADD231PS Y8, Y7, Y3
-	VPMADDUBSW  (R8)(AX*1), Y5, Y5
-	VPMADDUBSW  64(R8)(AX*1), Y6, Y6
-	VPADDW      Y6, Y5, Y5
-	VPMADDWD    Y2, Y5, Y5
-	VPADDD      192(R8)(AX*1), Y5, Y5
-	VCVTDQ2PS   Y5, Y5
-	VMULPS      128(R8)(AX*1), Y15, Y6
-	VFMADD231PS Y6, Y5, Y4
-	ADDQ        $+32, R9
-	ADDQ        $+8, R10
-	ADDQ        $+32, SI
-	ADDQ        $+8, DI
-	SUBQ        $0x02, BX
-	JL          rest26
-	PREFETCHT0  (SI)
-	PREFETCHT0  (DI)
-	VMOVUPS     (R9), Y5
-	VMOVSD      (R10), X16
-	VPERMPS     Y16, Y1, Y16
-	VPSRLW      $0x04, Y5, Y6
-	VPAND       Y0, Y5, Y5
-	VPAND       Y0, Y6, Y6
-	VPMADDUBSW  32(R8), Y5, Y7
-	VPMADDUBSW  96(R8), Y6, Y8
-	VPADDW      Y8, Y7, Y7
-	VPMADDWD    Y2, Y7, Y7
-	VPADDD      224(R8), Y7, Y7
-	VCVTDQ2PS   Y7, Y7
-	VMULPS      160(R8), Y16, Y8
-	VFMADD231PS Y8, Y7, Y3
-	VPMADDUBSW  32(R8)(AX*1), Y5, Y5
-	VPMADDUBSW  96(R8)(AX*1), Y6, Y6
-	VPADDW      Y6, Y5, Y5
-	VPMADDWD    Y2, Y5, Y5
-	VPADDD      224(R8)(AX*1), Y5, Y5
-	VCVTDQ2PS   Y5, Y5
-	VMULPS      160(R8)(AX*1), Y16, Y6
-	VFMADD231PS Y6, Y5, Y4
-	ADDQ        $+32, R9
-	ADDQ        $+8, R10
-	ADDQ        $+32, SI
-	ADDQ        $+8, DI
-	ADDQ        $+256, R8
-	JMP         blocks27
+	SUBQ           $0x02, BX
+	JL             rest26
+	PREFETCHT0     (SI)
+	VMOVUPS        (R10), Y7
+	VMOVSD         (DI), X19
+	VPSRLW         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VBROADCASTI128 16(R9), Y5
+	VPAND          starts0<>+0(SB), Y5, Y5
+	VBROADCASTSD   (R9), Y6
+	VPMADDUBSW     (R8), Y7, Y9
+	VPMADDUBSW     64(R8), Y8, Y10
+	VPADDW         Y10, Y9, Y9
+	VPMADDWD       Y2, Y9, Y9
+	VPADDD         Y5, Y9, Y9
+	VCVTDQ2PS      Y9, Y9
+	VMULPS         Y19, Y6, Y5
+	VPERMPS        Y5, Y1, Y5
+	VFMADD231PS    Y5, Y9, Y3
+	VBROADCASTI128 16(R9)(AX*1), Y5
+	VPAND          starts0<>+0(SB), Y5, Y5
+	VBROADCASTSD   (R9)(AX*1), Y6
+	VPMADDUBSW     (R8)(AX*1), Y7, Y7
+	VPMADDUBSW     64(R8)(AX*1), Y8, Y8
+	VPADDW         Y8, Y7, Y7
+	VPMADDWD       Y2, Y7, Y7
+	VPADDD         Y5, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         Y19, Y6, Y5
+	VPERMPS        Y5, Y1, Y5
+	VFMADD231PS    Y5, Y7, Y4
+	ADDQ           $+32, R10
+	ADDQ           $+8, DI
+	ADDQ           $+32, SI
+	SUBQ           $0x02, BX
+	JL             rest26
+	PREFETCHT0     (SI)
+	VMOVUPS        (R10), Y7
+	VMOVSD         (DI), X19
+	VPSRLW         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VBROADCASTI128 16(R9), Y5
+	VPAND          starts1<>+0(SB), Y5, Y5
+	VBROADCASTSD   8(R9), Y6
+	VPMADDUBSW     32(R8), Y7, Y9
+	VPMADDUBSW     96(R8), Y8, Y10
+	VPADDW         Y10, Y9, Y9
+	VPMADDWD       Y2, Y9, Y9
+	VPADDD         Y5, Y9, Y9
+	VCVTDQ2PS      Y9, Y9
+	VMULPS         Y19, Y6, Y5
+	VPERMPS        Y5, Y1, Y5
+	VFMADD231PS    Y5, Y9, Y3
+	VBROADCASTI128 16(R9)(AX*1), Y5
+	VPAND          starts1<>+0(SB), Y5, Y5
+	VBROADCASTSD   8(R9)(AX*1), Y6
+	VPMADDUBSW     32(R8)(AX*1), Y7, Y7
+	VPMADDUBSW     96(R8)(AX*1), Y8, Y8
+	VPADDW         Y8, Y7, Y7
+	VPMADDWD       Y2, Y7, Y7
+	VPADDD         Y5, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         Y19, Y6, Y5
+	VPERMPS        Y5, Y1, Y5
+	VFMADD231PS    Y5, Y7, Y4
+	ADDQ           $+32, R10
+	ADDQ           $+8, DI
+	ADDQ           $+32, SI
+	ADDQ           $+128, R8
+	ADDQ           $+32, R9
+	JMP            blocks27
 
 rest26:
 	ADDQ $0x02, BX
@@ -754,8 +777,8 @@ columns25:
 	VMOVSS       X3, (BX)
 	ADDQ         SI, BX
 	ADDQ         $0x04, c+0(FP)
-	ADDQ         CX, w+32(FP)
-	ADDQ         DX, s+48(FP)
+	ADDQ         CX, w+40(FP)
+	ADDQ         DX, s+56(FP)
 	JMP          columns23
 
 columns24:
@@ -763,9 +786,9 @@ columns24:
 	RET
 
 rows4:
-	MOVQ         ldx+24(FP), AX
-	MOVQ         ldw+40(FP), CX
-	MOVQ         lds+56(FP), DX
+	MOVQ         ldx+32(FP), AX
+	MOVQ         ldw+48(FP), CX
+	MOVQ         lds+64(FP), DX
 	SHLQ         $0x02, DX
 	MOVL         $0x0f0f0f0f, BX
 	VMOVD        BX, X0
@@ -776,120 +799,149 @@ rows4:
 	VPBROADCASTD X2, Y2
 
 columns28:
-	CMPQ   n+72(FP), $0x01
+	CMPQ   n+80(FP), $0x01
 	JL     columns29
-	SUBQ   $0x01, n+72(FP)
+	SUBQ   $0x01, n+80(FP)
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
-	MOVQ   blocks+80(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
+	MOVQ   blocks+88(FP), BX
+	MOVQ   w+40(FP), SI
+	MOVQ   s+56(FP), DI
 	MOVQ   x+16(FP), R8
 	LEAQ   (R8)(AX*2), R9
 	ADDQ   AX, R9
-	MOVQ   SI, R10
-	MOVQ   DI, R11
+	MOVQ   xs+24(FP), R10
+	LEAQ   (R10)(AX*2), R11
+	ADDQ   AX, R11
+	MOVQ   SI, R12
 	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
 
 blocks32:
-	SUBQ        $0x02, BX
-	JL          rest31
-	PREFETCHT0  (SI)
-	PREFETCHT0  (DI)
-	VMOVUPS     (R10), Y7
-	VMOVSD      (R11), X9
-	VPERMPS     Y9, Y1, Y9
-	VPSRLW      $0x04, Y7, Y8
-	VPAND       Y0, Y7, Y7
-	VPAND       Y0, Y8, Y8
-	VPMADDUBSW  (R8), Y7, Y10
-	VPMADDUBSW  64(R8), Y8, Y11
-	VPADDW      Y11, Y10, Y10
-	VPMADDWD    Y2, Y10, Y10
-	VPADDD      192(R8), Y10, Y10
-	VCVTDQ2PS   Y10, Y10
-	VMULPS      128(R8), Y9, Y11
-	VFMADD231PS Y11, Y10, Y3
-	VPMADDUBSW  (R8)(AX*1), Y7, Y10
-	VPMADDUBSW  64(R8)(AX*1), Y8, Y11
-	VPADDW      Y11, Y10, Y10
-	VPMADDWD    Y2, Y10, Y10
-	VPADDD      192(R8)(AX*1), Y10, Y10
-	VCVTDQ2PS   Y10, Y10
-	VMULPS      128(R8)(AX*1), Y9, Y11
-	VFMADD231PS Y11, Y10, Y4
-	VPMADDUBSW  (R8)(AX*2), Y7, Y10
-	VPMADDUBSW  64(R8)(AX*2), Y8, Y11
-	VPADDW      Y11, Y10, Y10
-	VPMADDWD    Y2, Y10, Y10
-	VPADDD      192(R8)(AX*2), Y10, Y10
-	VCVTDQ2PS   Y10, Y10
-	VMULPS      128(R8)(AX*2), Y9, Y11
-	VFMADD231PS Y11, Y10, Y5
-	VPMADDUBSW  (R9), Y7, Y7
-	VPMADDUBSW  64(R9), Y8, Y8
-	VPADDW      Y8, Y7, Y7
-	VPMADDWD    Y2, Y7, Y7
-	VPADDD      192(R9), Y7, Y7
-	VCVTDQ2PS   Y7, Y7
-	VMULPS      128(R9), Y9, Y8
-	VFMADD231PS Y8, Y7, Y6
-	ADDQ        $+32, R10
-	ADDQ        $+8, R11
-	ADDQ        $+32, SI
-	ADDQ        $+8, DI
-	SUBQ        $0x02, BX
-	JL          rest31
-	PREFETCHT0  (SI)
-	PREFETCHT0  (DI)
-	VMOVUPS     (R10), Y7
-	VMOVSD      (R11), X12
-	VPERMPS     Y12, Y1, Y12
-	VPSRLW      $0x04, Y7, Y8
-	VPAND       Y0, Y7, Y7
-	VPAND       Y0, Y8, Y8
-	VPMADDUBSW  32(R8), Y7, Y10
-	VPMADDUBSW  96(R8), Y8, Y11
-	VPADDW      Y11, Y10, Y10
-	VPMADDWD    Y2, Y10, Y10
-	VPADDD      224(R8), Y10, Y10
-	VCVTDQ2PS   Y10, Y10
-	VMULPS      160(R8), Y12, Y11
-	VFMADD231PS Y11, Y10, Y3
-	VPMADDUBSW  32(R8)(AX*1), Y7, Y10
-	VPMADDUBSW  96(R8)(AX*1), Y8, Y11
-	VPADDW      Y11, Y10, Y10
-	VPMADDWD    Y2, Y10, Y10
-	VPADDD      224(R8)(AX*1), Y10, Y10
-	VCVTDQ2PS   Y10, Y10
-	VMULPS      160(R8)(AX*1), Y12, Y11
-	VFMADD231PS Y11, Y10, Y4
-	VPMADDUBSW  32(R8)(AX*2), Y7, Y10
-	VPMADDUBSW  96(R8)(AX*2), Y8, Y11
-	VPADDW      Y11, Y10, Y10
-	VPMADDWD    Y2, Y10, Y10
-	VPADDD      224(R8)(AX*2), Y10, Y10
-	VCVTDQ2PS   Y10, Y10
-	VMULPS      160(R8)(AX*2), Y12, Y11
-	VFMADD231PS Y11, Y10, Y5
-	VPMADDUBSW  32(R9), Y7, Y7
-	VPMADDUBSW  96(R9), Y8, Y8
-	VPADDW      Y8, Y7, Y7
-	VPMADDWD    Y2, Y7, Y7
-	VPADDD      224(R9), Y7, Y7
-	VCVTDQ2PS   Y7, Y7
-	VMULPS      160(R9), Y12, Y8
-	VFMADD231PS Y8, Y7, Y6
-	ADDQ        $+32, R10
-	ADDQ        $+8, R11
-	ADDQ        $+32, SI
-	ADDQ        $+8, DI
-	ADDQ        $+256, R8
-	ADDQ        $+256, R9
-	JMP         blocks32
+	SUBQ           $0x02, BX
+	JL             rest31
+	PREFETCHT0     (SI)
+	VMOVUPS        (R12), Y9
+	VMOVSD         (DI), X11
+	VPSRLW         $0x04, Y9, Y10
+	VPAND          Y0, Y9, Y9
+	VPAND          Y0, Y10, Y10
+	VBROADCASTI128 16(R10), Y7
+	VPAND          starts0<>+0(SB), Y7, Y7
+	VBROADCASTSD   (R10), Y8
+	VPMADDUBSW     (R8), Y9, Y12
+	VPMADDUBSW     64(R8), Y10, Y13
+	VPADDW         Y13, Y12, Y12
+	VPMADDWD       Y2, Y12, Y12
+	VPADDD         Y7, Y12, Y12
+	VCVTDQ2PS      Y12, Y12
+	VMULPS         Y11, Y8, Y7
+	VPERMPS        Y7, Y1, Y7
+	VFMADD231PS    Y7, Y12, Y3
+	VBROADCASTI128 16(R10)(AX*1), Y7
+	VPAND          starts0<>+0(SB), Y7, Y7
+	VBROADCASTSD   (R10)(AX*1), Y8
+	VPMADDUBSW     (R8)(AX*1), Y9, Y12
+	VPMADDUBSW     64(R8)(AX*1), Y10, Y13
+	VPADDW         Y13, Y12, Y12
+	VPMADDWD       Y2, Y12, Y12
+	VPADDD         Y7, Y12, Y12
+	VCVTDQ2PS      Y12, Y12
+	VMULPS         Y11, Y8, Y7
+	VPERMPS        Y7, Y1, Y7
+	VFMADD231PS    Y7, Y12, Y4
+	VBROADCASTI128 16(R10)(AX*2), Y7
+	VPAND          starts0<>+0(SB), Y7, Y7
+	VBROADCASTSD   (R10)(AX*2), Y8
+	VPMADDUBSW     (R8)(AX*2), Y9, Y12
+	VPMADDUBSW     64(R8)(AX*2), Y10, Y13
+	VPADDW         Y13, Y12, Y12
+	VPMADDWD       Y2, Y12, Y12
+	VPADDD         Y7, Y12, Y12
+	VCVTDQ2PS      Y12, Y12
+	VMULPS         Y11, Y8, Y7
+	VPERMPS        Y7, Y1, Y7
+	VFMADD231PS    Y7, Y12, Y5
+	VBROADCASTI128 16(R11), Y7
+	VPAND          starts0<>+0(SB), Y7, Y7
+	VBROADCASTSD   (R11), Y8
+	VPMADDUBSW     (R9), Y9, Y9
+	VPMADDUBSW     64(R9), Y10, Y10
+	VPADDW         Y10, Y9, Y9
+	VPMADDWD       Y2, Y9, Y9
+	VPADDD         Y7, Y9, Y9
+	VCVTDQ2PS      Y9, Y9
+	VMULPS         Y11, Y8, Y7
+	VPERMPS        Y7, Y1, Y7
+	VFMADD231PS    Y7, Y9, Y6
+	ADDQ           $+32, R12
+	ADDQ           $+8, DI
+	ADDQ           $+32, SI
+	SUBQ           $0x02, BX
+	JL             rest31
+	PREFETCHT0     (SI)
+	VMOVUPS        (R12), Y9
+	VMOVSD         (DI), X11
+	VPSRLW         $0x04, Y9, Y10
+	VPAND          Y0, Y9, Y9
+	VPAND          Y0, Y10, Y10
+	VBROADCASTI128 16(R10), Y7
+	VPAND          starts1<>+0(SB), Y7, Y7
+	VBROADCASTSD   8(R10), Y8
+	VPMADDUBSW     32(R8), Y9, Y12
+	VPMADDUBSW     96(R8), Y10, Y13
+	VPADDW         Y13, Y12, Y12
+	VPMADDWD       Y2, Y12, Y12
+	VPADDD         Y7, Y12, Y12
+	VCVTDQ2PS      Y12, Y12
+	VMULPS         Y11, Y8, Y7
+	VPERMPS        Y7, Y1, Y7
+	VFMADD231PS    Y7, Y12, Y3
+	VBROADCASTI128 16(R10)(AX*1), Y7
+	VPAND          starts1<>+0(SB), Y7, Y7
+	VBROADCASTSD   8(R10)(AX*1), Y8
+	VPMADDUBSW     32(R8)(AX*1), Y9, Y12
+	VPMADDUBSW     96(R8)(AX*1), Y10, Y13
+	VPADDW         Y13, Y12, Y12
+	VPMADDWD       Y2, Y12, Y12
+	VPADDD         Y7, Y12, Y12
+	VCVTDQ2PS      Y12, Y12
+	VMULPS         Y11, Y8, Y7
+	VPERMPS        Y7, Y1, Y7
+	VFMADD231PS    Y7, Y12, Y4
+	VBROADCASTI128 16(R10)(AX*2), Y7
+	VPAND          starts1<>+0(SB), Y7, Y7
+	VBROADCASTSD   8(R10)(AX*2), Y8
+	VPMADDUBSW     32(R8)(AX*2), Y9, Y12
+	VPMADDUBSW     96(R8)(AX*2), Y10, Y13
+	VPADDW         Y13, Y12, Y12
+	VPMADDWD       Y2, Y12, Y12
+	VPADDD         Y7, Y12, Y12
+	VCVTDQ2PS      Y12, Y12
+	VMULPS         Y11, Y8, Y7
+	VPERMPS        Y7, Y1, Y7
+	VFMADD231PS    Y7, Y12, Y5
+	VBROADCASTI128 16(R11), Y7
+	VPAND          starts1<>+0(SB), Y7, Y7
+	VBROADCASTSD   8(R11), Y8
+	VPMADDUBSW     32(R9), Y9, Y9
+	VPMADDUBSW     96(R9), Y10, Y10
+	VPADDW         Y10, Y9, Y9
+	VPMADDWD       Y2, Y9, Y9
+	VPADDD         Y7, Y9, Y9
+	VCVTDQ2PS      Y9, Y9
+	VMULPS         Y11, Y8, Y7
+	VPERMPS        Y7, Y1, Y7
+	VFMADD231PS    Y7, Y9, Y6
+	ADDQ           $+32, R12
+	ADDQ           $+8, DI
+	ADDQ           $+32, SI
+	ADDQ           $+128, R8
+	ADDQ           $+128, R9
+	ADDQ           $+32, R10
+	ADDQ           $+32, R11
+	JMP            blocks32
 
 rest31:
 	ADDQ $0x02, BX
@@ -944,126 +996,155 @@ columns30:
 	VMOVSS       X3, (BX)
 	ADDQ         SI, BX
 	ADDQ         $0x04, c+0(FP)
-	ADDQ         CX, w+32(FP)
-	ADDQ         DX, s+48(FP)
+	ADDQ         CX, w+40(FP)
+	ADDQ         DX, s+56(FP)
 	JMP          columns28
 
 columns29:
 columns33:
-	CMPQ   n+72(FP), $0x01
+	CMPQ   n+80(FP), $0x01
 	JL     columns34
-	SUBQ   $0x01, n+72(FP)
+	SUBQ   $0x01, n+80(FP)
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
-	MOVQ   blocks+80(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
+	MOVQ   blocks+88(FP), BX
+	MOVQ   w+40(FP), SI
+	MOVQ   s+56(FP), DI
 	MOVQ   x+16(FP), R8
 	LEAQ   (R8)(AX*2), R9
 	ADDQ   AX, R9
-	MOVQ   SI, R10
-	MOVQ   DI, R11
+	MOVQ   xs+24(FP), R10
+	LEAQ   (R10)(AX*2), R11
+	ADDQ   AX, R11
+	MOVQ   SI, R12
 	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
 
 blocks37:
-	SUBQ        $0x02, BX
-	JL          rest36
-	PREFETCHT0  (SI)
-	PREFETCHT0  (DI)
-	VMOVUPS     (R10), Y7
-	VMOVSD      (R11), X13
-	VPERMPS     Y13, Y1, Y13
-	VPSRLW      $0x04, Y7, Y8
-	VPAND       Y0, Y7, Y7
-	VPAND       Y0, Y8, Y8
-	VPMADDUBSW  (R8), Y7, Y9
-	VPMADDUBSW  64(R8), Y8, Y10
-	VPADDW      Y10, Y9, Y9
-	VPMADDWD    Y2, Y9, Y9
-	VPADDD      192(R8), Y9, Y9
-	VCVTDQ2PS   Y9, Y9
-	VMULPS      128(R8), Y13, Y10
-	VFMADD231PS Y10, Y9, Y3
-	VPMADDUBSW  (R8)(AX*1), Y7, Y9
-	VPMADDUBSW  64(R8)(AX*1), Y8, Y10
-	VPADDW      Y10, Y9, Y9
-	VPMADDWD    Y2, Y9, Y9
-	VPADDD      192(R8)(AX*1), Y9, Y9
-	VCVTDQ2PS   Y9, Y9
-	VMULPS      128(R8)(AX*1), Y13, Y10
-	VFMADD231PS Y10, Y9, Y4
-	VPMADDUBSW  (R8)(AX*2), Y7, Y9
-	VPMADDUBSW  64(R8)(AX*2), Y8, Y10
-	VPADDW      Y10, Y9, Y9
-	VPMADDWD    Y2, Y9, Y9
-	VPADDD      192(R8)(AX*2), Y9, Y9
-	VCVTDQ2PS   Y9, Y9
-	VMULPS      128(R8)(AX*2), Y13, Y10
-	VFMADD231PS Y10, Y9, Y5
-	VPMADDUBSW  (R9), Y7, Y7
-	VPMADDUBSW  64(R9), Y8, Y8
-	VPADDW      Y8, Y7, Y7
-	VPMADDWD    Y2, Y7, Y7
-	VPADDD      192(R9), Y7, Y7
-	VCVTDQ2PS   Y7, Y7
-	VMULPS      128(R9), Y13, Y8
-	VFMADD231PS Y8, Y7, Y6
-	ADDQ        $+32, R10
-	ADDQ        $+8, R11
-	ADDQ        $+32, SI
-	ADDQ        $+8, DI
-	SUBQ        $0x02, BX
-	JL          rest36
-	PREFETCHT0  (SI)
-	PREFETCHT0  (DI)
-	VMOVUPS     (R10), Y7
-	VMOVSD      (R11), X14
-	VPERMPS     Y14, Y1, Y14
-	VPSRLW      $0x04, Y7, Y8
-	VPAND       Y0, Y7, Y7
-	VPAND       Y0, Y8, Y8
-	VPMADDUBSW  32(R8), Y7, Y9
-	VPMADDUBSW  96(R8), Y8, Y10
-	VPADDW      Y10, Y9, Y9
-	VPMADDWD    Y2, Y9, Y9
-	VPADDD      224(R8), Y9, Y9
-	VCVTDQ2PS   Y9, Y9
-	VMULPS      160(R8), Y14, Y10
-	VFMADD231PS Y10, Y9, Y3
-	VPMADDUBSW  32(R8)(AX*1), Y7, Y9
-	VPMADDUBSW  96(R8)(AX*1), Y8, Y10
-	VPADDW      Y10, Y9, Y9
-	VPMADDWD    Y2, Y9, Y9
-	VPADDD      224(R8)(AX*1), Y9, Y9
-	VCVTDQ2PS   Y9, Y9
-	VMULPS      160(R8)(AX*1), Y14, Y10
-	VFMADD231PS Y10, Y9, Y4
-	VPMADDUBSW  32(R8)(AX*2), Y7, Y9
-	VPMADDUBSW  96(R8)(AX*2), Y8, Y10
-	VPADDW      Y10, Y9, Y9
-	VPMADDWD    Y2, Y9, Y9
-	VPADDD      224(R8)(AX*2), Y9, Y9
-	VCVTDQ2PS   Y9, Y9
-	VMULPS      160(R8)(AX*2), Y14, Y10
-	VFMADD231PS Y10, Y9, Y5
-	VPMADDUBSW  32(R9), Y7, Y7
-	VPMADDUBSW  96(R9), Y8, Y8
-	VPADDW      Y8, Y7, Y7
-	VPMADDWD    Y2, Y7, Y7
-	VPADDD      224(R9), Y7, Y7
-	VCVTDQ2PS   Y7, Y7
-	VMULPS      160(R9), Y14, Y8
-	VFMADD231PS Y8, Y7, Y6
-	ADDQ        $+32, R10
-	ADDQ        $+8, R11
-	ADDQ        $+32, SI
-	ADDQ        $+8, DI
-	ADDQ        $+256, R8
-	ADDQ        $+256, R9
-	JMP         blocks37
+	SUBQ           $0x02, BX
+	JL             rest36
+	PREFETCHT0     (SI)
+	VMOVUPS        (R12), Y9
+	VMOVSD         (DI), X11
+	VPSRLW         $0x04, Y9, Y10
+	VPAND          Y0, Y9, Y9
+	VPAND          Y0, Y10, Y10
+	VBROADCASTI128 16(R10), Y7
+	VPAND          starts0<>+0(SB), Y7, Y7
+	VBROADCASTSD   (R10), Y8
+	VPMADDUBSW     (R8), Y9, Y12
+	VPMADDUBSW     64(R8), Y10, Y13
+	VPADDW         Y13, Y12, Y12
+	VPMADDWD       Y2, Y12, Y12
+	VPADDD         Y7, Y12, Y12
+	VCVTDQ2PS      Y12, Y12
+	VMULPS         Y11, Y8, Y7
+	VPERMPS        Y7, Y1, Y7
+	VFMADD231PS    Y7, Y12, Y3
+	VBROADCASTI128 16(R10)(AX*1), Y7
+	VPAND          starts0<>+0(SB), Y7, Y7
+	VBROADCASTSD   (R10)(AX*1), Y8
+	VPMADDUBSW     (R8)(AX*1), Y9, Y12
+	VPMADDUBSW     64(R8)(AX*1), Y10, Y13
+	VPADDW         Y13, Y12, Y12
+	VPMADDWD       Y2, Y12, Y12
+	VPADDD         Y7, Y12, Y12
+	VCVTDQ2PS      Y12, Y12
+	VMULPS         Y11, Y8, Y7
+	VPERMPS        Y7, Y1, Y7
+	VFMADD231PS    Y7, Y12, Y4
+	VBROADCASTI128 16(R10)(AX*2), Y7
+	VPAND          starts0<>+0(SB), Y7, Y7
+	VBROADCASTSD   (R10)(AX*2), Y8
+	VPMADDUBSW     (R8)(AX*2), Y9, Y12
+	VPMADDUBSW     64(R8)(AX*2), Y10, Y13
+	VPADDW         Y13, Y12, Y12
+	VPMADDWD       Y2, Y12, Y12
+	VPADDD         Y7, Y12, Y12
+	VCVTDQ2PS      Y12, Y12
+	VMULPS         Y11, Y8, Y7
+	VPERMPS        Y7, Y1, Y7
+	VFMADD231PS    Y7, Y12, Y5
+	VBROADCASTI128 16(R11), Y7
+	VPAND          starts0<>+0(SB), Y7, Y7
+	VBROADCASTSD   (R11), Y8
+	VPMADDUBSW     (R9), Y9, Y9
+	VPMADDUBSW     64(R9), Y10, Y10
+	VPADDW         Y10, Y9, Y9
+	VPMADDWD       Y2, Y9, Y9
+	VPADDD         Y7, Y9, Y9
+	VCVTDQ2PS      Y9, Y9
+	VMULPS         Y11, Y8, Y7
+	VPERMPS        Y7, Y1, Y7
+	VFMADD231PS    Y7, Y9, Y6
+	ADDQ           $+32, R12
+	ADDQ           $+8, DI
+	ADDQ           $+32, SI
+	SUBQ           $0x02, BX
+	JL             rest36
+	PREFETCHT0     (SI)
+	VMOVUPS        (R12), Y9
+	VMOVSD         (DI), X11
+	VPSRLW         $0x04, Y9, Y10
+	VPAND          Y0, Y9, Y9
+	VPAND          Y0, Y10, Y10
+	VBROADCASTI128 16(R10), Y7
+	VPAND          starts1<>+0(SB), Y7, Y7
+	VBROADCASTSD   8(R10), Y8
+	VPMADDUBSW     32(R8), Y9, Y12
+	VPMADDUBSW     96(R8), Y10, Y13
+	VPADDW         Y13, Y12, Y12
+	VPMADDWD       Y2, Y12, Y12
+	VPADDD         Y7, Y12, Y12
+	VCVTDQ2PS      Y12, Y12
+	VMULPS         Y11, Y8, Y7
+	VPERMPS        Y7, Y1, Y7
+	VFMADD231PS    Y7, Y12, Y3
+	VBROADCASTI128 16(R10)(AX*1), Y7
+	VPAND          starts1<>+0(SB), Y7, Y7
+	VBROADCASTSD   8(R10)(AX*1), Y8
+	VPMADDUBSW     32(R8)(AX*1), Y9, Y12
+	VPMADDUBSW     96(R8)(AX*1), Y10, Y13
+	VPADDW         Y13, Y12, Y12
+	VPMADDWD       Y2, Y12, Y12
+	VPADDD         Y7, Y12, Y12
+	VCVTDQ2PS      Y12, Y12
+	VMULPS         Y11, Y8, Y7
+	VPERMPS        Y7, Y1, Y7
+	VFMADD231PS    Y7, Y12, Y4
+	VBROADCASTI128 16(R10)(AX*2), Y7
+	VPAND          starts1<>+0(SB), Y7, Y7
+	VBROADCASTSD   8(R10)(AX*2), Y8
+	VPMADDUBSW     32(R8)(AX*2), Y9, Y12
+	VPMADDUBSW     96(R8)(AX*2), Y10, Y13
+	VPADDW         Y13, Y12, Y12
+	VPMADDWD       Y2, Y12, Y12
+	VPADDD         Y7, Y12, Y12
+	VCVTDQ2PS      Y12, Y12
+	VMULPS         Y11, Y8, Y7
+	VPERMPS        Y7, Y1, Y7
+	VFMADD231PS    Y7, Y12, Y5
+	VBROADCASTI128 16(R11), Y7
+	VPAND          starts1<>+0(SB), Y7, Y7
+	VBROADCASTSD   8(R11), Y8
+	VPMADDUBSW     32(R9), Y9, Y9
+	VPMADDUBSW     96(R9), Y10, Y10
+	VPADDW         Y10, Y9, Y9
+	VPMADDWD       Y2, Y9, Y9
+	VPADDD         Y7, Y9, Y9
+	VCVTDQ2PS      Y9, Y9
+	VMULPS         Y11, Y8, Y7
+	VPERMPS        Y7, Y1, Y7
+	VFMADD231PS    Y7, Y9, Y6
+	ADDQ           $+32, R12
+	ADDQ           $+8, DI
+	ADDQ           $+32, SI
+	ADDQ           $+128, R8
+	ADDQ           $+128, R9
+	ADDQ           $+32, R10
+	ADDQ           $+32, R11
+	JMP            blocks37
 
 rest36:
 	ADDQ $0x02, BX
@@ -1118,8 +1199,8 @@ columns35:
 	VMOVSS       X3, (BX)
 	ADDQ         SI, BX
 	ADDQ         $0x04, c+0(FP)
-	ADDQ         CX, w+32(FP)
-	ADDQ         DX, s+48(FP)
+	ADDQ         CX, w+40(FP)
+	ADDQ         DX, s+56(FP)
 	JMP          columns33
 
 columns34:
@@ -1136,17 +1217,37 @@ DATA lanes2<>+24(SB)/4, $0x00000001
 DATA lanes2<>+28(SB)/4, $0x00000001
 GLOBL lanes2<>(SB), RODATA|NOPTR, $32
 
-// func dotQuantised4F16AVX2(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *uint16, lds int, m int, n int, blocks int)
+DATA starts0<>+0(SB)/4, $0xffffffff
+DATA starts0<>+4(SB)/4, $0x00000000
+DATA starts0<>+8(SB)/4, $0x00000000
+DATA starts0<>+12(SB)/4, $0x00000000
+DATA starts0<>+16(SB)/4, $0x00000000
+DATA starts0<>+20(SB)/4, $0xffffffff
+DATA starts0<>+24(SB)/4, $0x00000000
+DATA starts0<>+28(SB)/4, $0x00000000
+GLOBL starts0<>(SB), RODATA|NOPTR, $32
+
+DATA starts1<>+0(SB)/4, $0x00000000
+DATA starts1<>+4(SB)/4, $0x00000000
+DATA starts1<>+8(SB)/4, $0xffffffff
+DATA starts1<>+12(SB)/4, $0x00000000
+DATA starts1<>+16(SB)/4, $0x00000000
+DATA starts1<>+20(SB)/4, $0x00000000
+DATA starts1<>+24(SB)/4, $0x00000000
+DATA starts1<>+28(SB)/4, $0xffffffff
+GLOBL starts1<>(SB), RODATA|NOPTR, $32
+
+// func dotQuantised4F16AVX2(c *float32, ldc int, x *uint8, xs *uint8, ldx int, w *uint8, ldw int, s *uint16, lds int, m int, n int, blocks int)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·dotQuantised4F16AVX2(SB), NOSPLIT, $0-88
-	MOVQ         m+64(FP), AX
+TEXT ·dotQuantised4F16AVX2(SB), NOSPLIT, $0-96
+	MOVQ         m+72(FP), AX
 	CMPQ         AX, $0x04
 	JE           rows4
 	CMPQ         AX, $0x02
 	JE           rows2
-	MOVQ         ldx+24(FP), AX
-	MOVQ         ldw+40(FP), AX
-	MOVQ         lds+56(FP), CX
+	MOVQ         ldx+32(FP), AX
+	MOVQ         ldw+48(FP), AX
+	MOVQ         lds+64(FP), CX
 	SHLQ         $0x01, CX
 	MOVL         $0x0f0f0f0f, DX
 	VMOVD        DX, X0
@@ -1157,99 +1258,103 @@ TEXT ·dotQuantised4F16AVX2(SB), NOSPLIT, $0-88
 	VPBROADCASTD X2, Y2
 
 columns38:
-	CMPQ   n+72(FP), $0x02
+	CMPQ   n+80(FP), $0x02
 	JL     columns39
-	SUBQ   $0x02, n+72(FP)
+	SUBQ   $0x02, n+80(FP)
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
-	MOVQ   blocks+80(FP), DX
-	MOVQ   w+32(FP), BX
-	MOVQ   s+48(FP), SI
+	MOVQ   blocks+88(FP), DX
+	MOVQ   w+40(FP), BX
+	MOVQ   s+56(FP), SI
 	MOVQ   x+16(FP), DI
-	MOVQ   BX, R8
-	MOVQ   SI, R9
+	MOVQ   xs+24(FP), R8
+	MOVQ   BX, R9
 	LEAQ   4096(BX), BX
-	LEAQ   512(SI), SI
 
 blocks42:
-	SUBQ        $0x02, DX
-	JL          rest41
-	PREFETCHT0  (BX)
-	PREFETCHT0  (SI)
-	VMOVUPS     (R8), Y5
-	VMOVD       (R9), X7
-	VCVTPH2PS   X7, X7
-	VPERMPS     Y7, Y1, Y7
-	VPSRLW      $0x04, Y5, Y6
-	VPAND       Y0, Y5, Y5
-	VPAND       Y0, Y6, Y6
-	VPMADDUBSW  (DI), Y5, Y5
-	VPMADDUBSW  64(DI), Y6, Y6
-	VPADDW      Y6, Y5, Y5
-	VPMADDWD    Y2, Y5, Y5
-	VPADDD      192(DI), Y5, Y5
-	VCVTDQ2PS   Y5, Y5
-	VMULPS      128(DI), Y7, Y6
-	VFMADD231PS Y6, Y5, Y3
-	VMOVUPS     (R8)(AX*1), Y5
-	VMOVD       (R9)(CX*1), X8
-	VCVTPH2PS   X8, X8
-	VPERMPS     Y8, Y1, Y8
-	VPSRLW      $0x04, Y5, Y6
-	VPAND       Y0, Y5, Y5
-	VPAND       Y0, Y6, Y6
-	VPMADDUBSW  (DI), Y5, Y5
-	VPMADDUBSW  64(DI), Y6, Y6
-	VPADDW      Y6, Y5, Y5
-	VPMADDWD    Y2, Y5, Y5
-	VPADDD      192(DI), Y5, Y5
-	VCVTDQ2PS   Y5, Y5
-	VMULPS      128(DI), Y8, Y6
-	VFMADD231PS Y6, Y5, Y4
-	ADDQ        $+32, R8
-	ADDQ        $+4, R9
-	ADDQ        $+64, BX
-	ADDQ        $+8, SI
-	SUBQ        $0x02, DX
-	JL          rest41
-	PREFETCHT0  (BX)
-	PREFETCHT0  (SI)
-	VMOVUPS     (R8), Y5
-	VMOVD       (R9), X9
-	VCVTPH2PS   X9, X9
-	VPERMPS     Y9, Y1, Y9
-	VPSRLW      $0x04, Y5, Y6
-	VPAND       Y0, Y5, Y5
-	VPAND       Y0, Y6, Y6
-	VPMADDUBSW  32(DI), Y5, Y5
-	VPMADDUBSW  96(DI), Y6, Y6
-	VPADDW      Y6, Y5, Y5
-	VPMADDWD    Y2, Y5, Y5
-	VPADDD      224(DI), Y5, Y5
-	VCVTDQ2PS   Y5, Y5
-	VMULPS      160(DI), Y9, Y6
-	VFMADD231PS Y6, Y5, Y3
-	VMOVUPS     (R8)(AX*1), Y5
-	VMOVD       (R9)(CX*1), X10
-	VCVTPH2PS   X10, X10
-	VPERMPS     Y10, Y1, Y10
-	VPSRLW      $0x04, Y5, Y6
-	VPAND       Y0, Y5, Y5
-	VPAND       Y0, Y6, Y6
-	VPMADDUBSW  32(DI), Y5, Y5
-	VPMADDUBSW  96(DI), Y6, Y6
-	VPADDW      Y6, Y5, Y5
-	VPMADDWD    Y2, Y5, Y5
-	VPADDD      224(DI), Y5, Y5
-	VCVTDQ2PS   Y5, Y5
-	VMULPS      160(DI), Y10, Y6
-	VFMADD231PS Y6, Y5, Y4
-	ADDQ        $+32, R8
-	ADDQ        $+4, R9
-	ADDQ        $+64, BX
-	ADDQ        $+8, SI
-	ADDQ        $+256, DI
-	JMP         blocks42
+	SUBQ           $0x02, DX
+	JL             rest41
+	PREFETCHT0     (BX)
+	VBROADCASTI128 16(R8), Y5
+	VPAND          starts0<>+0(SB), Y5, Y5
+	VBROADCASTSD   (R8), Y6
+	VPERMPS        Y6, Y1, Y6
+	VMOVUPS        (R9), Y7
+	VMOVD          (SI), X9
+	VCVTPH2PS      X9, X9
+	VPERMPS        Y9, Y1, Y9
+	VPSRLW         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPMADDUBSW     (DI), Y7, Y7
+	VPMADDUBSW     64(DI), Y8, Y8
+	VPADDW         Y8, Y7, Y7
+	VPMADDWD       Y2, Y7, Y7
+	VPADDD         Y5, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         Y9, Y6, Y8
+	VFMADD231PS    Y8, Y7, Y3
+	VMOVUPS        (R9)(AX*1), Y7
+	VMOVD          (SI)(CX*1), X10
+	VCVTPH2PS      X10, X10
+	VPERMPS        Y10, Y1, Y10
+	VPSRLW         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPMADDUBSW     (DI), Y7, Y7
+	VPMADDUBSW     64(DI), Y8, Y8
+	VPADDW         Y8, Y7, Y7
+	VPMADDWD       Y2, Y7, Y7
+	VPADDD         Y5, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         Y10, Y6, Y5
+	VFMADD231PS    Y5, Y7, Y4
+	ADDQ           $+32, R9
+	ADDQ           $+4, SI
+	ADDQ           $+64, BX
+	SUBQ           $0x02, DX
+	JL             rest41
+	PREFETCHT0     (BX)
+	VBROADCASTI128 16(R8), Y5
+	VPAND          starts1<>+0(SB), Y5, Y5
+	VBROADCASTSD   8(R8), Y6
+	VPERMPS        Y6, Y1, Y6
+	VMOVUPS        (R9), Y7
+	VMOVD          (SI), X11
+	VCVTPH2PS      X11, X11
+	VPERMPS        Y11, Y1, Y11
+	VPSRLW         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPMADDUBSW     32(DI), Y7, Y7
+	VPMADDUBSW     96(DI), Y8, Y8
+	VPADDW         Y8, Y7, Y7
+	VPMADDWD       Y2, Y7, Y7
+	VPADDD         Y5, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         Y11, Y6, Y8
+	VFMADD231PS    Y8, Y7, Y3
+	VMOVUPS        (R9)(AX*1), Y7
+	VMOVD          (SI)(CX*1), X12
+	VCVTPH2PS      X12, X12
+	VPERMPS        Y12, Y1, Y12
+	VPSRLW         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPMADDUBSW     32(DI), Y7, Y7
+	VPMADDUBSW     96(DI), Y8, Y8
+	VPADDW         Y8, Y7, Y7
+	VPMADDWD       Y2, Y7, Y7
+	VPADDD         Y5, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         Y12, Y6, Y5
+	VFMADD231PS    Y5, Y7, Y4
+	ADDQ           $+32, R9
+	ADDQ           $+4, SI
+	ADDQ           $+64, BX
+	ADDQ           $+128, DI
+	ADDQ           $+32, R8
+	JMP            blocks42
 
 rest41:
 	ADDQ $0x02, DX
@@ -1272,76 +1377,78 @@ columns40:
 	VMOVSD       X3, (DX)
 	ADDQ         BX, DX
 	ADDQ         $0x08, c+0(FP)
-	ADDQ         AX, w+32(FP)
-	ADDQ         CX, s+48(FP)
-	ADDQ         AX, w+32(FP)
-	ADDQ         CX, s+48(FP)
+	ADDQ         AX, w+40(FP)
+	ADDQ         CX, s+56(FP)
+	ADDQ         AX, w+40(FP)
+	ADDQ         CX, s+56(FP)
 	JMP          columns38
 
 columns39:
 columns43:
-	CMPQ   n+72(FP), $0x01
+	CMPQ   n+80(FP), $0x01
 	JL     columns44
-	SUBQ   $0x01, n+72(FP)
+	SUBQ   $0x01, n+80(FP)
 	VXORPS Y3, Y3, Y3
-	MOVQ   blocks+80(FP), DX
-	MOVQ   w+32(FP), BX
-	MOVQ   s+48(FP), SI
+	MOVQ   blocks+88(FP), DX
+	MOVQ   w+40(FP), BX
+	MOVQ   s+56(FP), SI
 	MOVQ   x+16(FP), DI
-	MOVQ   BX, R8
-	MOVQ   SI, R9
+	MOVQ   xs+24(FP), R8
+	MOVQ   BX, R9
 	LEAQ   4096(BX), BX
-	LEAQ   512(SI), SI
 
 blocks47:
-	SUBQ        $0x02, DX
-	JL          rest46
-	PREFETCHT0  (BX)
-	PREFETCHT0  (SI)
-	VMOVUPS     (R8), Y4
-	VMOVD       (R9), X11
-	VCVTPH2PS   X11, X11
-	VPERMPS     Y11, Y1, Y11
-	VPSRLW      $0x04, Y4, Y5
-	VPAND       Y0, Y4, Y4
-	VPAND       Y0, Y5, Y5
-	VPMADDUBSW  (DI), Y4, Y4
-	VPMADDUBSW  64(DI), Y5, Y5
-	VPADDW      Y5, Y4, Y4
-	VPMADDWD    Y2, Y4, Y4
-	VPADDD      192(DI), Y4, Y4
-	VCVTDQ2PS   Y4, Y4
-	VMULPS      128(DI), Y11, Y5
-	VFMADD231PS Y5, Y4, Y3
-	ADDQ        $+32, R8
-	ADDQ        $+4, R9
-	ADDQ        $+32, BX
-	ADDQ        $+4, SI
-	SUBQ        $0x02, DX
-	JL          rest46
-	PREFETCHT0  (BX)
-	PREFETCHT0  (SI)
-	VMOVUPS     (R8), Y4
-	VMOVD       (R9), X12
-	VCVTPH2PS   X12, X12
-	VPERMPS     Y12, Y1, Y12
-	VPSRLW      $0x04, Y4, Y5
-	VPAND       Y0, Y4, Y4
-	VPAND       Y0, Y5, Y5
-	VPMADDUBSW  32(DI), Y4, Y4
-	VPMADDUBSW  96(DI), Y5, Y5
-	VPADDW      Y5, Y4, Y4
-	VPMADDWD    Y2, Y4, Y4
-	VPADDD      224(DI), Y4, Y4
-	VCVTDQ2PS   Y4, Y4
-	VMULPS      160(DI), Y12, Y5
-	VFMADD231PS Y5, Y4, Y3
-	ADDQ        $+32, R8
-	ADDQ        $+4, R9
-	ADDQ        $+32, BX
-	ADDQ        $+4, SI
-	ADDQ        $+256, DI
-	JMP         blocks47
+	SUBQ           $0x02, DX
+	JL             rest46
+	PREFETCHT0     (BX)
+	VMOVUPS        (R9), Y6
+	VMOVD          (SI), X13
+	VCVTPH2PS      X13, X13
+	VPSRLW         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VBROADCASTI128 16(R8), Y4
+	VPAND          starts0<>+0(SB), Y4, Y4
+	VBROADCASTSD   (R8), Y5
+	VPMADDUBSW     (DI), Y6, Y6
+	VPMADDUBSW     64(DI), Y7, Y7
+	VPADDW         Y7, Y6, Y6
+	VPMADDWD       Y2, Y6, Y6
+	VPADDD         Y4, Y6, Y6
+	VCVTDQ2PS      Y6, Y6
+	VMULPS         Y13, Y5, Y4
+	VPERMPS        Y4, Y1, Y4
+	VFMADD231PS    Y4, Y6, Y3
+	ADDQ           $+32, R9
+	ADDQ           $+4, SI
+	ADDQ           $+32, BX
+	SUBQ           $0x02, DX
+	JL             rest46
+	PREFETCHT0     (BX)
+	VMOVUPS        (R9), Y6
+	VMOVD          (SI), X13
+	VCVTPH2PS      X13, X13
+	VPSRLW         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VBROADCASTI128 16(R8), Y4
+	VPAND          starts1<>+0(SB), Y4, Y4
+	VBROADCASTSD   8(R8), Y5
+	VPMADDUBSW     32(DI), Y6, Y6
+	VPMADDUBSW     96(DI), Y7, Y7
+	VPADDW         Y7, Y6, Y6
+	VPMADDWD       Y2, Y6, Y6
+	VPADDD         Y4, Y6, Y6
+	VCVTDQ2PS      Y6, Y6
+	VMULPS         Y13, Y5, Y4
+	VPERMPS        Y4, Y1, Y4
+	VFMADD231PS    Y4, Y6, Y3
+	ADDQ           $+32, R9
+	ADDQ           $+4, SI
+	ADDQ           $+32, BX
+	ADDQ           $+128, DI
+	ADDQ           $+32, R8
+	JMP            blocks47
 
 rest46:
 	ADDQ $0x02, DX
@@ -1363,8 +1470,8 @@ columns45:
 	VMOVSS       X3, (DX)
 	ADDQ         BX, DX
 	ADDQ         $0x04, c+0(FP)
-	ADDQ         AX, w+32(FP)
-	ADDQ         CX, s+48(FP)
+	ADDQ         AX, w+40(FP)
+	ADDQ         CX, s+56(FP)
 	JMP          columns43
 
 columns44:
@@ -1372,9 +1479,9 @@ columns44:
 	RET
 
 rows2:
-	MOVQ         ldx+24(FP), AX
-	MOVQ         ldw+40(FP), CX
-	MOVQ         lds+56(FP), DX
+	MOVQ         ldx+32(FP), AX
+	MOVQ         ldw+48(FP), CX
+	MOVQ         lds+64(FP), DX
 	SHLQ         $0x01, DX
 	MOVL         $0x0f0f0f0f, BX
 	VMOVD        BX, X0
@@ -1385,133 +1492,145 @@ rows2:
 	VPBROADCASTD X2, Y2
 
 columns48:
-	CMPQ   n+72(FP), $0x02
+	CMPQ   n+80(FP), $0x02
 	JL     columns49
-	SUBQ   $0x02, n+72(FP)
+	SUBQ   $0x02, n+80(FP)
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
-	MOVQ   blocks+80(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
+	MOVQ   blocks+88(FP), BX
+	MOVQ   w+40(FP), SI
+	MOVQ   s+56(FP), DI
 	MOVQ   x+16(FP), R8
-	MOVQ   SI, R9
-	MOVQ   DI, R10
+	MOVQ   xs+24(FP), R9
+	MOVQ   SI, R10
 	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
 
 blocks52:
-	SUBQ        $0x02, BX
-	JL          rest51
-	PREFETCHT0  (SI)
-	PREFETCHT0  (DI)
-	VMOVUPS     (R9), Y7
-	VMOVD       (R10), X9
-	VCVTPH2PS   X9, X9
-	VPERMPS     Y9, Y1, Y9
-	VPSRLW      $0x04, Y7, Y8
-	VPAND       Y0, Y7, Y7
-	VPAND       Y0, Y8, Y8
-	VPMADDUBSW  (R8), Y7, Y10
-	VPMADDUBSW  64(R8), Y8, Y11
-	VPADDW      Y11, Y10, Y10
-	VPMADDWD    Y2, Y10, Y10
-	VPADDD      192(R8), Y10, Y10
-	VCVTDQ2PS   Y10, Y10
-	VMULPS      128(R8), Y9, Y11
-	VFMADD231PS Y11, Y10, Y3
-	VPMADDUBSW  (R8)(AX*1), Y7, Y7
-	VPMADDUBSW  64(R8)(AX*1), Y8, Y8
-	VPADDW      Y8, Y7, Y7
-	VPMADDWD    Y2, Y7, Y7
-	VPADDD      192(R8)(AX*1), Y7, Y7
-	VCVTDQ2PS   Y7, Y7
-	VMULPS      128(R8)(AX*1), Y9, Y8
-	VFMADD231PS Y8, Y7, Y5
-	VMOVUPS     (R9)(CX*1), Y7
-	VMOVD       (R10)(DX*1), X12
-	VCVTPH2PS   X12, X12
-	VPERMPS     Y12, Y1, Y12
-	VPSRLW      $0x04, Y7, Y8
-	VPAND       Y0, Y7, Y7
-	VPAND       Y0, Y8, Y8
-	VPMADDUBSW  (R8), Y7, Y10
-	VPMADDUBSW  64(R8), Y8, Y11
-	VPADDW      Y11, Y10, Y10
-	VPMADDWD    Y2, Y10, Y10
-	VPADDD      192(R8), Y10, Y10
-	VCVTDQ2PS   Y10, Y10
-	VMULPS      128(R8), Y12, Y11
-	VFMADD231PS Y11, Y10, Y4
-	VPMADDUBSW  (R8)(AX*1), Y7, Y7
-	VPMADDUBSW  64(R8)(AX*1), Y8, Y8
-	VPADDW      Y8, Y7, Y7
-	VPMADDWD    Y2, Y7, Y7
-	VPADDD      192(R8)(AX*1), Y7, Y7
-	VCVTDQ2PS   Y7, Y7
-	VMULPS      128(R8)(AX*1), Y12, Y8
-	VFMADD231PS Y8, Y7, Y6
-	ADDQ        $+32, R9
-	ADDQ        $+4, R10
-	ADDQ        $+64, SI
-	ADDQ        $+8, DI
-	SUBQ        $0x02, BX
-	JL          rest51
-	PREFETCHT0  (SI)
-	PREFETCHT0  (DI)
-	VMOVUPS     (R9), Y7
-	VMOVD       (R10), X13
-	VCVTPH2PS   X13, X13
-	VPERMPS     Y13, Y1, Y13
-	VPSRLW      $0x04, Y7, Y8
-	VPAND       Y0, Y7, Y7
-	VPAND       Y0, Y8, Y8
-	VPMADDUBSW  32(R8), Y7, Y10
-	VPMADDUBSW  96(R8), Y8, Y11
-	VPADDW      Y11, Y10, Y10
-	VPMADDWD    Y2, Y10, Y10
-	VPADDD      224(R8), Y10, Y10
-	VCVTDQ2PS   Y10, Y10
-	VMULPS      160(R8), Y13, Y11
-	VFMADD231PS Y11, Y10, Y3
-	VPMADDUBSW  32(R8)(AX*1), Y7, Y7
-	VPMADDUBSW  96(R8)(AX*1), Y8, Y8
-	VPADDW      Y8, Y7, Y7
-	VPMADDWD    Y2, Y7, Y7
-	VPADDD      224(R8)(AX*1), Y7, Y7
-	VCVTDQ2PS   Y7, Y7
-	VMULPS      160(R8)(AX*1), Y13, Y8
-	VFMADD231PS Y8, Y7, Y5
-	VMOVUPS     (R9)(CX*1), Y7
-	VMOVD       (R10)(DX*1), X14
-	VCVTPH2PS   X14, X14
-	VPERMPS     Y14, Y1, Y14
-	VPSRLW      $0x04, Y7, Y8
-	VPAND       Y0, Y7, Y7
-	VPAND       Y0, Y8, Y8
-	VPMADDUBSW  32(R8), Y7, Y10
-	VPMADDUBSW  96(R8), Y8, Y11
-	VPADDW      Y11, Y10, Y10
-	VPMADDWD    Y2, Y10, Y10
-	VPADDD      224(R8), Y10, Y10
-	VCVTDQ2PS   Y10, Y10
-	VMULPS      160(R8), Y14, Y11
-	VFMADD231PS Y11, Y10, Y4
-	VPMADDUBSW  32(R8)(AX*1), Y7, Y7
-	VPMADDUBSW  96(R8)(AX*1), Y8, Y8
-	VPADDW      Y8, Y7, Y7
-	VPMADDWD    Y2, Y7, Y7
-	VPADDD      224(R8)(AX*1), Y7, Y7
-	VCVTDQ2PS   Y7, Y7
-	VMULPS      160(R8)(AX*1), Y14, Y8
-	VFMADD231PS Y8, Y7, Y6
-	ADDQ        $+32, R9
-	ADDQ        $+4, R10
-	ADDQ        $+64, SI
-	ADDQ        $+8, DI
-	ADDQ        $+256, R8
-	JMP         blocks52
+	SUBQ           $0x02, BX
+	JL             rest51
+	PREFETCHT0     (SI)
+	VBROADCASTI128 16(R9), Y7
+	VPAND          starts0<>+0(SB), Y7, Y7
+	VBROADCASTSD   (R9), Y9
+	VPERMPS        Y9, Y1, Y9
+	VBROADCASTI128 16(R9)(AX*1), Y8
+	VPAND          starts0<>+0(SB), Y8, Y8
+	VBROADCASTSD   (R9)(AX*1), Y10
+	VPERMPS        Y10, Y1, Y10
+	VMOVUPS        (R10), Y11
+	VMOVD          (DI), X13
+	VCVTPH2PS      X13, X13
+	VPERMPS        Y13, Y1, Y13
+	VPSRLW         $0x04, Y11, Y12
+	VPAND          Y0, Y11, Y11
+	VPAND          Y0, Y12, Y12
+	VPMADDUBSW     (R8), Y11, Y14
+	VPMADDUBSW     64(R8), Y12, Y15
+	VPADDW         Y15, Y14, Y14
+	VPMADDWD       Y2, Y14, Y14
+	VPADDD         Y7, Y14, Y14
+	VCVTDQ2PS      Y14, Y14
+	VMULPS         Y13, Y9, Y15
+	VFMADD231PS    Y15, Y14, Y3
+	VPMADDUBSW     (R8)(AX*1), Y11, Y11
+	VPMADDUBSW     64(R8)(AX*1), Y12, Y12
+	VPADDW         Y12, Y11, Y11
+	VPMADDWD       Y2, Y11, Y11
+	VPADDD         Y8, Y11, Y11
+	VCVTDQ2PS      Y11, Y11
+	VMULPS         Y13, Y10, Y12
+	VFMADD231PS    Y12, Y11, Y5
+	VMOVUPS        (R10)(CX*1), Y11
+	VMOVD          (DI)(DX*1), X16
+	VCVTPH2PS      X16, X16
+	VPERMPS        Y16, Y1, Y16
+	VPSRLW         $0x04, Y11, Y12
+	VPAND          Y0, Y11, Y11
+	VPAND          Y0, Y12, Y12
+	VPMADDUBSW     (R8), Y11, Y14
+	VPMADDUBSW     64(R8), Y12, Y15
+	VPADDW         Y15, Y14, Y14
+	VPMADDWD       Y2, Y14, Y14
+	VPADDD         Y7, Y14, Y14
+	VCVTDQ2PS      Y14, Y14
+	VMULPS         Y16, Y9, Y7
+	VFMADD231PS    Y7, Y14, Y4
+	VPMADDUBSW     (R8)(AX*1), Y11, Y7
+	VPMADDUBSW     64(R8)(AX*1), Y12, Y9
+	VPADDW         Y9, Y7, Y7
+	VPMADDWD       Y2, Y7, Y7
+	VPADDD         Y8, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         Y16, Y10, Y8
+	VFMADD231PS    Y8, Y7, Y6
+	ADDQ           $+32, R10
+	ADDQ           $+4, DI
+	ADDQ           $+64, SI
+	SUBQ           $0x02, BX
+	JL             rest51
+	PREFETCHT0     (SI)
+	VBROADCASTI128 16(R9), Y7
+	VPAND          starts1<>+0(SB), Y7, Y7
+	VBROADCASTSD   8(R9), Y9
+	VPERMPS        Y9, Y1, Y9
+	VBROADCASTI128 16(R9)(AX*1), Y8
+	VPAND          starts1<>+0(SB), Y8, Y8
+	VBROADCASTSD   8(R9)(AX*1), Y10
+	VPERMPS        Y10, Y1, Y10
+	VMOVUPS        (R10), Y11
+	VMOVD          (DI), X17
+	VCVTPH2PS      X17, X17
+	VPERMPS        Y17, Y1, Y17
+	VPSRLW         $0x04, Y11, Y12
+	VPAND          Y0, Y11, Y11
+	VPAND          Y0, Y12, Y12
+	VPMADDUBSW     32(R8), Y11, Y14
+	VPMADDUBSW     96(R8), Y12, Y15
+	VPADDW         Y15, Y14, Y14
+	VPMADDWD       Y2, Y14, Y14
+	VPADDD         Y7, Y14, Y14
+	VCVTDQ2PS      Y14, Y14
+	VMULPS         Y17, Y9, Y15
+	VFMADD231PS    Y15, Y14, Y3
+	VPMADDUBSW     32(R8)(AX*1), Y11, Y11
+	VPMADDUBSW     96(R8)(AX*1), Y12, Y12
+	VPADDW         Y12, Y11, Y11
+	VPMADDWD       Y2, Y11, Y11
+	VPADDD         Y8, Y11, Y11
+	VCVTDQ2PS      Y11, Y11
+	VMULPS         Y17, Y10, Y12
+	VFMADD231PS    Y12, Y11, Y5
+	VMOVUPS        (R10)(CX*1), Y11
+	VMOVD          (DI)(DX*1), X18
+	VCVTPH2PS      X18, X18
+	VPERMPS        Y18, Y1, Y18
+	VPSRLW         $0x04, Y11, Y12
+	VPAND          Y0, Y11, Y11
+	VPAND          Y0, Y12, Y12
+	VPMADDUBSW     32(R8), Y11, Y14
+	VPMADDUBSW     96(R8), Y12, Y15
+	VPADDW         Y15, Y14, Y14
+	VPMADDWD       Y2, Y14, Y14
+	VPADDD         Y7, Y14, Y14
+	VCVTDQ2PS      Y14, Y14
+	VMULPS         Y18, Y9, Y7
+	VFMADD231PS    Y7, Y14, Y4
+	VPMADDUBSW     32(R8)(AX*1), Y11, Y7
+	VPMADDUBSW     96(R8)(AX*1), Y12, Y9
+	VPADDW         Y9, Y7, Y7
+	VPMADDWD       Y2, Y7, Y7
+	VPADDD         Y8, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         Y18, Y10, Y8
+	VFMADD231PS    Y8, Y7, Y6
+	ADDQ           $+32, R10
+	ADDQ           $+4, DI
+	ADDQ           $+64, SI
+	ADDQ           $+128, R8
+	ADDQ           $+32, R9
+	JMP            blocks52
 
 rest51:
 	ADDQ $0x02, BX
@@ -1546,93 +1665,103 @@ columns50:
 	VMOVSD       X4, (BX)
 	ADDQ         SI, BX
 	ADDQ         $0x08, c+0(FP)
-	ADDQ         CX, w+32(FP)
-	ADDQ         DX, s+48(FP)
-	ADDQ         CX, w+32(FP)
-	ADDQ         DX, s+48(FP)
+	ADDQ         CX, w+40(FP)
+	ADDQ         DX, s+56(FP)
+	ADDQ         CX, w+40(FP)
+	ADDQ         DX, s+56(FP)
 	JMP          columns48
 
 columns49:
 columns53:
-	CMPQ   n+72(FP), $0x01
+	CMPQ   n+80(FP), $0x01
 	JL     columns54
-	SUBQ   $0x01, n+72(FP)
+	SUBQ   $0x01, n+80(FP)
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
-	MOVQ   blocks+80(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
+	MOVQ   blocks+88(FP), BX
+	MOVQ   w+40(FP), SI
+	MOVQ   s+56(FP), DI
 	MOVQ   x+16(FP), R8
-	MOVQ   SI, R9
-	MOVQ   DI, R10
+	MOVQ   xs+24(FP), R9
+	MOVQ   SI, R10
 	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
 
 blocks57:
-	SUBQ        $0x02, BX
-	JL          rest56
-	PREFETCHT0  (SI)
-	PREFETCHT0  (DI)
-	VMOVUPS     (R9), Y5
-	VMOVD       (R10), X15
-	VCVTPH2PS   X15, X15
-	VPERMPS     Y15, Y1, Y15
-	VPSRLW      $0x04, Y5, Y6
-	VPAND       Y0, Y5, Y5
-	VPAND       Y0, Y6, Y6
-	VPMADDUBSW  (R8), Y5, Y7
-	VPMADDUBSW  64(R8), Y6, Y8
-	VPADDW      Y8, Y7, Y7
-	VPMADDWD    Y2, Y7, Y7
-	VPADDD      192(R8), Y7, Y7
-	VCVTDQ2PS   Y7, Y7
-	VMULPS      128(R8), Y15, Y8
-	VFMADD231PS Y8, Y7, Y3
-	VPMADDUBSW  (R8)(AX*1), Y5, Y5
-	VPMADDUBSW  64(R8)(AX*1), Y6, Y6
-	VPADDW      Y6, Y5, Y5
-	VPMADDWD    Y2, Y5, Y5
-	VPADDD      192(R8)(AX*1), Y5, Y5
-	VCVTDQ2PS   Y5, Y5
-	VMULPS      128(R8)(AX*1), Y15, Y6
-	VFMADD231PS Y6, Y5, Y4
-	ADDQ        $+32, R9
-	ADDQ        $+4, R10
-	ADDQ        $+32, SI
-	ADDQ        $+4, DI
-	SUBQ        $0x02, BX
-	JL          rest56
-	PREFETCHT0  (SI)
-	PREFETCHT0  (DI)
-	VMOVUPS     (R9), Y5
-	VMOVD       (R10), X16
-	VCVTPH2PS   X16, X16
-	VPERMPS     Y16, Y1, Y16
-	VPSRLW      $0x04, Y5, Y6
-	VPAND       Y0, Y5, Y5
-	VPAND       Y0, Y6, Y6
-	VPMADDUBSW  32(R8), Y5, Y7
-	VPMADDUBSW  96(R8), Y6, Y8
-	VPADDW      Y8, Y7, Y7
-	VPMADDWD    Y2, Y7, Y7
-	VPADDD      224(R8), Y7, Y7
-	VCVTDQ2PS   Y7, Y7
-	VMULPS      160(R8), Y16, Y8
-	VFMADD231PS Y8, Y7, Y3
-	VPMADDUBSW  32(R8)(AX*1), Y5, Y5
-	VPMADDUBSW  96(R8)(AX*1), Y6, Y6
-	VPADDW      Y6, Y5, Y5
-	VPMADDWD    Y2, Y5, Y5
-	VPADDD      224(R8)(AX*1), Y5, Y5
-	VCVTDQ2PS   Y5, Y5
-	VMULPS      160(R8)(AX*1), Y16, Y6
-	VFMADD231PS Y6, Y5, Y4
-	ADDQ        $+32, R9
-	ADDQ        $+4, R10
-	ADDQ        $+32, SI
-	ADDQ        $+4, DI
-	ADDQ        $+256, R8
-	JMP         blocks57
+	SUBQ           $0x02, BX
+	JL             rest56
+	PREFETCHT0     (SI)
+	VMOVUPS        (R10), Y7
+	VMOVD          (DI), X19
+	VCVTPH2PS      X19, X19
+	VPSRLW         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VBROADCASTI128 16(R9), Y5
+	VPAND          starts0<>+0(SB), Y5, Y5
+	VBROADCASTSD   (R9), Y6
+	VPMADDUBSW     (R8), Y7, Y9
+	VPMADDUBSW     64(R8), Y8, Y10
+	VPADDW         Y10, Y9, Y9
+	VPMADDWD       Y2, Y9, Y9
+	VPADDD         Y5, Y9, Y9
+	VCVTDQ2PS      Y9, Y9
+	VMULPS         Y19, Y6, Y5
+	VPERMPS        Y5, Y1, Y5
+	VFMADD231PS    Y5, Y9, Y3
+	VBROADCASTI128 16(R9)(AX*1), Y5
+	VPAND          starts0<>+0(SB), Y5, Y5
+	VBROADCASTSD   (R9)(AX*1), Y6
+	VPMADDUBSW     (R8)(AX*1), Y7, Y7
+	VPMADDUBSW     64(R8)(AX*1), Y8, Y8
+	VPADDW         Y8, Y7, Y7
+	VPMADDWD       Y2, Y7, Y7
+	VPADDD         Y5, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         Y19, Y6, Y5
+	VPERMPS        Y5, Y1, Y5
+	VFMADD231PS    Y5, Y7, Y4
+	ADDQ           $+32, R10
+	ADDQ           $+4, DI
+	ADDQ           $+32, SI
+	SUBQ           $0x02, BX
+	JL             rest56
+	PREFETCHT0     (SI)
+	VMOVUPS        (R10), Y7
+	VMOVD          (DI), X19
+	VCVTPH2PS      X19, X19
+	VPSRLW         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VBROADCASTI128 16(R9), Y5
+	VPAND          starts1<>+0(SB), Y5, Y5
+	VBROADCASTSD   8(R9), Y6
+	VPMADDUBSW     32(R8), Y7, Y9
+	VPMADDUBSW     96(R8), Y8, Y10
+	VPADDW         Y10, Y9, Y9
+	VPMADDWD       Y2, Y9, Y9
+	VPADDD         Y5, Y9, Y9
+	VCVTDQ2PS      Y9, Y9
+	VMULPS         Y19, Y6, Y5
+	VPERMPS        Y5, Y1, Y5
+	VFMADD231PS    Y5, Y9, Y3
+	VBROADCASTI128 16(R9)(AX*1), Y5
+	VPAND          starts1<>+0(SB), Y5, Y5
+	VBROADCASTSD   8(R9)(AX*1), Y6
+	VPMADDUBSW     32(R8)(AX*1), Y7, Y7
+	VPMADDUBSW     96(R8)(AX*1), Y8, Y8
+	VPADDW         Y8, Y7, Y7
+	VPMADDWD       Y2, Y7, Y7
+	VPADDD         Y5, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         Y19, Y6, Y5
+	VPERMPS        Y5, Y1, Y5
+	VFMADD231PS    Y5, Y7, Y4
+	ADDQ           $+32, R10
+	ADDQ           $+4, DI
+	ADDQ           $+32, SI
+	ADDQ           $+128, R8
+	ADDQ           $+32, R9
+	JMP            blocks57
 
 rest56:
 	ADDQ $0x02, BX
@@ -1665,8 +1794,8 @@ columns55:
 	VMOVSS       X3, (BX)
 	ADDQ         SI, BX
 	ADDQ         $0x04, c+0(FP)
-	ADDQ         CX, w+32(FP)
-	ADDQ         DX, s+48(FP)
+	ADDQ         CX, w+40(FP)
+	ADDQ         DX, s+56(FP)
 	JMP          columns53
 
 columns54:
@@ -1674,9 +1803,9 @@ columns54:
 	RET
 
 rows4:
-	MOVQ         ldx+24(FP), AX
-	MOVQ         ldw+40(FP), CX
-	MOVQ         lds+56(FP), DX
+	MOVQ         ldx+32(FP), AX
+	MOVQ         ldw+48(FP), CX
+	MOVQ         lds+64(FP), DX
 	SHLQ         $0x01, DX
 	MOVL         $0x0f0f0f0f, BX
 	VMOVD        BX, X0
@@ -1687,122 +1816,151 @@ rows4:
 	VPBROADCASTD X2, Y2
 
 columns58:
-	CMPQ   n+72(FP), $0x01
+	CMPQ   n+80(FP), $0x01
 	JL     columns59
-	SUBQ   $0x01, n+72(FP)
+	SUBQ   $0x01, n+80(FP)
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
-	MOVQ   blocks+80(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
+	MOVQ   blocks+88(FP), BX
+	MOVQ   w+40(FP), SI
+	MOVQ   s+56(FP), DI
 	MOVQ   x+16(FP), R8
 	LEAQ   (R8)(AX*2), R9
 	ADDQ   AX, R9
-	MOVQ   SI, R10
-	MOVQ   DI, R11
+	MOVQ   xs+24(FP), R10
+	LEAQ   (R10)(AX*2), R11
+	ADDQ   AX, R11
+	MOVQ   SI, R12
 	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
 
 blocks62:
-	SUBQ        $0x02, BX
-	JL          rest61
-	PREFETCHT0  (SI)
-	PREFETCHT0  (DI)
-	VMOVUPS     (R10), Y7
-	VMOVD       (R11), X9
-	VCVTPH2PS   X9, X9
-	VPERMPS     Y9, Y1, Y9
-	VPSRLW      $0x04, Y7, Y8
-	VPAND       Y0, Y7, Y7
-	VPAND       Y0, Y8, Y8
-	VPMADDUBSW  (R8), Y7, Y10
-	VPMADDUBSW  64(R8), Y8, Y11
-	VPADDW      Y11, Y10, Y10
-	VPMADDWD    Y2, Y10, Y10
-	VPADDD      192(R8), Y10, Y10
-	VCVTDQ2PS   Y10, Y10
-	VMULPS      128(R8), Y9, Y11
-	VFMADD231PS Y11, Y10, Y3
-	VPMADDUBSW  (R8)(AX*1), Y7, Y10
-	VPMADDUBSW  64(R8)(AX*1), Y8, Y11
-	VPADDW      Y11, Y10, Y10
-	VPMADDWD    Y2, Y10, Y10
-	VPADDD      192(R8)(AX*1), Y10, Y10
-	VCVTDQ2PS   Y10, Y10
-	VMULPS      128(R8)(AX*1), Y9, Y11
-	VFMADD231PS Y11, Y10, Y4
-	VPMADDUBSW  (R8)(AX*2), Y7, Y10
-	VPMADDUBSW  64(R8)(AX*2), Y8, Y11
-	VPADDW      Y11, Y10, Y10
-	VPMADDWD    Y2, Y10, Y10
-	VPADDD      192(R8)(AX*2), Y10, Y10
-	VCVTDQ2PS   Y10, Y10
-	VMULPS      128(R8)(AX*2), Y9, Y11
-	VFMADD231PS Y11, Y10, Y5
-	VPMADDUBSW  (R9), Y7, Y7
-	VPMADDUBSW  64(R9), Y8, Y8
-	VPADDW      Y8, Y7, Y7
-	VPMADDWD    Y2, Y7, Y7
-	VPADDD      192(R9), Y7, Y7
-	VCVTDQ2PS   Y7, Y7
-	VMULPS      128(R9), Y9, Y8
-	VFMADD231PS Y8, Y7, Y6
-	ADDQ        $+32, R10
-	ADDQ        $+4, R11
-	ADDQ        $+32, SI
-	ADDQ        $+4, DI
-	SUBQ        $0x02, BX
-	JL          rest61
-	PREFETCHT0  (SI)
-	PREFETCHT0  (DI)
-	VMOVUPS     (R10), Y7
-	VMOVD       (R11), X12
-	VCVTPH2PS   X12, X12
-	VPERMPS     Y12, Y1, Y12
-	VPSRLW      $0x04, Y7, Y8
-	VPAND       Y0, Y7, Y7
-	VPAND       Y0, Y8, Y8
-	VPMADDUBSW  32(R8), Y7, Y10
-	VPMADDUBSW  96(R8), Y8, Y11
-	VPADDW      Y11, Y10, Y10
-	VPMADDWD    Y2, Y10, Y10
-	VPADDD      224(R8), Y10, Y10
-	VCVTDQ2PS   Y10, Y10
-	VMULPS      160(R8), Y12, Y11
-	VFMADD231PS Y11, Y10, Y3
-	VPMADDUBSW  32(R8)(AX*1), Y7, Y10
-	VPMADDUBSW  96(R8)(AX*1), Y8, Y11
-	VPADDW      Y11, Y10, Y10
-	VPMADDWD    Y2, Y10, Y10
-	VPADDD      224(R8)(AX*1), Y10, Y10
-	VCVTDQ2PS   Y10, Y10
-	VMULPS      160(R8)(AX*1), Y12, Y11
-	VFMADD231PS Y11, Y10, Y4
-	VPMADDUBSW  32(R8)(AX*2), Y7, Y10
-	VPMADDUBSW  96(R8)(AX*2), Y8, Y11
-	VPADDW      Y11, Y10, Y10
-	VPMADDWD    Y2, Y10, Y10
-	VPADDD      224(R8)(AX*2), Y10, Y10
-	VCVTDQ2PS   Y10, Y10
-	VMULPS      160(R8)(AX*2), Y12, Y11
-	VFMADD231PS Y11, Y10, Y5
-	VPMADDUBSW  32(R9), Y7, Y7
-	VPMADDUBSW  96(R9), Y8, Y8
-	VPADDW      Y8, Y7, Y7
-	VPMADDWD    Y2, Y7, Y7
-	VPADDD      224(R9), Y7, Y7
-	VCVTDQ2PS   Y7, Y7
-	VMULPS      160(R9), Y12, Y8
-	VFMADD231PS Y8, Y7, Y6
-	ADDQ        $+32, R10
-	ADDQ        $+4, R11
-	ADDQ        $+32, SI
-	ADDQ        $+4, DI
-	ADDQ        $+256, R8
-	ADDQ        $+256, R9
-	JMP         blocks62
+	SUBQ           $0x02, BX
+	JL             rest61
+	PREFETCHT0     (SI)
+	VMOVUPS        (R12), Y9
+	VMOVD          (DI), X11
+	VCVTPH2PS      X11, X11
+	VPSRLW         $0x04, Y9, Y10
+	VPAND          Y0, Y9, Y9
+	VPAND          Y0, Y10, Y10
+	VBROADCASTI128 16(R10), Y7
+	VPAND          starts0<>+0(SB), Y7, Y7
+	VBROADCASTSD   (R10), Y8
+	VPMADDUBSW     (R8), Y9, Y12
+	VPMADDUBSW     64(R8), Y10, Y13
+	VPADDW         Y13, Y12, Y12
+	VPMADDWD       Y2, Y12, Y12
+	VPADDD         Y7, Y12, Y12
+	VCVTDQ2PS      Y12, Y12
+	VMULPS         Y11, Y8, Y7
+	VPERMPS        Y7, Y1, Y7
+	VFMADD231PS    Y7, Y12, Y3
+	VBROADCASTI128 16(R10)(AX*1), Y7
+	VPAND          starts0<>+0(SB), Y7, Y7
+	VBROADCASTSD   (R10)(AX*1), Y8
+	VPMADDUBSW     (R8)(AX*1), Y9, Y12
+	VPMADDUBSW     64(R8)(AX*1), Y10, Y13
+	VPADDW         Y13, Y12, Y12
+	VPMADDWD       Y2, Y12, Y12
+	VPADDD         Y7, Y12, Y12
+	VCVTDQ2PS      Y12, Y12
+	VMULPS         Y11, Y8, Y7
+	VPERMPS        Y7, Y1, Y7
+	VFMADD231PS    Y7, Y12, Y4
+	VBROADCASTI128 16(R10)(AX*2), Y7
+	VPAND          starts0<>+0(SB), Y7, Y7
+	VBROADCASTSD   (R10)(AX*2), Y8
+	VPMADDUBSW     (R8)(AX*2), Y9, Y12
+	VPMADDUBSW     64(R8)(AX*2), Y10, Y13
+	VPADDW         Y13, Y12, Y12
+	VPMADDWD       Y2, Y12, Y12
+	VPADDD         Y7, Y12, Y12
+	VCVTDQ2PS      Y12, Y12
+	VMULPS         Y11, Y8, Y7
+	VPERMPS        Y7, Y1, Y7
+	VFMADD231PS    Y7, Y12, Y5
+	VBROADCASTI128 16(R11), Y7
+	VPAND          starts0<>+0(SB), Y7, Y7
+	VBROADCASTSD   (R11), Y8
+	VPMADDUBSW     (R9), Y9, Y9
+	VPMADDUBSW     64(R9), Y10, Y10
+	VPADDW         Y10, Y9, Y9
+	VPMADDWD       Y2, Y9, Y9
+	VPADDD         Y7, Y9, Y9
+	VCVTDQ2PS      Y9, Y9
+	VMULPS         Y11, Y8, Y7
+	VPERMPS        Y7, Y1, Y7
+	VFMADD231PS    Y7, Y9, Y6
+	ADDQ           $+32, R12
+	ADDQ           $+4, DI
+	ADDQ           $+32, SI
+	SUBQ           $0x02, BX
+	JL             rest61
+	PREFETCHT0     (SI)
+	VMOVUPS        (R12), Y9
+	VMOVD          (DI), X11
+	VCVTPH2PS      X11, X11
+	VPSRLW         $0x04, Y9, Y10
+	VPAND          Y0, Y9, Y9
+	VPAND          Y0, Y10, Y10
+	VBROADCASTI128 16(R10), Y7
+	VPAND          starts1<>+0(SB), Y7, Y7
+	VBROADCASTSD   8(R10), Y8
+	VPMADDUBSW     32(R8), Y9, Y12
+	VPMADDUBSW     96(R8), Y10, Y13
+	VPADDW         Y13, Y12, Y12
+	VPMADDWD       Y2, Y12, Y12
+	VPADDD         Y7, Y12, Y12
+	VCVTDQ2PS      Y12, Y12
+	VMULPS         Y11, Y8, Y7
+	VPERMPS        Y7, Y1, Y7
+	VFMADD231PS    Y7, Y12, Y3
+	VBROADCASTI128 16(R10)(AX*1), Y7
+	VPAND          starts1<>+0(SB), Y7, Y7
+	VBROADCASTSD   8(R10)(AX*1), Y8
+	VPMADDUBSW     32(R8)(AX*1), Y9, Y12
+	VPMADDUBSW     96(R8)(AX*1), Y10, Y13
+	VPADDW         Y13, Y12, Y12
+	VPMADDWD       Y2, Y12, Y12
+	VPADDD         Y7, Y12, Y12
+	VCVTDQ2PS      Y12, Y12
+	VMULPS         Y11, Y8, Y7
+	VPERMPS        Y7, Y1, Y7
+	VFMADD231PS    Y7, Y12, Y4
+	VBROADCASTI128 16(R10)(AX*2), Y7
+	VPAND          starts1<>+0(SB), Y7, Y7
+	VBROADCASTSD   8(R10)(AX*2), Y8
+	VPMADDUBSW     32(R8)(AX*2), Y9, Y12
+	VPMADDUBSW     96(R8)(AX*2), Y10, Y13
+	VPADDW         Y13, Y12, Y12
+	VPMADDWD       Y2, Y12, Y12
+	VPADDD         Y7, Y12, Y12
+	VCVTDQ2PS      Y12, Y12
+	VMULPS         Y11, Y8, Y7
+	VPERMPS        Y7, Y1, Y7
+	VFMADD231PS    Y7, Y12, Y5
+	VBROADCASTI128 16(R11), Y7
+	VPAND          starts1<>+0(SB), Y7, Y7
+	VBROADCASTSD   8(R11), Y8
+	VPMADDUBSW     32(R9), Y9, Y9
+	VPMADDUBSW     96(R9), Y10, Y10
+	VPADDW         Y10, Y9, Y9
+	VPMADDWD       Y2, Y9, Y9
+	VPADDD         Y7, Y9, Y9
+	VCVTDQ2PS      Y9, Y9
+	VMULPS         Y11, Y8, Y7
+	VPERMPS        Y7, Y1, Y7
+	VFMADD231PS    Y7, Y9, Y6
+	ADDQ           $+32, R12
+	ADDQ           $+4, DI
+	ADDQ           $+32, SI
+	ADDQ           $+128, R8
+	ADDQ           $+128, R9
+	ADDQ           $+32, R10
+	ADDQ           $+32, R11
+	JMP            blocks62
 
 rest61:
 	ADDQ $0x02, BX
@@ -1857,128 +2015,157 @@ columns60:
 	VMOVSS       X3, (BX)
 	ADDQ         SI, BX
 	ADDQ         $0x04, c+0(FP)
-	ADDQ         CX, w+32(FP)
-	ADDQ         DX, s+48(FP)
+	ADDQ         CX, w+40(FP)
+	ADDQ         DX, s+56(FP)
 	JMP          columns58
 
 columns59:
 columns63:
-	CMPQ   n+72(FP), $0x01
+	CMPQ   n+80(FP), $0x01
 	JL     columns64
-	SUBQ   $0x01, n+72(FP)
+	SUBQ   $0x01, n+80(FP)
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
-	MOVQ   blocks+80(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
+	MOVQ   blocks+88(FP), BX
+	MOVQ   w+40(FP), SI
+	MOVQ   s+56(FP), DI
 	MOVQ   x+16(FP), R8
 	LEAQ   (R8)(AX*2), R9
 	ADDQ   AX, R9
-	MOVQ   SI, R10
-	MOVQ   DI, R11
+	MOVQ   xs+24(FP), R10
+	LEAQ   (R10)(AX*2), R11
+	ADDQ   AX, R11
+	MOVQ   SI, R12
 	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
 
 blocks67:
-	SUBQ        $0x02, BX
-	JL          rest66
-	PREFETCHT0  (SI)
-	PREFETCHT0  (DI)
-	VMOVUPS     (R10), Y7
-	VMOVD       (R11), X13
-	VCVTPH2PS   X13, X13
-	VPERMPS     Y13, Y1, Y13
-	VPSRLW      $0x04, Y7, Y8
-	VPAND       Y0, Y7, Y7
-	VPAND       Y0, Y8, Y8
-	VPMADDUBSW  (R8), Y7, Y9
-	VPMADDUBSW  64(R8), Y8, Y10
-	VPADDW      Y10, Y9, Y9
-	VPMADDWD    Y2, Y9, Y9
-	VPADDD      192(R8), Y9, Y9
-	VCVTDQ2PS   Y9, Y9
-	VMULPS      128(R8), Y13, Y10
-	VFMADD231PS Y10, Y9, Y3
-	VPMADDUBSW  (R8)(AX*1), Y7, Y9
-	VPMADDUBSW  64(R8)(AX*1), Y8, Y10
-	VPADDW      Y10, Y9, Y9
-	VPMADDWD    Y2, Y9, Y9
-	VPADDD      192(R8)(AX*1), Y9, Y9
-	VCVTDQ2PS   Y9, Y9
-	VMULPS      128(R8)(AX*1), Y13, Y10
-	VFMADD231PS Y10, Y9, Y4
-	VPMADDUBSW  (R8)(AX*2), Y7, Y9
-	VPMADDUBSW  64(R8)(AX*2), Y8, Y10
-	VPADDW      Y10, Y9, Y9
-	VPMADDWD    Y2, Y9, Y9
-	VPADDD      192(R8)(AX*2), Y9, Y9
-	VCVTDQ2PS   Y9, Y9
-	VMULPS      128(R8)(AX*2), Y13, Y10
-	VFMADD231PS Y10, Y9, Y5
-	VPMADDUBSW  (R9), Y7, Y7
-	VPMADDUBSW  64(R9), Y8, Y8
-	VPADDW      Y8, Y7, Y7
-	VPMADDWD    Y2, Y7, Y7
-	VPADDD      192(R9), Y7, Y7
-	VCVTDQ2PS   Y7, Y7
-	VMULPS      128(R9), Y13, Y8
-	VFMADD231PS Y8, Y7, Y6
-	ADDQ        $+32, R10
-	ADDQ        $+4, R11
-	ADDQ        $+32, SI
-	ADDQ        $+4, DI
-	SUBQ        $0x02, BX
-	JL          rest66
-	PREFETCHT0  (SI)
-	PREFETCHT0  (DI)
-	VMOVUPS     (R10), Y7
-	VMOVD       (R11), X14
-	VCVTPH2PS   X14, X14
-	VPERMPS     Y14, Y1, Y14
-	VPSRLW      $0x04, Y7, Y8
-	VPAND       Y0, Y7, Y7
-	VPAND       Y0, Y8, Y8
-	VPMADDUBSW  32(R8), Y7, Y9
-	VPMADDUBSW  96(R8), Y8, Y10
-	VPADDW      Y10, Y9, Y9
-	VPMADDWD    Y2, Y9, Y9
-	VPADDD      224(R8), Y9, Y9
-	VCVTDQ2PS   Y9, Y9
-	VMULPS      160(R8), Y14, Y10
-	VFMADD231PS Y10, Y9, Y3
-	VPMADDUBSW  32(R8)(AX*1), Y7, Y9
-	VPMADDUBSW  96(R8)(AX*1), Y8, Y10
-	VPADDW      Y10, Y9, Y9
-	VPMADDWD    Y2, Y9, Y9
-	VPADDD      224(R8)(AX*1), Y9, Y9
-	VCVTDQ2PS   Y9, Y9
-	VMULPS      160(R8)(AX*1), Y14, Y10
-	VFMADD231PS Y10, Y9, Y4
-	VPMADDUBSW  32(R8)(AX*2), Y7, Y9
-	VPMADDUBSW  96(R8)(AX*2), Y8, Y10
-	VPADDW      Y10, Y9, Y9
-	VPMADDWD    Y2, Y9, Y9
-	VPADDD      224(R8)(AX*2), Y9, Y9
-	VCVTDQ2PS   Y9, Y9
-	VMULPS      160(R8)(AX*2), Y14, Y10
-	VFMADD231PS Y10, Y9, Y5
-	VPMADDUBSW  32(R9), Y7, Y7
-	VPMADDUBSW  96(R9), Y8, Y8
-	VPADDW      Y8, Y7, Y7
-	VPMADDWD    Y2, Y7, Y7
-	VPADDD      224(R9), Y7, Y7
-	VCVTDQ2PS   Y7, Y7
-	VMULPS      160(R9), Y14, Y8
-	VFMADD231PS Y8, Y7, Y6
-	ADDQ        $+32, R10
-	ADDQ        $+4, R11
-	ADDQ        $+32, SI
-	ADDQ        $+4, DI
-	ADDQ        $+256, R8
-	ADDQ        $+256, R9
-	JMP         blocks67
+	SUBQ           $0x02, BX
+	JL             rest66
+	PREFETCHT0     (SI)
+	VMOVUPS        (R12), Y9
+	VMOVD          (DI), X11
+	VCVTPH2PS      X11, X11
+	VPSRLW         $0x04, Y9, Y10
+	VPAND          Y0, Y9, Y9
+	VPAND          Y0, Y10, Y10
+	VBROADCASTI128 16(R10), Y7
+	VPAND          starts0<>+0(SB), Y7, Y7
+	VBROADCASTSD   (R10), Y8
+	VPMADDUBSW     (R8), Y9, Y12
+	VPMADDUBSW     64(R8), Y10, Y13
+	VPADDW         Y13, Y12, Y12
+	VPMADDWD       Y2, Y12, Y12
+	VPADDD         Y7, Y12, Y12
+	VCVTDQ2PS      Y12, Y12
+	VMULPS         Y11, Y8, Y7
+	VPERMPS        Y7, Y1, Y7
+	VFMADD231PS    Y7, Y12, Y3
+	VBROADCASTI128 16(R10)(AX*1), Y7
+	VPAND          starts0<>+0(SB), Y7, Y7
+	VBROADCASTSD   (R10)(AX*1), Y8
+	VPMADDUBSW     (R8)(AX*1), Y9, Y12
+	VPMADDUBSW     64(R8)(AX*1), Y10, Y13
+	VPADDW         Y13, Y12, Y12
+	VPMADDWD       Y2, Y12, Y12
+	VPADDD         Y7, Y12, Y12
+	VCVTDQ2PS      Y12, Y12
+	VMULPS         Y11, Y8, Y7
+	VPERMPS        Y7, Y1, Y7
+	VFMADD231PS    Y7, Y12, Y4
+	VBROADCASTI128 16(R10)(AX*2), Y7
+	VPAND          starts0<>+0(SB), Y7, Y7
+	VBROADCASTSD   (R10)(AX*2), Y8
+	VPMADDUBSW     (R8)(AX*2), Y9, Y12
+	VPMADDUBSW     64(R8)(AX*2), Y10, Y13
+	VPADDW         Y13, Y12, Y12
+	VPMADDWD       Y2, Y12, Y12
+	VPADDD         Y7, Y12, Y12
+	VCVTDQ2PS      Y12, Y12
+	VMULPS         Y11, Y8, Y7
+	VPERMPS        Y7, Y1, Y7
+	VFMADD231PS    Y7, Y12, Y5
+	VBROADCASTI128 16(R11), Y7
+	VPAND          starts0<>+0(SB), Y7, Y7
+	VBROADCASTSD   (R11), Y8
+	VPMADDUBSW     (R9), Y9, Y9
+	VPMADDUBSW     64(R9), Y10, Y10
+	VPADDW         Y10, Y9, Y9
+	VPMADDWD       Y2, Y9, Y9
+	VPADDD         Y7, Y9, Y9
+	VCVTDQ2PS      Y9, Y9
+	VMULPS         Y11, Y8, Y7
+	VPERMPS        Y7, Y1, Y7
+	VFMADD231PS    Y7, Y9, Y6
+	ADDQ           $+32, R12
+	ADDQ           $+4, DI
+	ADDQ           $+32, SI
+	SUBQ           $0x02, BX
+	JL             rest66
+	PREFETCHT0     (SI)
+	VMOVUPS        (R12), Y9
+	VMOVD          (DI), X11
+	VCVTPH2PS      X11, X11
+	VPSRLW         $0x04, Y9, Y10
+	VPAND          Y0, Y9, Y9
+	VPAND          Y0, Y10, Y10
+	VBROADCASTI128 16(R10), Y7
+	VPAND          starts1<>+0(SB), Y7, Y7
+	VBROADCASTSD   8(R10), Y8
+	VPMADDUBSW     32(R8), Y9, Y12
+	VPMADDUBSW     96(R8), Y10, Y13
+	VPADDW         Y13, Y12, Y12
+	VPMADDWD       Y2, Y12, Y12
+	VPADDD         Y7, Y12, Y12
+	VCVTDQ2PS      Y12, Y12
+	VMULPS         Y11, Y8, Y7
+	VPERMPS        Y7, Y1, Y7
+	VFMADD231PS    Y7, Y12, Y3
+	VBROADCASTI128 16(R10)(AX*1), Y7
+	VPAND          starts1<>+0(SB), Y7, Y7
+	VBROADCASTSD   8(R10)(AX*1), Y8
+	VPMADDUBSW     32(R8)(AX*1), Y9, Y12
+	VPMADDUBSW     96(R8)(AX*1), Y10, Y13
+	VPADDW         Y13, Y12, Y12
+	VPMADDWD       Y2, Y12, Y12
+	VPADDD         Y7, Y12, Y12
+	VCVTDQ2PS      Y12, Y12
+	VMULPS         Y11, Y8, Y7
+	VPERMPS        Y7, Y1, Y7
+	VFMADD231PS    Y7, Y12, Y4
+	VBROADCASTI128 16(R10)(AX*2), Y7
+	VPAND          starts1<>+0(SB), Y7, Y7
+	VBROADCASTSD   8(R10)(AX*2), Y8
+	VPMADDUBSW     32(R8)(AX*2), Y9, Y12
+	VPMADDUBSW     96(R8)(AX*2), Y10, Y13
+	VPADDW         Y13, Y12, Y12
+	VPMADDWD       Y2, Y12, Y12
+	VPADDD         Y7, Y12, Y12
+	VCVTDQ2PS      Y12, Y12
+	VMULPS         Y11, Y8, Y7
+	VPERMPS        Y7, Y1, Y7
+	VFMADD231PS    Y7, Y12, Y5
+	VBROADCASTI128 16(R11), Y7
+	VPAND          starts1<>+0(SB), Y7, Y7
+	VBROADCASTSD   8(R11), Y8
+	VPMADDUBSW     32(R9), Y9, Y9
+	VPMADDUBSW     96(R9), Y10, Y10
+	VPADDW         Y10, Y9, Y9
+	VPMADDWD       Y2, Y9, Y9
+	VPADDD         Y7, Y9, Y9
+	VCVTDQ2PS      Y9, Y9
+	VMULPS         Y11, Y8, Y7
+	VPERMPS        Y7, Y1, Y7
+	VFMADD231PS    Y7, Y9, Y6
+	ADDQ           $+32, R12
+	ADDQ           $+4, DI
+	ADDQ           $+32, SI
+	ADDQ           $+128, R8
+	ADDQ           $+128, R9
+	ADDQ           $+32, R10
+	ADDQ           $+32, R11
+	JMP            blocks67
 
 rest66:
 	ADDQ $0x02, BX
@@ -2033,25 +2220,25 @@ columns65:
 	VMOVSS       X3, (BX)
 	ADDQ         SI, BX
 	ADDQ         $0x04, c+0(FP)
-	ADDQ         CX, w+32(FP)
-	ADDQ         DX, s+48(FP)
+	ADDQ         CX, w+40(FP)
+	ADDQ         DX, s+56(FP)
 	JMP          columns63
 
 columns64:
 	VZEROUPPER
 	RET
 
-// func dotQuantised4I8AVX2(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *int8, lds int, f *float32, m int, n int, blocks int)
+// func dotQuantised4I8AVX2(c *float32, ldc int, x *uint8, xs *uint8, ldx int, w *uint8, ldw int, s *int8, lds int, f *float32, m int, n int, blocks int)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·dotQuantised4I8AVX2(SB), NOSPLIT, $0-96
-	MOVQ         m+72(FP), AX
+TEXT ·dotQuantised4I8AVX2(SB), NOSPLIT, $0-104
+	MOVQ         m+80(FP), AX
 	CMPQ         AX, $0x04
 	JE           rows4
 	CMPQ         AX, $0x02
 	JE           rows2
-	MOVQ         ldx+24(FP), AX
-	MOVQ         ldw+40(FP), AX
-	MOVQ         lds+56(FP), CX
+	MOVQ         ldx+32(FP), AX
+	MOVQ         ldw+48(FP), AX
+	MOVQ         lds+64(FP), CX
 	MOVL         $0x0f0f0f0f, DX
 	VMOVD        DX, X0
 	VPBROADCASTD X0, Y0
@@ -2061,103 +2248,107 @@ TEXT ·dotQuantised4I8AVX2(SB), NOSPLIT, $0-96
 	VPBROADCASTD X2, Y2
 
 columns68:
-	CMPQ   n+80(FP), $0x02
+	CMPQ   n+88(FP), $0x02
 	JL     columns69
-	SUBQ   $0x02, n+80(FP)
+	SUBQ   $0x02, n+88(FP)
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
-	MOVQ   blocks+88(FP), DX
-	MOVQ   w+32(FP), BX
-	MOVQ   s+48(FP), SI
+	MOVQ   blocks+96(FP), DX
+	MOVQ   w+40(FP), BX
+	MOVQ   s+56(FP), SI
 	MOVQ   x+16(FP), DI
-	MOVQ   BX, R8
-	MOVQ   SI, R9
+	MOVQ   xs+24(FP), R8
+	MOVQ   BX, R9
 	LEAQ   4096(BX), BX
-	LEAQ   512(SI), SI
 
 blocks72:
-	SUBQ         $0x02, DX
-	JL           rest71
-	PREFETCHT0   (BX)
-	PREFETCHT0   (SI)
-	VMOVUPS      (R8), Y5
-	VPBROADCASTW (R9), X7
-	VPMOVSXBD    X7, X7
-	VCVTDQ2PS    X7, X7
-	VPERMPS      Y7, Y1, Y7
-	VPSRLW       $0x04, Y5, Y6
-	VPAND        Y0, Y5, Y5
-	VPAND        Y0, Y6, Y6
-	VPMADDUBSW   (DI), Y5, Y5
-	VPMADDUBSW   64(DI), Y6, Y6
-	VPADDW       Y6, Y5, Y5
-	VPMADDWD     Y2, Y5, Y5
-	VPADDD       192(DI), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       128(DI), Y7, Y6
-	VFMADD231PS  Y6, Y5, Y3
-	VMOVUPS      (R8)(AX*1), Y5
-	VPBROADCASTW (R9)(CX*1), X8
-	VPMOVSXBD    X8, X8
-	VCVTDQ2PS    X8, X8
-	VPERMPS      Y8, Y1, Y8
-	VPSRLW       $0x04, Y5, Y6
-	VPAND        Y0, Y5, Y5
-	VPAND        Y0, Y6, Y6
-	VPMADDUBSW   (DI), Y5, Y5
-	VPMADDUBSW   64(DI), Y6, Y6
-	VPADDW       Y6, Y5, Y5
-	VPMADDWD     Y2, Y5, Y5
-	VPADDD       192(DI), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       128(DI), Y8, Y6
-	VFMADD231PS  Y6, Y5, Y4
-	ADDQ         $+32, R8
-	ADDQ         $+2, R9
-	ADDQ         $+64, BX
-	ADDQ         $+4, SI
-	SUBQ         $0x02, DX
-	JL           rest71
-	PREFETCHT0   (BX)
-	PREFETCHT0   (SI)
-	VMOVUPS      (R8), Y5
-	VPBROADCASTW (R9), X9
-	VPMOVSXBD    X9, X9
-	VCVTDQ2PS    X9, X9
-	VPERMPS      Y9, Y1, Y9
-	VPSRLW       $0x04, Y5, Y6
-	VPAND        Y0, Y5, Y5
-	VPAND        Y0, Y6, Y6
-	VPMADDUBSW   32(DI), Y5, Y5
-	VPMADDUBSW   96(DI), Y6, Y6
-	VPADDW       Y6, Y5, Y5
-	VPMADDWD     Y2, Y5, Y5
-	VPADDD       224(DI), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       160(DI), Y9, Y6
-	VFMADD231PS  Y6, Y5, Y3
-	VMOVUPS      (R8)(AX*1), Y5
-	VPBROADCASTW (R9)(CX*1), X10
-	VPMOVSXBD    X10, X10
-	VCVTDQ2PS    X10, X10
-	VPERMPS      Y10, Y1, Y10
-	VPSRLW       $0x04, Y5, Y6
-	VPAND        Y0, Y5, Y5
-	VPAND        Y0, Y6, Y6
-	VPMADDUBSW   32(DI), Y5, Y5
-	VPMADDUBSW   96(DI), Y6, Y6
-	VPADDW       Y6, Y5, Y5
-	VPMADDWD     Y2, Y5, Y5
-	VPADDD       224(DI), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       160(DI), Y10, Y6
-	VFMADD231PS  Y6, Y5, Y4
-	ADDQ         $+32, R8
-	ADDQ         $+2, R9
-	ADDQ         $+64, BX
-	ADDQ         $+4, SI
-	ADDQ         $+256, DI
-	JMP          blocks72
+	SUBQ           $0x02, DX
+	JL             rest71
+	PREFETCHT0     (BX)
+	VBROADCASTI128 16(R8), Y5
+	VPAND          starts0<>+0(SB), Y5, Y5
+	VBROADCASTSD   (R8), Y6
+	VPERMPS        Y6, Y1, Y6
+	VMOVUPS        (R9), Y7
+	VPBROADCASTW   (SI), X9
+	VPMOVSXBD      X9, X9
+	VCVTDQ2PS      X9, X9
+	VPERMPS        Y9, Y1, Y9
+	VPSRLW         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPMADDUBSW     (DI), Y7, Y7
+	VPMADDUBSW     64(DI), Y8, Y8
+	VPADDW         Y8, Y7, Y7
+	VPMADDWD       Y2, Y7, Y7
+	VPADDD         Y5, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         Y9, Y6, Y8
+	VFMADD231PS    Y8, Y7, Y3
+	VMOVUPS        (R9)(AX*1), Y7
+	VPBROADCASTW   (SI)(CX*1), X10
+	VPMOVSXBD      X10, X10
+	VCVTDQ2PS      X10, X10
+	VPERMPS        Y10, Y1, Y10
+	VPSRLW         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPMADDUBSW     (DI), Y7, Y7
+	VPMADDUBSW     64(DI), Y8, Y8
+	VPADDW         Y8, Y7, Y7
+	VPMADDWD       Y2, Y7, Y7
+	VPADDD         Y5, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         Y10, Y6, Y5
+	VFMADD231PS    Y5, Y7, Y4
+	ADDQ           $+32, R9
+	ADDQ           $+2, SI
+	ADDQ           $+64, BX
+	SUBQ           $0x02, DX
+	JL             rest71
+	PREFETCHT0     (BX)
+	VBROADCASTI128 16(R8), Y5
+	VPAND          starts1<>+0(SB), Y5, Y5
+	VBROADCASTSD   8(R8), Y6
+	VPERMPS        Y6, Y1, Y6
+	VMOVUPS        (R9), Y7
+	VPBROADCASTW   (SI), X11
+	VPMOVSXBD      X11, X11
+	VCVTDQ2PS      X11, X11
+	VPERMPS        Y11, Y1, Y11
+	VPSRLW         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPMADDUBSW     32(DI), Y7, Y7
+	VPMADDUBSW     96(DI), Y8, Y8
+	VPADDW         Y8, Y7, Y7
+	VPMADDWD       Y2, Y7, Y7
+	VPADDD         Y5, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         Y11, Y6, Y8
+	VFMADD231PS    Y8, Y7, Y3
+	VMOVUPS        (R9)(AX*1), Y7
+	VPBROADCASTW   (SI)(CX*1), X12
+	VPMOVSXBD      X12, X12
+	VCVTDQ2PS      X12, X12
+	VPERMPS        Y12, Y1, Y12
+	VPSRLW         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPMADDUBSW     32(DI), Y7, Y7
+	VPMADDUBSW     96(DI), Y8, Y8
+	VPADDW         Y8, Y7, Y7
+	VPMADDWD       Y2, Y7, Y7
+	VPADDD         Y5, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         Y12, Y6, Y5
+	VFMADD231PS    Y5, Y7, Y4
+	ADDQ           $+32, R9
+	ADDQ           $+2, SI
+	ADDQ           $+64, BX
+	ADDQ           $+128, DI
+	ADDQ           $+32, R8
+	JMP            blocks72
 
 rest71:
 	ADDQ $0x02, DX
@@ -2167,9 +2358,9 @@ columns70:
 	MOVQ         c+0(FP), DX
 	MOVQ         ldc+8(FP), BX
 	SHLQ         $0x02, BX
-	MOVQ         f+64(FP), SI
+	MOVQ         f+72(FP), SI
 	VMOVSD       (SI), X6
-	ADDQ         $0x08, f+64(FP)
+	ADDQ         $0x08, f+72(FP)
 	VUNPCKLPS    Y4, Y3, Y5
 	VUNPCKHPS    Y4, Y3, Y3
 	VADDPS       Y3, Y5, Y5
@@ -2184,78 +2375,80 @@ columns70:
 	VMOVSD       X3, (DX)
 	ADDQ         BX, DX
 	ADDQ         $0x08, c+0(FP)
-	ADDQ         AX, w+32(FP)
-	ADDQ         CX, s+48(FP)
-	ADDQ         AX, w+32(FP)
-	ADDQ         CX, s+48(FP)
+	ADDQ         AX, w+40(FP)
+	ADDQ         CX, s+56(FP)
+	ADDQ         AX, w+40(FP)
+	ADDQ         CX, s+56(FP)
 	JMP          columns68
 
 columns69:
 columns73:
-	CMPQ   n+80(FP), $0x01
+	CMPQ   n+88(FP), $0x01
 	JL     columns74
-	SUBQ   $0x01, n+80(FP)
+	SUBQ   $0x01, n+88(FP)
 	VXORPS Y3, Y3, Y3
-	MOVQ   blocks+88(FP), DX
-	MOVQ   w+32(FP), BX
-	MOVQ   s+48(FP), SI
+	MOVQ   blocks+96(FP), DX
+	MOVQ   w+40(FP), BX
+	MOVQ   s+56(FP), SI
 	MOVQ   x+16(FP), DI
-	MOVQ   BX, R8
-	MOVQ   SI, R9
+	MOVQ   xs+24(FP), R8
+	MOVQ   BX, R9
 	LEAQ   4096(BX), BX
-	LEAQ   512(SI), SI
 
 blocks77:
-	SUBQ         $0x02, DX
-	JL           rest76
-	PREFETCHT0   (BX)
-	PREFETCHT0   (SI)
-	VMOVUPS      (R8), Y4
-	VPBROADCASTW (R9), X11
-	VPMOVSXBD    X11, X11
-	VCVTDQ2PS    X11, X11
-	VPERMPS      Y11, Y1, Y11
-	VPSRLW       $0x04, Y4, Y5
-	VPAND        Y0, Y4, Y4
-	VPAND        Y0, Y5, Y5
-	VPMADDUBSW   (DI), Y4, Y4
-	VPMADDUBSW   64(DI), Y5, Y5
-	VPADDW       Y5, Y4, Y4
-	VPMADDWD     Y2, Y4, Y4
-	VPADDD       192(DI), Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       128(DI), Y11, Y5
-	VFMADD231PS  Y5, Y4, Y3
-	ADDQ         $+32, R8
-	ADDQ         $+2, R9
-	ADDQ         $+32, BX
-	ADDQ         $+2, SI
-	SUBQ         $0x02, DX
-	JL           rest76
-	PREFETCHT0   (BX)
-	PREFETCHT0   (SI)
-	VMOVUPS      (R8), Y4
-	VPBROADCASTW (R9), X12
-	VPMOVSXBD    X12, X12
-	VCVTDQ2PS    X12, X12
-	VPERMPS      Y12, Y1, Y12
-	VPSRLW       $0x04, Y4, Y5
-	VPAND        Y0, Y4, Y4
-	VPAND        Y0, Y5, Y5
-	VPMADDUBSW   32(DI), Y4, Y4
-	VPMADDUBSW   96(DI), Y5, Y5
-	VPADDW       Y5, Y4, Y4
-	VPMADDWD     Y2, Y4, Y4
-	VPADDD       224(DI), Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       160(DI), Y12, Y5
-	VFMADD231PS  Y5, Y4, Y3
-	ADDQ         $+32, R8
-	ADDQ         $+2, R9
-	ADDQ         $+32, BX
-	ADDQ         $+2, SI
-	ADDQ         $+256, DI
-	JMP          blocks77
+	SUBQ           $0x02, DX
+	JL             rest76
+	PREFETCHT0     (BX)
+	VMOVUPS        (R9), Y6
+	VPBROADCASTW   (SI), X13
+	VPMOVSXBD      X13, X13
+	VCVTDQ2PS      X13, X13
+	VPSRLW         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VBROADCASTI128 16(R8), Y4
+	VPAND          starts0<>+0(SB), Y4, Y4
+	VBROADCASTSD   (R8), Y5
+	VPMADDUBSW     (DI), Y6, Y6
+	VPMADDUBSW     64(DI), Y7, Y7
+	VPADDW         Y7, Y6, Y6
+	VPMADDWD       Y2, Y6, Y6
+	VPADDD         Y4, Y6, Y6
+	VCVTDQ2PS      Y6, Y6
+	VMULPS         Y13, Y5, Y4
+	VPERMPS        Y4, Y1, Y4
+	VFMADD231PS    Y4, Y6, Y3
+	ADDQ           $+32, R9
+	ADDQ           $+2, SI
+	ADDQ           $+32, BX
+	SUBQ           $0x02, DX
+	JL             rest76
+	PREFETCHT0     (BX)
+	VMOVUPS        (R9), Y6
+	VPBROADCASTW   (SI), X13
+	VPMOVSXBD      X13, X13
+	VCVTDQ2PS      X13, X13
+	VPSRLW         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VBROADCASTI128 16(R8), Y4
+	VPAND          starts1<>+0(SB), Y4, Y4
+	VBROADCASTSD   8(R8), Y5
+	VPMADDUBSW     32(DI), Y6, Y6
+	VPMADDUBSW     96(DI), Y7, Y7
+	VPADDW         Y7, Y6, Y6
+	VPMADDWD       Y2, Y6, Y6
+	VPADDD         Y4, Y6, Y6
+	VCVTDQ2PS      Y6, Y6
+	VMULPS         Y13, Y5, Y4
+	VPERMPS        Y4, Y1, Y4
+	VFMADD231PS    Y4, Y6, Y3
+	ADDQ           $+32, R9
+	ADDQ           $+2, SI
+	ADDQ           $+32, BX
+	ADDQ           $+128, DI
+	ADDQ           $+32, R8
+	JMP            blocks77
 
 rest76:
 	ADDQ $0x02, DX
@@ -2265,9 +2458,9 @@ columns75:
 	MOVQ         c+0(FP), DX
 	MOVQ         ldc+8(FP), BX
 	SHLQ         $0x02, BX
-	MOVQ         f+64(FP), SI
+	MOVQ         f+72(FP), SI
 	VMOVSS       (SI), X5
-	ADDQ         $0x04, f+64(FP)
+	ADDQ         $0x04, f+72(FP)
 	VUNPCKLPS    Y3, Y3, Y4
 	VUNPCKHPS    Y3, Y3, Y3
 	VADDPS       Y3, Y4, Y4
@@ -2281,8 +2474,8 @@ columns75:
 	VMOVSS       X3, (DX)
 	ADDQ         BX, DX
 	ADDQ         $0x04, c+0(FP)
-	ADDQ         AX, w+32(FP)
-	ADDQ         CX, s+48(FP)
+	ADDQ         AX, w+40(FP)
+	ADDQ         CX, s+56(FP)
 	JMP          columns73
 
 columns74:
@@ -2290,9 +2483,9 @@ columns74:
 	RET
 
 rows2:
-	MOVQ         ldx+24(FP), AX
-	MOVQ         ldw+40(FP), CX
-	MOVQ         lds+56(FP), DX
+	MOVQ         ldx+32(FP), AX
+	MOVQ         ldw+48(FP), CX
+	MOVQ         lds+64(FP), DX
 	MOVL         $0x0f0f0f0f, BX
 	VMOVD        BX, X0
 	VPBROADCASTD X0, Y0
@@ -2302,137 +2495,149 @@ rows2:
 	VPBROADCASTD X2, Y2
 
 columns78:
-	CMPQ   n+80(FP), $0x02
+	CMPQ   n+88(FP), $0x02
 	JL     columns79
-	SUBQ   $0x02, n+80(FP)
+	SUBQ   $0x02, n+88(FP)
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
-	MOVQ   blocks+88(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
+	MOVQ   blocks+96(FP), BX
+	MOVQ   w+40(FP), SI
+	MOVQ   s+56(FP), DI
 	MOVQ   x+16(FP), R8
-	MOVQ   SI, R9
-	MOVQ   DI, R10
+	MOVQ   xs+24(FP), R9
+	MOVQ   SI, R10
 	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
 
 blocks82:
-	SUBQ         $0x02, BX
-	JL           rest81
-	PREFETCHT0   (SI)
-	PREFETCHT0   (DI)
-	VMOVUPS      (R9), Y7
-	VPBROADCASTW (R10), X9
-	VPMOVSXBD    X9, X9
-	VCVTDQ2PS    X9, X9
-	VPERMPS      Y9, Y1, Y9
-	VPSRLW       $0x04, Y7, Y8
-	VPAND        Y0, Y7, Y7
-	VPAND        Y0, Y8, Y8
-	VPMADDUBSW   (R8), Y7, Y10
-	VPMADDUBSW   64(R8), Y8, Y11
-	VPADDW       Y11, Y10, Y10
-	VPMADDWD     Y2, Y10, Y10
-	VPADDD       192(R8), Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       128(R8), Y9, Y11
-	VFMADD231PS  Y11, Y10, Y3
-	VPMADDUBSW   (R8)(AX*1), Y7, Y7
-	VPMADDUBSW   64(R8)(AX*1), Y8, Y8
-	VPADDW       Y8, Y7, Y7
-	VPMADDWD     Y2, Y7, Y7
-	VPADDD       192(R8)(AX*1), Y7, Y7
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       128(R8)(AX*1), Y9, Y8
-	VFMADD231PS  Y8, Y7, Y5
-	VMOVUPS      (R9)(CX*1), Y7
-	VPBROADCASTW (R10)(DX*1), X12
-	VPMOVSXBD    X12, X12
-	VCVTDQ2PS    X12, X12
-	VPERMPS      Y12, Y1, Y12
-	VPSRLW       $0x04, Y7, Y8
-	VPAND        Y0, Y7, Y7
-	VPAND        Y0, Y8, Y8
-	VPMADDUBSW   (R8), Y7, Y10
-	VPMADDUBSW   64(R8), Y8, Y11
-	VPADDW       Y11, Y10, Y10
-	VPMADDWD     Y2, Y10, Y10
-	VPADDD       192(R8), Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       128(R8), Y12, Y11
-	VFMADD231PS  Y11, Y10, Y4
-	VPMADDUBSW   (R8)(AX*1), Y7, Y7
-	VPMADDUBSW   64(R8)(AX*1), Y8, Y8
-	VPADDW       Y8, Y7, Y7
-	VPMADDWD     Y2, Y7, Y7
-	VPADDD       192(R8)(AX*1), Y7, Y7
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       128(R8)(AX*1), Y12, Y8
-	VFMADD231PS  Y8, Y7, Y6
-	ADDQ         $+32, R9
-	ADDQ         $+2, R10
-	ADDQ         $+64, SI
-	ADDQ         $+4, DI
-	SUBQ         $0x02, BX
-	JL           rest81
-	PREFETCHT0   (SI)
-	PREFETCHT0   (DI)
-	VMOVUPS      (R9), Y7
-	VPBROADCASTW (R10), X13
-	VPMOVSXBD    X13, X13
-	VCVTDQ2PS    X13, X13
-	VPERMPS      Y13, Y1, Y13
-	VPSRLW       $0x04, Y7, Y8
-	VPAND        Y0, Y7, Y7
-	VPAND        Y0, Y8, Y8
-	VPMADDUBSW   32(R8), Y7, Y10
-	VPMADDUBSW   96(R8), Y8, Y11
-	VPADDW       Y11, Y10, Y10
-	VPMADDWD     Y2, Y10, Y10
-	VPADDD       224(R8), Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       160(R8), Y13, Y11
-	VFMADD231PS  Y11, Y10, Y3
-	VPMADDUBSW   32(R8)(AX*1), Y7, Y7
-	VPMADDUBSW   96(R8)(AX*1), Y8, Y8
-	VPADDW       Y8, Y7, Y7
-	VPMADDWD     Y2, Y7, Y7
-	VPADDD       224(R8)(AX*1), Y7, Y7
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       160(R8)(AX*1), Y13, Y8
-	VFMADD231PS  Y8, Y7, Y5
-	VMOVUPS      (R9)(CX*1), Y7
-	VPBROADCASTW (R10)(DX*1), X14
-	VPMOVSXBD    X14, X14
-	VCVTDQ2PS    X14, X14
-	VPERMPS      Y14, Y1, Y14
-	VPSRLW       $0x04, Y7, Y8
-	VPAND        Y0, Y7, Y7
-	VPAND        Y0, Y8, Y8
-	VPMADDUBSW   32(R8), Y7, Y10
-	VPMADDUBSW   96(R8), Y8, Y11
-	VPADDW       Y11, Y10, Y10
-	VPMADDWD     Y2, Y10, Y10
-	VPADDD       224(R8), Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       160(R8), Y14, Y11
-	VFMADD231PS  Y11, Y10, Y4
-	VPMADDUBSW   32(R8)(AX*1), Y7, Y7
-	VPMADDUBSW   96(R8)(AX*1), Y8, Y8
-	VPADDW       Y8, Y7, Y7
-	VPMADDWD     Y2, Y7, Y7
-	VPADDD       224(R8)(AX*1), Y7, Y7
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       160(R8)(AX*1), Y14, Y8
-	VFMADD231PS  Y8, Y7, Y6
-	ADDQ         $+32, R9
-	ADDQ         $+2, R10
-	ADDQ         $+64, SI
-	ADDQ         $+4, DI
-	ADDQ         $+256, R8
-	JMP          blocks82
+	SUBQ           $0x02, BX
+	JL             rest81
+	PREFETCHT0     (SI)
+	VBROADCASTI128 16(R9), Y7
+	VPAND          starts0<>+0(SB), Y7, Y7
+	VBROADCASTSD   (R9), Y9
+	VPERMPS        Y9, Y1, Y9
+	VBROADCASTI128 16(R9)(AX*1), Y8
+	VPAND          starts0<>+0(SB), Y8, Y8
+	VBROADCASTSD   (R9)(AX*1), Y10
+	VPERMPS        Y10, Y1, Y10
+	VMOVUPS        (R10), Y11
+	VPBROADCASTW   (DI), X13
+	VPMOVSXBD      X13, X13
+	VCVTDQ2PS      X13, X13
+	VPERMPS        Y13, Y1, Y13
+	VPSRLW         $0x04, Y11, Y12
+	VPAND          Y0, Y11, Y11
+	VPAND          Y0, Y12, Y12
+	VPMADDUBSW     (R8), Y11, Y14
+	VPMADDUBSW     64(R8), Y12, Y15
+	VPADDW         Y15, Y14, Y14
+	VPMADDWD       Y2, Y14, Y14
+	VPADDD         Y7, Y14, Y14
+	VCVTDQ2PS      Y14, Y14
+	VMULPS         Y13, Y9, Y15
+	VFMADD231PS    Y15, Y14, Y3
+	VPMADDUBSW     (R8)(AX*1), Y11, Y11
+	VPMADDUBSW     64(R8)(AX*1), Y12, Y12
+	VPADDW         Y12, Y11, Y11
+	VPMADDWD       Y2, Y11, Y11
+	VPADDD         Y8, Y11, Y11
+	VCVTDQ2PS      Y11, Y11
+	VMULPS         Y13, Y10, Y12
+	VFMADD231PS    Y12, Y11, Y5
+	VMOVUPS        (R10)(CX*1), Y11
+	VPBROADCASTW   (DI)(DX*1), X16
+	VPMOVSXBD      X16, X16
+	VCVTDQ2PS      X16, X16
+	VPERMPS        Y16, Y1, Y16
+	VPSRLW         $0x04, Y11, Y12
+	VPAND          Y0, Y11, Y11
+	VPAND          Y0, Y12, Y12
+	VPMADDUBSW     (R8), Y11, Y14
+	VPMADDUBSW     64(R8), Y12, Y15
+	VPADDW         Y15, Y14, Y14
+	VPMADDWD       Y2, Y14, Y14
+	VPADDD         Y7, Y14, Y14
+	VCVTDQ2PS      Y14, Y14
+	VMULPS         Y16, Y9, Y7
+	VFMADD231PS    Y7, Y14, Y4
+	VPMADDUBSW     (R8)(AX*1), Y11, Y7
+	VPMADDUBSW     64(R8)(AX*1), Y12, Y9
+	VPADDW         Y9, Y7, Y7
+	VPMADDWD       Y2, Y7, Y7
+	VPADDD         Y8, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         Y16, Y10, Y8
+	VFMADD231PS    Y8, Y7, Y6
+	ADDQ           $+32, R10
+	ADDQ           $+2, DI
+	ADDQ           $+64, SI
+	SUBQ           $0x02, BX
+	JL             rest81
+	PREFETCHT0     (SI)
+	VBROADCASTI128 16(R9), Y7
+	VPAND          starts1<>+0(SB), Y7, Y7
+	VBROADCASTSD   8(R9), Y9
+	VPERMPS        Y9, Y1, Y9
+	VBROADCASTI128 16(R9)(AX*1), Y8
+	VPAND          starts1<>+0(SB), Y8, Y8
+	VBROADCASTSD   8(R9)(AX*1), Y10
+	VPERMPS        Y10, Y1, Y10
+	VMOVUPS        (R10), Y11
+	VPBROADCASTW   (DI), X17
+	VPMOVSXBD      X17, X17
+	VCVTDQ2PS      X17, X17
+	VPERMPS        Y17, Y1, Y17
+	VPSRLW         $0x04, Y11, Y12
+	VPAND          Y0, Y11, Y11
+	VPAND          Y0, Y12, Y12
+	VPMADDUBSW     32(R8), Y11, Y14
+	VPMADDUBSW     96(R8), Y12, Y15
+	VPADDW         Y15, Y14, Y14
+	VPMADDWD       Y2, Y14, Y14
+	VPADDD         Y7, Y14, Y14
+	VCVTDQ2PS      Y14, Y14
+	VMULPS         Y17, Y9, Y15
+	VFMADD231PS    Y15, Y14, Y3
+	VPMADDUBSW     32(R8)(AX*1), Y11, Y11
+	VPMADDUBSW     96(R8)(AX*1), Y12, Y12
+	VPADDW         Y12, Y11, Y11
+	VPMADDWD       Y2, Y11, Y11
+	VPADDD         Y8, Y11, Y11
+	VCVTDQ2PS      Y11, Y11
+	VMULPS         Y17, Y10, Y12
+	VFMADD231PS    Y12, Y11, Y5
+	VMOVUPS        (R10)(CX*1), Y11
+	VPBROADCASTW   (DI)(DX*1), X18
+	VPMOVSXBD      X18, X18
+	VCVTDQ2PS      X18, X18
+	VPERMPS        Y18, Y1, Y18
+	VPSRLW         $0x04, Y11, Y12
+	VPAND          Y0, Y11, Y11
+	VPAND          Y0, Y12, Y12
+	VPMADDUBSW     32(R8), Y11, Y14
+	VPMADDUBSW     96(R8), Y12, Y15
+	VPADDW         Y15, Y14, Y14
+	VPMADDWD       Y2, Y14, Y14
+	VPADDD         Y7, Y14, Y14
+	VCVTDQ2PS      Y14, Y14
+	VMULPS         Y18, Y9, Y7
+	VFMADD231PS    Y7, Y14, Y4
+	VPMADDUBSW     32(R8)(AX*1), Y11, Y7
+	VPMADDUBSW     96(R8)(AX*1), Y12, Y9
+	VPADDW         Y9, Y7, Y7
+	VPMADDWD       Y2, Y7, Y7
+	VPADDD         Y8, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         Y18, Y10, Y8
+	VFMADD231PS    Y8, Y7, Y6
+	ADDQ           $+32, R10
+	ADDQ           $+2, DI
+	ADDQ           $+64, SI
+	ADDQ           $+128, R8
+	ADDQ           $+32, R9
+	JMP            blocks82
 
 rest81:
 	ADDQ $0x02, BX
@@ -2442,9 +2647,9 @@ columns80:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
-	MOVQ         f+64(FP), DI
+	MOVQ         f+72(FP), DI
 	VMOVSD       (DI), X8
-	ADDQ         $0x08, f+64(FP)
+	ADDQ         $0x08, f+72(FP)
 	VUNPCKLPS    Y4, Y3, Y7
 	VUNPCKHPS    Y4, Y3, Y3
 	VADDPS       Y3, Y7, Y7
@@ -2472,95 +2677,105 @@ columns80:
 	VMOVSD       X4, (BX)
 	ADDQ         SI, BX
 	ADDQ         $0x08, c+0(FP)
-	ADDQ         CX, w+32(FP)
-	ADDQ         DX, s+48(FP)
-	ADDQ         CX, w+32(FP)
-	ADDQ         DX, s+48(FP)
+	ADDQ         CX, w+40(FP)
+	ADDQ         DX, s+56(FP)
+	ADDQ         CX, w+40(FP)
+	ADDQ         DX, s+56(FP)
 	JMP          columns78
 
 columns79:
 columns83:
-	CMPQ   n+80(FP), $0x01
+	CMPQ   n+88(FP), $0x01
 	JL     columns84
-	SUBQ   $0x01, n+80(FP)
+	SUBQ   $0x01, n+88(FP)
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
-	MOVQ   blocks+88(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
+	MOVQ   blocks+96(FP), BX
+	MOVQ   w+40(FP), SI
+	MOVQ   s+56(FP), DI
 	MOVQ   x+16(FP), R8
-	MOVQ   SI, R9
-	MOVQ   DI, R10
+	MOVQ   xs+24(FP), R9
+	MOVQ   SI, R10
 	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
 
 blocks87:
-	SUBQ         $0x02, BX
-	JL           rest86
-	PREFETCHT0   (SI)
-	PREFETCHT0   (DI)
-	VMOVUPS      (R9), Y5
-	VPBROADCASTW (R10), X15
-	VPMOVSXBD    X15, X15
-	VCVTDQ2PS    X15, X15
-	VPERMPS      Y15, Y1, Y15
-	VPSRLW       $0x04, Y5, Y6
-	VPAND        Y0, Y5, Y5
-	VPAND        Y0, Y6, Y6
-	VPMADDUBSW   (R8), Y5, Y7
-	VPMADDUBSW   64(R8), Y6, Y8
-	VPADDW       Y8, Y7, Y7
-	VPMADDWD     Y2, Y7, Y7
-	VPADDD       192(R8), Y7, Y7
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       128(R8), Y15, Y8
-	VFMADD231PS  Y8, Y7, Y3
-	VPMADDUBSW   (R8)(AX*1), Y5, Y5
-	VPMADDUBSW   64(R8)(AX*1), Y6, Y6
-	VPADDW       Y6, Y5, Y5
-	VPMADDWD     Y2, Y5, Y5
-	VPADDD       192(R8)(AX*1), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       128(R8)(AX*1), Y15, Y6
-	VFMADD231PS  Y6, Y5, Y4
-	ADDQ         $+32, R9
-	ADDQ         $+2, R10
-	ADDQ         $+32, SI
-	ADDQ         $+2, DI
-	SUBQ         $0x02, BX
-	JL           rest86
-	PREFETCHT0   (SI)
-	PREFETCHT0   (DI)
-	VMOVUPS      (R9), Y5
-	VPBROADCASTW (R10), X16
-	VPMOVSXBD    X16, X16
-	VCVTDQ2PS    X16, X16
-	VPERMPS      Y16, Y1, Y16
-	VPSRLW       $0x04, Y5, Y6
-	VPAND        Y0, Y5, Y5
-	VPAND        Y0, Y6, Y6
-	VPMADDUBSW   32(R8), Y5, Y7
-	VPMADDUBSW   96(R8), Y6, Y8
-	VPADDW       Y8, Y7, Y7
-	VPMADDWD     Y2, Y7, Y7
-	VPADDD       224(R8), Y7, Y7
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       160(R8), Y16, Y8
-	VFMADD231PS  Y8, Y7, Y3
-	VPMADDUBSW   32(R8)(AX*1), Y5, Y5
-	VPMADDUBSW   96(R8)(AX*1), Y6, Y6
-	VPADDW       Y6, Y5, Y5
-	VPMADDWD     Y2, Y5, Y5
-	VPADDD       224(R8)(AX*1), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       160(R8)(AX*1), Y16, Y6
-	VFMADD231PS  Y6, Y5, Y4
-	ADDQ         $+32, R9
-	ADDQ         $+2, R10
-	ADDQ         $+32, SI
-	ADDQ         $+2, DI
-	ADDQ         $+256, R8
-	JMP          blocks87
+	SUBQ           $0x02, BX
+	JL             rest86
+	PREFETCHT0     (SI)
+	VMOVUPS        (R10), Y7
+	VPBROADCASTW   (DI), X19
+	VPMOVSXBD      X19, X19
+	VCVTDQ2PS      X19, X19
+	VPSRLW         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VBROADCASTI128 16(R9), Y5
+	VPAND          starts0<>+0(SB), Y5, Y5
+	VBROADCASTSD   (R9), Y6
+	VPMADDUBSW     (R8), Y7, Y9
+	VPMADDUBSW     64(R8), Y8, Y10
+	VPADDW         Y10, Y9, Y9
+	VPMADDWD       Y2, Y9, Y9
+	VPADDD         Y5, Y9, Y9
+	VCVTDQ2PS      Y9, Y9
+	VMULPS         Y19, Y6, Y5
+	VPERMPS        Y5, Y1, Y5
+	VFMADD231PS    Y5, Y9, Y3
+	VBROADCASTI128 16(R9)(AX*1), Y5
+	VPAND          starts0<>+0(SB), Y5, Y5
+	VBROADCASTSD   (R9)(AX*1), Y6
+	VPMADDUBSW     (R8)(AX*1), Y7, Y7
+	VPMADDUBSW     64(R8)(AX*1), Y8, Y8
+	VPADDW         Y8, Y7, Y7
+	VPMADDWD       Y2, Y7, Y7
+	VPADDD         Y5, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         Y19, Y6, Y5
+	VPERMPS        Y5, Y1, Y5
+	VFMADD231PS    Y5, Y7, Y4
+	ADDQ           $+32, R10
+	ADDQ           $+2, DI
+	ADDQ           $+32, SI
+	SUBQ           $0x02, BX
+	JL             rest86
+	PREFETCHT0     (SI)
+	VMOVUPS        (R10), Y7
+	VPBROADCASTW   (DI), X19
+	VPMOVSXBD      X19, X19
+	VCVTDQ2PS      X19, X19
+	VPSRLW         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VBROADCASTI128 16(R9), Y5
+	VPAND          starts1<>+0(SB), Y5, Y5
+	VBROADCASTSD   8(R9), Y6
+	VPMADDUBSW     32(R8), Y7, Y9
+	VPMADDUBSW     96(R8), Y8, Y10
+	VPADDW         Y10, Y9, Y9
+	VPMADDWD       Y2, Y9, Y9
+	VPADDD         Y5, Y9, Y9
+	VCVTDQ2PS      Y9, Y9
+	VMULPS         Y19, Y6, Y5
+	VPERMPS        Y5, Y1, Y5
+	VFMADD231PS    Y5, Y9, Y3
+	VBROADCASTI128 16(R9)(AX*1), Y5
+	VPAND          starts1<>+0(SB), Y5, Y5
+	VBROADCASTSD   8(R9)(AX*1), Y6
+	VPMADDUBSW     32(R8)(AX*1), Y7, Y7
+	VPMADDUBSW     96(R8)(AX*1), Y8, Y8
+	VPADDW         Y8, Y7, Y7
+	VPMADDWD       Y2, Y7, Y7
+	VPADDD         Y5, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         Y19, Y6, Y5
+	VPERMPS        Y5, Y1, Y5
+	VFMADD231PS    Y5, Y7, Y4
+	ADDQ           $+32, R10
+	ADDQ           $+2, DI
+	ADDQ           $+32, SI
+	ADDQ           $+128, R8
+	ADDQ           $+32, R9
+	JMP            blocks87
 
 rest86:
 	ADDQ $0x02, BX
@@ -2570,9 +2785,9 @@ columns85:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
-	MOVQ         f+64(FP), DI
+	MOVQ         f+72(FP), DI
 	VMOVSS       (DI), X6
-	ADDQ         $0x04, f+64(FP)
+	ADDQ         $0x04, f+72(FP)
 	VUNPCKLPS    Y3, Y3, Y5
 	VUNPCKHPS    Y3, Y3, Y3
 	VADDPS       Y3, Y5, Y5
@@ -2598,8 +2813,8 @@ columns85:
 	VMOVSS       X3, (BX)
 	ADDQ         SI, BX
 	ADDQ         $0x04, c+0(FP)
-	ADDQ         CX, w+32(FP)
-	ADDQ         DX, s+48(FP)
+	ADDQ         CX, w+40(FP)
+	ADDQ         DX, s+56(FP)
 	JMP          columns83
 
 columns84:
@@ -2607,9 +2822,9 @@ columns84:
 	RET
 
 rows4:
-	MOVQ         ldx+24(FP), AX
-	MOVQ         ldw+40(FP), CX
-	MOVQ         lds+56(FP), DX
+	MOVQ         ldx+32(FP), AX
+	MOVQ         ldw+48(FP), CX
+	MOVQ         lds+64(FP), DX
 	MOVL         $0x0f0f0f0f, BX
 	VMOVD        BX, X0
 	VPBROADCASTD X0, Y0
@@ -2619,124 +2834,153 @@ rows4:
 	VPBROADCASTD X2, Y2
 
 columns88:
-	CMPQ   n+80(FP), $0x01
+	CMPQ   n+88(FP), $0x01
 	JL     columns89
-	SUBQ   $0x01, n+80(FP)
+	SUBQ   $0x01, n+88(FP)
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
-	MOVQ   blocks+88(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
+	MOVQ   blocks+96(FP), BX
+	MOVQ   w+40(FP), SI
+	MOVQ   s+56(FP), DI
 	MOVQ   x+16(FP), R8
 	LEAQ   (R8)(AX*2), R9
 	ADDQ   AX, R9
-	MOVQ   SI, R10
-	MOVQ   DI, R11
+	MOVQ   xs+24(FP), R10
+	LEAQ   (R10)(AX*2), R11
+	ADDQ   AX, R11
+	MOVQ   SI, R12
 	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
 
 blocks92:
-	SUBQ         $0x02, BX
-	JL           rest91
-	PREFETCHT0   (SI)
-	PREFETCHT0   (DI)
-	VMOVUPS      (R10), Y7
-	VPBROADCASTW (R11), X9
-	VPMOVSXBD    X9, X9
-	VCVTDQ2PS    X9, X9
-	VPERMPS      Y9, Y1, Y9
-	VPSRLW       $0x04, Y7, Y8
-	VPAND        Y0, Y7, Y7
-	VPAND        Y0, Y8, Y8
-	VPMADDUBSW   (R8), Y7, Y10
-	VPMADDUBSW   64(R8), Y8, Y11
-	VPADDW       Y11, Y10, Y10
-	VPMADDWD     Y2, Y10, Y10
-	VPADDD       192(R8), Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       128(R8), Y9, Y11
-	VFMADD231PS  Y11, Y10, Y3
-	VPMADDUBSW   (R8)(AX*1), Y7, Y10
-	VPMADDUBSW   64(R8)(AX*1), Y8, Y11
-	VPADDW       Y11, Y10, Y10
-	VPMADDWD     Y2, Y10, Y10
-	VPADDD       192(R8)(AX*1), Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       128(R8)(AX*1), Y9, Y11
-	VFMADD231PS  Y11, Y10, Y4
-	VPMADDUBSW   (R8)(AX*2), Y7, Y10
-	VPMADDUBSW   64(R8)(AX*2), Y8, Y11
-	VPADDW       Y11, Y10, Y10
-	VPMADDWD     Y2, Y10, Y10
-	VPADDD       192(R8)(AX*2), Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       128(R8)(AX*2), Y9, Y11
-	VFMADD231PS  Y11, Y10, Y5
-	VPMADDUBSW   (R9), Y7, Y7
-	VPMADDUBSW   64(R9), Y8, Y8
-	VPADDW       Y8, Y7, Y7
-	VPMADDWD     Y2, Y7, Y7
-	VPADDD       192(R9), Y7, Y7
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       128(R9), Y9, Y8
-	VFMADD231PS  Y8, Y7, Y6
-	ADDQ         $+32, R10
-	ADDQ         $+2, R11
-	ADDQ         $+32, SI
-	ADDQ         $+2, DI
-	SUBQ         $0x02, BX
-	JL           rest91
-	PREFETCHT0   (SI)
-	PREFETCHT0   (DI)
-	VMOVUPS      (R10), Y7
-	VPBROADCASTW (R11), X12
-	VPMOVSXBD    X12, X12
-	VCVTDQ2PS    X12, X12
-	VPERMPS      Y12, Y1, Y12
-	VPSRLW       $0x04, Y7, Y8
-	VPAND        Y0, Y7, Y7
-	VPAND        Y0, Y8, Y8
-	VPMADDUBSW   32(R8), Y7, Y10
-	VPMADDUBSW   96(R8), Y8, Y11
-	VPADDW       Y11, Y10, Y10
-	VPMADDWD     Y2, Y10, Y10
-	VPADDD       224(R8), Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       160(R8), Y12, Y11
-	VFMADD231PS  Y11, Y10, Y3
-	VPMADDUBSW   32(R8)(AX*1), Y7, Y10
-	VPMADDUBSW   96(R8)(AX*1), Y8, Y11
-	VPADDW       Y11, Y10, Y10
-	VPMADDWD     Y2, Y10, Y10
-	VPADDD       224(R8)(AX*1), Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       160(R8)(AX*1), Y12, Y11
-	VFMADD231PS  Y11, Y10, Y4
-	VPMADDUBSW   32(R8)(AX*2), Y7, Y10
-	VPMADDUBSW   96(R8)(AX*2), Y8, Y11
-	VPADDW       Y11, Y10, Y10
-	VPMADDWD     Y2, Y10, Y10
-	VPADDD       224(R8)(AX*2), Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       160(R8)(AX*2), Y12, Y11
-	VFMADD231PS  Y11, Y10, Y5
-	VPMADDUBSW   32(R9), Y7, Y7
-	VPMADDUBSW   96(R9), Y8, Y8
-	VPADDW       Y8, Y7, Y7
-	VPMADDWD     Y2, Y7, Y7
-	VPADDD       224(R9), Y7, Y7
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       160(R9), Y12, Y8
-	VFMADD231PS  Y8, Y7, Y6
-	ADDQ         $+32, R10
-	ADDQ         $+2, R11
-	ADDQ         $+32, SI
-	ADDQ         $+2, DI
-	ADDQ         $+256, R8
-	ADDQ         $+256, R9
-	JMP          blocks92
+	SUBQ           $0x02, BX
+	JL             rest91
+	PREFETCHT0     (SI)
+	VMOVUPS        (R12), Y9
+	VPBROADCASTW   (DI), X11
+	VPMOVSXBD      X11, X11
+	VCVTDQ2PS      X11, X11
+	VPSRLW         $0x04, Y9, Y10
+	VPAND          Y0, Y9, Y9
+	VPAND          Y0, Y10, Y10
+	VBROADCASTI128 16(R10), Y7
+	VPAND          starts0<>+0(SB), Y7, Y7
+	VBROADCASTSD   (R10), Y8
+	VPMADDUBSW     (R8), Y9, Y12
+	VPMADDUBSW     64(R8), Y10, Y13
+	VPADDW         Y13, Y12, Y12
+	VPMADDWD       Y2, Y12, Y12
+	VPADDD         Y7, Y12, Y12
+	VCVTDQ2PS      Y12, Y12
+	VMULPS         Y11, Y8, Y7
+	VPERMPS        Y7, Y1, Y7
+	VFMADD231PS    Y7, Y12, Y3
+	VBROADCASTI128 16(R10)(AX*1), Y7
+	VPAND          starts0<>+0(SB), Y7, Y7
+	VBROADCASTSD   (R10)(AX*1), Y8
+	VPMADDUBSW     (R8)(AX*1), Y9, Y12
+	VPMADDUBSW     64(R8)(AX*1), Y10, Y13
+	VPADDW         Y13, Y12, Y12
+	VPMADDWD       Y2, Y12, Y12
+	VPADDD         Y7, Y12, Y12
+	VCVTDQ2PS      Y12, Y12
+	VMULPS         Y11, Y8, Y7
+	VPERMPS        Y7, Y1, Y7
+	VFMADD231PS    Y7, Y12, Y4
+	VBROADCASTI128 16(R10)(AX*2), Y7
+	VPAND          starts0<>+0(SB), Y7, Y7
+	VBROADCASTSD   (R10)(AX*2), Y8
+	VPMADDUBSW     (R8)(AX*2), Y9, Y12
+	VPMADDUBSW     64(R8)(AX*2), Y10, Y13
+	VPADDW         Y13, Y12, Y12
+	VPMADDWD       Y2, Y12, Y12
+	VPADDD         Y7, Y12, Y12
+	VCVTDQ2PS      Y12, Y12
+	VMULPS         Y11, Y8, Y7
+	VPERMPS        Y7, Y1, Y7
+	VFMADD231PS    Y7, Y12, Y5
+	VBROADCASTI128 16(R11), Y7
+	VPAND          starts0<>+0(SB), Y7, Y7
+	VBROADCASTSD   (R11), Y8
+	VPMADDUBSW     (R9), Y9, Y9
+	VPMADDUBSW     64(R9), Y10, Y10
+	VPADDW         Y10, Y9, Y9
+	VPMADDWD       Y2, Y9, Y9
+	VPADDD         Y7, Y9, Y9
+	VCVTDQ2PS      Y9, Y9
+	VMULPS         Y11, Y8, Y7
+	VPERMPS        Y7, Y1, Y7
+	VFMADD231PS    Y7, Y9, Y6
+	ADDQ           $+32, R12
+	ADDQ           $+2, DI
+	ADDQ           $+32, SI
+	SUBQ           $0x02, BX
+	JL             rest91
+	PREFETCHT0     (SI)
+	VMOVUPS        (R12), Y9
+	VPBROADCASTW   (DI), X11
+	VPMOVSXBD      X11, X11
+	VCVTDQ2PS      X11, X11
+	VPSRLW         $0x04, Y9, Y10
+	VPAND          Y0, Y9, Y9
+	VPAND          Y0, Y10, Y10
+	VBROADCASTI128 16(R10), Y7
+	VPAND          starts1<>+0(SB), Y7, Y7
+	VBROADCASTSD   8(R10), Y8
+	VPMADDUBSW     32(R8), Y9, Y12
+	VPMADDUBSW     96(R8), Y10, Y13
+	VPADDW         Y13, Y12, Y12
+	VPMADDWD       Y2, Y12, Y12
+	VPADDD         Y7, Y12, Y12
+	VCVTDQ2PS      Y12, Y12
+	VMULPS         Y11, Y8, Y7
+	VPERMPS        Y7, Y1, Y7
+	VFMADD231PS    Y7, Y12, Y3
+	VBROADCASTI128 16(R10)(AX*1), Y7
+	VPAND          starts1<>+0(SB), Y7, Y7
+	VBROADCASTSD   8(R10)(AX*1), Y8
+	VPMADDUBSW     32(R8)(AX*1), Y9, Y12
+	VPMADDUBSW     96(R8)(AX*1), Y10, Y13
+	VPADDW         Y13, Y12, Y12
+	VPMADDWD       Y2, Y12, Y12
+	VPADDD         Y7, Y12, Y12
+	VCVTDQ2PS      Y12, Y12
+	VMULPS         Y11, Y8, Y7
+	VPERMPS        Y7, Y1, Y7
+	VFMADD231PS    Y7, Y12, Y4
+	VBROADCASTI128 16(R10)(AX*2), Y7
+	VPAND          starts1<>+0(SB), Y7, Y7
+	VBROADCASTSD   8(R10)(AX*2), Y8
+	VPMADDUBSW     32(R8)(AX*2), Y9, Y12
+	VPMADDUBSW     96(R8)(AX*2), Y10, Y13
+	VPADDW         Y13, Y12, Y12
+	VPMADDWD       Y2, Y12, Y12
+	VPADDD         Y7, Y12, Y12
+	VCVTDQ2PS      Y12, Y12
+	VMULPS         Y11, Y8, Y7
+	VPERMPS        Y7, Y1, Y7
+	VFMADD231PS    Y7, Y12, Y5
+	VBROADCASTI128 16(R11), Y7
+	VPAND          starts1<>+0(SB), Y7, Y7
+	VBROADCASTSD   8(R11), Y8
+	VPMADDUBSW     32(R9), Y9, Y9
+	VPMADDUBSW     96(R9), Y10, Y10
+	VPADDW         Y10, Y9, Y9
+	VPMADDWD       Y2, Y9, Y9
+	VPADDD         Y7, Y9, Y9
+	VCVTDQ2PS      Y9, Y9
+	VMULPS         Y11, Y8, Y7
+	VPERMPS        Y7, Y1, Y7
+	VFMADD231PS    Y7, Y9, Y6
+	ADDQ           $+32, R12
+	ADDQ           $+2, DI
+	ADDQ           $+32, SI
+	ADDQ           $+128, R8
+	ADDQ           $+128, R9
+	ADDQ           $+32, R10
+	ADDQ           $+32, R11
+	JMP            blocks92
 
 rest91:
 	ADDQ $0x02, BX
@@ -2746,9 +2990,9 @@ columns90:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
-	MOVQ         f+64(FP), DI
+	MOVQ         f+72(FP), DI
 	VMOVSS       (DI), X8
-	ADDQ         $0x04, f+64(FP)
+	ADDQ         $0x04, f+72(FP)
 	VUNPCKLPS    Y3, Y3, Y7
 	VUNPCKHPS    Y3, Y3, Y3
 	VADDPS       Y3, Y7, Y7
@@ -2798,130 +3042,159 @@ columns90:
 	VMOVSS       X3, (BX)
 	ADDQ         SI, BX
 	ADDQ         $0x04, c+0(FP)
-	ADDQ         CX, w+32(FP)
-	ADDQ         DX, s+48(FP)
+	ADDQ         CX, w+40(FP)
+	ADDQ         DX, s+56(FP)
 	JMP          columns88
 
 columns89:
 columns93:
-	CMPQ   n+80(FP), $0x01
+	CMPQ   n+88(FP), $0x01
 	JL     columns94
-	SUBQ   $0x01, n+80(FP)
+	SUBQ   $0x01, n+88(FP)
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
-	MOVQ   blocks+88(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
+	MOVQ   blocks+96(FP), BX
+	MOVQ   w+40(FP), SI
+	MOVQ   s+56(FP), DI
 	MOVQ   x+16(FP), R8
 	LEAQ   (R8)(AX*2), R9
 	ADDQ   AX, R9
-	MOVQ   SI, R10
-	MOVQ   DI, R11
+	MOVQ   xs+24(FP), R10
+	LEAQ   (R10)(AX*2), R11
+	ADDQ   AX, R11
+	MOVQ   SI, R12
 	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
 
 blocks97:
-	SUBQ         $0x02, BX
-	JL           rest96
-	PREFETCHT0   (SI)
-	PREFETCHT0   (DI)
-	VMOVUPS      (R10), Y7
-	VPBROADCASTW (R11), X13
-	VPMOVSXBD    X13, X13
-	VCVTDQ2PS    X13, X13
-	VPERMPS      Y13, Y1, Y13
-	VPSRLW       $0x04, Y7, Y8
-	VPAND        Y0, Y7, Y7
-	VPAND        Y0, Y8, Y8
-	VPMADDUBSW   (R8), Y7, Y9
-	VPMADDUBSW   64(R8), Y8, Y10
-	VPADDW       Y10, Y9, Y9
-	VPMADDWD     Y2, Y9, Y9
-	VPADDD       192(R8), Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       128(R8), Y13, Y10
-	VFMADD231PS  Y10, Y9, Y3
-	VPMADDUBSW   (R8)(AX*1), Y7, Y9
-	VPMADDUBSW   64(R8)(AX*1), Y8, Y10
-	VPADDW       Y10, Y9, Y9
-	VPMADDWD     Y2, Y9, Y9
-	VPADDD       192(R8)(AX*1), Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       128(R8)(AX*1), Y13, Y10
-	VFMADD231PS  Y10, Y9, Y4
-	VPMADDUBSW   (R8)(AX*2), Y7, Y9
-	VPMADDUBSW   64(R8)(AX*2), Y8, Y10
-	VPADDW       Y10, Y9, Y9
-	VPMADDWD     Y2, Y9, Y9
-	VPADDD       192(R8)(AX*2), Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       128(R8)(AX*2), Y13, Y10
-	VFMADD231PS  Y10, Y9, Y5
-	VPMADDUBSW   (R9), Y7, Y7
-	VPMADDUBSW   64(R9), Y8, Y8
-	VPADDW       Y8, Y7, Y7
-	VPMADDWD     Y2, Y7, Y7
-	VPADDD       192(R9), Y7, Y7
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       128(R9), Y13, Y8
-	VFMADD231PS  Y8, Y7, Y6
-	ADDQ         $+32, R10
-	ADDQ         $+2, R11
-	ADDQ         $+32, SI
-	ADDQ         $+2, DI
-	SUBQ         $0x02, BX
-	JL           rest96
-	PREFETCHT0   (SI)
-	PREFETCHT0   (DI)
-	VMOVUPS      (R10), Y7
-	VPBROADCASTW (R11), X14
-	VPMOVSXBD    X14, X14
-	VCVTDQ2PS    X14, X14
-	VPERMPS      Y14, Y1, Y14
-	VPSRLW       $0x04, Y7, Y8
-	VPAND        Y0, Y7, Y7
-	VPAND        Y0, Y8, Y8
-	VPMADDUBSW   32(R8), Y7, Y9
-	VPMADDUBSW   96(R8), Y8, Y10
-	VPADDW       Y10, Y9, Y9
-	VPMADDWD     Y2, Y9, Y9
-	VPADDD       224(R8), Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       160(R8), Y14, Y10
-	VFMADD231PS  Y10, Y9, Y3
-	VPMADDUBSW   32(R8)(AX*1), Y7, Y9
-	VPMADDUBSW   96(R8)(AX*1), Y8, Y10
-	VPADDW       Y10, Y9, Y9
-	VPMADDWD     Y2, Y9, Y9
-	VPADDD       224(R8)(AX*1), Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       160(R8)(AX*1), Y14, Y10
-	VFMADD231PS  Y10, Y9, Y4
-	VPMADDUBSW   32(R8)(AX*2), Y7, Y9
-	VPMADDUBSW   96(R8)(AX*2), Y8, Y10
-	VPADDW       Y10, Y9, Y9
-	VPMADDWD     Y2, Y9, Y9
-	VPADDD       224(R8)(AX*2), Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       160(R8)(AX*2), Y14, Y10
-	VFMADD231PS  Y10, Y9, Y5
-	VPMADDUBSW   32(R9), Y7, Y7
-	VPMADDUBSW   96(R9), Y8, Y8
-	VPADDW       Y8, Y7, Y7
-	VPMADDWD     Y2, Y7, Y7
-	VPADDD       224(R9), Y7, Y7
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       160(R9), Y14, Y8
-	VFMADD231PS  Y8, Y7, Y6
-	ADDQ         $+32, R10
-	ADDQ         $+2, R11
-	ADDQ         $+32, SI
-	ADDQ         $+2, DI
-	ADDQ         $+256, R8
-	ADDQ         $+256, R9
-	JMP          blocks97
+	SUBQ           $0x02, BX
+	JL             rest96
+	PREFETCHT0     (SI)
+	VMOVUPS        (R12), Y9
+	VPBROADCASTW   (DI), X11
+	VPMOVSXBD      X11, X11
+	VCVTDQ2PS      X11, X11
+	VPSRLW         $0x04, Y9, Y10
+	VPAND          Y0, Y9, Y9
+	VPAND          Y0, Y10, Y10
+	VBROADCASTI128 16(R10), Y7
+	VPAND          starts0<>+0(SB), Y7, Y7
+	VBROADCASTSD   (R10), Y8
+	VPMADDUBSW     (R8), Y9, Y12
+	VPMADDUBSW     64(R8), Y10, Y13
+	VPADDW         Y13, Y12, Y12
+	VPMADDWD       Y2, Y12, Y12
+	VPADDD         Y7, Y12, Y12
+	VCVTDQ2PS      Y12, Y12
+	VMULPS         Y11, Y8, Y7
+	VPERMPS        Y7, Y1, Y7
+	VFMADD231PS    Y7, Y12, Y3
+	VBROADCASTI128 16(R10)(AX*1), Y7
+	VPAND          starts0<>+0(SB), Y7, Y7
+	VBROADCASTSD   (R10)(AX*1), Y8
+	VPMADDUBSW     (R8)(AX*1), Y9, Y12
+	VPMADDUBSW     64(R8)(AX*1), Y10, Y13
+	VPADDW         Y13, Y12, Y12
+	VPMADDWD       Y2, Y12, Y12
+	VPADDD         Y7, Y12, Y12
+	VCVTDQ2PS      Y12, Y12
+	VMULPS         Y11, Y8, Y7
+	VPERMPS        Y7, Y1, Y7
+	VFMADD231PS    Y7, Y12, Y4
+	VBROADCASTI128 16(R10)(AX*2), Y7
+	VPAND          starts0<>+0(SB), Y7, Y7
+	VBROADCASTSD   (R10)(AX*2), Y8
+	VPMADDUBSW     (R8)(AX*2), Y9, Y12
+	VPMADDUBSW     64(R8)(AX*2), Y10, Y13
+	VPADDW         Y13, Y12, Y12
+	VPMADDWD       Y2, Y12, Y12
+	VPADDD         Y7, Y12, Y12
+	VCVTDQ2PS      Y12, Y12
+	VMULPS         Y11, Y8, Y7
+	VPERMPS        Y7, Y1, Y7
+	VFMADD231PS    Y7, Y12, Y5
+	VBROADCASTI128 16(R11), Y7
+	VPAND          starts0<>+0(SB), Y7, Y7
+	VBROADCASTSD   (R11), Y8
+	VPMADDUBSW     (R9), Y9, Y9
+	VPMADDUBSW     64(R9), Y10, Y10
+	VPADDW         Y10, Y9, Y9
+	VPMADDWD       Y2, Y9, Y9
+	VPADDD         Y7, Y9, Y9
+	VCVTDQ2PS      Y9, Y9
+	VMULPS         Y11, Y8, Y7
+	VPERMPS        Y7, Y1, Y7
+	VFMADD231PS    Y7, Y9, Y6
+	ADDQ           $+32, R12
+	ADDQ           $+2, DI
+	ADDQ           $+32, SI
+	SUBQ           $0x02, BX
+	JL             rest96
+	PREFETCHT0     (SI)
+	VMOVUPS        (R12), Y9
+	VPBROADCASTW   (DI), X11
+	VPMOVSXBD      X11, X11
+	VCVTDQ2PS      X11, X11
+	VPSRLW         $0x04, Y9, Y10
+	VPAND          Y0, Y9, Y9
+	VPAND          Y0, Y10, Y10
+	VBROADCASTI128 16(R10), Y7
+	VPAND          starts1<>+0(SB), Y7, Y7
+	VBROADCASTSD   8(R10), Y8
+	VPMADDUBSW     32(R8), Y9, Y12
+	VPMADDUBSW     96(R8), Y10, Y13
+	VPADDW         Y13, Y12, Y12
+	VPMADDWD       Y2, Y12, Y12
+	VPADDD         Y7, Y12, Y12
+	VCVTDQ2PS      Y12, Y12
+	VMULPS         Y11, Y8, Y7
+	VPERMPS        Y7, Y1, Y7
+	VFMADD231PS    Y7, Y12, Y3
+	VBROADCASTI128 16(R10)(AX*1), Y7
+	VPAND          starts1<>+0(SB), Y7, Y7
+	VBROADCASTSD   8(R10)(AX*1), Y8
+	VPMADDUBSW     32(R8)(AX*1), Y9, Y12
+	VPMADDUBSW     96(R8)(AX*1), Y10, Y13
+	VPADDW         Y13, Y12, Y12
+	VPMADDWD       Y2, Y12, Y12
+	VPADDD         Y7, Y12, Y12
+	VCVTDQ2PS      Y12, Y12
+	VMULPS         Y11, Y8, Y7
+	VPERMPS        Y7, Y1, Y7
+	VFMADD231PS    Y7, Y12, Y4
+	VBROADCASTI128 16(R10)(AX*2), Y7
+	VPAND          starts1<>+0(SB), Y7, Y7
+	VBROADCASTSD   8(R10)(AX*2), Y8
+	VPMADDUBSW     32(R8)(AX*2), Y9, Y12
+	VPMADDUBSW     96(R8)(AX*2), Y10, Y13
+	VPADDW         Y13, Y12, Y12
+	VPMADDWD       Y2, Y12, Y12
+	VPADDD         Y7, Y12, Y12
+	VCVTDQ2PS      Y12, Y12
+	VMULPS         Y11, Y8, Y7
+	VPERMPS        Y7, Y1, Y7
+	VFMADD231PS    Y7, Y12, Y5
+	VBROADCASTI128 16(R11), Y7
+	VPAND          starts1<>+0(SB), Y7, Y7
+	VBROADCASTSD   8(R11), Y8
+	VPMADDUBSW     32(R9), Y9, Y9
+	VPMADDUBSW     96(R9), Y10, Y10
+	VPADDW         Y10, Y9, Y9
+	VPMADDWD       Y2, Y9, Y9
+	VPADDD         Y7, Y9, Y9
+	VCVTDQ2PS      Y9, Y9
+	VMULPS         Y11, Y8, Y7
+	VPERMPS        Y7, Y1, Y7
+	VFMADD231PS    Y7, Y9, Y6
+	ADDQ           $+32, R12
+	ADDQ           $+2, DI
+	ADDQ           $+32, SI
+	ADDQ           $+128, R8
+	ADDQ           $+128, R9
+	ADDQ           $+32, R10
+	ADDQ           $+32, R11
+	JMP            blocks97
 
 rest96:
 	ADDQ $0x02, BX
@@ -2931,9 +3204,9 @@ columns95:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
-	MOVQ         f+64(FP), DI
+	MOVQ         f+72(FP), DI
 	VMOVSS       (DI), X8
-	ADDQ         $0x04, f+64(FP)
+	ADDQ         $0x04, f+72(FP)
 	VUNPCKLPS    Y3, Y3, Y7
 	VUNPCKHPS    Y3, Y3, Y3
 	VADDPS       Y3, Y7, Y7
@@ -2983,8 +3256,8 @@ columns95:
 	VMOVSS       X3, (BX)
 	ADDQ         SI, BX
 	ADDQ         $0x04, c+0(FP)
-	ADDQ         CX, w+32(FP)
-	ADDQ         DX, s+48(FP)
+	ADDQ         CX, w+40(FP)
+	ADDQ         DX, s+56(FP)
 	JMP          columns93
 
 columns94:
@@ -3095,14 +3368,14 @@ block99:
 	VZEROUPPER
 	RET
 
-// func quantiseDot8AVX2(dst *uint8, x *float32, blocks int)
+// func quantiseDot8AVX2(dst *uint8, factors *uint8, x *float32, blocks int)
 // Requires: AVX, AVX2
-TEXT ·quantiseDot8AVX2(SB), NOSPLIT, $0-24
+TEXT ·quantiseDot8AVX2(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         blocks+16(FP), DX
-	LEAQ         64(AX), BX
-	MOVQ         $+2, SI
+	MOVQ         x+16(FP), CX
+	MOVQ         blocks+24(FP), DX
+	MOVQ         factors+8(FP), SI
+	MOVQ         $+2, BX
 	MOVL         $0x7fffffff, DI
 	VMOVD        DI, X0
 	VPBROADCASTD X0, Y0
@@ -3179,20 +3452,15 @@ block100:
 	VMOVAPS      X3, X10
 
 number102:
-	VMOVDQU      Y5, (AX)
-	VXORPS       X5, X5, X5
-	VMOVSS       X6, X5, X6
-	VBROADCASTSS X10, Y7
-	VMOVUPS      Y7, (BX)
-	VMOVUPS      X6, 64(BX)
-	VMOVUPS      X5, 80(BX)
-	ADDQ         $0x20, AX
-	ADDQ         $0x20, BX
-	DECQ         SI
-	JNZ          group103
-	MOVQ         $+2, SI
-	ADDQ         $+128, AX
-	ADDQ         $+128, BX
+	VMOVDQU Y5, (AX)
+	VMOVSS  X10, (SI)
+	VMOVD   X6, 8(SI)
+	ADDQ    $0x04, SI
+	ADDQ    $0x20, AX
+	DECQ    BX
+	JNZ     group103
+	MOVQ    $+2, BX
+	ADDQ    $0x08, SI
 
 group103:
 	ADDQ $+128, CX
@@ -3208,8 +3476,6 @@ TEXT ·quantiseTile8AVX2(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         blocks+16(FP), DX
-	LEAQ         64(AX), BX
-	MOVQ         $+2, BX
 	MOVL         $0x7fffffff, BX
 	VMOVD        BX, X0
 	VPBROADCASTD X0, Y0
@@ -3297,107 +3563,107 @@ block105:
 	VZEROUPPER
 	RET
 
-// func dotQuantised8AVX2(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *float32, lds int, m int, n int, blocks int)
+// func dotQuantised8AVX2(c *float32, ldc int, x *uint8, xs *uint8, ldx int, w *uint8, ldw int, s *float32, lds int, m int, n int, blocks int)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·dotQuantised8AVX2(SB), NOSPLIT, $0-88
-	MOVQ         m+64(FP), AX
+TEXT ·dotQuantised8AVX2(SB), NOSPLIT, $0-96
+	MOVQ         m+72(FP), AX
 	CMPQ         AX, $0x04
 	JE           rows4
 	CMPQ         AX, $0x02
 	JE           rows2
-	MOVQ         ldx+24(FP), AX
-	MOVQ         ldw+40(FP), AX
-	MOVQ         lds+56(FP), CX
+	MOVQ         ldx+32(FP), AX
+	MOVQ         ldw+48(FP), AX
+	MOVQ         lds+64(FP), CX
 	SHLQ         $0x02, CX
 	MOVL         $0x00010001, DX
 	VMOVD        DX, X0
 	VPBROADCASTD X0, Y0
 
 columns107:
-	CMPQ   n+72(FP), $0x02
+	CMPQ   n+80(FP), $0x02
 	JL     columns108
-	SUBQ   $0x02, n+72(FP)
+	SUBQ   $0x02, n+80(FP)
 	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	MOVQ   blocks+80(FP), DX
-	MOVQ   w+32(FP), BX
-	MOVQ   s+48(FP), SI
+	VXORPS Y2, Y2, Y2
+	MOVQ   blocks+88(FP), DX
+	MOVQ   w+40(FP), BX
+	MOVQ   s+56(FP), SI
 	MOVQ   x+16(FP), DI
-	MOVQ   BX, R8
-	MOVQ   SI, R9
+	MOVQ   xs+24(FP), R8
+	MOVQ   BX, R9
 	LEAQ   4096(BX), BX
-	LEAQ   512(SI), SI
 
 blocks111:
 	SUBQ         $0x01, DX
 	JL           rest110
 	PREFETCHT0   (BX)
-	PREFETCHT0   (SI)
-	VMOVUPS      (R8), Y2
-	VBROADCASTSS (R9), Y2
-	VPMOVZXBW    (R8), Y3
-	VPMOVSXBW    (DI), Y4
-	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(R8), Y4
-	VPMOVSXBW    16(DI), Y5
-	VPMADDWD     Y5, Y4, Y4
-	VPADDD       Y4, Y3, Y3
-	VPADDD       128(DI), Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       64(DI), Y2, Y2
-	VFMADD231PS  Y2, Y3, Y0
-	VMOVUPS      (R8)(AX*1), Y2
-	VBROADCASTSS (R9)(CX*1), Y2
-	VPMOVZXBW    (R8)(AX*1), Y3
-	VPMOVSXBW    (DI), Y4
-	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(R8)(AX*1), Y4
-	VPMOVSXBW    16(DI), Y5
-	VPMADDWD     Y5, Y4, Y4
-	VPADDD       Y4, Y3, Y3
-	VPADDD       128(DI), Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       64(DI), Y2, Y2
-	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         $+32, R8
-	ADDQ         $+4, R9
+	VMOVD        8(R8), X1
+	VBROADCASTSS (R8), Y3
+	VMOVUPS      (R9), Y4
+	VBROADCASTSS (SI), Y4
+	VPMOVZXBW    (R9), Y5
+	VPMOVSXBW    (DI), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R9), Y6
+	VPMOVSXBW    16(DI), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       Y1, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y4, Y3, Y4
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      (R9)(AX*1), Y4
+	VBROADCASTSS (SI)(CX*1), Y4
+	VPMOVZXBW    (R9)(AX*1), Y5
+	VPMOVSXBW    (DI), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R9)(AX*1), Y6
+	VPMOVSXBW    16(DI), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       Y1, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y4, Y3, Y3
+	VFMADD231PS  Y3, Y5, Y2
+	ADDQ         $+32, R9
+	ADDQ         $+4, SI
 	ADDQ         $+64, BX
-	ADDQ         $+8, SI
 	SUBQ         $0x01, DX
 	JL           rest110
 	PREFETCHT0   (BX)
-	PREFETCHT0   (SI)
-	VMOVUPS      (R8), Y2
-	VBROADCASTSS (R9), Y2
-	VPMOVZXBW    (R8), Y3
-	VPMOVSXBW    32(DI), Y4
-	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(R8), Y4
-	VPMOVSXBW    48(DI), Y5
-	VPMADDWD     Y5, Y4, Y4
-	VPADDD       Y4, Y3, Y3
-	VPADDD       160(DI), Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       96(DI), Y2, Y2
-	VFMADD231PS  Y2, Y3, Y0
-	VMOVUPS      (R8)(AX*1), Y2
-	VBROADCASTSS (R9)(CX*1), Y2
-	VPMOVZXBW    (R8)(AX*1), Y3
-	VPMOVSXBW    32(DI), Y4
-	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(R8)(AX*1), Y4
-	VPMOVSXBW    48(DI), Y5
-	VPMADDWD     Y5, Y4, Y4
-	VPADDD       Y4, Y3, Y3
-	VPADDD       160(DI), Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       96(DI), Y2, Y2
-	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         $+32, R8
-	ADDQ         $+4, R9
+	VMOVD        12(R8), X1
+	VBROADCASTSS 4(R8), Y3
+	VMOVUPS      (R9), Y4
+	VBROADCASTSS (SI), Y4
+	VPMOVZXBW    (R9), Y5
+	VPMOVSXBW    32(DI), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R9), Y6
+	VPMOVSXBW    48(DI), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       Y1, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y4, Y3, Y4
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      (R9)(AX*1), Y4
+	VBROADCASTSS (SI)(CX*1), Y4
+	VPMOVZXBW    (R9)(AX*1), Y5
+	VPMOVSXBW    32(DI), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R9)(AX*1), Y6
+	VPMOVSXBW    48(DI), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       Y1, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y4, Y3, Y3
+	VFMADD231PS  Y3, Y5, Y2
+	ADDQ         $+32, R9
+	ADDQ         $+4, SI
 	ADDQ         $+64, BX
-	ADDQ         $+8, SI
-	ADDQ         $+192, DI
+	ADDQ         $+64, DI
+	ADDQ         $+16, R8
 	JMP          blocks111
 
 rest110:
@@ -3408,12 +3674,12 @@ columns109:
 	MOVQ         c+0(FP), DX
 	MOVQ         ldc+8(FP), BX
 	SHLQ         $0x02, BX
-	VUNPCKLPS    Y1, Y0, Y2
-	VUNPCKHPS    Y1, Y0, Y0
-	VADDPS       Y0, Y2, Y2
-	VUNPCKLPD    Y2, Y2, Y0
-	VUNPCKHPD    Y2, Y2, Y1
-	VADDPS       Y1, Y0, Y0
+	VUNPCKLPS    Y2, Y0, Y3
+	VUNPCKHPS    Y2, Y0, Y0
+	VADDPS       Y0, Y3, Y3
+	VUNPCKLPD    Y3, Y3, Y0
+	VUNPCKHPD    Y3, Y3, Y2
+	VADDPS       Y2, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X1
 	VMOVSD       (DX), X0
@@ -3421,71 +3687,71 @@ columns109:
 	VMOVSD       X0, (DX)
 	ADDQ         BX, DX
 	ADDQ         $0x08, c+0(FP)
-	ADDQ         AX, w+32(FP)
-	ADDQ         CX, s+48(FP)
-	ADDQ         AX, w+32(FP)
-	ADDQ         CX, s+48(FP)
+	ADDQ         AX, w+40(FP)
+	ADDQ         CX, s+56(FP)
+	ADDQ         AX, w+40(FP)
+	ADDQ         CX, s+56(FP)
 	JMP          columns107
 
 columns108:
 columns112:
-	CMPQ   n+72(FP), $0x01
+	CMPQ   n+80(FP), $0x01
 	JL     columns113
-	SUBQ   $0x01, n+72(FP)
+	SUBQ   $0x01, n+80(FP)
 	VXORPS Y0, Y0, Y0
-	MOVQ   blocks+80(FP), DX
-	MOVQ   w+32(FP), BX
-	MOVQ   s+48(FP), SI
+	MOVQ   blocks+88(FP), DX
+	MOVQ   w+40(FP), BX
+	MOVQ   s+56(FP), SI
 	MOVQ   x+16(FP), DI
-	MOVQ   BX, R8
-	MOVQ   SI, R9
+	MOVQ   xs+24(FP), R8
+	MOVQ   BX, R9
 	LEAQ   4096(BX), BX
-	LEAQ   512(SI), SI
 
 blocks116:
 	SUBQ         $0x01, DX
 	JL           rest115
 	PREFETCHT0   (BX)
-	PREFETCHT0   (SI)
-	VMOVUPS      (R8), Y1
-	VBROADCASTSS (R9), Y1
-	VPMOVZXBW    (R8), Y2
-	VPMOVSXBW    (DI), Y3
-	VPMADDWD     Y3, Y2, Y2
-	VPMOVZXBW    16(R8), Y3
-	VPMOVSXBW    16(DI), Y4
-	VPMADDWD     Y4, Y3, Y3
-	VPADDD       Y3, Y2, Y2
-	VPADDD       128(DI), Y2, Y2
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       64(DI), Y1, Y1
-	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         $+32, R8
-	ADDQ         $+4, R9
-	ADDQ         $+32, BX
+	VMOVUPS      (R9), Y2
+	VBROADCASTSS (SI), Y3
+	VMOVD        8(R8), X1
+	VBROADCASTSS (R8), Y2
+	VPMOVZXBW    (R9), Y4
+	VPMOVSXBW    (DI), Y5
+	VPMADDWD     Y5, Y4, Y4
+	VPMOVZXBW    16(R9), Y5
+	VPMOVSXBW    16(DI), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPADDD       Y1, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y3, Y2, Y2
+	VFMADD231PS  Y2, Y4, Y0
+	ADDQ         $+32, R9
 	ADDQ         $+4, SI
+	ADDQ         $+32, BX
 	SUBQ         $0x01, DX
 	JL           rest115
 	PREFETCHT0   (BX)
-	PREFETCHT0   (SI)
-	VMOVUPS      (R8), Y1
-	VBROADCASTSS (R9), Y1
-	VPMOVZXBW    (R8), Y2
-	VPMOVSXBW    32(DI), Y3
-	VPMADDWD     Y3, Y2, Y2
-	VPMOVZXBW    16(R8), Y3
-	VPMOVSXBW    48(DI), Y4
-	VPMADDWD     Y4, Y3, Y3
-	VPADDD       Y3, Y2, Y2
-	VPADDD       160(DI), Y2, Y2
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       96(DI), Y1, Y1
-	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         $+32, R8
-	ADDQ         $+4, R9
-	ADDQ         $+32, BX
+	VMOVUPS      (R9), Y2
+	VBROADCASTSS (SI), Y3
+	VMOVD        12(R8), X1
+	VBROADCASTSS 4(R8), Y2
+	VPMOVZXBW    (R9), Y4
+	VPMOVSXBW    32(DI), Y5
+	VPMADDWD     Y5, Y4, Y4
+	VPMOVZXBW    16(R9), Y5
+	VPMOVSXBW    48(DI), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPADDD       Y1, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y3, Y2, Y2
+	VFMADD231PS  Y2, Y4, Y0
+	ADDQ         $+32, R9
 	ADDQ         $+4, SI
-	ADDQ         $+192, DI
+	ADDQ         $+32, BX
+	ADDQ         $+64, DI
+	ADDQ         $+16, R8
 	JMP          blocks116
 
 rest115:
@@ -3496,20 +3762,20 @@ columns114:
 	MOVQ         c+0(FP), DX
 	MOVQ         ldc+8(FP), BX
 	SHLQ         $0x02, BX
-	VUNPCKLPS    Y0, Y0, Y1
+	VUNPCKLPS    Y0, Y0, Y2
 	VUNPCKHPS    Y0, Y0, Y0
-	VADDPS       Y0, Y1, Y1
-	VUNPCKLPD    Y1, Y1, Y0
-	VUNPCKHPD    Y1, Y1, Y1
-	VADDPS       Y1, Y0, Y0
+	VADDPS       Y0, Y2, Y2
+	VUNPCKLPD    Y2, Y2, Y0
+	VUNPCKHPD    Y2, Y2, Y2
+	VADDPS       Y2, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X1
 	VADDSS       (DX), X1, X0
 	VMOVSS       X0, (DX)
 	ADDQ         BX, DX
 	ADDQ         $0x04, c+0(FP)
-	ADDQ         AX, w+32(FP)
-	ADDQ         CX, s+48(FP)
+	ADDQ         AX, w+40(FP)
+	ADDQ         CX, s+56(FP)
 	JMP          columns112
 
 columns113:
@@ -3517,145 +3783,149 @@ columns113:
 	RET
 
 rows2:
-	MOVQ         ldx+24(FP), AX
-	MOVQ         ldw+40(FP), CX
-	MOVQ         lds+56(FP), DX
+	MOVQ         ldx+32(FP), AX
+	MOVQ         ldw+48(FP), CX
+	MOVQ         lds+64(FP), DX
 	SHLQ         $0x02, DX
 	MOVL         $0x00010001, BX
 	VMOVD        BX, X0
 	VPBROADCASTD X0, Y0
 
 columns117:
-	CMPQ   n+72(FP), $0x02
+	CMPQ   n+80(FP), $0x02
 	JL     columns118
-	SUBQ   $0x02, n+72(FP)
+	SUBQ   $0x02, n+80(FP)
 	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	MOVQ   blocks+80(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	MOVQ   blocks+88(FP), BX
+	MOVQ   w+40(FP), SI
+	MOVQ   s+56(FP), DI
 	MOVQ   x+16(FP), R8
-	MOVQ   SI, R9
-	MOVQ   DI, R10
+	MOVQ   xs+24(FP), R9
+	MOVQ   SI, R10
 	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
 
 blocks121:
 	SUBQ         $0x01, BX
 	JL           rest120
 	PREFETCHT0   (SI)
-	PREFETCHT0   (DI)
-	VMOVUPS      (R9), Y4
-	VBROADCASTSS (R10), Y4
-	VPMOVZXBW    (R9), Y5
-	VPMOVSXBW    (R8), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R9), Y6
-	VPMOVSXBW    16(R8), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       128(R8), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R8), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y0
-	VPMOVZXBW    (R9), Y5
-	VPMOVSXBW    (R8)(AX*1), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R9), Y6
-	VPMOVSXBW    16(R8)(AX*1), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       128(R8)(AX*1), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R8)(AX*1), Y4, Y4
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      (R9)(CX*1), Y4
-	VBROADCASTSS (R10)(DX*1), Y4
-	VPMOVZXBW    (R9)(CX*1), Y5
-	VPMOVSXBW    (R8), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R9)(CX*1), Y6
-	VPMOVSXBW    16(R8), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       128(R8), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R8), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y1
-	VPMOVZXBW    (R9)(CX*1), Y5
-	VPMOVSXBW    (R8)(AX*1), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R9)(CX*1), Y6
-	VPMOVSXBW    16(R8)(AX*1), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       128(R8)(AX*1), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R8)(AX*1), Y4, Y4
-	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $+32, R9
-	ADDQ         $+4, R10
+	VMOVD        8(R9), X1
+	VBROADCASTSS (R9), Y6
+	VMOVD        8(R9)(AX*1), X2
+	VBROADCASTSS (R9)(AX*1), Y7
+	VMOVUPS      (R10), Y8
+	VBROADCASTSS (DI), Y8
+	VPMOVZXBW    (R10), Y9
+	VPMOVSXBW    (R8), Y10
+	VPMADDWD     Y10, Y9, Y9
+	VPMOVZXBW    16(R10), Y10
+	VPMOVSXBW    16(R8), Y11
+	VPMADDWD     Y11, Y10, Y10
+	VPADDD       Y10, Y9, Y9
+	VPADDD       Y1, Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       Y8, Y6, Y10
+	VFMADD231PS  Y10, Y9, Y0
+	VPMOVZXBW    (R10), Y9
+	VPMOVSXBW    (R8)(AX*1), Y10
+	VPMADDWD     Y10, Y9, Y9
+	VPMOVZXBW    16(R10), Y10
+	VPMOVSXBW    16(R8)(AX*1), Y11
+	VPMADDWD     Y11, Y10, Y10
+	VPADDD       Y10, Y9, Y9
+	VPADDD       Y2, Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       Y8, Y7, Y8
+	VFMADD231PS  Y8, Y9, Y4
+	VMOVUPS      (R10)(CX*1), Y8
+	VBROADCASTSS (DI)(DX*1), Y8
+	VPMOVZXBW    (R10)(CX*1), Y9
+	VPMOVSXBW    (R8), Y10
+	VPMADDWD     Y10, Y9, Y9
+	VPMOVZXBW    16(R10)(CX*1), Y10
+	VPMOVSXBW    16(R8), Y11
+	VPMADDWD     Y11, Y10, Y10
+	VPADDD       Y10, Y9, Y9
+	VPADDD       Y1, Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       Y8, Y6, Y6
+	VFMADD231PS  Y6, Y9, Y3
+	VPMOVZXBW    (R10)(CX*1), Y6
+	VPMOVSXBW    (R8)(AX*1), Y9
+	VPMADDWD     Y9, Y6, Y6
+	VPMOVZXBW    16(R10)(CX*1), Y9
+	VPMOVSXBW    16(R8)(AX*1), Y10
+	VPMADDWD     Y10, Y9, Y9
+	VPADDD       Y9, Y6, Y6
+	VPADDD       Y2, Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y8, Y7, Y7
+	VFMADD231PS  Y7, Y6, Y5
+	ADDQ         $+32, R10
+	ADDQ         $+4, DI
 	ADDQ         $+64, SI
-	ADDQ         $+8, DI
 	SUBQ         $0x01, BX
 	JL           rest120
 	PREFETCHT0   (SI)
-	PREFETCHT0   (DI)
-	VMOVUPS      (R9), Y4
-	VBROADCASTSS (R10), Y4
-	VPMOVZXBW    (R9), Y5
-	VPMOVSXBW    32(R8), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R9), Y6
-	VPMOVSXBW    48(R8), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       160(R8), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R8), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y0
-	VPMOVZXBW    (R9), Y5
-	VPMOVSXBW    32(R8)(AX*1), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R9), Y6
-	VPMOVSXBW    48(R8)(AX*1), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       160(R8)(AX*1), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R8)(AX*1), Y4, Y4
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      (R9)(CX*1), Y4
-	VBROADCASTSS (R10)(DX*1), Y4
-	VPMOVZXBW    (R9)(CX*1), Y5
-	VPMOVSXBW    32(R8), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R9)(CX*1), Y6
-	VPMOVSXBW    48(R8), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       160(R8), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R8), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y1
-	VPMOVZXBW    (R9)(CX*1), Y5
-	VPMOVSXBW    32(R8)(AX*1), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R9)(CX*1), Y6
-	VPMOVSXBW    48(R8)(AX*1), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       160(R8)(AX*1), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R8)(AX*1), Y4, Y4
-	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $+32, R9
-	ADDQ         $+4, R10
+	VMOVD        12(R9), X1
+	VBROADCASTSS 4(R9), Y6
+	VMOVD        12(R9)(AX*1), X2
+	VBROADCASTSS 4(R9)(AX*1), Y7
+	VMOVUPS      (R10), Y8
+	VBROADCASTSS (DI), Y8
+	VPMOVZXBW    (R10), Y9
+	VPMOVSXBW    32(R8), Y10
+	VPMADDWD     Y10, Y9, Y9
+	VPMOVZXBW    16(R10), Y10
+	VPMOVSXBW    48(R8), Y11
+	VPMADDWD     Y11, Y10, Y10
+	VPADDD       Y10, Y9, Y9
+	VPADDD       Y1, Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       Y8, Y6, Y10
+	VFMADD231PS  Y10, Y9, Y0
+	VPMOVZXBW    (R10), Y9
+	VPMOVSXBW    32(R8)(AX*1), Y10
+	VPMADDWD     Y10, Y9, Y9
+	VPMOVZXBW    16(R10), Y10
+	VPMOVSXBW    48(R8)(AX*1), Y11
+	VPMADDWD     Y11, Y10, Y10
+	VPADDD       Y10, Y9, Y9
+	VPADDD       Y2, Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       Y8, Y7, Y8
+	VFMADD231PS  Y8, Y9, Y4
+	VMOVUPS      (R10)(CX*1), Y8
+	VBROADCASTSS (DI)(DX*1), Y8
+	VPMOVZXBW    (R10)(CX*1), Y9
+	VPMOVSXBW    32(R8), Y10
+	VPMADDWD     Y10, Y9, Y9
+	VPMOVZXBW    16(R10)(CX*1), Y10
+	VPMOVSXBW    48(R8), Y11
+	VPMADDWD     Y11, Y10, Y10
+	VPADDD       Y10, Y9, Y9
+	VPADDD       Y1, Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       Y8, Y6, Y6
+	VFMADD231PS  Y6, Y9, Y3
+	VPMOVZXBW    (R10)(CX*1), Y6
+	VPMOVSXBW    32(R8)(AX*1), Y9
+	VPMADDWD     Y9, Y6, Y6
+	VPMOVZXBW    16(R10)(CX*1), Y9
+	VPMOVSXBW    48(R8)(AX*1), Y10
+	VPMADDWD     Y10, Y9, Y9
+	VPADDD       Y9, Y6, Y6
+	VPADDD       Y2, Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y8, Y7, Y7
+	VFMADD231PS  Y7, Y6, Y5
+	ADDQ         $+32, R10
+	ADDQ         $+4, DI
 	ADDQ         $+64, SI
-	ADDQ         $+8, DI
-	ADDQ         $+192, R8
+	ADDQ         $+64, R8
+	ADDQ         $+16, R9
 	JMP          blocks121
 
 rest120:
@@ -3666,119 +3936,123 @@ columns119:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
-	VUNPCKLPS    Y1, Y0, Y4
-	VUNPCKHPS    Y1, Y0, Y0
-	VADDPS       Y0, Y4, Y4
-	VUNPCKLPD    Y4, Y4, Y0
-	VUNPCKHPD    Y4, Y4, Y1
-	VADDPS       Y1, Y0, Y0
+	VUNPCKLPS    Y3, Y0, Y6
+	VUNPCKHPS    Y3, Y0, Y0
+	VADDPS       Y0, Y6, Y6
+	VUNPCKLPD    Y6, Y6, Y0
+	VUNPCKHPD    Y6, Y6, Y3
+	VADDPS       Y3, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X1
 	VMOVSD       (BX), X0
 	VADDPS       X1, X0, X0
 	VMOVSD       X0, (BX)
 	ADDQ         SI, BX
-	VUNPCKLPS    Y3, Y2, Y0
-	VUNPCKHPS    Y3, Y2, Y1
-	VADDPS       Y1, Y0, Y0
-	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKLPS    Y5, Y4, Y0
+	VUNPCKHPS    Y5, Y4, Y3
+	VADDPS       Y3, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y3
 	VUNPCKHPD    Y0, Y0, Y0
-	VADDPS       Y0, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X0
+	VADDPS       Y0, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X0
+	VADDPS       X0, X3, X0
 	VMOVSD       (BX), X1
 	VADDPS       X0, X1, X1
 	VMOVSD       X1, (BX)
 	ADDQ         SI, BX
 	ADDQ         $0x08, c+0(FP)
-	ADDQ         CX, w+32(FP)
-	ADDQ         DX, s+48(FP)
-	ADDQ         CX, w+32(FP)
-	ADDQ         DX, s+48(FP)
+	ADDQ         CX, w+40(FP)
+	ADDQ         DX, s+56(FP)
+	ADDQ         CX, w+40(FP)
+	ADDQ         DX, s+56(FP)
 	JMP          columns117
 
 columns118:
 columns122:
-	CMPQ   n+72(FP), $0x01
+	CMPQ   n+80(FP), $0x01
 	JL     columns123
-	SUBQ   $0x01, n+72(FP)
+	SUBQ   $0x01, n+80(FP)
 	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	MOVQ   blocks+80(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
+	VXORPS Y2, Y2, Y2
+	MOVQ   blocks+88(FP), BX
+	MOVQ   w+40(FP), SI
+	MOVQ   s+56(FP), DI
 	MOVQ   x+16(FP), R8
-	MOVQ   SI, R9
-	MOVQ   DI, R10
+	MOVQ   xs+24(FP), R9
+	MOVQ   SI, R10
 	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
 
 blocks126:
 	SUBQ         $0x01, BX
 	JL           rest125
 	PREFETCHT0   (SI)
-	PREFETCHT0   (DI)
-	VMOVUPS      (R9), Y2
-	VBROADCASTSS (R10), Y2
-	VPMOVZXBW    (R9), Y3
-	VPMOVSXBW    (R8), Y4
-	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(R9), Y4
-	VPMOVSXBW    16(R8), Y5
-	VPMADDWD     Y5, Y4, Y4
-	VPADDD       Y4, Y3, Y3
-	VPADDD       128(R8), Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       64(R8), Y2, Y4
-	VFMADD231PS  Y4, Y3, Y0
-	VPMOVZXBW    (R9), Y3
-	VPMOVSXBW    (R8)(AX*1), Y4
-	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(R9), Y4
-	VPMOVSXBW    16(R8)(AX*1), Y5
-	VPMADDWD     Y5, Y4, Y4
-	VPADDD       Y4, Y3, Y3
-	VPADDD       128(R8)(AX*1), Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       64(R8)(AX*1), Y2, Y2
-	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         $+32, R9
-	ADDQ         $+4, R10
-	ADDQ         $+32, SI
+	VMOVUPS      (R10), Y3
+	VBROADCASTSS (DI), Y4
+	VMOVD        8(R9), X1
+	VBROADCASTSS (R9), Y3
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    (R8), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    16(R8), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       Y1, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y4, Y3, Y3
+	VFMADD231PS  Y3, Y5, Y0
+	VMOVD        8(R9)(AX*1), X1
+	VBROADCASTSS (R9)(AX*1), Y3
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    (R8)(AX*1), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    16(R8)(AX*1), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       Y1, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y4, Y3, Y3
+	VFMADD231PS  Y3, Y5, Y2
+	ADDQ         $+32, R10
 	ADDQ         $+4, DI
+	ADDQ         $+32, SI
 	SUBQ         $0x01, BX
 	JL           rest125
 	PREFETCHT0   (SI)
-	PREFETCHT0   (DI)
-	VMOVUPS      (R9), Y2
-	VBROADCASTSS (R10), Y2
-	VPMOVZXBW    (R9), Y3
-	VPMOVSXBW    32(R8), Y4
-	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(R9), Y4
-	VPMOVSXBW    48(R8), Y5
-	VPMADDWD     Y5, Y4, Y4
-	VPADDD       Y4, Y3, Y3
-	VPADDD       160(R8), Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       96(R8), Y2, Y4
-	VFMADD231PS  Y4, Y3, Y0
-	VPMOVZXBW    (R9), Y3
-	VPMOVSXBW    32(R8)(AX*1), Y4
-	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(R9), Y4
-	VPMOVSXBW    48(R8)(AX*1), Y5
-	VPMADDWD     Y5, Y4, Y4
-	VPADDD       Y4, Y3, Y3
-	VPADDD       160(R8)(AX*1), Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       96(R8)(AX*1), Y2, Y2
-	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         $+32, R9
-	ADDQ         $+4, R10
-	ADDQ         $+32, SI
+	VMOVUPS      (R10), Y3
+	VBROADCASTSS (DI), Y4
+	VMOVD        12(R9), X1
+	VBROADCASTSS 4(R9), Y3
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    32(R8), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    48(R8), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       Y1, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y4, Y3, Y3
+	VFMADD231PS  Y3, Y5, Y0
+	VMOVD        12(R9)(AX*1), X1
+	VBROADCASTSS 4(R9)(AX*1), Y3
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    32(R8)(AX*1), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    48(R8)(AX*1), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       Y1, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y4, Y3, Y3
+	VFMADD231PS  Y3, Y5, Y2
+	ADDQ         $+32, R10
 	ADDQ         $+4, DI
-	ADDQ         $+192, R8
+	ADDQ         $+32, SI
+	ADDQ         $+64, R8
+	ADDQ         $+16, R9
 	JMP          blocks126
 
 rest125:
@@ -3789,31 +4063,31 @@ columns124:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
-	VUNPCKLPS    Y0, Y0, Y2
+	VUNPCKLPS    Y0, Y0, Y3
 	VUNPCKHPS    Y0, Y0, Y0
-	VADDPS       Y0, Y2, Y2
-	VUNPCKLPD    Y2, Y2, Y0
-	VUNPCKHPD    Y2, Y2, Y2
-	VADDPS       Y2, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X2
-	VADDPS       X2, X0, X2
-	VADDSS       (BX), X2, X0
+	VADDPS       Y0, Y3, Y3
+	VUNPCKLPD    Y3, Y3, Y0
+	VUNPCKHPD    Y3, Y3, Y3
+	VADDPS       Y3, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VADDSS       (BX), X1, X0
 	VMOVSS       X0, (BX)
 	ADDQ         SI, BX
-	VUNPCKLPS    Y1, Y1, Y0
-	VUNPCKHPS    Y1, Y1, Y1
-	VADDPS       Y1, Y0, Y0
-	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKLPS    Y2, Y2, Y0
+	VUNPCKHPS    Y2, Y2, Y2
+	VADDPS       Y2, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y2
 	VUNPCKHPD    Y0, Y0, Y0
-	VADDPS       Y0, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X0
+	VADDPS       Y0, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X0
 	VADDSS       (BX), X0, X0
 	VMOVSS       X0, (BX)
 	ADDQ         SI, BX
 	ADDQ         $0x04, c+0(FP)
-	ADDQ         CX, w+32(FP)
-	ADDQ         DX, s+48(FP)
+	ADDQ         CX, w+40(FP)
+	ADDQ         DX, s+56(FP)
 	JMP          columns122
 
 columns123:
@@ -3821,144 +4095,159 @@ columns123:
 	RET
 
 rows4:
-	MOVQ         ldx+24(FP), AX
-	MOVQ         ldw+40(FP), CX
-	MOVQ         lds+56(FP), DX
+	MOVQ         ldx+32(FP), AX
+	MOVQ         ldw+48(FP), CX
+	MOVQ         lds+64(FP), DX
 	SHLQ         $0x02, DX
 	MOVL         $0x00010001, BX
 	VMOVD        BX, X0
 	VPBROADCASTD X0, Y0
 
 columns127:
-	CMPQ   n+72(FP), $0x01
+	CMPQ   n+80(FP), $0x01
 	JL     columns128
-	SUBQ   $0x01, n+72(FP)
+	SUBQ   $0x01, n+80(FP)
 	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	MOVQ   blocks+80(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
+	VXORPS Y4, Y4, Y4
+	MOVQ   blocks+88(FP), BX
+	MOVQ   w+40(FP), SI
+	MOVQ   s+56(FP), DI
 	MOVQ   x+16(FP), R8
 	LEAQ   (R8)(AX*2), R9
 	ADDQ   AX, R9
-	MOVQ   SI, R10
-	MOVQ   DI, R11
+	MOVQ   xs+24(FP), R10
+	LEAQ   (R10)(AX*2), R11
+	ADDQ   AX, R11
+	MOVQ   SI, R12
 	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
 
 blocks131:
 	SUBQ         $0x01, BX
 	JL           rest130
 	PREFETCHT0   (SI)
-	PREFETCHT0   (DI)
-	VMOVUPS      (R10), Y4
-	VBROADCASTSS (R11), Y4
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    (R8), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    16(R8), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       128(R8), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R8), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y0
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    (R8)(AX*1), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    16(R8)(AX*1), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       128(R8)(AX*1), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R8)(AX*1), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y1
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    (R8)(AX*2), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    16(R8)(AX*2), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       128(R8)(AX*2), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R8)(AX*2), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y2
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    (R9), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    16(R9), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       128(R9), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R9), Y4, Y4
-	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $+32, R10
-	ADDQ         $+4, R11
-	ADDQ         $+32, SI
+	VMOVUPS      (R12), Y5
+	VBROADCASTSS (DI), Y6
+	VMOVD        8(R10), X1
+	VBROADCASTSS (R10), Y5
+	VPMOVZXBW    (R12), Y7
+	VPMOVSXBW    (R8), Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPMOVZXBW    16(R12), Y8
+	VPMOVSXBW    16(R8), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y1, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y0
+	VMOVD        8(R10)(AX*1), X1
+	VBROADCASTSS (R10)(AX*1), Y5
+	VPMOVZXBW    (R12), Y7
+	VPMOVSXBW    (R8)(AX*1), Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPMOVZXBW    16(R12), Y8
+	VPMOVSXBW    16(R8)(AX*1), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y1, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y2
+	VMOVD        8(R10)(AX*2), X1
+	VBROADCASTSS (R10)(AX*2), Y5
+	VPMOVZXBW    (R12), Y7
+	VPMOVSXBW    (R8)(AX*2), Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPMOVZXBW    16(R12), Y8
+	VPMOVSXBW    16(R8)(AX*2), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y1, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y3
+	VMOVD        8(R11), X1
+	VBROADCASTSS (R11), Y5
+	VPMOVZXBW    (R12), Y7
+	VPMOVSXBW    (R9), Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPMOVZXBW    16(R12), Y8
+	VPMOVSXBW    16(R9), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y1, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y4
+	ADDQ         $+32, R12
 	ADDQ         $+4, DI
+	ADDQ         $+32, SI
 	SUBQ         $0x01, BX
 	JL           rest130
 	PREFETCHT0   (SI)
-	PREFETCHT0   (DI)
-	VMOVUPS      (R10), Y4
-	VBROADCASTSS (R11), Y4
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    32(R8), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    48(R8), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       160(R8), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R8), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y0
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    32(R8)(AX*1), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    48(R8)(AX*1), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       160(R8)(AX*1), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R8)(AX*1), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y1
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    32(R8)(AX*2), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    48(R8)(AX*2), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       160(R8)(AX*2), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R8)(AX*2), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y2
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    32(R9), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    48(R9), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       160(R9), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R9), Y4, Y4
-	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $+32, R10
-	ADDQ         $+4, R11
-	ADDQ         $+32, SI
+	VMOVUPS      (R12), Y5
+	VBROADCASTSS (DI), Y6
+	VMOVD        12(R10), X1
+	VBROADCASTSS 4(R10), Y5
+	VPMOVZXBW    (R12), Y7
+	VPMOVSXBW    32(R8), Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPMOVZXBW    16(R12), Y8
+	VPMOVSXBW    48(R8), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y1, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y0
+	VMOVD        12(R10)(AX*1), X1
+	VBROADCASTSS 4(R10)(AX*1), Y5
+	VPMOVZXBW    (R12), Y7
+	VPMOVSXBW    32(R8)(AX*1), Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPMOVZXBW    16(R12), Y8
+	VPMOVSXBW    48(R8)(AX*1), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y1, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y2
+	VMOVD        12(R10)(AX*2), X1
+	VBROADCASTSS 4(R10)(AX*2), Y5
+	VPMOVZXBW    (R12), Y7
+	VPMOVSXBW    32(R8)(AX*2), Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPMOVZXBW    16(R12), Y8
+	VPMOVSXBW    48(R8)(AX*2), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y1, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y3
+	VMOVD        12(R11), X1
+	VBROADCASTSS 4(R11), Y5
+	VPMOVZXBW    (R12), Y7
+	VPMOVSXBW    32(R9), Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPMOVZXBW    16(R12), Y8
+	VPMOVSXBW    48(R9), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y1, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y4
+	ADDQ         $+32, R12
 	ADDQ         $+4, DI
-	ADDQ         $+192, R8
-	ADDQ         $+192, R9
+	ADDQ         $+32, SI
+	ADDQ         $+64, R8
+	ADDQ         $+64, R9
+	ADDQ         $+16, R10
+	ADDQ         $+16, R11
 	JMP          blocks131
 
 rest130:
@@ -3969,186 +4258,201 @@ columns129:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
-	VUNPCKLPS    Y0, Y0, Y4
+	VUNPCKLPS    Y0, Y0, Y5
 	VUNPCKHPS    Y0, Y0, Y0
-	VADDPS       Y0, Y4, Y4
-	VUNPCKLPD    Y4, Y4, Y0
-	VUNPCKHPD    Y4, Y4, Y4
-	VADDPS       Y4, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X4
-	VADDPS       X4, X0, X4
-	VADDSS       (BX), X4, X0
-	VMOVSS       X0, (BX)
-	ADDQ         SI, BX
-	VUNPCKLPS    Y1, Y1, Y0
-	VUNPCKHPS    Y1, Y1, Y1
-	VADDPS       Y1, Y0, Y0
-	VUNPCKLPD    Y0, Y0, Y1
-	VUNPCKHPD    Y0, Y0, Y0
-	VADDPS       Y0, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X0
-	VADDSS       (BX), X0, X0
+	VADDPS       Y0, Y5, Y5
+	VUNPCKLPD    Y5, Y5, Y0
+	VUNPCKHPD    Y5, Y5, Y5
+	VADDPS       Y5, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VADDSS       (BX), X1, X0
 	VMOVSS       X0, (BX)
 	ADDQ         SI, BX
 	VUNPCKLPS    Y2, Y2, Y0
-	VUNPCKHPS    Y2, Y2, Y1
-	VADDPS       Y1, Y0, Y0
-	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPS    Y2, Y2, Y2
+	VADDPS       Y2, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y2
 	VUNPCKHPD    Y0, Y0, Y0
-	VADDPS       Y0, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X0
+	VADDPS       Y0, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X0
 	VADDSS       (BX), X0, X0
 	VMOVSS       X0, (BX)
 	ADDQ         SI, BX
 	VUNPCKLPS    Y3, Y3, Y0
-	VUNPCKHPS    Y3, Y3, Y1
-	VADDPS       Y1, Y0, Y0
-	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPS    Y3, Y3, Y2
+	VADDPS       Y2, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y2
 	VUNPCKHPD    Y0, Y0, Y0
-	VADDPS       Y0, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X0
+	VADDPS       Y0, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X0
+	VADDSS       (BX), X0, X0
+	VMOVSS       X0, (BX)
+	ADDQ         SI, BX
+	VUNPCKLPS    Y4, Y4, Y0
+	VUNPCKHPS    Y4, Y4, Y2
+	VADDPS       Y2, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y2
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X0
 	VADDSS       (BX), X0, X0
 	VMOVSS       X0, (BX)
 	ADDQ         SI, BX
 	ADDQ         $0x04, c+0(FP)
-	ADDQ         CX, w+32(FP)
-	ADDQ         DX, s+48(FP)
+	ADDQ         CX, w+40(FP)
+	ADDQ         DX, s+56(FP)
 	JMP          columns127
 
 columns128:
 columns132:
-	CMPQ   n+72(FP), $0x01
+	CMPQ   n+80(FP), $0x01
 	JL     columns133
-	SUBQ   $0x01, n+72(FP)
+	SUBQ   $0x01, n+80(FP)
 	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	MOVQ   blocks+80(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
+	VXORPS Y4, Y4, Y4
+	MOVQ   blocks+88(FP), BX
+	MOVQ   w+40(FP), SI
+	MOVQ   s+56(FP), DI
 	MOVQ   x+16(FP), R8
 	LEAQ   (R8)(AX*2), R9
 	ADDQ   AX, R9
-	MOVQ   SI, R10
-	MOVQ   DI, R11
+	MOVQ   xs+24(FP), R10
+	LEAQ   (R10)(AX*2), R11
+	ADDQ   AX, R11
+	MOVQ   SI, R12
 	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
 
 blocks136:
 	SUBQ         $0x01, BX
 	JL           rest135
 	PREFETCHT0   (SI)
-	PREFETCHT0   (DI)
-	VMOVUPS      (R10), Y4
-	VBROADCASTSS (R11), Y4
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    (R8), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    16(R8), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       128(R8), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R8), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y0
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    (R8)(AX*1), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    16(R8)(AX*1), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       128(R8)(AX*1), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R8)(AX*1), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y1
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    (R8)(AX*2), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    16(R8)(AX*2), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       128(R8)(AX*2), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R8)(AX*2), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y2
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    (R9), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    16(R9), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       128(R9), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R9), Y4, Y4
-	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $+32, R10
-	ADDQ         $+4, R11
-	ADDQ         $+32, SI
+	VMOVUPS      (R12), Y5
+	VBROADCASTSS (DI), Y6
+	VMOVD        8(R10), X1
+	VBROADCASTSS (R10), Y5
+	VPMOVZXBW    (R12), Y7
+	VPMOVSXBW    (R8), Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPMOVZXBW    16(R12), Y8
+	VPMOVSXBW    16(R8), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y1, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y0
+	VMOVD        8(R10)(AX*1), X1
+	VBROADCASTSS (R10)(AX*1), Y5
+	VPMOVZXBW    (R12), Y7
+	VPMOVSXBW    (R8)(AX*1), Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPMOVZXBW    16(R12), Y8
+	VPMOVSXBW    16(R8)(AX*1), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y1, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y2
+	VMOVD        8(R10)(AX*2), X1
+	VBROADCASTSS (R10)(AX*2), Y5
+	VPMOVZXBW    (R12), Y7
+	VPMOVSXBW    (R8)(AX*2), Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPMOVZXBW    16(R12), Y8
+	VPMOVSXBW    16(R8)(AX*2), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y1, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y3
+	VMOVD        8(R11), X1
+	VBROADCASTSS (R11), Y5
+	VPMOVZXBW    (R12), Y7
+	VPMOVSXBW    (R9), Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPMOVZXBW    16(R12), Y8
+	VPMOVSXBW    16(R9), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y1, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y4
+	ADDQ         $+32, R12
 	ADDQ         $+4, DI
+	ADDQ         $+32, SI
 	SUBQ         $0x01, BX
 	JL           rest135
 	PREFETCHT0   (SI)
-	PREFETCHT0   (DI)
-	VMOVUPS      (R10), Y4
-	VBROADCASTSS (R11), Y4
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    32(R8), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    48(R8), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       160(R8), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R8), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y0
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    32(R8)(AX*1), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    48(R8)(AX*1), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       160(R8)(AX*1), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R8)(AX*1), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y1
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    32(R8)(AX*2), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    48(R8)(AX*2), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       160(R8)(AX*2), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R8)(AX*2), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y2
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    32(R9), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    48(R9), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       160(R9), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R9), Y4, Y4
-	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $+32, R10
-	ADDQ         $+4, R11
-	ADDQ         $+32, SI
+	VMOVUPS      (R12), Y5
+	VBROADCASTSS (DI), Y6
+	VMOVD        12(R10), X1
+	VBROADCASTSS 4(R10), Y5
+	VPMOVZXBW    (R12), Y7
+	VPMOVSXBW    32(R8), Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPMOVZXBW    16(R12), Y8
+	VPMOVSXBW    48(R8), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y1, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y0
+	VMOVD        12(R10)(AX*1), X1
+	VBROADCASTSS 4(R10)(AX*1), Y5
+	VPMOVZXBW    (R12), Y7
+	VPMOVSXBW    32(R8)(AX*1), Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPMOVZXBW    16(R12), Y8
+	VPMOVSXBW    48(R8)(AX*1), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y1, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y2
+	VMOVD        12(R10)(AX*2), X1
+	VBROADCASTSS 4(R10)(AX*2), Y5
+	VPMOVZXBW    (R12), Y7
+	VPMOVSXBW    32(R8)(AX*2), Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPMOVZXBW    16(R12), Y8
+	VPMOVSXBW    48(R8)(AX*2), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y1, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y3
+	VMOVD        12(R11), X1
+	VBROADCASTSS 4(R11), Y5
+	VPMOVZXBW    (R12), Y7
+	VPMOVSXBW    32(R9), Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPMOVZXBW    16(R12), Y8
+	VPMOVSXBW    48(R9), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y1, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y4
+	ADDQ         $+32, R12
 	ADDQ         $+4, DI
-	ADDQ         $+192, R8
-	ADDQ         $+192, R9
+	ADDQ         $+32, SI
+	ADDQ         $+64, R8
+	ADDQ         $+64, R9
+	ADDQ         $+16, R10
+	ADDQ         $+16, R11
 	JMP          blocks136
 
 rest135:
@@ -4159,164 +4463,164 @@ columns134:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
-	VUNPCKLPS    Y0, Y0, Y4
+	VUNPCKLPS    Y0, Y0, Y5
 	VUNPCKHPS    Y0, Y0, Y0
-	VADDPS       Y0, Y4, Y4
-	VUNPCKLPD    Y4, Y4, Y0
-	VUNPCKHPD    Y4, Y4, Y4
-	VADDPS       Y4, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X4
-	VADDPS       X4, X0, X4
-	VADDSS       (BX), X4, X0
-	VMOVSS       X0, (BX)
-	ADDQ         SI, BX
-	VUNPCKLPS    Y1, Y1, Y0
-	VUNPCKHPS    Y1, Y1, Y1
-	VADDPS       Y1, Y0, Y0
-	VUNPCKLPD    Y0, Y0, Y1
-	VUNPCKHPD    Y0, Y0, Y0
-	VADDPS       Y0, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X0
-	VADDSS       (BX), X0, X0
+	VADDPS       Y0, Y5, Y5
+	VUNPCKLPD    Y5, Y5, Y0
+	VUNPCKHPD    Y5, Y5, Y5
+	VADDPS       Y5, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VADDSS       (BX), X1, X0
 	VMOVSS       X0, (BX)
 	ADDQ         SI, BX
 	VUNPCKLPS    Y2, Y2, Y0
-	VUNPCKHPS    Y2, Y2, Y1
-	VADDPS       Y1, Y0, Y0
-	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPS    Y2, Y2, Y2
+	VADDPS       Y2, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y2
 	VUNPCKHPD    Y0, Y0, Y0
-	VADDPS       Y0, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X0
+	VADDPS       Y0, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X0
 	VADDSS       (BX), X0, X0
 	VMOVSS       X0, (BX)
 	ADDQ         SI, BX
 	VUNPCKLPS    Y3, Y3, Y0
-	VUNPCKHPS    Y3, Y3, Y1
-	VADDPS       Y1, Y0, Y0
-	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPS    Y3, Y3, Y2
+	VADDPS       Y2, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y2
 	VUNPCKHPD    Y0, Y0, Y0
-	VADDPS       Y0, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X0
+	VADDPS       Y0, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X0
+	VADDSS       (BX), X0, X0
+	VMOVSS       X0, (BX)
+	ADDQ         SI, BX
+	VUNPCKLPS    Y4, Y4, Y0
+	VUNPCKHPS    Y4, Y4, Y2
+	VADDPS       Y2, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y2
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X0
 	VADDSS       (BX), X0, X0
 	VMOVSS       X0, (BX)
 	ADDQ         SI, BX
 	ADDQ         $0x04, c+0(FP)
-	ADDQ         CX, w+32(FP)
-	ADDQ         DX, s+48(FP)
+	ADDQ         CX, w+40(FP)
+	ADDQ         DX, s+56(FP)
 	JMP          columns132
 
 columns133:
 	VZEROUPPER
 	RET
 
-// func dotQuantised8F16AVX2(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *uint16, lds int, m int, n int, blocks int)
+// func dotQuantised8F16AVX2(c *float32, ldc int, x *uint8, xs *uint8, ldx int, w *uint8, ldw int, s *uint16, lds int, m int, n int, blocks int)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·dotQuantised8F16AVX2(SB), NOSPLIT, $0-88
-	MOVQ         m+64(FP), AX
+TEXT ·dotQuantised8F16AVX2(SB), NOSPLIT, $0-96
+	MOVQ         m+72(FP), AX
 	CMPQ         AX, $0x04
 	JE           rows4
 	CMPQ         AX, $0x02
 	JE           rows2
-	MOVQ         ldx+24(FP), AX
-	MOVQ         ldw+40(FP), AX
-	MOVQ         lds+56(FP), CX
+	MOVQ         ldx+32(FP), AX
+	MOVQ         ldw+48(FP), AX
+	MOVQ         lds+64(FP), CX
 	SHLQ         $0x01, CX
 	MOVL         $0x00010001, DX
 	VMOVD        DX, X0
 	VPBROADCASTD X0, Y0
 
 columns137:
-	CMPQ   n+72(FP), $0x02
+	CMPQ   n+80(FP), $0x02
 	JL     columns138
-	SUBQ   $0x02, n+72(FP)
+	SUBQ   $0x02, n+80(FP)
 	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	MOVQ   blocks+80(FP), DX
-	MOVQ   w+32(FP), BX
-	MOVQ   s+48(FP), SI
+	VXORPS Y2, Y2, Y2
+	MOVQ   blocks+88(FP), DX
+	MOVQ   w+40(FP), BX
+	MOVQ   s+56(FP), SI
 	MOVQ   x+16(FP), DI
-	MOVQ   BX, R8
-	MOVQ   SI, R9
+	MOVQ   xs+24(FP), R8
+	MOVQ   BX, R9
 	LEAQ   4096(BX), BX
-	LEAQ   512(SI), SI
 
 blocks141:
 	SUBQ         $0x01, DX
 	JL           rest140
 	PREFETCHT0   (BX)
-	PREFETCHT0   (SI)
-	VMOVUPS      (R8), Y2
-	VPBROADCASTW (R9), X2
-	VCVTPH2PS    X2, Y2
-	VPMOVZXBW    (R8), Y3
-	VPMOVSXBW    (DI), Y4
-	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(R8), Y4
-	VPMOVSXBW    16(DI), Y5
-	VPMADDWD     Y5, Y4, Y4
-	VPADDD       Y4, Y3, Y3
-	VPADDD       128(DI), Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       64(DI), Y2, Y2
-	VFMADD231PS  Y2, Y3, Y0
-	VMOVUPS      (R8)(AX*1), Y2
-	VPBROADCASTW (R9)(CX*1), X2
-	VCVTPH2PS    X2, Y2
-	VPMOVZXBW    (R8)(AX*1), Y3
-	VPMOVSXBW    (DI), Y4
-	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(R8)(AX*1), Y4
-	VPMOVSXBW    16(DI), Y5
-	VPMADDWD     Y5, Y4, Y4
-	VPADDD       Y4, Y3, Y3
-	VPADDD       128(DI), Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       64(DI), Y2, Y2
-	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         $+32, R8
-	ADDQ         $+2, R9
+	VMOVD        8(R8), X1
+	VBROADCASTSS (R8), Y3
+	VMOVUPS      (R9), Y4
+	VPBROADCASTW (SI), X4
+	VCVTPH2PS    X4, Y4
+	VPMOVZXBW    (R9), Y5
+	VPMOVSXBW    (DI), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R9), Y6
+	VPMOVSXBW    16(DI), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       Y1, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y4, Y3, Y4
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      (R9)(AX*1), Y4
+	VPBROADCASTW (SI)(CX*1), X4
+	VCVTPH2PS    X4, Y4
+	VPMOVZXBW    (R9)(AX*1), Y5
+	VPMOVSXBW    (DI), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R9)(AX*1), Y6
+	VPMOVSXBW    16(DI), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       Y1, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y4, Y3, Y3
+	VFMADD231PS  Y3, Y5, Y2
+	ADDQ         $+32, R9
+	ADDQ         $+2, SI
 	ADDQ         $+64, BX
-	ADDQ         $+4, SI
 	SUBQ         $0x01, DX
 	JL           rest140
 	PREFETCHT0   (BX)
-	PREFETCHT0   (SI)
-	VMOVUPS      (R8), Y2
-	VPBROADCASTW (R9), X2
-	VCVTPH2PS    X2, Y2
-	VPMOVZXBW    (R8), Y3
-	VPMOVSXBW    32(DI), Y4
-	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(R8), Y4
-	VPMOVSXBW    48(DI), Y5
-	VPMADDWD     Y5, Y4, Y4
-	VPADDD       Y4, Y3, Y3
-	VPADDD       160(DI), Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       96(DI), Y2, Y2
-	VFMADD231PS  Y2, Y3, Y0
-	VMOVUPS      (R8)(AX*1), Y2
-	VPBROADCASTW (R9)(CX*1), X2
-	VCVTPH2PS    X2, Y2
-	VPMOVZXBW    (R8)(AX*1), Y3
-	VPMOVSXBW    32(DI), Y4
-	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(R8)(AX*1), Y4
-	VPMOVSXBW    48(DI), Y5
-	VPMADDWD     Y5, Y4, Y4
-	VPADDD       Y4, Y3, Y3
-	VPADDD       160(DI), Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       96(DI), Y2, Y2
-	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         $+32, R8
-	ADDQ         $+2, R9
+	VMOVD        12(R8), X1
+	VBROADCASTSS 4(R8), Y3
+	VMOVUPS      (R9), Y4
+	VPBROADCASTW (SI), X4
+	VCVTPH2PS    X4, Y4
+	VPMOVZXBW    (R9), Y5
+	VPMOVSXBW    32(DI), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R9), Y6
+	VPMOVSXBW    48(DI), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       Y1, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y4, Y3, Y4
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      (R9)(AX*1), Y4
+	VPBROADCASTW (SI)(CX*1), X4
+	VCVTPH2PS    X4, Y4
+	VPMOVZXBW    (R9)(AX*1), Y5
+	VPMOVSXBW    32(DI), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R9)(AX*1), Y6
+	VPMOVSXBW    48(DI), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       Y1, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y4, Y3, Y3
+	VFMADD231PS  Y3, Y5, Y2
+	ADDQ         $+32, R9
+	ADDQ         $+2, SI
 	ADDQ         $+64, BX
-	ADDQ         $+4, SI
-	ADDQ         $+192, DI
+	ADDQ         $+64, DI
+	ADDQ         $+16, R8
 	JMP          blocks141
 
 rest140:
@@ -4327,12 +4631,12 @@ columns139:
 	MOVQ         c+0(FP), DX
 	MOVQ         ldc+8(FP), BX
 	SHLQ         $0x02, BX
-	VUNPCKLPS    Y1, Y0, Y2
-	VUNPCKHPS    Y1, Y0, Y0
-	VADDPS       Y0, Y2, Y2
-	VUNPCKLPD    Y2, Y2, Y0
-	VUNPCKHPD    Y2, Y2, Y1
-	VADDPS       Y1, Y0, Y0
+	VUNPCKLPS    Y2, Y0, Y3
+	VUNPCKHPS    Y2, Y0, Y0
+	VADDPS       Y0, Y3, Y3
+	VUNPCKLPD    Y3, Y3, Y0
+	VUNPCKHPD    Y3, Y3, Y2
+	VADDPS       Y2, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X1
 	VMOVSD       (DX), X0
@@ -4340,73 +4644,73 @@ columns139:
 	VMOVSD       X0, (DX)
 	ADDQ         BX, DX
 	ADDQ         $0x08, c+0(FP)
-	ADDQ         AX, w+32(FP)
-	ADDQ         CX, s+48(FP)
-	ADDQ         AX, w+32(FP)
-	ADDQ         CX, s+48(FP)
+	ADDQ         AX, w+40(FP)
+	ADDQ         CX, s+56(FP)
+	ADDQ         AX, w+40(FP)
+	ADDQ         CX, s+56(FP)
 	JMP          columns137
 
 columns138:
 columns142:
-	CMPQ   n+72(FP), $0x01
+	CMPQ   n+80(FP), $0x01
 	JL     columns143
-	SUBQ   $0x01, n+72(FP)
+	SUBQ   $0x01, n+80(FP)
 	VXORPS Y0, Y0, Y0
-	MOVQ   blocks+80(FP), DX
-	MOVQ   w+32(FP), BX
-	MOVQ   s+48(FP), SI
+	MOVQ   blocks+88(FP), DX
+	MOVQ   w+40(FP), BX
+	MOVQ   s+56(FP), SI
 	MOVQ   x+16(FP), DI
-	MOVQ   BX, R8
-	MOVQ   SI, R9
+	MOVQ   xs+24(FP), R8
+	MOVQ   BX, R9
 	LEAQ   4096(BX), BX
-	LEAQ   512(SI), SI
 
 blocks146:
 	SUBQ         $0x01, DX
 	JL           rest145
 	PREFETCHT0   (BX)
-	PREFETCHT0   (SI)
-	VMOVUPS      (R8), Y1
-	VPBROADCASTW (R9), X1
-	VCVTPH2PS    X1, Y1
-	VPMOVZXBW    (R8), Y2
-	VPMOVSXBW    (DI), Y3
-	VPMADDWD     Y3, Y2, Y2
-	VPMOVZXBW    16(R8), Y3
-	VPMOVSXBW    16(DI), Y4
-	VPMADDWD     Y4, Y3, Y3
-	VPADDD       Y3, Y2, Y2
-	VPADDD       128(DI), Y2, Y2
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       64(DI), Y1, Y1
-	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         $+32, R8
-	ADDQ         $+2, R9
-	ADDQ         $+32, BX
+	VMOVUPS      (R9), Y2
+	VPBROADCASTW (SI), X3
+	VCVTPH2PS    X3, Y3
+	VMOVD        8(R8), X1
+	VBROADCASTSS (R8), Y2
+	VPMOVZXBW    (R9), Y4
+	VPMOVSXBW    (DI), Y5
+	VPMADDWD     Y5, Y4, Y4
+	VPMOVZXBW    16(R9), Y5
+	VPMOVSXBW    16(DI), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPADDD       Y1, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y3, Y2, Y2
+	VFMADD231PS  Y2, Y4, Y0
+	ADDQ         $+32, R9
 	ADDQ         $+2, SI
+	ADDQ         $+32, BX
 	SUBQ         $0x01, DX
 	JL           rest145
 	PREFETCHT0   (BX)
-	PREFETCHT0   (SI)
-	VMOVUPS      (R8), Y1
-	VPBROADCASTW (R9), X1
-	VCVTPH2PS    X1, Y1
-	VPMOVZXBW    (R8), Y2
-	VPMOVSXBW    32(DI), Y3
-	VPMADDWD     Y3, Y2, Y2
-	VPMOVZXBW    16(R8), Y3
-	VPMOVSXBW    48(DI), Y4
-	VPMADDWD     Y4, Y3, Y3
-	VPADDD       Y3, Y2, Y2
-	VPADDD       160(DI), Y2, Y2
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       96(DI), Y1, Y1
-	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         $+32, R8
-	ADDQ         $+2, R9
-	ADDQ         $+32, BX
+	VMOVUPS      (R9), Y2
+	VPBROADCASTW (SI), X3
+	VCVTPH2PS    X3, Y3
+	VMOVD        12(R8), X1
+	VBROADCASTSS 4(R8), Y2
+	VPMOVZXBW    (R9), Y4
+	VPMOVSXBW    32(DI), Y5
+	VPMADDWD     Y5, Y4, Y4
+	VPMOVZXBW    16(R9), Y5
+	VPMOVSXBW    48(DI), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPADDD       Y1, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y3, Y2, Y2
+	VFMADD231PS  Y2, Y4, Y0
+	ADDQ         $+32, R9
 	ADDQ         $+2, SI
-	ADDQ         $+192, DI
+	ADDQ         $+32, BX
+	ADDQ         $+64, DI
+	ADDQ         $+16, R8
 	JMP          blocks146
 
 rest145:
@@ -4417,20 +4721,20 @@ columns144:
 	MOVQ         c+0(FP), DX
 	MOVQ         ldc+8(FP), BX
 	SHLQ         $0x02, BX
-	VUNPCKLPS    Y0, Y0, Y1
+	VUNPCKLPS    Y0, Y0, Y2
 	VUNPCKHPS    Y0, Y0, Y0
-	VADDPS       Y0, Y1, Y1
-	VUNPCKLPD    Y1, Y1, Y0
-	VUNPCKHPD    Y1, Y1, Y1
-	VADDPS       Y1, Y0, Y0
+	VADDPS       Y0, Y2, Y2
+	VUNPCKLPD    Y2, Y2, Y0
+	VUNPCKHPD    Y2, Y2, Y2
+	VADDPS       Y2, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X1
 	VADDSS       (DX), X1, X0
 	VMOVSS       X0, (DX)
 	ADDQ         BX, DX
 	ADDQ         $0x04, c+0(FP)
-	ADDQ         AX, w+32(FP)
-	ADDQ         CX, s+48(FP)
+	ADDQ         AX, w+40(FP)
+	ADDQ         CX, s+56(FP)
 	JMP          columns142
 
 columns143:
@@ -4438,149 +4742,153 @@ columns143:
 	RET
 
 rows2:
-	MOVQ         ldx+24(FP), AX
-	MOVQ         ldw+40(FP), CX
-	MOVQ         lds+56(FP), DX
+	MOVQ         ldx+32(FP), AX
+	MOVQ         ldw+48(FP), CX
+	MOVQ         lds+64(FP), DX
 	SHLQ         $0x01, DX
 	MOVL         $0x00010001, BX
 	VMOVD        BX, X0
 	VPBROADCASTD X0, Y0
 
 columns147:
-	CMPQ   n+72(FP), $0x02
+	CMPQ   n+80(FP), $0x02
 	JL     columns148
-	SUBQ   $0x02, n+72(FP)
+	SUBQ   $0x02, n+80(FP)
 	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	MOVQ   blocks+80(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	MOVQ   blocks+88(FP), BX
+	MOVQ   w+40(FP), SI
+	MOVQ   s+56(FP), DI
 	MOVQ   x+16(FP), R8
-	MOVQ   SI, R9
-	MOVQ   DI, R10
+	MOVQ   xs+24(FP), R9
+	MOVQ   SI, R10
 	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
 
 blocks151:
 	SUBQ         $0x01, BX
 	JL           rest150
 	PREFETCHT0   (SI)
-	PREFETCHT0   (DI)
-	VMOVUPS      (R9), Y4
-	VPBROADCASTW (R10), X4
-	VCVTPH2PS    X4, Y4
-	VPMOVZXBW    (R9), Y5
-	VPMOVSXBW    (R8), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R9), Y6
-	VPMOVSXBW    16(R8), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       128(R8), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R8), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y0
-	VPMOVZXBW    (R9), Y5
-	VPMOVSXBW    (R8)(AX*1), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R9), Y6
-	VPMOVSXBW    16(R8)(AX*1), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       128(R8)(AX*1), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R8)(AX*1), Y4, Y4
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      (R9)(CX*1), Y4
-	VPBROADCASTW (R10)(DX*1), X4
-	VCVTPH2PS    X4, Y4
-	VPMOVZXBW    (R9)(CX*1), Y5
-	VPMOVSXBW    (R8), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R9)(CX*1), Y6
-	VPMOVSXBW    16(R8), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       128(R8), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R8), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y1
-	VPMOVZXBW    (R9)(CX*1), Y5
-	VPMOVSXBW    (R8)(AX*1), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R9)(CX*1), Y6
-	VPMOVSXBW    16(R8)(AX*1), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       128(R8)(AX*1), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R8)(AX*1), Y4, Y4
-	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $+32, R9
-	ADDQ         $+2, R10
+	VMOVD        8(R9), X1
+	VBROADCASTSS (R9), Y6
+	VMOVD        8(R9)(AX*1), X2
+	VBROADCASTSS (R9)(AX*1), Y7
+	VMOVUPS      (R10), Y8
+	VPBROADCASTW (DI), X8
+	VCVTPH2PS    X8, Y8
+	VPMOVZXBW    (R10), Y9
+	VPMOVSXBW    (R8), Y10
+	VPMADDWD     Y10, Y9, Y9
+	VPMOVZXBW    16(R10), Y10
+	VPMOVSXBW    16(R8), Y11
+	VPMADDWD     Y11, Y10, Y10
+	VPADDD       Y10, Y9, Y9
+	VPADDD       Y1, Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       Y8, Y6, Y10
+	VFMADD231PS  Y10, Y9, Y0
+	VPMOVZXBW    (R10), Y9
+	VPMOVSXBW    (R8)(AX*1), Y10
+	VPMADDWD     Y10, Y9, Y9
+	VPMOVZXBW    16(R10), Y10
+	VPMOVSXBW    16(R8)(AX*1), Y11
+	VPMADDWD     Y11, Y10, Y10
+	VPADDD       Y10, Y9, Y9
+	VPADDD       Y2, Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       Y8, Y7, Y8
+	VFMADD231PS  Y8, Y9, Y4
+	VMOVUPS      (R10)(CX*1), Y8
+	VPBROADCASTW (DI)(DX*1), X8
+	VCVTPH2PS    X8, Y8
+	VPMOVZXBW    (R10)(CX*1), Y9
+	VPMOVSXBW    (R8), Y10
+	VPMADDWD     Y10, Y9, Y9
+	VPMOVZXBW    16(R10)(CX*1), Y10
+	VPMOVSXBW    16(R8), Y11
+	VPMADDWD     Y11, Y10, Y10
+	VPADDD       Y10, Y9, Y9
+	VPADDD       Y1, Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       Y8, Y6, Y6
+	VFMADD231PS  Y6, Y9, Y3
+	VPMOVZXBW    (R10)(CX*1), Y6
+	VPMOVSXBW    (R8)(AX*1), Y9
+	VPMADDWD     Y9, Y6, Y6
+	VPMOVZXBW    16(R10)(CX*1), Y9
+	VPMOVSXBW    16(R8)(AX*1), Y10
+	VPMADDWD     Y10, Y9, Y9
+	VPADDD       Y9, Y6, Y6
+	VPADDD       Y2, Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y8, Y7, Y7
+	VFMADD231PS  Y7, Y6, Y5
+	ADDQ         $+32, R10
+	ADDQ         $+2, DI
 	ADDQ         $+64, SI
-	ADDQ         $+4, DI
 	SUBQ         $0x01, BX
 	JL           rest150
 	PREFETCHT0   (SI)
-	PREFETCHT0   (DI)
-	VMOVUPS      (R9), Y4
-	VPBROADCASTW (R10), X4
-	VCVTPH2PS    X4, Y4
-	VPMOVZXBW    (R9), Y5
-	VPMOVSXBW    32(R8), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R9), Y6
-	VPMOVSXBW    48(R8), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       160(R8), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R8), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y0
-	VPMOVZXBW    (R9), Y5
-	VPMOVSXBW    32(R8)(AX*1), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R9), Y6
-	VPMOVSXBW    48(R8)(AX*1), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       160(R8)(AX*1), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R8)(AX*1), Y4, Y4
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      (R9)(CX*1), Y4
-	VPBROADCASTW (R10)(DX*1), X4
-	VCVTPH2PS    X4, Y4
-	VPMOVZXBW    (R9)(CX*1), Y5
-	VPMOVSXBW    32(R8), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R9)(CX*1), Y6
-	VPMOVSXBW    48(R8), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       160(R8), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R8), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y1
-	VPMOVZXBW    (R9)(CX*1), Y5
-	VPMOVSXBW    32(R8)(AX*1), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R9)(CX*1), Y6
-	VPMOVSXBW    48(R8)(AX*1), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       160(R8)(AX*1), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R8)(AX*1), Y4, Y4
-	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $+32, R9
-	ADDQ         $+2, R10
+	VMOVD        12(R9), X1
+	VBROADCASTSS 4(R9), Y6
+	VMOVD        12(R9)(AX*1), X2
+	VBROADCASTSS 4(R9)(AX*1), Y7
+	VMOVUPS      (R10), Y8
+	VPBROADCASTW (DI), X8
+	VCVTPH2PS    X8, Y8
+	VPMOVZXBW    (R10), Y9
+	VPMOVSXBW    32(R8), Y10
+	VPMADDWD     Y10, Y9, Y9
+	VPMOVZXBW    16(R10), Y10
+	VPMOVSXBW    48(R8), Y11
+	VPMADDWD     Y11, Y10, Y10
+	VPADDD       Y10, Y9, Y9
+	VPADDD       Y1, Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       Y8, Y6, Y10
+	VFMADD231PS  Y10, Y9, Y0
+	VPMOVZXBW    (R10), Y9
+	VPMOVSXBW    32(R8)(AX*1), Y10
+	VPMADDWD     Y10, Y9, Y9
+	VPMOVZXBW    16(R10), Y10
+	VPMOVSXBW    48(R8)(AX*1), Y11
+	VPMADDWD     Y11, Y10, Y10
+	VPADDD       Y10, Y9, Y9
+	VPADDD       Y2, Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       Y8, Y7, Y8
+	VFMADD231PS  Y8, Y9, Y4
+	VMOVUPS      (R10)(CX*1), Y8
+	VPBROADCASTW (DI)(DX*1), X8
+	VCVTPH2PS    X8, Y8
+	VPMOVZXBW    (R10)(CX*1), Y9
+	VPMOVSXBW    32(R8), Y10
+	VPMADDWD     Y10, Y9, Y9
+	VPMOVZXBW    16(R10)(CX*1), Y10
+	VPMOVSXBW    48(R8), Y11
+	VPMADDWD     Y11, Y10, Y10
+	VPADDD       Y10, Y9, Y9
+	VPADDD       Y1, Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       Y8, Y6, Y6
+	VFMADD231PS  Y6, Y9, Y3
+	VPMOVZXBW    (R10)(CX*1), Y6
+	VPMOVSXBW    32(R8)(AX*1), Y9
+	VPMADDWD     Y9, Y6, Y6
+	VPMOVZXBW    16(R10)(CX*1), Y9
+	VPMOVSXBW    48(R8)(AX*1), Y10
+	VPMADDWD     Y10, Y9, Y9
+	VPADDD       Y9, Y6, Y6
+	VPADDD       Y2, Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y8, Y7, Y7
+	VFMADD231PS  Y7, Y6, Y5
+	ADDQ         $+32, R10
+	ADDQ         $+2, DI
 	ADDQ         $+64, SI
-	ADDQ         $+4, DI
-	ADDQ         $+192, R8
+	ADDQ         $+64, R8
+	ADDQ         $+16, R9
 	JMP          blocks151
 
 rest150:
@@ -4591,121 +4899,125 @@ columns149:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
-	VUNPCKLPS    Y1, Y0, Y4
-	VUNPCKHPS    Y1, Y0, Y0
-	VADDPS       Y0, Y4, Y4
-	VUNPCKLPD    Y4, Y4, Y0
-	VUNPCKHPD    Y4, Y4, Y1
-	VADDPS       Y1, Y0, Y0
+	VUNPCKLPS    Y3, Y0, Y6
+	VUNPCKHPS    Y3, Y0, Y0
+	VADDPS       Y0, Y6, Y6
+	VUNPCKLPD    Y6, Y6, Y0
+	VUNPCKHPD    Y6, Y6, Y3
+	VADDPS       Y3, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X1
 	VMOVSD       (BX), X0
 	VADDPS       X1, X0, X0
 	VMOVSD       X0, (BX)
 	ADDQ         SI, BX
-	VUNPCKLPS    Y3, Y2, Y0
-	VUNPCKHPS    Y3, Y2, Y1
-	VADDPS       Y1, Y0, Y0
-	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKLPS    Y5, Y4, Y0
+	VUNPCKHPS    Y5, Y4, Y3
+	VADDPS       Y3, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y3
 	VUNPCKHPD    Y0, Y0, Y0
-	VADDPS       Y0, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X0
+	VADDPS       Y0, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X0
+	VADDPS       X0, X3, X0
 	VMOVSD       (BX), X1
 	VADDPS       X0, X1, X1
 	VMOVSD       X1, (BX)
 	ADDQ         SI, BX
 	ADDQ         $0x08, c+0(FP)
-	ADDQ         CX, w+32(FP)
-	ADDQ         DX, s+48(FP)
-	ADDQ         CX, w+32(FP)
-	ADDQ         DX, s+48(FP)
+	ADDQ         CX, w+40(FP)
+	ADDQ         DX, s+56(FP)
+	ADDQ         CX, w+40(FP)
+	ADDQ         DX, s+56(FP)
 	JMP          columns147
 
 columns148:
 columns152:
-	CMPQ   n+72(FP), $0x01
+	CMPQ   n+80(FP), $0x01
 	JL     columns153
-	SUBQ   $0x01, n+72(FP)
+	SUBQ   $0x01, n+80(FP)
 	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	MOVQ   blocks+80(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
+	VXORPS Y2, Y2, Y2
+	MOVQ   blocks+88(FP), BX
+	MOVQ   w+40(FP), SI
+	MOVQ   s+56(FP), DI
 	MOVQ   x+16(FP), R8
-	MOVQ   SI, R9
-	MOVQ   DI, R10
+	MOVQ   xs+24(FP), R9
+	MOVQ   SI, R10
 	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
 
 blocks156:
 	SUBQ         $0x01, BX
 	JL           rest155
 	PREFETCHT0   (SI)
-	PREFETCHT0   (DI)
-	VMOVUPS      (R9), Y2
-	VPBROADCASTW (R10), X2
-	VCVTPH2PS    X2, Y2
-	VPMOVZXBW    (R9), Y3
-	VPMOVSXBW    (R8), Y4
-	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(R9), Y4
-	VPMOVSXBW    16(R8), Y5
-	VPMADDWD     Y5, Y4, Y4
-	VPADDD       Y4, Y3, Y3
-	VPADDD       128(R8), Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       64(R8), Y2, Y4
-	VFMADD231PS  Y4, Y3, Y0
-	VPMOVZXBW    (R9), Y3
-	VPMOVSXBW    (R8)(AX*1), Y4
-	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(R9), Y4
-	VPMOVSXBW    16(R8)(AX*1), Y5
-	VPMADDWD     Y5, Y4, Y4
-	VPADDD       Y4, Y3, Y3
-	VPADDD       128(R8)(AX*1), Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       64(R8)(AX*1), Y2, Y2
-	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         $+32, R9
-	ADDQ         $+2, R10
-	ADDQ         $+32, SI
+	VMOVUPS      (R10), Y3
+	VPBROADCASTW (DI), X4
+	VCVTPH2PS    X4, Y4
+	VMOVD        8(R9), X1
+	VBROADCASTSS (R9), Y3
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    (R8), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    16(R8), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       Y1, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y4, Y3, Y3
+	VFMADD231PS  Y3, Y5, Y0
+	VMOVD        8(R9)(AX*1), X1
+	VBROADCASTSS (R9)(AX*1), Y3
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    (R8)(AX*1), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    16(R8)(AX*1), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       Y1, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y4, Y3, Y3
+	VFMADD231PS  Y3, Y5, Y2
+	ADDQ         $+32, R10
 	ADDQ         $+2, DI
+	ADDQ         $+32, SI
 	SUBQ         $0x01, BX
 	JL           rest155
 	PREFETCHT0   (SI)
-	PREFETCHT0   (DI)
-	VMOVUPS      (R9), Y2
-	VPBROADCASTW (R10), X2
-	VCVTPH2PS    X2, Y2
-	VPMOVZXBW    (R9), Y3
-	VPMOVSXBW    32(R8), Y4
-	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(R9), Y4
-	VPMOVSXBW    48(R8), Y5
-	VPMADDWD     Y5, Y4, Y4
-	VPADDD       Y4, Y3, Y3
-	VPADDD       160(R8), Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       96(R8), Y2, Y4
-	VFMADD231PS  Y4, Y3, Y0
-	VPMOVZXBW    (R9), Y3
-	VPMOVSXBW    32(R8)(AX*1), Y4
-	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(R9), Y4
-	VPMOVSXBW    48(R8)(AX*1), Y5
-	VPMADDWD     Y5, Y4, Y4
-	VPADDD       Y4, Y3, Y3
-	VPADDD       160(R8)(AX*1), Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       96(R8)(AX*1), Y2, Y2
-	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         $+32, R9
-	ADDQ         $+2, R10
-	ADDQ         $+32, SI
+	VMOVUPS      (R10), Y3
+	VPBROADCASTW (DI), X4
+	VCVTPH2PS    X4, Y4
+	VMOVD        12(R9), X1
+	VBROADCASTSS 4(R9), Y3
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    32(R8), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    48(R8), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       Y1, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y4, Y3, Y3
+	VFMADD231PS  Y3, Y5, Y0
+	VMOVD        12(R9)(AX*1), X1
+	VBROADCASTSS 4(R9)(AX*1), Y3
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    32(R8)(AX*1), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    48(R8)(AX*1), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       Y1, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y4, Y3, Y3
+	VFMADD231PS  Y3, Y5, Y2
+	ADDQ         $+32, R10
 	ADDQ         $+2, DI
-	ADDQ         $+192, R8
+	ADDQ         $+32, SI
+	ADDQ         $+64, R8
+	ADDQ         $+16, R9
 	JMP          blocks156
 
 rest155:
@@ -4716,31 +5028,31 @@ columns154:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
-	VUNPCKLPS    Y0, Y0, Y2
+	VUNPCKLPS    Y0, Y0, Y3
 	VUNPCKHPS    Y0, Y0, Y0
-	VADDPS       Y0, Y2, Y2
-	VUNPCKLPD    Y2, Y2, Y0
-	VUNPCKHPD    Y2, Y2, Y2
-	VADDPS       Y2, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X2
-	VADDPS       X2, X0, X2
-	VADDSS       (BX), X2, X0
+	VADDPS       Y0, Y3, Y3
+	VUNPCKLPD    Y3, Y3, Y0
+	VUNPCKHPD    Y3, Y3, Y3
+	VADDPS       Y3, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VADDSS       (BX), X1, X0
 	VMOVSS       X0, (BX)
 	ADDQ         SI, BX
-	VUNPCKLPS    Y1, Y1, Y0
-	VUNPCKHPS    Y1, Y1, Y1
-	VADDPS       Y1, Y0, Y0
-	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKLPS    Y2, Y2, Y0
+	VUNPCKHPS    Y2, Y2, Y2
+	VADDPS       Y2, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y2
 	VUNPCKHPD    Y0, Y0, Y0
-	VADDPS       Y0, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X0
+	VADDPS       Y0, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X0
 	VADDSS       (BX), X0, X0
 	VMOVSS       X0, (BX)
 	ADDQ         SI, BX
 	ADDQ         $0x04, c+0(FP)
-	ADDQ         CX, w+32(FP)
-	ADDQ         DX, s+48(FP)
+	ADDQ         CX, w+40(FP)
+	ADDQ         DX, s+56(FP)
 	JMP          columns152
 
 columns153:
@@ -4748,146 +5060,161 @@ columns153:
 	RET
 
 rows4:
-	MOVQ         ldx+24(FP), AX
-	MOVQ         ldw+40(FP), CX
-	MOVQ         lds+56(FP), DX
+	MOVQ         ldx+32(FP), AX
+	MOVQ         ldw+48(FP), CX
+	MOVQ         lds+64(FP), DX
 	SHLQ         $0x01, DX
 	MOVL         $0x00010001, BX
 	VMOVD        BX, X0
 	VPBROADCASTD X0, Y0
 
 columns157:
-	CMPQ   n+72(FP), $0x01
+	CMPQ   n+80(FP), $0x01
 	JL     columns158
-	SUBQ   $0x01, n+72(FP)
+	SUBQ   $0x01, n+80(FP)
 	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	MOVQ   blocks+80(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
+	VXORPS Y4, Y4, Y4
+	MOVQ   blocks+88(FP), BX
+	MOVQ   w+40(FP), SI
+	MOVQ   s+56(FP), DI
 	MOVQ   x+16(FP), R8
 	LEAQ   (R8)(AX*2), R9
 	ADDQ   AX, R9
-	MOVQ   SI, R10
-	MOVQ   DI, R11
+	MOVQ   xs+24(FP), R10
+	LEAQ   (R10)(AX*2), R11
+	ADDQ   AX, R11
+	MOVQ   SI, R12
 	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
 
 blocks161:
 	SUBQ         $0x01, BX
 	JL           rest160
 	PREFETCHT0   (SI)
-	PREFETCHT0   (DI)
-	VMOVUPS      (R10), Y4
-	VPBROADCASTW (R11), X4
-	VCVTPH2PS    X4, Y4
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    (R8), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    16(R8), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       128(R8), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R8), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y0
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    (R8)(AX*1), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    16(R8)(AX*1), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       128(R8)(AX*1), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R8)(AX*1), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y1
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    (R8)(AX*2), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    16(R8)(AX*2), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       128(R8)(AX*2), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R8)(AX*2), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y2
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    (R9), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    16(R9), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       128(R9), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R9), Y4, Y4
-	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $+32, R10
-	ADDQ         $+2, R11
-	ADDQ         $+32, SI
+	VMOVUPS      (R12), Y5
+	VPBROADCASTW (DI), X6
+	VCVTPH2PS    X6, Y6
+	VMOVD        8(R10), X1
+	VBROADCASTSS (R10), Y5
+	VPMOVZXBW    (R12), Y7
+	VPMOVSXBW    (R8), Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPMOVZXBW    16(R12), Y8
+	VPMOVSXBW    16(R8), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y1, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y0
+	VMOVD        8(R10)(AX*1), X1
+	VBROADCASTSS (R10)(AX*1), Y5
+	VPMOVZXBW    (R12), Y7
+	VPMOVSXBW    (R8)(AX*1), Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPMOVZXBW    16(R12), Y8
+	VPMOVSXBW    16(R8)(AX*1), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y1, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y2
+	VMOVD        8(R10)(AX*2), X1
+	VBROADCASTSS (R10)(AX*2), Y5
+	VPMOVZXBW    (R12), Y7
+	VPMOVSXBW    (R8)(AX*2), Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPMOVZXBW    16(R12), Y8
+	VPMOVSXBW    16(R8)(AX*2), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y1, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y3
+	VMOVD        8(R11), X1
+	VBROADCASTSS (R11), Y5
+	VPMOVZXBW    (R12), Y7
+	VPMOVSXBW    (R9), Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPMOVZXBW    16(R12), Y8
+	VPMOVSXBW    16(R9), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y1, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y4
+	ADDQ         $+32, R12
 	ADDQ         $+2, DI
+	ADDQ         $+32, SI
 	SUBQ         $0x01, BX
 	JL           rest160
 	PREFETCHT0   (SI)
-	PREFETCHT0   (DI)
-	VMOVUPS      (R10), Y4
-	VPBROADCASTW (R11), X4
-	VCVTPH2PS    X4, Y4
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    32(R8), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    48(R8), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       160(R8), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R8), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y0
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    32(R8)(AX*1), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    48(R8)(AX*1), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       160(R8)(AX*1), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R8)(AX*1), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y1
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    32(R8)(AX*2), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    48(R8)(AX*2), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       160(R8)(AX*2), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R8)(AX*2), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y2
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    32(R9), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    48(R9), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       160(R9), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R9), Y4, Y4
-	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $+32, R10
-	ADDQ         $+2, R11
-	ADDQ         $+32, SI
+	VMOVUPS      (R12), Y5
+	VPBROADCASTW (DI), X6
+	VCVTPH2PS    X6, Y6
+	VMOVD        12(R10), X1
+	VBROADCASTSS 4(R10), Y5
+	VPMOVZXBW    (R12), Y7
+	VPMOVSXBW    32(R8), Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPMOVZXBW    16(R12), Y8
+	VPMOVSXBW    48(R8), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y1, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y0
+	VMOVD        12(R10)(AX*1), X1
+	VBROADCASTSS 4(R10)(AX*1), Y5
+	VPMOVZXBW    (R12), Y7
+	VPMOVSXBW    32(R8)(AX*1), Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPMOVZXBW    16(R12), Y8
+	VPMOVSXBW    48(R8)(AX*1), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y1, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y2
+	VMOVD        12(R10)(AX*2), X1
+	VBROADCASTSS 4(R10)(AX*2), Y5
+	VPMOVZXBW    (R12), Y7
+	VPMOVSXBW    32(R8)(AX*2), Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPMOVZXBW    16(R12), Y8
+	VPMOVSXBW    48(R8)(AX*2), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y1, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y3
+	VMOVD        12(R11), X1
+	VBROADCASTSS 4(R11), Y5
+	VPMOVZXBW    (R12), Y7
+	VPMOVSXBW    32(R9), Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPMOVZXBW    16(R12), Y8
+	VPMOVSXBW    48(R9), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y1, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y4
+	ADDQ         $+32, R12
 	ADDQ         $+2, DI
-	ADDQ         $+192, R8
-	ADDQ         $+192, R9
+	ADDQ         $+32, SI
+	ADDQ         $+64, R8
+	ADDQ         $+64, R9
+	ADDQ         $+16, R10
+	ADDQ         $+16, R11
 	JMP          blocks161
 
 rest160:
@@ -4898,188 +5225,203 @@ columns159:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
-	VUNPCKLPS    Y0, Y0, Y4
+	VUNPCKLPS    Y0, Y0, Y5
 	VUNPCKHPS    Y0, Y0, Y0
-	VADDPS       Y0, Y4, Y4
-	VUNPCKLPD    Y4, Y4, Y0
-	VUNPCKHPD    Y4, Y4, Y4
-	VADDPS       Y4, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X4
-	VADDPS       X4, X0, X4
-	VADDSS       (BX), X4, X0
-	VMOVSS       X0, (BX)
-	ADDQ         SI, BX
-	VUNPCKLPS    Y1, Y1, Y0
-	VUNPCKHPS    Y1, Y1, Y1
-	VADDPS       Y1, Y0, Y0
-	VUNPCKLPD    Y0, Y0, Y1
-	VUNPCKHPD    Y0, Y0, Y0
-	VADDPS       Y0, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X0
-	VADDSS       (BX), X0, X0
+	VADDPS       Y0, Y5, Y5
+	VUNPCKLPD    Y5, Y5, Y0
+	VUNPCKHPD    Y5, Y5, Y5
+	VADDPS       Y5, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VADDSS       (BX), X1, X0
 	VMOVSS       X0, (BX)
 	ADDQ         SI, BX
 	VUNPCKLPS    Y2, Y2, Y0
-	VUNPCKHPS    Y2, Y2, Y1
-	VADDPS       Y1, Y0, Y0
-	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPS    Y2, Y2, Y2
+	VADDPS       Y2, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y2
 	VUNPCKHPD    Y0, Y0, Y0
-	VADDPS       Y0, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X0
+	VADDPS       Y0, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X0
 	VADDSS       (BX), X0, X0
 	VMOVSS       X0, (BX)
 	ADDQ         SI, BX
 	VUNPCKLPS    Y3, Y3, Y0
-	VUNPCKHPS    Y3, Y3, Y1
-	VADDPS       Y1, Y0, Y0
-	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPS    Y3, Y3, Y2
+	VADDPS       Y2, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y2
 	VUNPCKHPD    Y0, Y0, Y0
-	VADDPS       Y0, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X0
+	VADDPS       Y0, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X0
+	VADDSS       (BX), X0, X0
+	VMOVSS       X0, (BX)
+	ADDQ         SI, BX
+	VUNPCKLPS    Y4, Y4, Y0
+	VUNPCKHPS    Y4, Y4, Y2
+	VADDPS       Y2, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y2
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X0
 	VADDSS       (BX), X0, X0
 	VMOVSS       X0, (BX)
 	ADDQ         SI, BX
 	ADDQ         $0x04, c+0(FP)
-	ADDQ         CX, w+32(FP)
-	ADDQ         DX, s+48(FP)
+	ADDQ         CX, w+40(FP)
+	ADDQ         DX, s+56(FP)
 	JMP          columns157
 
 columns158:
 columns162:
-	CMPQ   n+72(FP), $0x01
+	CMPQ   n+80(FP), $0x01
 	JL     columns163
-	SUBQ   $0x01, n+72(FP)
+	SUBQ   $0x01, n+80(FP)
 	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	MOVQ   blocks+80(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
+	VXORPS Y4, Y4, Y4
+	MOVQ   blocks+88(FP), BX
+	MOVQ   w+40(FP), SI
+	MOVQ   s+56(FP), DI
 	MOVQ   x+16(FP), R8
 	LEAQ   (R8)(AX*2), R9
 	ADDQ   AX, R9
-	MOVQ   SI, R10
-	MOVQ   DI, R11
+	MOVQ   xs+24(FP), R10
+	LEAQ   (R10)(AX*2), R11
+	ADDQ   AX, R11
+	MOVQ   SI, R12
 	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
 
 blocks166:
 	SUBQ         $0x01, BX
 	JL           rest165
 	PREFETCHT0   (SI)
-	PREFETCHT0   (DI)
-	VMOVUPS      (R10), Y4
-	VPBROADCASTW (R11), X4
-	VCVTPH2PS    X4, Y4
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    (R8), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    16(R8), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       128(R8), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R8), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y0
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    (R8)(AX*1), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    16(R8)(AX*1), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       128(R8)(AX*1), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R8)(AX*1), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y1
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    (R8)(AX*2), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    16(R8)(AX*2), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       128(R8)(AX*2), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R8)(AX*2), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y2
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    (R9), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    16(R9), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       128(R9), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R9), Y4, Y4
-	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $+32, R10
-	ADDQ         $+2, R11
-	ADDQ         $+32, SI
+	VMOVUPS      (R12), Y5
+	VPBROADCASTW (DI), X6
+	VCVTPH2PS    X6, Y6
+	VMOVD        8(R10), X1
+	VBROADCASTSS (R10), Y5
+	VPMOVZXBW    (R12), Y7
+	VPMOVSXBW    (R8), Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPMOVZXBW    16(R12), Y8
+	VPMOVSXBW    16(R8), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y1, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y0
+	VMOVD        8(R10)(AX*1), X1
+	VBROADCASTSS (R10)(AX*1), Y5
+	VPMOVZXBW    (R12), Y7
+	VPMOVSXBW    (R8)(AX*1), Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPMOVZXBW    16(R12), Y8
+	VPMOVSXBW    16(R8)(AX*1), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y1, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y2
+	VMOVD        8(R10)(AX*2), X1
+	VBROADCASTSS (R10)(AX*2), Y5
+	VPMOVZXBW    (R12), Y7
+	VPMOVSXBW    (R8)(AX*2), Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPMOVZXBW    16(R12), Y8
+	VPMOVSXBW    16(R8)(AX*2), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y1, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y3
+	VMOVD        8(R11), X1
+	VBROADCASTSS (R11), Y5
+	VPMOVZXBW    (R12), Y7
+	VPMOVSXBW    (R9), Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPMOVZXBW    16(R12), Y8
+	VPMOVSXBW    16(R9), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y1, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y4
+	ADDQ         $+32, R12
 	ADDQ         $+2, DI
+	ADDQ         $+32, SI
 	SUBQ         $0x01, BX
 	JL           rest165
 	PREFETCHT0   (SI)
-	PREFETCHT0   (DI)
-	VMOVUPS      (R10), Y4
-	VPBROADCASTW (R11), X4
-	VCVTPH2PS    X4, Y4
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    32(R8), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    48(R8), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       160(R8), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R8), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y0
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    32(R8)(AX*1), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    48(R8)(AX*1), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       160(R8)(AX*1), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R8)(AX*1), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y1
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    32(R8)(AX*2), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    48(R8)(AX*2), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       160(R8)(AX*2), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R8)(AX*2), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y2
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    32(R9), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    48(R9), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       160(R9), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R9), Y4, Y4
-	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $+32, R10
-	ADDQ         $+2, R11
-	ADDQ         $+32, SI
+	VMOVUPS      (R12), Y5
+	VPBROADCASTW (DI), X6
+	VCVTPH2PS    X6, Y6
+	VMOVD        12(R10), X1
+	VBROADCASTSS 4(R10), Y5
+	VPMOVZXBW    (R12), Y7
+	VPMOVSXBW    32(R8), Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPMOVZXBW    16(R12), Y8
+	VPMOVSXBW    48(R8), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y1, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y0
+	VMOVD        12(R10)(AX*1), X1
+	VBROADCASTSS 4(R10)(AX*1), Y5
+	VPMOVZXBW    (R12), Y7
+	VPMOVSXBW    32(R8)(AX*1), Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPMOVZXBW    16(R12), Y8
+	VPMOVSXBW    48(R8)(AX*1), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y1, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y2
+	VMOVD        12(R10)(AX*2), X1
+	VBROADCASTSS 4(R10)(AX*2), Y5
+	VPMOVZXBW    (R12), Y7
+	VPMOVSXBW    32(R8)(AX*2), Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPMOVZXBW    16(R12), Y8
+	VPMOVSXBW    48(R8)(AX*2), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y1, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y3
+	VMOVD        12(R11), X1
+	VBROADCASTSS 4(R11), Y5
+	VPMOVZXBW    (R12), Y7
+	VPMOVSXBW    32(R9), Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPMOVZXBW    16(R12), Y8
+	VPMOVSXBW    48(R9), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y1, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y4
+	ADDQ         $+32, R12
 	ADDQ         $+2, DI
-	ADDQ         $+192, R8
-	ADDQ         $+192, R9
+	ADDQ         $+32, SI
+	ADDQ         $+64, R8
+	ADDQ         $+64, R9
+	ADDQ         $+16, R10
+	ADDQ         $+16, R11
 	JMP          blocks166
 
 rest165:
@@ -5090,167 +5432,167 @@ columns164:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
-	VUNPCKLPS    Y0, Y0, Y4
+	VUNPCKLPS    Y0, Y0, Y5
 	VUNPCKHPS    Y0, Y0, Y0
-	VADDPS       Y0, Y4, Y4
-	VUNPCKLPD    Y4, Y4, Y0
-	VUNPCKHPD    Y4, Y4, Y4
-	VADDPS       Y4, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X4
-	VADDPS       X4, X0, X4
-	VADDSS       (BX), X4, X0
-	VMOVSS       X0, (BX)
-	ADDQ         SI, BX
-	VUNPCKLPS    Y1, Y1, Y0
-	VUNPCKHPS    Y1, Y1, Y1
-	VADDPS       Y1, Y0, Y0
-	VUNPCKLPD    Y0, Y0, Y1
-	VUNPCKHPD    Y0, Y0, Y0
-	VADDPS       Y0, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X0
-	VADDSS       (BX), X0, X0
+	VADDPS       Y0, Y5, Y5
+	VUNPCKLPD    Y5, Y5, Y0
+	VUNPCKHPD    Y5, Y5, Y5
+	VADDPS       Y5, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VADDSS       (BX), X1, X0
 	VMOVSS       X0, (BX)
 	ADDQ         SI, BX
 	VUNPCKLPS    Y2, Y2, Y0
-	VUNPCKHPS    Y2, Y2, Y1
-	VADDPS       Y1, Y0, Y0
-	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPS    Y2, Y2, Y2
+	VADDPS       Y2, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y2
 	VUNPCKHPD    Y0, Y0, Y0
-	VADDPS       Y0, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X0
+	VADDPS       Y0, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X0
 	VADDSS       (BX), X0, X0
 	VMOVSS       X0, (BX)
 	ADDQ         SI, BX
 	VUNPCKLPS    Y3, Y3, Y0
-	VUNPCKHPS    Y3, Y3, Y1
-	VADDPS       Y1, Y0, Y0
-	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPS    Y3, Y3, Y2
+	VADDPS       Y2, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y2
 	VUNPCKHPD    Y0, Y0, Y0
-	VADDPS       Y0, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X0
+	VADDPS       Y0, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X0
+	VADDSS       (BX), X0, X0
+	VMOVSS       X0, (BX)
+	ADDQ         SI, BX
+	VUNPCKLPS    Y4, Y4, Y0
+	VUNPCKHPS    Y4, Y4, Y2
+	VADDPS       Y2, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y2
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X0
 	VADDSS       (BX), X0, X0
 	VMOVSS       X0, (BX)
 	ADDQ         SI, BX
 	ADDQ         $0x04, c+0(FP)
-	ADDQ         CX, w+32(FP)
-	ADDQ         DX, s+48(FP)
+	ADDQ         CX, w+40(FP)
+	ADDQ         DX, s+56(FP)
 	JMP          columns162
 
 columns163:
 	VZEROUPPER
 	RET
 
-// func dotQuantised8I8AVX2(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *int8, lds int, f *float32, m int, n int, blocks int)
+// func dotQuantised8I8AVX2(c *float32, ldc int, x *uint8, xs *uint8, ldx int, w *uint8, ldw int, s *int8, lds int, f *float32, m int, n int, blocks int)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·dotQuantised8I8AVX2(SB), NOSPLIT, $0-96
-	MOVQ         m+72(FP), AX
+TEXT ·dotQuantised8I8AVX2(SB), NOSPLIT, $0-104
+	MOVQ         m+80(FP), AX
 	CMPQ         AX, $0x04
 	JE           rows4
 	CMPQ         AX, $0x02
 	JE           rows2
-	MOVQ         ldx+24(FP), AX
-	MOVQ         ldw+40(FP), AX
-	MOVQ         lds+56(FP), CX
+	MOVQ         ldx+32(FP), AX
+	MOVQ         ldw+48(FP), AX
+	MOVQ         lds+64(FP), CX
 	MOVL         $0x00010001, DX
 	VMOVD        DX, X0
 	VPBROADCASTD X0, Y0
 
 columns167:
-	CMPQ   n+80(FP), $0x02
+	CMPQ   n+88(FP), $0x02
 	JL     columns168
-	SUBQ   $0x02, n+80(FP)
+	SUBQ   $0x02, n+88(FP)
 	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	MOVQ   blocks+88(FP), DX
-	MOVQ   w+32(FP), BX
-	MOVQ   s+48(FP), SI
+	VXORPS Y2, Y2, Y2
+	MOVQ   blocks+96(FP), DX
+	MOVQ   w+40(FP), BX
+	MOVQ   s+56(FP), SI
 	MOVQ   x+16(FP), DI
-	MOVQ   BX, R8
-	MOVQ   SI, R9
+	MOVQ   xs+24(FP), R8
+	MOVQ   BX, R9
 	LEAQ   4096(BX), BX
-	LEAQ   512(SI), SI
 
 blocks171:
 	SUBQ         $0x01, DX
 	JL           rest170
 	PREFETCHT0   (BX)
-	PREFETCHT0   (SI)
-	VMOVUPS      (R8), Y2
-	VPBROADCASTB (R9), X2
-	VPMOVSXBD    X2, Y2
-	VCVTDQ2PS    Y2, Y2
-	VPMOVZXBW    (R8), Y3
-	VPMOVSXBW    (DI), Y4
-	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(R8), Y4
-	VPMOVSXBW    16(DI), Y5
-	VPMADDWD     Y5, Y4, Y4
-	VPADDD       Y4, Y3, Y3
-	VPADDD       128(DI), Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       64(DI), Y2, Y2
-	VFMADD231PS  Y2, Y3, Y0
-	VMOVUPS      (R8)(AX*1), Y2
-	VPBROADCASTB (R9)(CX*1), X2
-	VPMOVSXBD    X2, Y2
-	VCVTDQ2PS    Y2, Y2
-	VPMOVZXBW    (R8)(AX*1), Y3
-	VPMOVSXBW    (DI), Y4
-	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(R8)(AX*1), Y4
-	VPMOVSXBW    16(DI), Y5
-	VPMADDWD     Y5, Y4, Y4
-	VPADDD       Y4, Y3, Y3
-	VPADDD       128(DI), Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       64(DI), Y2, Y2
-	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         $+32, R8
-	ADDQ         $+1, R9
+	VMOVD        8(R8), X1
+	VBROADCASTSS (R8), Y3
+	VMOVUPS      (R9), Y4
+	VPBROADCASTB (SI), X4
+	VPMOVSXBD    X4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPMOVZXBW    (R9), Y5
+	VPMOVSXBW    (DI), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R9), Y6
+	VPMOVSXBW    16(DI), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       Y1, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y4, Y3, Y4
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      (R9)(AX*1), Y4
+	VPBROADCASTB (SI)(CX*1), X4
+	VPMOVSXBD    X4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPMOVZXBW    (R9)(AX*1), Y5
+	VPMOVSXBW    (DI), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R9)(AX*1), Y6
+	VPMOVSXBW    16(DI), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       Y1, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y4, Y3, Y3
+	VFMADD231PS  Y3, Y5, Y2
+	ADDQ         $+32, R9
+	ADDQ         $+1, SI
 	ADDQ         $+64, BX
-	ADDQ         $+2, SI
 	SUBQ         $0x01, DX
 	JL           rest170
 	PREFETCHT0   (BX)
-	PREFETCHT0   (SI)
-	VMOVUPS      (R8), Y2
-	VPBROADCASTB (R9), X2
-	VPMOVSXBD    X2, Y2
-	VCVTDQ2PS    Y2, Y2
-	VPMOVZXBW    (R8), Y3
-	VPMOVSXBW    32(DI), Y4
-	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(R8), Y4
-	VPMOVSXBW    48(DI), Y5
-	VPMADDWD     Y5, Y4, Y4
-	VPADDD       Y4, Y3, Y3
-	VPADDD       160(DI), Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       96(DI), Y2, Y2
-	VFMADD231PS  Y2, Y3, Y0
-	VMOVUPS      (R8)(AX*1), Y2
-	VPBROADCASTB (R9)(CX*1), X2
-	VPMOVSXBD    X2, Y2
-	VCVTDQ2PS    Y2, Y2
-	VPMOVZXBW    (R8)(AX*1), Y3
-	VPMOVSXBW    32(DI), Y4
-	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(R8)(AX*1), Y4
-	VPMOVSXBW    48(DI), Y5
-	VPMADDWD     Y5, Y4, Y4
-	VPADDD       Y4, Y3, Y3
-	VPADDD       160(DI), Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       96(DI), Y2, Y2
-	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         $+32, R8
-	ADDQ         $+1, R9
+	VMOVD        12(R8), X1
+	VBROADCASTSS 4(R8), Y3
+	VMOVUPS      (R9), Y4
+	VPBROADCASTB (SI), X4
+	VPMOVSXBD    X4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPMOVZXBW    (R9), Y5
+	VPMOVSXBW    32(DI), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R9), Y6
+	VPMOVSXBW    48(DI), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       Y1, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y4, Y3, Y4
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      (R9)(AX*1), Y4
+	VPBROADCASTB (SI)(CX*1), X4
+	VPMOVSXBD    X4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPMOVZXBW    (R9)(AX*1), Y5
+	VPMOVSXBW    32(DI), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R9)(AX*1), Y6
+	VPMOVSXBW    48(DI), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       Y1, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y4, Y3, Y3
+	VFMADD231PS  Y3, Y5, Y2
+	ADDQ         $+32, R9
+	ADDQ         $+1, SI
 	ADDQ         $+64, BX
-	ADDQ         $+2, SI
-	ADDQ         $+192, DI
+	ADDQ         $+64, DI
+	ADDQ         $+16, R8
 	JMP          blocks171
 
 rest170:
@@ -5261,92 +5603,92 @@ columns169:
 	MOVQ         c+0(FP), DX
 	MOVQ         ldc+8(FP), BX
 	SHLQ         $0x02, BX
-	MOVQ         f+64(FP), SI
-	VMOVSD       (SI), X2
-	ADDQ         $0x08, f+64(FP)
-	VUNPCKLPS    Y1, Y0, Y3
-	VUNPCKHPS    Y1, Y0, Y0
+	MOVQ         f+72(FP), SI
+	VMOVSD       (SI), X1
+	ADDQ         $0x08, f+72(FP)
+	VUNPCKLPS    Y2, Y0, Y3
+	VUNPCKHPS    Y2, Y0, Y0
 	VADDPS       Y0, Y3, Y3
 	VUNPCKLPD    Y3, Y3, Y0
-	VUNPCKHPD    Y3, Y3, Y1
-	VADDPS       Y1, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X1
-	VMULPS       X2, X1, X1
+	VUNPCKHPD    Y3, Y3, Y2
+	VADDPS       Y2, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X2
+	VADDPS       X2, X0, X2
+	VMULPS       X1, X2, X2
 	VMOVSD       (DX), X0
-	VADDPS       X1, X0, X0
+	VADDPS       X2, X0, X0
 	VMOVSD       X0, (DX)
 	ADDQ         BX, DX
 	ADDQ         $0x08, c+0(FP)
-	ADDQ         AX, w+32(FP)
-	ADDQ         CX, s+48(FP)
-	ADDQ         AX, w+32(FP)
-	ADDQ         CX, s+48(FP)
+	ADDQ         AX, w+40(FP)
+	ADDQ         CX, s+56(FP)
+	ADDQ         AX, w+40(FP)
+	ADDQ         CX, s+56(FP)
 	JMP          columns167
 
 columns168:
 columns172:
-	CMPQ   n+80(FP), $0x01
+	CMPQ   n+88(FP), $0x01
 	JL     columns173
-	SUBQ   $0x01, n+80(FP)
+	SUBQ   $0x01, n+88(FP)
 	VXORPS Y0, Y0, Y0
-	MOVQ   blocks+88(FP), DX
-	MOVQ   w+32(FP), BX
-	MOVQ   s+48(FP), SI
+	MOVQ   blocks+96(FP), DX
+	MOVQ   w+40(FP), BX
+	MOVQ   s+56(FP), SI
 	MOVQ   x+16(FP), DI
-	MOVQ   BX, R8
-	MOVQ   SI, R9
+	MOVQ   xs+24(FP), R8
+	MOVQ   BX, R9
 	LEAQ   4096(BX), BX
-	LEAQ   512(SI), SI
 
 blocks176:
 	SUBQ         $0x01, DX
 	JL           rest175
 	PREFETCHT0   (BX)
-	PREFETCHT0   (SI)
-	VMOVUPS      (R8), Y1
-	VPBROADCASTB (R9), X1
-	VPMOVSXBD    X1, Y1
-	VCVTDQ2PS    Y1, Y1
-	VPMOVZXBW    (R8), Y2
-	VPMOVSXBW    (DI), Y3
-	VPMADDWD     Y3, Y2, Y2
-	VPMOVZXBW    16(R8), Y3
-	VPMOVSXBW    16(DI), Y4
-	VPMADDWD     Y4, Y3, Y3
-	VPADDD       Y3, Y2, Y2
-	VPADDD       128(DI), Y2, Y2
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       64(DI), Y1, Y1
-	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         $+32, R8
-	ADDQ         $+1, R9
-	ADDQ         $+32, BX
+	VMOVUPS      (R9), Y2
+	VPBROADCASTB (SI), X3
+	VPMOVSXBD    X3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMOVD        8(R8), X1
+	VBROADCASTSS (R8), Y2
+	VPMOVZXBW    (R9), Y4
+	VPMOVSXBW    (DI), Y5
+	VPMADDWD     Y5, Y4, Y4
+	VPMOVZXBW    16(R9), Y5
+	VPMOVSXBW    16(DI), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPADDD       Y1, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y3, Y2, Y2
+	VFMADD231PS  Y2, Y4, Y0
+	ADDQ         $+32, R9
 	ADDQ         $+1, SI
+	ADDQ         $+32, BX
 	SUBQ         $0x01, DX
 	JL           rest175
 	PREFETCHT0   (BX)
-	PREFETCHT0   (SI)
-	VMOVUPS      (R8), Y1
-	VPBROADCASTB (R9), X1
-	VPMOVSXBD    X1, Y1
-	VCVTDQ2PS    Y1, Y1
-	VPMOVZXBW    (R8), Y2
-	VPMOVSXBW    32(DI), Y3
-	VPMADDWD     Y3, Y2, Y2
-	VPMOVZXBW    16(R8), Y3
-	VPMOVSXBW    48(DI), Y4
-	VPMADDWD     Y4, Y3, Y3
-	VPADDD       Y3, Y2, Y2
-	VPADDD       160(DI), Y2, Y2
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       96(DI), Y1, Y1
-	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         $+32, R8
-	ADDQ         $+1, R9
-	ADDQ         $+32, BX
+	VMOVUPS      (R9), Y2
+	VPBROADCASTB (SI), X3
+	VPMOVSXBD    X3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMOVD        12(R8), X1
+	VBROADCASTSS 4(R8), Y2
+	VPMOVZXBW    (R9), Y4
+	VPMOVSXBW    32(DI), Y5
+	VPMADDWD     Y5, Y4, Y4
+	VPMOVZXBW    16(R9), Y5
+	VPMOVSXBW    48(DI), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPADDD       Y1, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y3, Y2, Y2
+	VFMADD231PS  Y2, Y4, Y0
+	ADDQ         $+32, R9
 	ADDQ         $+1, SI
-	ADDQ         $+192, DI
+	ADDQ         $+32, BX
+	ADDQ         $+64, DI
+	ADDQ         $+16, R8
 	JMP          blocks176
 
 rest175:
@@ -5357,9 +5699,9 @@ columns174:
 	MOVQ         c+0(FP), DX
 	MOVQ         ldc+8(FP), BX
 	SHLQ         $0x02, BX
-	MOVQ         f+64(FP), SI
+	MOVQ         f+72(FP), SI
 	VMOVSS       (SI), X1
-	ADDQ         $0x04, f+64(FP)
+	ADDQ         $0x04, f+72(FP)
 	VUNPCKLPS    Y0, Y0, Y2
 	VUNPCKHPS    Y0, Y0, Y0
 	VADDPS       Y0, Y2, Y2
@@ -5373,8 +5715,8 @@ columns174:
 	VMOVSS       X0, (DX)
 	ADDQ         BX, DX
 	ADDQ         $0x04, c+0(FP)
-	ADDQ         AX, w+32(FP)
-	ADDQ         CX, s+48(FP)
+	ADDQ         AX, w+40(FP)
+	ADDQ         CX, s+56(FP)
 	JMP          columns172
 
 columns173:
@@ -5382,152 +5724,156 @@ columns173:
 	RET
 
 rows2:
-	MOVQ         ldx+24(FP), AX
-	MOVQ         ldw+40(FP), CX
-	MOVQ         lds+56(FP), DX
+	MOVQ         ldx+32(FP), AX
+	MOVQ         ldw+48(FP), CX
+	MOVQ         lds+64(FP), DX
 	MOVL         $0x00010001, BX
 	VMOVD        BX, X0
 	VPBROADCASTD X0, Y0
 
 columns177:
-	CMPQ   n+80(FP), $0x02
+	CMPQ   n+88(FP), $0x02
 	JL     columns178
-	SUBQ   $0x02, n+80(FP)
+	SUBQ   $0x02, n+88(FP)
 	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	MOVQ   blocks+88(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	MOVQ   blocks+96(FP), BX
+	MOVQ   w+40(FP), SI
+	MOVQ   s+56(FP), DI
 	MOVQ   x+16(FP), R8
-	MOVQ   SI, R9
-	MOVQ   DI, R10
+	MOVQ   xs+24(FP), R9
+	MOVQ   SI, R10
 	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
 
 blocks181:
 	SUBQ         $0x01, BX
 	JL           rest180
 	PREFETCHT0   (SI)
-	PREFETCHT0   (DI)
-	VMOVUPS      (R9), Y4
-	VPBROADCASTB (R10), X4
-	VPMOVSXBD    X4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VPMOVZXBW    (R9), Y5
-	VPMOVSXBW    (R8), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R9), Y6
-	VPMOVSXBW    16(R8), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       128(R8), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R8), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y0
-	VPMOVZXBW    (R9), Y5
-	VPMOVSXBW    (R8)(AX*1), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R9), Y6
-	VPMOVSXBW    16(R8)(AX*1), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       128(R8)(AX*1), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R8)(AX*1), Y4, Y4
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      (R9)(CX*1), Y4
-	VPBROADCASTB (R10)(DX*1), X4
-	VPMOVSXBD    X4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VPMOVZXBW    (R9)(CX*1), Y5
-	VPMOVSXBW    (R8), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R9)(CX*1), Y6
-	VPMOVSXBW    16(R8), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       128(R8), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R8), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y1
-	VPMOVZXBW    (R9)(CX*1), Y5
-	VPMOVSXBW    (R8)(AX*1), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R9)(CX*1), Y6
-	VPMOVSXBW    16(R8)(AX*1), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       128(R8)(AX*1), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R8)(AX*1), Y4, Y4
-	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $+32, R9
-	ADDQ         $+1, R10
+	VMOVD        8(R9), X1
+	VBROADCASTSS (R9), Y6
+	VMOVD        8(R9)(AX*1), X2
+	VBROADCASTSS (R9)(AX*1), Y7
+	VMOVUPS      (R10), Y8
+	VPBROADCASTB (DI), X8
+	VPMOVSXBD    X8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VPMOVZXBW    (R10), Y9
+	VPMOVSXBW    (R8), Y10
+	VPMADDWD     Y10, Y9, Y9
+	VPMOVZXBW    16(R10), Y10
+	VPMOVSXBW    16(R8), Y11
+	VPMADDWD     Y11, Y10, Y10
+	VPADDD       Y10, Y9, Y9
+	VPADDD       Y1, Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       Y8, Y6, Y10
+	VFMADD231PS  Y10, Y9, Y0
+	VPMOVZXBW    (R10), Y9
+	VPMOVSXBW    (R8)(AX*1), Y10
+	VPMADDWD     Y10, Y9, Y9
+	VPMOVZXBW    16(R10), Y10
+	VPMOVSXBW    16(R8)(AX*1), Y11
+	VPMADDWD     Y11, Y10, Y10
+	VPADDD       Y10, Y9, Y9
+	VPADDD       Y2, Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       Y8, Y7, Y8
+	VFMADD231PS  Y8, Y9, Y4
+	VMOVUPS      (R10)(CX*1), Y8
+	VPBROADCASTB (DI)(DX*1), X8
+	VPMOVSXBD    X8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VPMOVZXBW    (R10)(CX*1), Y9
+	VPMOVSXBW    (R8), Y10
+	VPMADDWD     Y10, Y9, Y9
+	VPMOVZXBW    16(R10)(CX*1), Y10
+	VPMOVSXBW    16(R8), Y11
+	VPMADDWD     Y11, Y10, Y10
+	VPADDD       Y10, Y9, Y9
+	VPADDD       Y1, Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       Y8, Y6, Y6
+	VFMADD231PS  Y6, Y9, Y3
+	VPMOVZXBW    (R10)(CX*1), Y6
+	VPMOVSXBW    (R8)(AX*1), Y9
+	VPMADDWD     Y9, Y6, Y6
+	VPMOVZXBW    16(R10)(CX*1), Y9
+	VPMOVSXBW    16(R8)(AX*1), Y10
+	VPMADDWD     Y10, Y9, Y9
+	VPADDD       Y9, Y6, Y6
+	VPADDD       Y2, Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y8, Y7, Y7
+	VFMADD231PS  Y7, Y6, Y5
+	ADDQ         $+32, R10
+	ADDQ         $+1, DI
 	ADDQ         $+64, SI
-	ADDQ         $+2, DI
 	SUBQ         $0x01, BX
 	JL           rest180
 	PREFETCHT0   (SI)
-	PREFETCHT0   (DI)
-	VMOVUPS      (R9), Y4
-	VPBROADCASTB (R10), X4
-	VPMOVSXBD    X4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VPMOVZXBW    (R9), Y5
-	VPMOVSXBW    32(R8), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R9), Y6
-	VPMOVSXBW    48(R8), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       160(R8), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R8), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y0
-	VPMOVZXBW    (R9), Y5
-	VPMOVSXBW    32(R8)(AX*1), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R9), Y6
-	VPMOVSXBW    48(R8)(AX*1), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       160(R8)(AX*1), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R8)(AX*1), Y4, Y4
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      (R9)(CX*1), Y4
-	VPBROADCASTB (R10)(DX*1), X4
-	VPMOVSXBD    X4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VPMOVZXBW    (R9)(CX*1), Y5
-	VPMOVSXBW    32(R8), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R9)(CX*1), Y6
-	VPMOVSXBW    48(R8), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       160(R8), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R8), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y1
-	VPMOVZXBW    (R9)(CX*1), Y5
-	VPMOVSXBW    32(R8)(AX*1), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R9)(CX*1), Y6
-	VPMOVSXBW    48(R8)(AX*1), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       160(R8)(AX*1), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R8)(AX*1), Y4, Y4
-	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $+32, R9
-	ADDQ         $+1, R10
+	VMOVD        12(R9), X1
+	VBROADCASTSS 4(R9), Y6
+	VMOVD        12(R9)(AX*1), X2
+	VBROADCASTSS 4(R9)(AX*1), Y7
+	VMOVUPS      (R10), Y8
+	VPBROADCASTB (DI), X8
+	VPMOVSXBD    X8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VPMOVZXBW    (R10), Y9
+	VPMOVSXBW    32(R8), Y10
+	VPMADDWD     Y10, Y9, Y9
+	VPMOVZXBW    16(R10), Y10
+	VPMOVSXBW    48(R8), Y11
+	VPMADDWD     Y11, Y10, Y10
+	VPADDD       Y10, Y9, Y9
+	VPADDD       Y1, Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       Y8, Y6, Y10
+	VFMADD231PS  Y10, Y9, Y0
+	VPMOVZXBW    (R10), Y9
+	VPMOVSXBW    32(R8)(AX*1), Y10
+	VPMADDWD     Y10, Y9, Y9
+	VPMOVZXBW    16(R10), Y10
+	VPMOVSXBW    48(R8)(AX*1), Y11
+	VPMADDWD     Y11, Y10, Y10
+	VPADDD       Y10, Y9, Y9
+	VPADDD       Y2, Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       Y8, Y7, Y8
+	VFMADD231PS  Y8, Y9, Y4
+	VMOVUPS      (R10)(CX*1), Y8
+	VPBROADCASTB (DI)(DX*1), X8
+	VPMOVSXBD    X8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VPMOVZXBW    (R10)(CX*1), Y9
+	VPMOVSXBW    32(R8), Y10
+	VPMADDWD     Y10, Y9, Y9
+	VPMOVZXBW    16(R10)(CX*1), Y10
+	VPMOVSXBW    48(R8), Y11
+	VPMADDWD     Y11, Y10, Y10
+	VPADDD       Y10, Y9, Y9
+	VPADDD       Y1, Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       Y8, Y6, Y6
+	VFMADD231PS  Y6, Y9, Y3
+	VPMOVZXBW    (R10)(CX*1), Y6
+	VPMOVSXBW    32(R8)(AX*1), Y9
+	VPMADDWD     Y9, Y6, Y6
+	VPMOVZXBW    16(R10)(CX*1), Y9
+	VPMOVSXBW    48(R8)(AX*1), Y10
+	VPMADDWD     Y10, Y9, Y9
+	VPADDD       Y9, Y6, Y6
+	VPADDD       Y2, Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y8, Y7, Y7
+	VFMADD231PS  Y7, Y6, Y5
+	ADDQ         $+32, R10
+	ADDQ         $+1, DI
 	ADDQ         $+64, SI
-	ADDQ         $+2, DI
-	ADDQ         $+192, R8
+	ADDQ         $+64, R8
+	ADDQ         $+16, R9
 	JMP          blocks181
 
 rest180:
@@ -5538,128 +5884,132 @@ columns179:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
-	MOVQ         f+64(FP), DI
-	VMOVSD       (DI), X4
-	ADDQ         $0x08, f+64(FP)
-	VUNPCKLPS    Y1, Y0, Y5
-	VUNPCKHPS    Y1, Y0, Y0
-	VADDPS       Y0, Y5, Y5
-	VUNPCKLPD    Y5, Y5, Y0
-	VUNPCKHPD    Y5, Y5, Y1
-	VADDPS       Y1, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X1
-	VMULPS       X4, X1, X1
+	MOVQ         f+72(FP), DI
+	VMOVSD       (DI), X1
+	ADDQ         $0x08, f+72(FP)
+	VUNPCKLPS    Y3, Y0, Y6
+	VUNPCKHPS    Y3, Y0, Y0
+	VADDPS       Y0, Y6, Y6
+	VUNPCKLPD    Y6, Y6, Y0
+	VUNPCKHPD    Y6, Y6, Y3
+	VADDPS       Y3, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X2
+	VADDPS       X2, X0, X2
+	VMULPS       X1, X2, X2
 	VMOVSD       (BX), X0
-	VADDPS       X1, X0, X0
+	VADDPS       X2, X0, X0
 	VMOVSD       X0, (BX)
 	ADDQ         SI, BX
-	VUNPCKLPS    Y3, Y2, Y0
-	VUNPCKHPS    Y3, Y2, Y1
-	VADDPS       Y1, Y0, Y0
-	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKLPS    Y5, Y4, Y0
+	VUNPCKHPS    Y5, Y4, Y3
+	VADDPS       Y3, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y3
 	VUNPCKHPD    Y0, Y0, Y0
-	VADDPS       Y0, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X0
-	VMULPS       X4, X0, X0
+	VADDPS       Y0, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X0
+	VADDPS       X0, X3, X0
+	VMULPS       X1, X0, X0
 	VMOVSD       (BX), X1
 	VADDPS       X0, X1, X1
 	VMOVSD       X1, (BX)
 	ADDQ         SI, BX
 	ADDQ         $0x08, c+0(FP)
-	ADDQ         CX, w+32(FP)
-	ADDQ         DX, s+48(FP)
-	ADDQ         CX, w+32(FP)
-	ADDQ         DX, s+48(FP)
+	ADDQ         CX, w+40(FP)
+	ADDQ         DX, s+56(FP)
+	ADDQ         CX, w+40(FP)
+	ADDQ         DX, s+56(FP)
 	JMP          columns177
 
 columns178:
 columns182:
-	CMPQ   n+80(FP), $0x01
+	CMPQ   n+88(FP), $0x01
 	JL     columns183
-	SUBQ   $0x01, n+80(FP)
+	SUBQ   $0x01, n+88(FP)
 	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	MOVQ   blocks+88(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
+	VXORPS Y2, Y2, Y2
+	MOVQ   blocks+96(FP), BX
+	MOVQ   w+40(FP), SI
+	MOVQ   s+56(FP), DI
 	MOVQ   x+16(FP), R8
-	MOVQ   SI, R9
-	MOVQ   DI, R10
+	MOVQ   xs+24(FP), R9
+	MOVQ   SI, R10
 	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
 
 blocks186:
 	SUBQ         $0x01, BX
 	JL           rest185
 	PREFETCHT0   (SI)
-	PREFETCHT0   (DI)
-	VMOVUPS      (R9), Y2
-	VPBROADCASTB (R10), X2
-	VPMOVSXBD    X2, Y2
-	VCVTDQ2PS    Y2, Y2
-	VPMOVZXBW    (R9), Y3
-	VPMOVSXBW    (R8), Y4
-	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(R9), Y4
-	VPMOVSXBW    16(R8), Y5
-	VPMADDWD     Y5, Y4, Y4
-	VPADDD       Y4, Y3, Y3
-	VPADDD       128(R8), Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       64(R8), Y2, Y4
-	VFMADD231PS  Y4, Y3, Y0
-	VPMOVZXBW    (R9), Y3
-	VPMOVSXBW    (R8)(AX*1), Y4
-	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(R9), Y4
-	VPMOVSXBW    16(R8)(AX*1), Y5
-	VPMADDWD     Y5, Y4, Y4
-	VPADDD       Y4, Y3, Y3
-	VPADDD       128(R8)(AX*1), Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       64(R8)(AX*1), Y2, Y2
-	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         $+32, R9
-	ADDQ         $+1, R10
-	ADDQ         $+32, SI
+	VMOVUPS      (R10), Y3
+	VPBROADCASTB (DI), X4
+	VPMOVSXBD    X4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMOVD        8(R9), X1
+	VBROADCASTSS (R9), Y3
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    (R8), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    16(R8), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       Y1, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y4, Y3, Y3
+	VFMADD231PS  Y3, Y5, Y0
+	VMOVD        8(R9)(AX*1), X1
+	VBROADCASTSS (R9)(AX*1), Y3
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    (R8)(AX*1), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    16(R8)(AX*1), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       Y1, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y4, Y3, Y3
+	VFMADD231PS  Y3, Y5, Y2
+	ADDQ         $+32, R10
 	ADDQ         $+1, DI
+	ADDQ         $+32, SI
 	SUBQ         $0x01, BX
 	JL           rest185
 	PREFETCHT0   (SI)
-	PREFETCHT0   (DI)
-	VMOVUPS      (R9), Y2
-	VPBROADCASTB (R10), X2
-	VPMOVSXBD    X2, Y2
-	VCVTDQ2PS    Y2, Y2
-	VPMOVZXBW    (R9), Y3
-	VPMOVSXBW    32(R8), Y4
-	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(R9), Y4
-	VPMOVSXBW    48(R8), Y5
-	VPMADDWD     Y5, Y4, Y4
-	VPADDD       Y4, Y3, Y3
-	VPADDD       160(R8), Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       96(R8), Y2, Y4
-	VFMADD231PS  Y4, Y3, Y0
-	VPMOVZXBW    (R9), Y3
-	VPMOVSXBW    32(R8)(AX*1), Y4
-	VPMADDWD     Y4, Y3, Y3
-	VPMOVZXBW    16(R9), Y4
-	VPMOVSXBW    48(R8)(AX*1), Y5
-	VPMADDWD     Y5, Y4, Y4
-	VPADDD       Y4, Y3, Y3
-	VPADDD       160(R8)(AX*1), Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       96(R8)(AX*1), Y2, Y2
-	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         $+32, R9
-	ADDQ         $+1, R10
-	ADDQ         $+32, SI
+	VMOVUPS      (R10), Y3
+	VPBROADCASTB (DI), X4
+	VPMOVSXBD    X4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMOVD        12(R9), X1
+	VBROADCASTSS 4(R9), Y3
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    32(R8), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    48(R8), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       Y1, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y4, Y3, Y3
+	VFMADD231PS  Y3, Y5, Y0
+	VMOVD        12(R9)(AX*1), X1
+	VBROADCASTSS 4(R9)(AX*1), Y3
+	VPMOVZXBW    (R10), Y5
+	VPMOVSXBW    32(R8)(AX*1), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPMOVZXBW    16(R10), Y6
+	VPMOVSXBW    48(R8)(AX*1), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPADDD       Y1, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y4, Y3, Y3
+	VFMADD231PS  Y3, Y5, Y2
+	ADDQ         $+32, R10
 	ADDQ         $+1, DI
-	ADDQ         $+192, R8
+	ADDQ         $+32, SI
+	ADDQ         $+64, R8
+	ADDQ         $+16, R9
 	JMP          blocks186
 
 rest185:
@@ -5670,9 +6020,9 @@ columns184:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
-	MOVQ         f+64(FP), DI
-	VMOVSS       (DI), X2
-	ADDQ         $0x04, f+64(FP)
+	MOVQ         f+72(FP), DI
+	VMOVSS       (DI), X1
+	ADDQ         $0x04, f+72(FP)
 	VUNPCKLPS    Y0, Y0, Y3
 	VUNPCKHPS    Y0, Y0, Y0
 	VADDPS       Y0, Y3, Y3
@@ -5681,25 +6031,25 @@ columns184:
 	VADDPS       Y3, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X3
 	VADDPS       X3, X0, X3
-	VMULPS       X2, X3, X3
+	VMULPS       X1, X3, X3
 	VADDSS       (BX), X3, X0
 	VMOVSS       X0, (BX)
 	ADDQ         SI, BX
-	VUNPCKLPS    Y1, Y1, Y0
-	VUNPCKHPS    Y1, Y1, Y1
-	VADDPS       Y1, Y0, Y0
-	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKLPS    Y2, Y2, Y0
+	VUNPCKHPS    Y2, Y2, Y2
+	VADDPS       Y2, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y2
 	VUNPCKHPD    Y0, Y0, Y0
-	VADDPS       Y0, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X0
-	VMULPS       X2, X0, X0
+	VADDPS       Y0, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X0
+	VMULPS       X1, X0, X0
 	VADDSS       (BX), X0, X0
 	VMOVSS       X0, (BX)
 	ADDQ         SI, BX
 	ADDQ         $0x04, c+0(FP)
-	ADDQ         CX, w+32(FP)
-	ADDQ         DX, s+48(FP)
+	ADDQ         CX, w+40(FP)
+	ADDQ         DX, s+56(FP)
 	JMP          columns182
 
 columns183:
@@ -5707,147 +6057,162 @@ columns183:
 	RET
 
 rows4:
-	MOVQ         ldx+24(FP), AX
-	MOVQ         ldw+40(FP), CX
-	MOVQ         lds+56(FP), DX
+	MOVQ         ldx+32(FP), AX
+	MOVQ         ldw+48(FP), CX
+	MOVQ         lds+64(FP), DX
 	MOVL         $0x00010001, BX
 	VMOVD        BX, X0
 	VPBROADCASTD X0, Y0
 
 columns187:
-	CMPQ   n+80(FP), $0x01
+	CMPQ   n+88(FP), $0x01
 	JL     columns188
-	SUBQ   $0x01, n+80(FP)
+	SUBQ   $0x01, n+88(FP)
 	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	MOVQ   blocks+88(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
+	VXORPS Y4, Y4, Y4
+	MOVQ   blocks+96(FP), BX
+	MOVQ   w+40(FP), SI
+	MOVQ   s+56(FP), DI
 	MOVQ   x+16(FP), R8
 	LEAQ   (R8)(AX*2), R9
 	ADDQ   AX, R9
-	MOVQ   SI, R10
-	MOVQ   DI, R11
+	MOVQ   xs+24(FP), R10
+	LEAQ   (R10)(AX*2), R11
+	ADDQ   AX, R11
+	MOVQ   SI, R12
 	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
 
 blocks191:
 	SUBQ         $0x01, BX
 	JL           rest190
 	PREFETCHT0   (SI)
-	PREFETCHT0   (DI)
-	VMOVUPS      (R10), Y4
-	VPBROADCASTB (R11), X4
-	VPMOVSXBD    X4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    (R8), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    16(R8), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       128(R8), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R8), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y0
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    (R8)(AX*1), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    16(R8)(AX*1), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       128(R8)(AX*1), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R8)(AX*1), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y1
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    (R8)(AX*2), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    16(R8)(AX*2), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       128(R8)(AX*2), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R8)(AX*2), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y2
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    (R9), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    16(R9), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       128(R9), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R9), Y4, Y4
-	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $+32, R10
-	ADDQ         $+1, R11
-	ADDQ         $+32, SI
+	VMOVUPS      (R12), Y5
+	VPBROADCASTB (DI), X6
+	VPMOVSXBD    X6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMOVD        8(R10), X1
+	VBROADCASTSS (R10), Y5
+	VPMOVZXBW    (R12), Y7
+	VPMOVSXBW    (R8), Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPMOVZXBW    16(R12), Y8
+	VPMOVSXBW    16(R8), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y1, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y0
+	VMOVD        8(R10)(AX*1), X1
+	VBROADCASTSS (R10)(AX*1), Y5
+	VPMOVZXBW    (R12), Y7
+	VPMOVSXBW    (R8)(AX*1), Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPMOVZXBW    16(R12), Y8
+	VPMOVSXBW    16(R8)(AX*1), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y1, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y2
+	VMOVD        8(R10)(AX*2), X1
+	VBROADCASTSS (R10)(AX*2), Y5
+	VPMOVZXBW    (R12), Y7
+	VPMOVSXBW    (R8)(AX*2), Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPMOVZXBW    16(R12), Y8
+	VPMOVSXBW    16(R8)(AX*2), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y1, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y3
+	VMOVD        8(R11), X1
+	VBROADCASTSS (R11), Y5
+	VPMOVZXBW    (R12), Y7
+	VPMOVSXBW    (R9), Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPMOVZXBW    16(R12), Y8
+	VPMOVSXBW    16(R9), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y1, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y4
+	ADDQ         $+32, R12
 	ADDQ         $+1, DI
+	ADDQ         $+32, SI
 	SUBQ         $0x01, BX
 	JL           rest190
 	PREFETCHT0   (SI)
-	PREFETCHT0   (DI)
-	VMOVUPS      (R10), Y4
-	VPBROADCASTB (R11), X4
-	VPMOVSXBD    X4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    32(R8), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    48(R8), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       160(R8), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R8), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y0
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    32(R8)(AX*1), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    48(R8)(AX*1), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       160(R8)(AX*1), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R8)(AX*1), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y1
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    32(R8)(AX*2), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    48(R8)(AX*2), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       160(R8)(AX*2), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R8)(AX*2), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y2
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    32(R9), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    48(R9), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       160(R9), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R9), Y4, Y4
-	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $+32, R10
-	ADDQ         $+1, R11
-	ADDQ         $+32, SI
+	VMOVUPS      (R12), Y5
+	VPBROADCASTB (DI), X6
+	VPMOVSXBD    X6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMOVD        12(R10), X1
+	VBROADCASTSS 4(R10), Y5
+	VPMOVZXBW    (R12), Y7
+	VPMOVSXBW    32(R8), Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPMOVZXBW    16(R12), Y8
+	VPMOVSXBW    48(R8), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y1, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y0
+	VMOVD        12(R10)(AX*1), X1
+	VBROADCASTSS 4(R10)(AX*1), Y5
+	VPMOVZXBW    (R12), Y7
+	VPMOVSXBW    32(R8)(AX*1), Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPMOVZXBW    16(R12), Y8
+	VPMOVSXBW    48(R8)(AX*1), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y1, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y2
+	VMOVD        12(R10)(AX*2), X1
+	VBROADCASTSS 4(R10)(AX*2), Y5
+	VPMOVZXBW    (R12), Y7
+	VPMOVSXBW    32(R8)(AX*2), Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPMOVZXBW    16(R12), Y8
+	VPMOVSXBW    48(R8)(AX*2), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y1, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y3
+	VMOVD        12(R11), X1
+	VBROADCASTSS 4(R11), Y5
+	VPMOVZXBW    (R12), Y7
+	VPMOVSXBW    32(R9), Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPMOVZXBW    16(R12), Y8
+	VPMOVSXBW    48(R9), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y1, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y4
+	ADDQ         $+32, R12
 	ADDQ         $+1, DI
-	ADDQ         $+192, R8
-	ADDQ         $+192, R9
+	ADDQ         $+32, SI
+	ADDQ         $+64, R8
+	ADDQ         $+64, R9
+	ADDQ         $+16, R10
+	ADDQ         $+16, R11
 	JMP          blocks191
 
 rest190:
@@ -5858,9 +6223,9 @@ columns189:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
-	MOVQ         f+64(FP), DI
-	VMOVSS       (DI), X4
-	ADDQ         $0x04, f+64(FP)
+	MOVQ         f+72(FP), DI
+	VMOVSS       (DI), X1
+	ADDQ         $0x04, f+72(FP)
 	VUNPCKLPS    Y0, Y0, Y5
 	VUNPCKHPS    Y0, Y0, Y0
 	VADDPS       Y0, Y5, Y5
@@ -5869,186 +6234,201 @@ columns189:
 	VADDPS       Y5, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X5
 	VADDPS       X5, X0, X5
-	VMULPS       X4, X5, X5
+	VMULPS       X1, X5, X5
 	VADDSS       (BX), X5, X0
 	VMOVSS       X0, (BX)
 	ADDQ         SI, BX
-	VUNPCKLPS    Y1, Y1, Y0
-	VUNPCKHPS    Y1, Y1, Y1
-	VADDPS       Y1, Y0, Y0
-	VUNPCKLPD    Y0, Y0, Y1
-	VUNPCKHPD    Y0, Y0, Y0
-	VADDPS       Y0, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X0
-	VMULPS       X4, X0, X0
-	VADDSS       (BX), X0, X0
-	VMOVSS       X0, (BX)
-	ADDQ         SI, BX
 	VUNPCKLPS    Y2, Y2, Y0
-	VUNPCKHPS    Y2, Y2, Y1
-	VADDPS       Y1, Y0, Y0
-	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPS    Y2, Y2, Y2
+	VADDPS       Y2, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y2
 	VUNPCKHPD    Y0, Y0, Y0
-	VADDPS       Y0, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X0
-	VMULPS       X4, X0, X0
+	VADDPS       Y0, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X0
+	VMULPS       X1, X0, X0
 	VADDSS       (BX), X0, X0
 	VMOVSS       X0, (BX)
 	ADDQ         SI, BX
 	VUNPCKLPS    Y3, Y3, Y0
-	VUNPCKHPS    Y3, Y3, Y1
-	VADDPS       Y1, Y0, Y0
-	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPS    Y3, Y3, Y2
+	VADDPS       Y2, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y2
 	VUNPCKHPD    Y0, Y0, Y0
-	VADDPS       Y0, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X0
-	VMULPS       X4, X0, X0
+	VADDPS       Y0, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X0
+	VMULPS       X1, X0, X0
+	VADDSS       (BX), X0, X0
+	VMOVSS       X0, (BX)
+	ADDQ         SI, BX
+	VUNPCKLPS    Y4, Y4, Y0
+	VUNPCKHPS    Y4, Y4, Y2
+	VADDPS       Y2, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y2
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X0
+	VMULPS       X1, X0, X0
 	VADDSS       (BX), X0, X0
 	VMOVSS       X0, (BX)
 	ADDQ         SI, BX
 	ADDQ         $0x04, c+0(FP)
-	ADDQ         CX, w+32(FP)
-	ADDQ         DX, s+48(FP)
+	ADDQ         CX, w+40(FP)
+	ADDQ         DX, s+56(FP)
 	JMP          columns187
 
 columns188:
 columns192:
-	CMPQ   n+80(FP), $0x01
+	CMPQ   n+88(FP), $0x01
 	JL     columns193
-	SUBQ   $0x01, n+80(FP)
+	SUBQ   $0x01, n+88(FP)
 	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	MOVQ   blocks+88(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
+	VXORPS Y4, Y4, Y4
+	MOVQ   blocks+96(FP), BX
+	MOVQ   w+40(FP), SI
+	MOVQ   s+56(FP), DI
 	MOVQ   x+16(FP), R8
 	LEAQ   (R8)(AX*2), R9
 	ADDQ   AX, R9
-	MOVQ   SI, R10
-	MOVQ   DI, R11
+	MOVQ   xs+24(FP), R10
+	LEAQ   (R10)(AX*2), R11
+	ADDQ   AX, R11
+	MOVQ   SI, R12
 	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
 
 blocks196:
 	SUBQ         $0x01, BX
 	JL           rest195
 	PREFETCHT0   (SI)
-	PREFETCHT0   (DI)
-	VMOVUPS      (R10), Y4
-	VPBROADCASTB (R11), X4
-	VPMOVSXBD    X4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    (R8), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    16(R8), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       128(R8), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R8), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y0
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    (R8)(AX*1), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    16(R8)(AX*1), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       128(R8)(AX*1), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R8)(AX*1), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y1
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    (R8)(AX*2), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    16(R8)(AX*2), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       128(R8)(AX*2), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R8)(AX*2), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y2
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    (R9), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    16(R9), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       128(R9), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(R9), Y4, Y4
-	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $+32, R10
-	ADDQ         $+1, R11
-	ADDQ         $+32, SI
+	VMOVUPS      (R12), Y5
+	VPBROADCASTB (DI), X6
+	VPMOVSXBD    X6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMOVD        8(R10), X1
+	VBROADCASTSS (R10), Y5
+	VPMOVZXBW    (R12), Y7
+	VPMOVSXBW    (R8), Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPMOVZXBW    16(R12), Y8
+	VPMOVSXBW    16(R8), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y1, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y0
+	VMOVD        8(R10)(AX*1), X1
+	VBROADCASTSS (R10)(AX*1), Y5
+	VPMOVZXBW    (R12), Y7
+	VPMOVSXBW    (R8)(AX*1), Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPMOVZXBW    16(R12), Y8
+	VPMOVSXBW    16(R8)(AX*1), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y1, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y2
+	VMOVD        8(R10)(AX*2), X1
+	VBROADCASTSS (R10)(AX*2), Y5
+	VPMOVZXBW    (R12), Y7
+	VPMOVSXBW    (R8)(AX*2), Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPMOVZXBW    16(R12), Y8
+	VPMOVSXBW    16(R8)(AX*2), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y1, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y3
+	VMOVD        8(R11), X1
+	VBROADCASTSS (R11), Y5
+	VPMOVZXBW    (R12), Y7
+	VPMOVSXBW    (R9), Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPMOVZXBW    16(R12), Y8
+	VPMOVSXBW    16(R9), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y1, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y4
+	ADDQ         $+32, R12
 	ADDQ         $+1, DI
+	ADDQ         $+32, SI
 	SUBQ         $0x01, BX
 	JL           rest195
 	PREFETCHT0   (SI)
-	PREFETCHT0   (DI)
-	VMOVUPS      (R10), Y4
-	VPBROADCASTB (R11), X4
-	VPMOVSXBD    X4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    32(R8), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    48(R8), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       160(R8), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R8), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y0
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    32(R8)(AX*1), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    48(R8)(AX*1), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       160(R8)(AX*1), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R8)(AX*1), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y1
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    32(R8)(AX*2), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    48(R8)(AX*2), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       160(R8)(AX*2), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R8)(AX*2), Y4, Y6
-	VFMADD231PS  Y6, Y5, Y2
-	VPMOVZXBW    (R10), Y5
-	VPMOVSXBW    32(R9), Y6
-	VPMADDWD     Y6, Y5, Y5
-	VPMOVZXBW    16(R10), Y6
-	VPMOVSXBW    48(R9), Y7
-	VPMADDWD     Y7, Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VPADDD       160(R9), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(R9), Y4, Y4
-	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $+32, R10
-	ADDQ         $+1, R11
-	ADDQ         $+32, SI
+	VMOVUPS      (R12), Y5
+	VPBROADCASTB (DI), X6
+	VPMOVSXBD    X6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMOVD        12(R10), X1
+	VBROADCASTSS 4(R10), Y5
+	VPMOVZXBW    (R12), Y7
+	VPMOVSXBW    32(R8), Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPMOVZXBW    16(R12), Y8
+	VPMOVSXBW    48(R8), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y1, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y0
+	VMOVD        12(R10)(AX*1), X1
+	VBROADCASTSS 4(R10)(AX*1), Y5
+	VPMOVZXBW    (R12), Y7
+	VPMOVSXBW    32(R8)(AX*1), Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPMOVZXBW    16(R12), Y8
+	VPMOVSXBW    48(R8)(AX*1), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y1, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y2
+	VMOVD        12(R10)(AX*2), X1
+	VBROADCASTSS 4(R10)(AX*2), Y5
+	VPMOVZXBW    (R12), Y7
+	VPMOVSXBW    32(R8)(AX*2), Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPMOVZXBW    16(R12), Y8
+	VPMOVSXBW    48(R8)(AX*2), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y1, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y3
+	VMOVD        12(R11), X1
+	VBROADCASTSS 4(R11), Y5
+	VPMOVZXBW    (R12), Y7
+	VPMOVSXBW    32(R9), Y8
+	VPMADDWD     Y8, Y7, Y7
+	VPMOVZXBW    16(R12), Y8
+	VPMOVSXBW    48(R9), Y9
+	VPMADDWD     Y9, Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       Y1, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y5, Y5
+	VFMADD231PS  Y5, Y7, Y4
+	ADDQ         $+32, R12
 	ADDQ         $+1, DI
-	ADDQ         $+192, R8
-	ADDQ         $+192, R9
+	ADDQ         $+32, SI
+	ADDQ         $+64, R8
+	ADDQ         $+64, R9
+	ADDQ         $+16, R10
+	ADDQ         $+16, R11
 	JMP          blocks196
 
 rest195:
@@ -6059,9 +6439,9 @@ columns194:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), SI
 	SHLQ         $0x02, SI
-	MOVQ         f+64(FP), DI
-	VMOVSS       (DI), X4
-	ADDQ         $0x04, f+64(FP)
+	MOVQ         f+72(FP), DI
+	VMOVSS       (DI), X1
+	ADDQ         $0x04, f+72(FP)
 	VUNPCKLPS    Y0, Y0, Y5
 	VUNPCKHPS    Y0, Y0, Y0
 	VADDPS       Y0, Y5, Y5
@@ -6070,49 +6450,49 @@ columns194:
 	VADDPS       Y5, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X5
 	VADDPS       X5, X0, X5
-	VMULPS       X4, X5, X5
+	VMULPS       X1, X5, X5
 	VADDSS       (BX), X5, X0
 	VMOVSS       X0, (BX)
 	ADDQ         SI, BX
-	VUNPCKLPS    Y1, Y1, Y0
-	VUNPCKHPS    Y1, Y1, Y1
-	VADDPS       Y1, Y0, Y0
-	VUNPCKLPD    Y0, Y0, Y1
-	VUNPCKHPD    Y0, Y0, Y0
-	VADDPS       Y0, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X0
-	VMULPS       X4, X0, X0
-	VADDSS       (BX), X0, X0
-	VMOVSS       X0, (BX)
-	ADDQ         SI, BX
 	VUNPCKLPS    Y2, Y2, Y0
-	VUNPCKHPS    Y2, Y2, Y1
-	VADDPS       Y1, Y0, Y0
-	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPS    Y2, Y2, Y2
+	VADDPS       Y2, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y2
 	VUNPCKHPD    Y0, Y0, Y0
-	VADDPS       Y0, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X0
-	VMULPS       X4, X0, X0
+	VADDPS       Y0, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X0
+	VMULPS       X1, X0, X0
 	VADDSS       (BX), X0, X0
 	VMOVSS       X0, (BX)
 	ADDQ         SI, BX
 	VUNPCKLPS    Y3, Y3, Y0
-	VUNPCKHPS    Y3, Y3, Y1
-	VADDPS       Y1, Y0, Y0
-	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPS    Y3, Y3, Y2
+	VADDPS       Y2, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y2
 	VUNPCKHPD    Y0, Y0, Y0
-	VADDPS       Y0, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X0
-	VMULPS       X4, X0, X0
+	VADDPS       Y0, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X0
+	VMULPS       X1, X0, X0
+	VADDSS       (BX), X0, X0
+	VMOVSS       X0, (BX)
+	ADDQ         SI, BX
+	VUNPCKLPS    Y4, Y4, Y0
+	VUNPCKHPS    Y4, Y4, Y2
+	VADDPS       Y2, Y0, Y0
+	VUNPCKLPD    Y0, Y0, Y2
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X0
+	VMULPS       X1, X0, X0
 	VADDSS       (BX), X0, X0
 	VMOVSS       X0, (BX)
 	ADDQ         SI, BX
 	ADDQ         $0x04, c+0(FP)
-	ADDQ         CX, w+32(FP)
-	ADDQ         DX, s+48(FP)
+	ADDQ         CX, w+40(FP)
+	ADDQ         DX, s+56(FP)
 	JMP          columns192
 
 columns193:

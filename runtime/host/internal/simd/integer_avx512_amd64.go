@@ -7,30 +7,30 @@ package simd
 // quantiseDot4AVX512 stores records of blocks of x.
 //
 //go:noescape
-func quantiseDot4AVX512(dst *uint8, x *float32, blocks int)
+func quantiseDot4AVX512(dst *uint8, factors *uint8, x *float32, blocks int)
 
 // quantiseTile4AVX512 stores records of blocks of x.
 //
 //go:noescape
 func quantiseTile4AVX512(dst *uint8, x *float32, blocks int)
 
-// dotQuantised4AVX512 adds the products of m rows of records x and n rows of blocks w, with scales s, to c.
+// dotQuantised4AVX512 adds the products of m rows of records x, with factors xs, and n rows of blocks w, with scales s, to c.
 // Strides are in numbers, those of x and w in bytes. m is 1, 2 or 4.
 //
 //go:noescape
-func dotQuantised4AVX512(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *float32, lds int, m int, n int, blocks int)
+func dotQuantised4AVX512(c *float32, ldc int, x *uint8, xs *uint8, ldx int, w *uint8, ldw int, s *float32, lds int, m int, n int, blocks int)
 
-// dotQuantised4F16AVX512 adds the products of m rows of records x and n rows of blocks w, with scales s, to c.
+// dotQuantised4F16AVX512 adds the products of m rows of records x, with factors xs, and n rows of blocks w, with scales s, to c.
 // Strides are in numbers, those of x and w in bytes. m is 1, 2 or 4.
 //
 //go:noescape
-func dotQuantised4F16AVX512(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *uint16, lds int, m int, n int, blocks int)
+func dotQuantised4F16AVX512(c *float32, ldc int, x *uint8, xs *uint8, ldx int, w *uint8, ldw int, s *uint16, lds int, m int, n int, blocks int)
 
-// dotQuantised4I8AVX512 adds the products of m rows of records x and n rows of blocks w, with scales s times their rows' factors f, to c.
+// dotQuantised4I8AVX512 adds the products of m rows of records x, with factors xs, and n rows of blocks w, with scales s times their rows' factors f, to c.
 // Strides are in numbers, those of x and w in bytes. m is 1, 2 or 4.
 //
 //go:noescape
-func dotQuantised4I8AVX512(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *int8, lds int, f *float32, m int, n int, blocks int)
+func dotQuantised4I8AVX512(c *float32, ldc int, x *uint8, xs *uint8, ldx int, w *uint8, ldw int, s *int8, lds int, f *float32, m int, n int, blocks int)
 
 // pack4AVX512 turns blocks of as many rows as a vector has lanes into a panel, all fours of bytes less a number.
 //
@@ -40,30 +40,30 @@ func pack4AVX512(dst *uint8, w *uint8, ldw int, s *float32, lds int, less uint32
 // quantiseDot8AVX512 stores records of blocks of x.
 //
 //go:noescape
-func quantiseDot8AVX512(dst *uint8, x *float32, blocks int)
+func quantiseDot8AVX512(dst *uint8, factors *uint8, x *float32, blocks int)
 
 // quantiseTile8AVX512 stores records of blocks of x.
 //
 //go:noescape
 func quantiseTile8AVX512(dst *uint8, x *float32, blocks int)
 
-// dotQuantised8AVX512 adds the products of m rows of records x and n rows of blocks w, with scales s, to c.
+// dotQuantised8AVX512 adds the products of m rows of records x, with factors xs, and n rows of blocks w, with scales s, to c.
 // Strides are in numbers, those of x and w in bytes. m is 1, 2 or 4.
 //
 //go:noescape
-func dotQuantised8AVX512(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *float32, lds int, m int, n int, blocks int)
+func dotQuantised8AVX512(c *float32, ldc int, x *uint8, xs *uint8, ldx int, w *uint8, ldw int, s *float32, lds int, m int, n int, blocks int)
 
-// dotQuantised8F16AVX512 adds the products of m rows of records x and n rows of blocks w, with scales s, to c.
+// dotQuantised8F16AVX512 adds the products of m rows of records x, with factors xs, and n rows of blocks w, with scales s, to c.
 // Strides are in numbers, those of x and w in bytes. m is 1, 2 or 4.
 //
 //go:noescape
-func dotQuantised8F16AVX512(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *uint16, lds int, m int, n int, blocks int)
+func dotQuantised8F16AVX512(c *float32, ldc int, x *uint8, xs *uint8, ldx int, w *uint8, ldw int, s *uint16, lds int, m int, n int, blocks int)
 
-// dotQuantised8I8AVX512 adds the products of m rows of records x and n rows of blocks w, with scales s times their rows' factors f, to c.
+// dotQuantised8I8AVX512 adds the products of m rows of records x, with factors xs, and n rows of blocks w, with scales s times their rows' factors f, to c.
 // Strides are in numbers, those of x and w in bytes. m is 1, 2 or 4.
 //
 //go:noescape
-func dotQuantised8I8AVX512(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *int8, lds int, f *float32, m int, n int, blocks int)
+func dotQuantised8I8AVX512(c *float32, ldc int, x *uint8, xs *uint8, ldx int, w *uint8, ldw int, s *int8, lds int, f *float32, m int, n int, blocks int)
 
 // pack8AVX512 turns blocks of as many rows as a vector has lanes into a panel, all fours of bytes less a number.
 //

@@ -4,14 +4,14 @@
 
 #include "textflag.h"
 
-// func quantiseDot4AVX512(dst *uint8, x *float32, blocks int)
+// func quantiseDot4AVX512(dst *uint8, factors *uint8, x *float32, blocks int)
 // Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL
-TEXT ·quantiseDot4AVX512(SB), NOSPLIT, $0-24
+TEXT ·quantiseDot4AVX512(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         blocks+16(FP), DX
-	LEAQ         128(AX), BX
-	MOVQ         $+4, SI
+	MOVQ         x+16(FP), CX
+	MOVQ         blocks+24(FP), DX
+	MOVQ         factors+8(FP), SI
+	MOVQ         $+4, BX
 	MOVL         $0x7fffffff, DI
 	VPBROADCASTD DI, Z0
 	MOVL         $0x0da24260, DI
@@ -70,23 +70,20 @@ block1:
 	VMOVAPS       X3, X7
 
 number3:
-	VPMOVWB      Y5, X6
-	VPSRLW       $0x08, Y5, Y5
-	VPMOVWB      Y5, X5
-	VMOVDQU      X6, (AX)
-	VMOVDQU      X5, 64(AX)
-	VXORPS       X5, X5, X5
-	VMOVSS       X9, X5, X5
-	VBROADCASTSS X7, Y6
-	VMOVUPS      X6, (BX)
-	VMOVUPS      X5, 64(BX)
-	ADDQ         $0x10, AX
-	ADDQ         $0x10, BX
-	DECQ         SI
-	JNZ          group4
-	MOVQ         $+4, SI
-	ADDQ         $+192, AX
-	ADDQ         $+192, BX
+	VPMOVWB Y5, X6
+	VPSRLW  $0x08, Y5, Y5
+	VPMOVWB Y5, X5
+	VMOVDQU X6, (AX)
+	VMOVDQU X5, 64(AX)
+	VMOVSS  X7, (SI)
+	VMOVD   X9, 16(SI)
+	ADDQ    $0x04, SI
+	ADDQ    $0x10, AX
+	DECQ    BX
+	JNZ     group4
+	MOVQ    $+4, BX
+	ADDQ    $+64, AX
+	ADDQ    $0x10, SI
 
 group4:
 	ADDQ $+128, CX
@@ -102,8 +99,6 @@ TEXT ·quantiseTile4AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         blocks+16(FP), DX
-	LEAQ         128(AX), BX
-	MOVQ         $+4, BX
 	MOVL         $0x7fffffff, BX
 	VPBROADCASTD BX, Z0
 	MOVL         $0x0da24260, BX
@@ -177,216 +172,215 @@ block6:
 	VZEROUPPER
 	RET
 
-// func dotQuantised4AVX512(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *float32, lds int, m int, n int, blocks int)
+// func dotQuantised4AVX512(c *float32, ldc int, x *uint8, xs *uint8, ldx int, w *uint8, ldw int, s *float32, lds int, m int, n int, blocks int)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, BMI2, MMX+
-TEXT ·dotQuantised4AVX512(SB), NOSPLIT, $0-88
-	MOVQ         m+64(FP), AX
+TEXT ·dotQuantised4AVX512(SB), NOSPLIT, $0-96
+	MOVQ         m+72(FP), AX
 	CMPQ         AX, $0x04
 	JE           rows4
 	CMPQ         AX, $0x02
 	JE           rows2
-	MOVQ         ldx+24(FP), AX
-	MOVQ         ldw+40(FP), AX
-	MOVQ         lds+56(FP), CX
+	MOVQ         ldx+32(FP), AX
+	MOVQ         ldw+48(FP), AX
+	MOVQ         lds+64(FP), CX
 	SHLQ         $0x02, CX
 	MOVL         $0x0f0f0f0f, DX
 	VPBROADCASTD DX, Z0
 	VMOVUPS      lanes4<>+0(SB), Z1
+	MOVL         $0x00008421, DX
+	KMOVW        DX, K1
 
 columns8:
-	CMPQ   n+72(FP), $0x04
+	CMPQ   n+80(FP), $0x04
 	JL     columns9
-	SUBQ   $0x04, n+72(FP)
+	SUBQ   $0x04, n+80(FP)
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
 	VXORPS Z5, Z5, Z5
-	MOVQ   blocks+80(FP), DX
-	MOVQ   w+32(FP), BX
-	MOVQ   s+48(FP), SI
+	MOVQ   blocks+88(FP), DX
+	MOVQ   w+40(FP), BX
+	MOVQ   s+56(FP), SI
 	MOVQ   x+16(FP), DI
-	MOVQ   BX, R8
-	MOVQ   SI, R9
+	MOVQ   xs+24(FP), R8
+	MOVQ   BX, R9
 	LEAQ   4096(BX), BX
-	LEAQ   512(SI), SI
 
 blocks12:
-	SUBQ        $0x04, DX
-	JL          rest11
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVUPS     (R8), Z6
-	VMOVUPS     (R9), X8
-	VPERMPS     Z8, Z1, Z8
-	VPSRLW      $0x04, Z6, Z7
-	VPANDD      Z0, Z6, Z6
-	VPANDD      Z0, Z7, Z7
-	VMOVUPS     192(DI), Z9
-	VPDPBUSD    (DI), Z6, Z9
-	VPDPBUSD    64(DI), Z7, Z9
-	VCVTDQ2PS   Z9, Z9
-	VMULPS      128(DI), Z8, Z6
-	VFMADD231PS Z6, Z9, Z2
-	ADDQ        $+64, R8
-	ADDQ        $+16, R9
-	ADDQ        $+64, BX
-	ADDQ        $+16, SI
-	ADDQ        $+256, DI
-	JMP         blocks12
+	SUBQ              $0x04, DX
+	JL                rest11
+	PREFETCHT1        (BX)
+	VMOVUPS           (R9), Z8
+	VMOVUPS           (SI), X10
+	VPSRLW            $0x04, Z8, Z9
+	VPANDD            Z0, Z8, Z8
+	VPANDD            Z0, Z9, Z9
+	VBROADCASTI32X4.Z 16(R8), K1, Z6
+	VBROADCASTF32X4   (R8), Z7
+	VPDPBUSD          (DI), Z8, Z6
+	VPDPBUSD          64(DI), Z9, Z6
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z10, Z7, Z7
+	VPERMPS           Z7, Z1, Z7
+	VFMADD231PS       Z7, Z6, Z2
+	ADDQ              $+64, R9
+	ADDQ              $+16, SI
+	ADDQ              $+64, BX
+	ADDQ              $+128, DI
+	ADDQ              $+32, R8
+	JMP               blocks12
 
 rest11:
-	ADDQ        $0x04, DX
-	JZ          columns10
-	MOVQ        $-1, R10
-	BZHIQ       DX, R10, R10
-	KMOVW       R10, K2
-	MOVQ        $-1, R10
-	SHLQ        $0x04, DX
-	BZHIQ       DX, R10, DX
-	KMOVQ       DX, K1
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVDQU8.Z  (R8), K1, Z6
-	VMOVUPS.Z   (R9), K2, Z9
-	VPERMPS     Z9, Z1, Z9
-	VPSRLW      $0x04, Z6, Z7
-	VPANDD      Z0, Z6, Z6
-	VPANDD      Z0, Z7, Z7
-	VMOVUPS     192(DI), Z14
-	VPDPBUSD    (DI), Z6, Z14
-	VPDPBUSD    64(DI), Z7, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(DI), Z9, Z6
-	VFMADD231PS Z6, Z14, Z2
+	ADDQ              $0x04, DX
+	JZ                columns10
+	MOVQ              $-1, R10
+	BZHIQ             DX, R10, R10
+	KMOVW             R10, K3
+	MOVQ              $-1, R10
+	SHLQ              $0x04, DX
+	BZHIQ             DX, R10, DX
+	KMOVQ             DX, K2
+	PREFETCHT1        (BX)
+	VMOVDQU8.Z        (R9), K2, Z8
+	VMOVUPS.Z         (SI), K3, Z11
+	VPSRLW            $0x04, Z8, Z9
+	VPANDD            Z0, Z8, Z8
+	VPANDD            Z0, Z9, Z9
+	VBROADCASTI32X4.Z 16(R8), K1, Z6
+	VBROADCASTF32X4   (R8), Z7
+	VPDPBUSD          (DI), Z8, Z6
+	VPDPBUSD          64(DI), Z9, Z6
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z11, Z7, Z7
+	VPERMPS           Z7, Z1, Z7
+	VFMADD231PS       Z7, Z6, Z2
 
 columns10:
-	MOVQ blocks+80(FP), DX
-	MOVQ w+32(FP), BX
-	MOVQ s+48(FP), SI
+	MOVQ blocks+88(FP), DX
+	MOVQ w+40(FP), BX
+	MOVQ s+56(FP), SI
 	ADDQ AX, BX
 	ADDQ CX, SI
 	MOVQ x+16(FP), DI
-	MOVQ BX, R8
-	MOVQ SI, R9
+	MOVQ xs+24(FP), R8
+	MOVQ BX, R9
 	LEAQ 4096(BX), BX
-	LEAQ 512(SI), SI
 
 blocks15:
-	SUBQ        $0x04, DX
-	JL          rest14
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVUPS     (R8), Z6
-	VMOVUPS     (R9), X10
-	VPERMPS     Z10, Z1, Z10
-	VPSRLW      $0x04, Z6, Z7
-	VPANDD      Z0, Z6, Z6
-	VPANDD      Z0, Z7, Z7
-	VMOVUPS     192(DI), Z9
-	VPDPBUSD    (DI), Z6, Z9
-	VPDPBUSD    64(DI), Z7, Z9
-	VCVTDQ2PS   Z9, Z9
-	VMULPS      128(DI), Z10, Z6
-	VFMADD231PS Z6, Z9, Z3
-	ADDQ        $+64, R8
-	ADDQ        $+16, R9
-	ADDQ        $+64, BX
-	ADDQ        $+16, SI
-	ADDQ        $+256, DI
-	JMP         blocks15
+	SUBQ              $0x04, DX
+	JL                rest14
+	PREFETCHT1        (BX)
+	VMOVUPS           (R9), Z8
+	VMOVUPS           (SI), X10
+	VPSRLW            $0x04, Z8, Z9
+	VPANDD            Z0, Z8, Z8
+	VPANDD            Z0, Z9, Z9
+	VBROADCASTI32X4.Z 16(R8), K1, Z6
+	VBROADCASTF32X4   (R8), Z7
+	VPDPBUSD          (DI), Z8, Z6
+	VPDPBUSD          64(DI), Z9, Z6
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z10, Z7, Z7
+	VPERMPS           Z7, Z1, Z7
+	VFMADD231PS       Z7, Z6, Z3
+	ADDQ              $+64, R9
+	ADDQ              $+16, SI
+	ADDQ              $+64, BX
+	ADDQ              $+128, DI
+	ADDQ              $+32, R8
+	JMP               blocks15
 
 rest14:
-	ADDQ        $0x04, DX
-	JZ          columns13
-	MOVQ        $-1, R10
-	BZHIQ       DX, R10, R10
-	KMOVW       R10, K2
-	MOVQ        $-1, R10
-	SHLQ        $0x04, DX
-	BZHIQ       DX, R10, DX
-	KMOVQ       DX, K1
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVDQU8.Z  (R8), K1, Z6
-	VMOVUPS.Z   (R9), K2, Z9
-	VPERMPS     Z9, Z1, Z9
-	VPSRLW      $0x04, Z6, Z7
-	VPANDD      Z0, Z6, Z6
-	VPANDD      Z0, Z7, Z7
-	VMOVUPS     192(DI), Z14
-	VPDPBUSD    (DI), Z6, Z14
-	VPDPBUSD    64(DI), Z7, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(DI), Z9, Z6
-	VFMADD231PS Z6, Z14, Z3
+	ADDQ              $0x04, DX
+	JZ                columns13
+	MOVQ              $-1, R10
+	BZHIQ             DX, R10, R10
+	KMOVW             R10, K3
+	MOVQ              $-1, R10
+	SHLQ              $0x04, DX
+	BZHIQ             DX, R10, DX
+	KMOVQ             DX, K2
+	PREFETCHT1        (BX)
+	VMOVDQU8.Z        (R9), K2, Z8
+	VMOVUPS.Z         (SI), K3, Z11
+	VPSRLW            $0x04, Z8, Z9
+	VPANDD            Z0, Z8, Z8
+	VPANDD            Z0, Z9, Z9
+	VBROADCASTI32X4.Z 16(R8), K1, Z6
+	VBROADCASTF32X4   (R8), Z7
+	VPDPBUSD          (DI), Z8, Z6
+	VPDPBUSD          64(DI), Z9, Z6
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z11, Z7, Z7
+	VPERMPS           Z7, Z1, Z7
+	VFMADD231PS       Z7, Z6, Z3
 
 columns13:
-	MOVQ blocks+80(FP), DX
-	MOVQ w+32(FP), BX
-	MOVQ s+48(FP), SI
+	MOVQ blocks+88(FP), DX
+	MOVQ w+40(FP), BX
+	MOVQ s+56(FP), SI
 	ADDQ AX, BX
 	ADDQ CX, SI
 	ADDQ AX, BX
 	ADDQ CX, SI
 	MOVQ x+16(FP), DI
-	MOVQ BX, R8
-	MOVQ SI, R9
+	MOVQ xs+24(FP), R8
+	MOVQ BX, R9
 	LEAQ 4096(BX), BX
-	LEAQ 512(SI), SI
 
 blocks18:
-	SUBQ        $0x04, DX
-	JL          rest17
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVUPS     (R8), Z6
-	VMOVUPS     (R9), X11
-	VPERMPS     Z11, Z1, Z11
-	VPSRLW      $0x04, Z6, Z7
-	VPANDD      Z0, Z6, Z6
-	VPANDD      Z0, Z7, Z7
-	VMOVUPS     192(DI), Z9
-	VPDPBUSD    (DI), Z6, Z9
-	VPDPBUSD    64(DI), Z7, Z9
-	VCVTDQ2PS   Z9, Z9
-	VMULPS      128(DI), Z11, Z6
-	VFMADD231PS Z6, Z9, Z4
-	ADDQ        $+64, R8
-	ADDQ        $+16, R9
-	ADDQ        $+64, BX
-	ADDQ        $+16, SI
-	ADDQ        $+256, DI
-	JMP         blocks18
+	SUBQ              $0x04, DX
+	JL                rest17
+	PREFETCHT1        (BX)
+	VMOVUPS           (R9), Z8
+	VMOVUPS           (SI), X10
+	VPSRLW            $0x04, Z8, Z9
+	VPANDD            Z0, Z8, Z8
+	VPANDD            Z0, Z9, Z9
+	VBROADCASTI32X4.Z 16(R8), K1, Z6
+	VBROADCASTF32X4   (R8), Z7
+	VPDPBUSD          (DI), Z8, Z6
+	VPDPBUSD          64(DI), Z9, Z6
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z10, Z7, Z7
+	VPERMPS           Z7, Z1, Z7
+	VFMADD231PS       Z7, Z6, Z4
+	ADDQ              $+64, R9
+	ADDQ              $+16, SI
+	ADDQ              $+64, BX
+	ADDQ              $+128, DI
+	ADDQ              $+32, R8
+	JMP               blocks18
 
 rest17:
-	ADDQ        $0x04, DX
-	JZ          columns16
-	MOVQ        $-1, R10
-	BZHIQ       DX, R10, R10
-	KMOVW       R10, K2
-	MOVQ        $-1, R10
-	SHLQ        $0x04, DX
-	BZHIQ       DX, R10, DX
-	KMOVQ       DX, K1
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVDQU8.Z  (R8), K1, Z6
-	VMOVUPS.Z   (R9), K2, Z9
-	VPERMPS     Z9, Z1, Z9
-	VPSRLW      $0x04, Z6, Z7
-	VPANDD      Z0, Z6, Z6
-	VPANDD      Z0, Z7, Z7
-	VMOVUPS     192(DI), Z14
-	VPDPBUSD    (DI), Z6, Z14
-	VPDPBUSD    64(DI), Z7, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(DI), Z9, Z6
-	VFMADD231PS Z6, Z14, Z4
+	ADDQ              $0x04, DX
+	JZ                columns16
+	MOVQ              $-1, R10
+	BZHIQ             DX, R10, R10
+	KMOVW             R10, K3
+	MOVQ              $-1, R10
+	SHLQ              $0x04, DX
+	BZHIQ             DX, R10, DX
+	KMOVQ             DX, K2
+	PREFETCHT1        (BX)
+	VMOVDQU8.Z        (R9), K2, Z8
+	VMOVUPS.Z         (SI), K3, Z11
+	VPSRLW            $0x04, Z8, Z9
+	VPANDD            Z0, Z8, Z8
+	VPANDD            Z0, Z9, Z9
+	VBROADCASTI32X4.Z 16(R8), K1, Z6
+	VBROADCASTF32X4   (R8), Z7
+	VPDPBUSD          (DI), Z8, Z6
+	VPDPBUSD          64(DI), Z9, Z6
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z11, Z7, Z7
+	VPERMPS           Z7, Z1, Z7
+	VFMADD231PS       Z7, Z6, Z4
 
 columns16:
-	MOVQ blocks+80(FP), DX
-	MOVQ w+32(FP), BX
-	MOVQ s+48(FP), SI
+	MOVQ blocks+88(FP), DX
+	MOVQ w+40(FP), BX
+	MOVQ s+56(FP), SI
 	ADDQ AX, BX
 	ADDQ CX, SI
 	ADDQ AX, BX
@@ -394,59 +388,58 @@ columns16:
 	ADDQ AX, BX
 	ADDQ CX, SI
 	MOVQ x+16(FP), DI
-	MOVQ BX, R8
-	MOVQ SI, R9
+	MOVQ xs+24(FP), R8
+	MOVQ BX, R9
 	LEAQ 4096(BX), BX
-	LEAQ 512(SI), SI
 
 blocks21:
-	SUBQ        $0x04, DX
-	JL          rest20
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVUPS     (R8), Z6
-	VMOVUPS     (R9), X12
-	VPERMPS     Z12, Z1, Z12
-	VPSRLW      $0x04, Z6, Z7
-	VPANDD      Z0, Z6, Z6
-	VPANDD      Z0, Z7, Z7
-	VMOVUPS     192(DI), Z9
-	VPDPBUSD    (DI), Z6, Z9
-	VPDPBUSD    64(DI), Z7, Z9
-	VCVTDQ2PS   Z9, Z9
-	VMULPS      128(DI), Z12, Z6
-	VFMADD231PS Z6, Z9, Z5
-	ADDQ        $+64, R8
-	ADDQ        $+16, R9
-	ADDQ        $+64, BX
-	ADDQ        $+16, SI
-	ADDQ        $+256, DI
-	JMP         blocks21
+	SUBQ              $0x04, DX
+	JL                rest20
+	PREFETCHT1        (BX)
+	VMOVUPS           (R9), Z8
+	VMOVUPS           (SI), X10
+	VPSRLW            $0x04, Z8, Z9
+	VPANDD            Z0, Z8, Z8
+	VPANDD            Z0, Z9, Z9
+	VBROADCASTI32X4.Z 16(R8), K1, Z6
+	VBROADCASTF32X4   (R8), Z7
+	VPDPBUSD          (DI), Z8, Z6
+	VPDPBUSD          64(DI), Z9, Z6
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z10, Z7, Z7
+	VPERMPS           Z7, Z1, Z7
+	VFMADD231PS       Z7, Z6, Z5
+	ADDQ              $+64, R9
+	ADDQ              $+16, SI
+	ADDQ              $+64, BX
+	ADDQ              $+128, DI
+	ADDQ              $+32, R8
+	JMP               blocks21
 
 rest20:
-	ADDQ        $0x04, DX
-	JZ          columns19
-	MOVQ        $-1, R10
-	BZHIQ       DX, R10, R10
-	KMOVW       R10, K2
-	MOVQ        $-1, R10
-	SHLQ        $0x04, DX
-	BZHIQ       DX, R10, DX
-	KMOVQ       DX, K1
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVDQU8.Z  (R8), K1, Z6
-	VMOVUPS.Z   (R9), K2, Z9
-	VPERMPS     Z9, Z1, Z9
-	VPSRLW      $0x04, Z6, Z7
-	VPANDD      Z0, Z6, Z6
-	VPANDD      Z0, Z7, Z7
-	VMOVUPS     192(DI), Z14
-	VPDPBUSD    (DI), Z6, Z14
-	VPDPBUSD    64(DI), Z7, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(DI), Z9, Z6
-	VFMADD231PS Z6, Z14, Z5
+	ADDQ              $0x04, DX
+	JZ                columns19
+	MOVQ              $-1, R10
+	BZHIQ             DX, R10, R10
+	KMOVW             R10, K3
+	MOVQ              $-1, R10
+	SHLQ              $0x04, DX
+	BZHIQ             DX, R10, DX
+	KMOVQ             DX, K2
+	PREFETCHT1        (BX)
+	VMOVDQU8.Z        (R9), K2, Z8
+	VMOVUPS.Z         (SI), K3, Z11
+	VPSRLW            $0x04, Z8, Z9
+	VPANDD            Z0, Z8, Z8
+	VPANDD            Z0, Z9, Z9
+	VBROADCASTI32X4.Z 16(R8), K1, Z6
+	VBROADCASTF32X4   (R8), Z7
+	VPDPBUSD          (DI), Z8, Z6
+	VPDPBUSD          64(DI), Z9, Z6
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z11, Z7, Z7
+	VPERMPS           Z7, Z1, Z7
+	VFMADD231PS       Z7, Z6, Z5
 
 columns19:
 	MOVQ          c+0(FP), DX
@@ -475,79 +468,78 @@ columns19:
 	VMOVUPS       X2, (DX)
 	ADDQ          BX, DX
 	ADDQ          $0x10, c+0(FP)
-	ADDQ          AX, w+32(FP)
-	ADDQ          CX, s+48(FP)
-	ADDQ          AX, w+32(FP)
-	ADDQ          CX, s+48(FP)
-	ADDQ          AX, w+32(FP)
-	ADDQ          CX, s+48(FP)
-	ADDQ          AX, w+32(FP)
-	ADDQ          CX, s+48(FP)
+	ADDQ          AX, w+40(FP)
+	ADDQ          CX, s+56(FP)
+	ADDQ          AX, w+40(FP)
+	ADDQ          CX, s+56(FP)
+	ADDQ          AX, w+40(FP)
+	ADDQ          CX, s+56(FP)
+	ADDQ          AX, w+40(FP)
+	ADDQ          CX, s+56(FP)
 	JMP           columns8
 
 columns9:
 columns22:
-	CMPQ   n+72(FP), $0x01
+	CMPQ   n+80(FP), $0x01
 	JL     columns23
-	SUBQ   $0x01, n+72(FP)
+	SUBQ   $0x01, n+80(FP)
 	VXORPS Z2, Z2, Z2
-	MOVQ   blocks+80(FP), DX
-	MOVQ   w+32(FP), BX
-	MOVQ   s+48(FP), SI
+	MOVQ   blocks+88(FP), DX
+	MOVQ   w+40(FP), BX
+	MOVQ   s+56(FP), SI
 	MOVQ   x+16(FP), DI
-	MOVQ   BX, R8
-	MOVQ   SI, R9
+	MOVQ   xs+24(FP), R8
+	MOVQ   BX, R9
 	LEAQ   4096(BX), BX
-	LEAQ   512(SI), SI
 
 blocks26:
-	SUBQ        $0x04, DX
-	JL          rest25
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVUPS     (R8), Z3
-	VMOVUPS     (R9), X13
-	VPERMPS     Z13, Z1, Z13
-	VPSRLW      $0x04, Z3, Z4
-	VPANDD      Z0, Z3, Z3
-	VPANDD      Z0, Z4, Z4
-	VMOVUPS     192(DI), Z5
-	VPDPBUSD    (DI), Z3, Z5
-	VPDPBUSD    64(DI), Z4, Z5
-	VCVTDQ2PS   Z5, Z5
-	VMULPS      128(DI), Z13, Z3
-	VFMADD231PS Z3, Z5, Z2
-	ADDQ        $+64, R8
-	ADDQ        $+16, R9
-	ADDQ        $+64, BX
-	ADDQ        $+16, SI
-	ADDQ        $+256, DI
-	JMP         blocks26
+	SUBQ              $0x04, DX
+	JL                rest25
+	PREFETCHT1        (BX)
+	VMOVUPS           (R9), Z5
+	VMOVUPS           (SI), X10
+	VPSRLW            $0x04, Z5, Z6
+	VPANDD            Z0, Z5, Z5
+	VPANDD            Z0, Z6, Z6
+	VBROADCASTI32X4.Z 16(R8), K1, Z3
+	VBROADCASTF32X4   (R8), Z4
+	VPDPBUSD          (DI), Z5, Z3
+	VPDPBUSD          64(DI), Z6, Z3
+	VCVTDQ2PS         Z3, Z3
+	VMULPS            Z10, Z4, Z4
+	VPERMPS           Z4, Z1, Z4
+	VFMADD231PS       Z4, Z3, Z2
+	ADDQ              $+64, R9
+	ADDQ              $+16, SI
+	ADDQ              $+64, BX
+	ADDQ              $+128, DI
+	ADDQ              $+32, R8
+	JMP               blocks26
 
 rest25:
-	ADDQ        $0x04, DX
-	JZ          columns24
-	MOVQ        $-1, R10
-	BZHIQ       DX, R10, R10
-	KMOVW       R10, K2
-	MOVQ        $-1, R10
-	SHLQ        $0x04, DX
-	BZHIQ       DX, R10, DX
-	KMOVQ       DX, K1
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVDQU8.Z  (R8), K1, Z3
-	VMOVUPS.Z   (R9), K2, Z5
-	VPERMPS     Z5, Z1, Z5
-	VPSRLW      $0x04, Z3, Z4
-	VPANDD      Z0, Z3, Z3
-	VPANDD      Z0, Z4, Z4
-	VMOVUPS     192(DI), Z6
-	VPDPBUSD    (DI), Z3, Z6
-	VPDPBUSD    64(DI), Z4, Z6
-	VCVTDQ2PS   Z6, Z6
-	VMULPS      128(DI), Z5, Z3
-	VFMADD231PS Z3, Z6, Z2
+	ADDQ              $0x04, DX
+	JZ                columns24
+	MOVQ              $-1, R10
+	BZHIQ             DX, R10, R10
+	KMOVW             R10, K3
+	MOVQ              $-1, R10
+	SHLQ              $0x04, DX
+	BZHIQ             DX, R10, DX
+	KMOVQ             DX, K2
+	PREFETCHT1        (BX)
+	VMOVDQU8.Z        (R9), K2, Z5
+	VMOVUPS.Z         (SI), K3, Z7
+	VPSRLW            $0x04, Z5, Z6
+	VPANDD            Z0, Z5, Z5
+	VPANDD            Z0, Z6, Z6
+	VBROADCASTI32X4.Z 16(R8), K1, Z3
+	VBROADCASTF32X4   (R8), Z4
+	VPDPBUSD          (DI), Z5, Z3
+	VPDPBUSD          64(DI), Z6, Z3
+	VCVTDQ2PS         Z3, Z3
+	VMULPS            Z7, Z4, Z4
+	VPERMPS           Z4, Z1, Z4
+	VFMADD231PS       Z4, Z3, Z2
 
 columns24:
 	MOVQ          c+0(FP), DX
@@ -567,8 +559,8 @@ columns24:
 	VMOVSS        X2, (DX)
 	ADDQ          BX, DX
 	ADDQ          $0x04, c+0(FP)
-	ADDQ          AX, w+32(FP)
-	ADDQ          CX, s+48(FP)
+	ADDQ          AX, w+40(FP)
+	ADDQ          CX, s+56(FP)
 	JMP           columns22
 
 columns23:
@@ -576,18 +568,20 @@ columns23:
 	RET
 
 rows2:
-	MOVQ         ldx+24(FP), AX
-	MOVQ         ldw+40(FP), CX
-	MOVQ         lds+56(FP), DX
+	MOVQ         ldx+32(FP), AX
+	MOVQ         ldw+48(FP), CX
+	MOVQ         lds+64(FP), DX
 	SHLQ         $0x02, DX
 	MOVL         $0x0f0f0f0f, BX
 	VPBROADCASTD BX, Z0
 	VMOVUPS      lanes4<>+0(SB), Z1
+	MOVL         $0x00008421, BX
+	KMOVW        BX, K1
 
 columns27:
-	CMPQ   n+72(FP), $0x04
+	CMPQ   n+80(FP), $0x04
 	JL     columns28
-	SUBQ   $0x04, n+72(FP)
+	SUBQ   $0x04, n+80(FP)
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
@@ -596,195 +590,204 @@ columns27:
 	VXORPS Z7, Z7, Z7
 	VXORPS Z8, Z8, Z8
 	VXORPS Z9, Z9, Z9
-	MOVQ   blocks+80(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
+	MOVQ   blocks+88(FP), BX
+	MOVQ   w+40(FP), SI
+	MOVQ   s+56(FP), DI
 	MOVQ   x+16(FP), R8
-	MOVQ   SI, R9
-	LEAQ   (R9)(CX*2), R10
-	ADDQ   CX, R10
-	MOVQ   DI, R11
-	LEAQ   (R11)(DX*2), R12
+	MOVQ   xs+24(FP), R9
+	MOVQ   SI, R10
+	LEAQ   (R10)(CX*2), R11
+	ADDQ   CX, R11
+	LEAQ   (DI)(DX*2), R12
 	ADDQ   DX, R12
 	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
 
 blocks31:
-	SUBQ        $0x04, BX
-	JL          rest30
-	PREFETCHT0  (SI)
-	PREFETCHT0  64(SI)
-	PREFETCHT0  128(SI)
-	PREFETCHT0  192(SI)
-	PREFETCHT0  (DI)
-	VMOVUPS     (R9), Z10
-	VMOVUPS     (R11), X12
-	VPERMPS     Z12, Z1, Z12
-	VPSRLW      $0x04, Z10, Z11
-	VPANDD      Z0, Z10, Z10
-	VPANDD      Z0, Z11, Z11
-	VMOVUPS     192(R8), Z13
-	VPDPBUSD    (R8), Z10, Z13
-	VPDPBUSD    64(R8), Z11, Z13
-	VCVTDQ2PS   Z13, Z13
-	VMULPS      128(R8), Z12, Z14
-	VFMADD231PS Z14, Z13, Z2
-	VMOVUPS     192(R8)(AX*1), Z13
-	VPDPBUSD    (R8)(AX*1), Z10, Z13
-	VPDPBUSD    64(R8)(AX*1), Z11, Z13
-	VCVTDQ2PS   Z13, Z13
-	VMULPS      128(R8)(AX*1), Z12, Z10
-	VFMADD231PS Z10, Z13, Z6
-	VMOVUPS     (R9)(CX*1), Z10
-	VMOVUPS     (R11)(DX*1), X15
-	VPERMPS     Z15, Z1, Z15
-	VPSRLW      $0x04, Z10, Z11
-	VPANDD      Z0, Z10, Z10
-	VPANDD      Z0, Z11, Z11
-	VMOVUPS     192(R8), Z13
-	VPDPBUSD    (R8), Z10, Z13
-	VPDPBUSD    64(R8), Z11, Z13
-	VCVTDQ2PS   Z13, Z13
-	VMULPS      128(R8), Z15, Z14
-	VFMADD231PS Z14, Z13, Z3
-	VMOVUPS     192(R8)(AX*1), Z13
-	VPDPBUSD    (R8)(AX*1), Z10, Z13
-	VPDPBUSD    64(R8)(AX*1), Z11, Z13
-	VCVTDQ2PS   Z13, Z13
-	VMULPS      128(R8)(AX*1), Z15, Z10
-	VFMADD231PS Z10, Z13, Z7
-	VMOVUPS     (R9)(CX*2), Z10
-	VMOVUPS     (R11)(DX*2), X16
-	VPERMPS     Z16, Z1, Z16
-	VPSRLW      $0x04, Z10, Z11
-	VPANDD      Z0, Z10, Z10
-	VPANDD      Z0, Z11, Z11
-	VMOVUPS     192(R8), Z13
-	VPDPBUSD    (R8), Z10, Z13
-	VPDPBUSD    64(R8), Z11, Z13
-	VCVTDQ2PS   Z13, Z13
-	VMULPS      128(R8), Z16, Z14
-	VFMADD231PS Z14, Z13, Z4
-	VMOVUPS     192(R8)(AX*1), Z13
-	VPDPBUSD    (R8)(AX*1), Z10, Z13
-	VPDPBUSD    64(R8)(AX*1), Z11, Z13
-	VCVTDQ2PS   Z13, Z13
-	VMULPS      128(R8)(AX*1), Z16, Z10
-	VFMADD231PS Z10, Z13, Z8
-	VMOVUPS     (R10), Z10
-	VMOVUPS     (R12), X17
-	VPERMPS     Z17, Z1, Z17
-	VPSRLW      $0x04, Z10, Z11
-	VPANDD      Z0, Z10, Z10
-	VPANDD      Z0, Z11, Z11
-	VMOVUPS     192(R8), Z13
-	VPDPBUSD    (R8), Z10, Z13
-	VPDPBUSD    64(R8), Z11, Z13
-	VCVTDQ2PS   Z13, Z13
-	VMULPS      128(R8), Z17, Z14
-	VFMADD231PS Z14, Z13, Z5
-	VMOVUPS     192(R8)(AX*1), Z13
-	VPDPBUSD    (R8)(AX*1), Z10, Z13
-	VPDPBUSD    64(R8)(AX*1), Z11, Z13
-	VCVTDQ2PS   Z13, Z13
-	VMULPS      128(R8)(AX*1), Z17, Z10
-	VFMADD231PS Z10, Z13, Z9
-	ADDQ        $+64, R9
-	ADDQ        $+64, R10
-	ADDQ        $+16, R11
-	ADDQ        $+16, R12
-	ADDQ        $+256, SI
-	ADDQ        $+64, DI
-	ADDQ        $+256, R8
-	JMP         blocks31
+	SUBQ              $0x04, BX
+	JL                rest30
+	PREFETCHT0        (SI)
+	PREFETCHT0        64(SI)
+	PREFETCHT0        128(SI)
+	PREFETCHT0        192(SI)
+	VBROADCASTI32X4.Z 16(R9), K1, Z10
+	VBROADCASTF32X4   (R9), Z12
+	VPERMPS           Z12, Z1, Z12
+	VBROADCASTI32X4.Z 16(R9)(AX*1), K1, Z11
+	VBROADCASTF32X4   (R9)(AX*1), Z13
+	VPERMPS           Z13, Z1, Z13
+	VMOVUPS           (R10), Z14
+	VMOVUPS           (DI), X16
+	VPERMPS           Z16, Z1, Z16
+	VPSRLW            $0x04, Z14, Z15
+	VPANDD            Z0, Z14, Z14
+	VPANDD            Z0, Z15, Z15
+	VMOVDQA32         Z10, Z18
+	VPDPBUSD          (R8), Z14, Z18
+	VPDPBUSD          64(R8), Z15, Z18
+	VCVTDQ2PS         Z18, Z18
+	VMULPS            Z16, Z12, Z17
+	VFMADD231PS       Z17, Z18, Z2
+	VMOVDQA32         Z11, Z17
+	VPDPBUSD          (R8)(AX*1), Z14, Z17
+	VPDPBUSD          64(R8)(AX*1), Z15, Z17
+	VCVTDQ2PS         Z17, Z17
+	VMULPS            Z16, Z13, Z14
+	VFMADD231PS       Z14, Z17, Z6
+	VMOVUPS           (R10)(CX*1), Z14
+	VMOVUPS           (DI)(DX*1), X19
+	VPERMPS           Z19, Z1, Z19
+	VPSRLW            $0x04, Z14, Z15
+	VPANDD            Z0, Z14, Z14
+	VPANDD            Z0, Z15, Z15
+	VMOVDQA32         Z10, Z18
+	VPDPBUSD          (R8), Z14, Z18
+	VPDPBUSD          64(R8), Z15, Z18
+	VCVTDQ2PS         Z18, Z18
+	VMULPS            Z19, Z12, Z17
+	VFMADD231PS       Z17, Z18, Z3
+	VMOVDQA32         Z11, Z17
+	VPDPBUSD          (R8)(AX*1), Z14, Z17
+	VPDPBUSD          64(R8)(AX*1), Z15, Z17
+	VCVTDQ2PS         Z17, Z17
+	VMULPS            Z19, Z13, Z14
+	VFMADD231PS       Z14, Z17, Z7
+	VMOVUPS           (R10)(CX*2), Z14
+	VMOVUPS           (DI)(DX*2), X20
+	VPERMPS           Z20, Z1, Z20
+	VPSRLW            $0x04, Z14, Z15
+	VPANDD            Z0, Z14, Z14
+	VPANDD            Z0, Z15, Z15
+	VMOVDQA32         Z10, Z18
+	VPDPBUSD          (R8), Z14, Z18
+	VPDPBUSD          64(R8), Z15, Z18
+	VCVTDQ2PS         Z18, Z18
+	VMULPS            Z20, Z12, Z17
+	VFMADD231PS       Z17, Z18, Z4
+	VMOVDQA32         Z11, Z17
+	VPDPBUSD          (R8)(AX*1), Z14, Z17
+	VPDPBUSD          64(R8)(AX*1), Z15, Z17
+	VCVTDQ2PS         Z17, Z17
+	VMULPS            Z20, Z13, Z14
+	VFMADD231PS       Z14, Z17, Z8
+	VMOVUPS           (R11), Z14
+	VMOVUPS           (R12), X21
+	VPERMPS           Z21, Z1, Z21
+	VPSRLW            $0x04, Z14, Z15
+	VPANDD            Z0, Z14, Z14
+	VPANDD            Z0, Z15, Z15
+	VMOVDQA32         Z10, Z10
+	VPDPBUSD          (R8), Z14, Z10
+	VPDPBUSD          64(R8), Z15, Z10
+	VCVTDQ2PS         Z10, Z10
+	VMULPS            Z21, Z12, Z12
+	VFMADD231PS       Z12, Z10, Z5
+	VMOVDQA32         Z11, Z10
+	VPDPBUSD          (R8)(AX*1), Z14, Z10
+	VPDPBUSD          64(R8)(AX*1), Z15, Z10
+	VCVTDQ2PS         Z10, Z10
+	VMULPS            Z21, Z13, Z11
+	VFMADD231PS       Z11, Z10, Z9
+	ADDQ              $+64, R10
+	ADDQ              $+64, R11
+	ADDQ              $+16, DI
+	ADDQ              $+16, R12
+	ADDQ              $+256, SI
+	ADDQ              $+128, R8
+	ADDQ              $+32, R9
+	JMP               blocks31
 
 rest30:
-	ADDQ        $0x04, BX
-	JZ          columns29
-	MOVQ        $-1, R13
-	BZHIQ       BX, R13, R13
-	KMOVW       R13, K2
-	MOVQ        $-1, R13
-	SHLQ        $0x04, BX
-	BZHIQ       BX, R13, BX
-	KMOVQ       BX, K1
-	PREFETCHT0  (SI)
-	PREFETCHT0  64(SI)
-	PREFETCHT0  128(SI)
-	PREFETCHT0  192(SI)
-	PREFETCHT0  (DI)
-	VMOVDQU8.Z  (R9), K1, Z10
-	VMOVUPS.Z   (R11), K2, Z13
-	VPERMPS     Z13, Z1, Z13
-	VPSRLW      $0x04, Z10, Z11
-	VPANDD      Z0, Z10, Z10
-	VPANDD      Z0, Z11, Z11
-	VMOVUPS     192(R8), Z14
-	VPDPBUSD    (R8), Z10, Z14
-	VPDPBUSD    64(R8), Z11, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(R8), Z13, Z19
-	VFMADD231PS Z19, Z14, Z2
-	VMOVUPS     192(R8)(AX*1), Z14
-	VPDPBUSD    (R8)(AX*1), Z10, Z14
-	VPDPBUSD    64(R8)(AX*1), Z11, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(R8)(AX*1), Z13, Z10
-	VFMADD231PS Z10, Z14, Z6
-	VMOVDQU8.Z  (R9)(CX*1), K1, Z10
-	VMOVUPS.Z   (R11)(DX*1), K2, Z13
-	VPERMPS     Z13, Z1, Z13
-	VPSRLW      $0x04, Z10, Z11
-	VPANDD      Z0, Z10, Z10
-	VPANDD      Z0, Z11, Z11
-	VMOVUPS     192(R8), Z14
-	VPDPBUSD    (R8), Z10, Z14
-	VPDPBUSD    64(R8), Z11, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(R8), Z13, Z19
-	VFMADD231PS Z19, Z14, Z3
-	VMOVUPS     192(R8)(AX*1), Z14
-	VPDPBUSD    (R8)(AX*1), Z10, Z14
-	VPDPBUSD    64(R8)(AX*1), Z11, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(R8)(AX*1), Z13, Z10
-	VFMADD231PS Z10, Z14, Z7
-	VMOVDQU8.Z  (R9)(CX*2), K1, Z10
-	VMOVUPS.Z   (R11)(DX*2), K2, Z13
-	VPERMPS     Z13, Z1, Z13
-	VPSRLW      $0x04, Z10, Z11
-	VPANDD      Z0, Z10, Z10
-	VPANDD      Z0, Z11, Z11
-	VMOVUPS     192(R8), Z14
-	VPDPBUSD    (R8), Z10, Z14
-	VPDPBUSD    64(R8), Z11, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(R8), Z13, Z19
-	VFMADD231PS Z19, Z14, Z4
-	VMOVUPS     192(R8)(AX*1), Z14
-	VPDPBUSD    (R8)(AX*1), Z10, Z14
-	VPDPBUSD    64(R8)(AX*1), Z11, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(R8)(AX*1), Z13, Z10
-	VFMADD231PS Z10, Z14, Z8
-	VMOVDQU8.Z  (R10), K1, Z10
-	VMOVUPS.Z   (R12), K2, Z13
-	VPERMPS     Z13, Z1, Z13
-	VPSRLW      $0x04, Z10, Z11
-	VPANDD      Z0, Z10, Z10
-	VPANDD      Z0, Z11, Z11
-	VMOVUPS     192(R8), Z14
-	VPDPBUSD    (R8), Z10, Z14
-	VPDPBUSD    64(R8), Z11, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(R8), Z13, Z19
-	VFMADD231PS Z19, Z14, Z5
-	VMOVUPS     192(R8)(AX*1), Z14
-	VPDPBUSD    (R8)(AX*1), Z10, Z14
-	VPDPBUSD    64(R8)(AX*1), Z11, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(R8)(AX*1), Z13, Z10
-	VFMADD231PS Z10, Z14, Z9
+	ADDQ              $0x04, BX
+	JZ                columns29
+	MOVQ              $-1, R13
+	BZHIQ             BX, R13, R13
+	KMOVW             R13, K3
+	MOVQ              $-1, R13
+	SHLQ              $0x04, BX
+	BZHIQ             BX, R13, BX
+	KMOVQ             BX, K2
+	PREFETCHT0        (SI)
+	PREFETCHT0        64(SI)
+	PREFETCHT0        128(SI)
+	PREFETCHT0        192(SI)
+	VBROADCASTI32X4.Z 16(R9), K1, Z10
+	VBROADCASTF32X4   (R9), Z12
+	VPERMPS           Z12, Z1, Z12
+	VBROADCASTI32X4.Z 16(R9)(AX*1), K1, Z11
+	VBROADCASTF32X4   (R9)(AX*1), Z13
+	VPERMPS           Z13, Z1, Z13
+	VMOVDQU8.Z        (R10), K2, Z14
+	VMOVUPS.Z         (DI), K3, Z17
+	VPERMPS           Z17, Z1, Z17
+	VPSRLW            $0x04, Z14, Z15
+	VPANDD            Z0, Z14, Z14
+	VPANDD            Z0, Z15, Z15
+	VMOVDQA32         Z10, Z23
+	VPDPBUSD          (R8), Z14, Z23
+	VPDPBUSD          64(R8), Z15, Z23
+	VCVTDQ2PS         Z23, Z23
+	VMULPS            Z17, Z12, Z18
+	VFMADD231PS       Z18, Z23, Z2
+	VMOVDQA32         Z11, Z18
+	VPDPBUSD          (R8)(AX*1), Z14, Z18
+	VPDPBUSD          64(R8)(AX*1), Z15, Z18
+	VCVTDQ2PS         Z18, Z18
+	VMULPS            Z17, Z13, Z14
+	VFMADD231PS       Z14, Z18, Z6
+	VMOVDQU8.Z        (R10)(CX*1), K2, Z14
+	VMOVUPS.Z         (DI)(DX*1), K3, Z17
+	VPERMPS           Z17, Z1, Z17
+	VPSRLW            $0x04, Z14, Z15
+	VPANDD            Z0, Z14, Z14
+	VPANDD            Z0, Z15, Z15
+	VMOVDQA32         Z10, Z23
+	VPDPBUSD          (R8), Z14, Z23
+	VPDPBUSD          64(R8), Z15, Z23
+	VCVTDQ2PS         Z23, Z23
+	VMULPS            Z17, Z12, Z18
+	VFMADD231PS       Z18, Z23, Z3
+	VMOVDQA32         Z11, Z18
+	VPDPBUSD          (R8)(AX*1), Z14, Z18
+	VPDPBUSD          64(R8)(AX*1), Z15, Z18
+	VCVTDQ2PS         Z18, Z18
+	VMULPS            Z17, Z13, Z14
+	VFMADD231PS       Z14, Z18, Z7
+	VMOVDQU8.Z        (R10)(CX*2), K2, Z14
+	VMOVUPS.Z         (DI)(DX*2), K3, Z17
+	VPERMPS           Z17, Z1, Z17
+	VPSRLW            $0x04, Z14, Z15
+	VPANDD            Z0, Z14, Z14
+	VPANDD            Z0, Z15, Z15
+	VMOVDQA32         Z10, Z23
+	VPDPBUSD          (R8), Z14, Z23
+	VPDPBUSD          64(R8), Z15, Z23
+	VCVTDQ2PS         Z23, Z23
+	VMULPS            Z17, Z12, Z18
+	VFMADD231PS       Z18, Z23, Z4
+	VMOVDQA32         Z11, Z18
+	VPDPBUSD          (R8)(AX*1), Z14, Z18
+	VPDPBUSD          64(R8)(AX*1), Z15, Z18
+	VCVTDQ2PS         Z18, Z18
+	VMULPS            Z17, Z13, Z14
+	VFMADD231PS       Z14, Z18, Z8
+	VMOVDQU8.Z        (R11), K2, Z14
+	VMOVUPS.Z         (R12), K3, Z17
+	VPERMPS           Z17, Z1, Z17
+	VPSRLW            $0x04, Z14, Z15
+	VPANDD            Z0, Z14, Z14
+	VPANDD            Z0, Z15, Z15
+	VMOVDQA32         Z10, Z10
+	VPDPBUSD          (R8), Z14, Z10
+	VPDPBUSD          64(R8), Z15, Z10
+	VCVTDQ2PS         Z10, Z10
+	VMULPS            Z17, Z12, Z12
+	VFMADD231PS       Z12, Z10, Z5
+	VMOVDQA32         Z11, Z10
+	VPDPBUSD          (R8)(AX*1), Z14, Z10
+	VPDPBUSD          64(R8)(AX*1), Z15, Z10
+	VCVTDQ2PS         Z10, Z10
+	VMULPS            Z17, Z13, Z11
+	VFMADD231PS       Z11, Z10, Z9
 
 columns29:
 	MOVQ          c+0(FP), BX
@@ -835,92 +838,95 @@ columns29:
 	VMOVUPS       X2, (BX)
 	ADDQ          SI, BX
 	ADDQ          $0x10, c+0(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
+	ADDQ          CX, w+40(FP)
+	ADDQ          DX, s+56(FP)
+	ADDQ          CX, w+40(FP)
+	ADDQ          DX, s+56(FP)
+	ADDQ          CX, w+40(FP)
+	ADDQ          DX, s+56(FP)
+	ADDQ          CX, w+40(FP)
+	ADDQ          DX, s+56(FP)
 	JMP           columns27
 
 columns28:
 columns32:
-	CMPQ   n+72(FP), $0x01
+	CMPQ   n+80(FP), $0x01
 	JL     columns33
-	SUBQ   $0x01, n+72(FP)
+	SUBQ   $0x01, n+80(FP)
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
-	MOVQ   blocks+80(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
+	MOVQ   blocks+88(FP), BX
+	MOVQ   w+40(FP), SI
+	MOVQ   s+56(FP), DI
 	MOVQ   x+16(FP), R8
-	MOVQ   SI, R9
-	MOVQ   DI, R10
+	MOVQ   xs+24(FP), R9
+	MOVQ   SI, R10
 	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
 
 blocks36:
-	SUBQ        $0x04, BX
-	JL          rest35
-	PREFETCHT0  (SI)
-	PREFETCHT0  (DI)
-	VMOVUPS     (R9), Z4
-	VMOVUPS     (R10), X18
-	VPERMPS     Z18, Z1, Z18
-	VPSRLW      $0x04, Z4, Z5
-	VPANDD      Z0, Z4, Z4
-	VPANDD      Z0, Z5, Z5
-	VMOVUPS     192(R8), Z6
-	VPDPBUSD    (R8), Z4, Z6
-	VPDPBUSD    64(R8), Z5, Z6
-	VCVTDQ2PS   Z6, Z6
-	VMULPS      128(R8), Z18, Z7
-	VFMADD231PS Z7, Z6, Z2
-	VMOVUPS     192(R8)(AX*1), Z6
-	VPDPBUSD    (R8)(AX*1), Z4, Z6
-	VPDPBUSD    64(R8)(AX*1), Z5, Z6
-	VCVTDQ2PS   Z6, Z6
-	VMULPS      128(R8)(AX*1), Z18, Z4
-	VFMADD231PS Z4, Z6, Z3
-	ADDQ        $+64, R9
-	ADDQ        $+16, R10
-	ADDQ        $+64, SI
-	ADDQ        $+16, DI
-	ADDQ        $+256, R8
-	JMP         blocks36
+	SUBQ              $0x04, BX
+	JL                rest35
+	PREFETCHT0        (SI)
+	VMOVUPS           (R10), Z6
+	VMOVUPS           (DI), X22
+	VPSRLW            $0x04, Z6, Z7
+	VPANDD            Z0, Z6, Z6
+	VPANDD            Z0, Z7, Z7
+	VBROADCASTI32X4.Z 16(R9), K1, Z4
+	VBROADCASTF32X4   (R9), Z5
+	VPDPBUSD          (R8), Z6, Z4
+	VPDPBUSD          64(R8), Z7, Z4
+	VCVTDQ2PS         Z4, Z4
+	VMULPS            Z22, Z5, Z5
+	VPERMPS           Z5, Z1, Z5
+	VFMADD231PS       Z5, Z4, Z2
+	VBROADCASTI32X4.Z 16(R9)(AX*1), K1, Z4
+	VBROADCASTF32X4   (R9)(AX*1), Z5
+	VPDPBUSD          (R8)(AX*1), Z6, Z4
+	VPDPBUSD          64(R8)(AX*1), Z7, Z4
+	VCVTDQ2PS         Z4, Z4
+	VMULPS            Z22, Z5, Z5
+	VPERMPS           Z5, Z1, Z5
+	VFMADD231PS       Z5, Z4, Z3
+	ADDQ              $+64, R10
+	ADDQ              $+16, DI
+	ADDQ              $+64, SI
+	ADDQ              $+128, R8
+	ADDQ              $+32, R9
+	JMP               blocks36
 
 rest35:
-	ADDQ        $0x04, BX
-	JZ          columns34
-	MOVQ        $-1, R11
-	BZHIQ       BX, R11, R11
-	KMOVW       R11, K2
-	MOVQ        $-1, R11
-	SHLQ        $0x04, BX
-	BZHIQ       BX, R11, BX
-	KMOVQ       BX, K1
-	PREFETCHT0  (SI)
-	PREFETCHT0  (DI)
-	VMOVDQU8.Z  (R9), K1, Z4
-	VMOVUPS.Z   (R10), K2, Z6
-	VPERMPS     Z6, Z1, Z6
-	VPSRLW      $0x04, Z4, Z5
-	VPANDD      Z0, Z4, Z4
-	VPANDD      Z0, Z5, Z5
-	VMOVUPS     192(R8), Z7
-	VPDPBUSD    (R8), Z4, Z7
-	VPDPBUSD    64(R8), Z5, Z7
-	VCVTDQ2PS   Z7, Z7
-	VMULPS      128(R8), Z6, Z8
-	VFMADD231PS Z8, Z7, Z2
-	VMOVUPS     192(R8)(AX*1), Z7
-	VPDPBUSD    (R8)(AX*1), Z4, Z7
-	VPDPBUSD    64(R8)(AX*1), Z5, Z7
-	VCVTDQ2PS   Z7, Z7
-	VMULPS      128(R8)(AX*1), Z6, Z4
-	VFMADD231PS Z4, Z7, Z3
+	ADDQ              $0x04, BX
+	JZ                columns34
+	MOVQ              $-1, R11
+	BZHIQ             BX, R11, R11
+	KMOVW             R11, K3
+	MOVQ              $-1, R11
+	SHLQ              $0x04, BX
+	BZHIQ             BX, R11, BX
+	KMOVQ             BX, K2
+	PREFETCHT0        (SI)
+	VMOVDQU8.Z        (R10), K2, Z6
+	VMOVUPS.Z         (DI), K3, Z8
+	VPSRLW            $0x04, Z6, Z7
+	VPANDD            Z0, Z6, Z6
+	VPANDD            Z0, Z7, Z7
+	VBROADCASTI32X4.Z 16(R9), K1, Z4
+	VBROADCASTF32X4   (R9), Z5
+	VPDPBUSD          (R8), Z6, Z4
+	VPDPBUSD          64(R8), Z7, Z4
+	VCVTDQ2PS         Z4, Z4
+	VMULPS            Z8, Z5, Z5
+	VPERMPS           Z5, Z1, Z5
+	VFMADD231PS       Z5, Z4, Z2
+	VBROADCASTI32X4.Z 16(R9)(AX*1), K1, Z4
+	VBROADCASTF32X4   (R9)(AX*1), Z5
+	VPDPBUSD          (R8)(AX*1), Z6, Z4
+	VPDPBUSD          64(R8)(AX*1), Z7, Z4
+	VCVTDQ2PS         Z4, Z4
+	VMULPS            Z8, Z5, Z5
+	VPERMPS           Z5, Z1, Z5
+	VFMADD231PS       Z5, Z4, Z3
 
 columns34:
 	MOVQ          c+0(FP), BX
@@ -953,8 +959,8 @@ columns34:
 	VMOVSS        X2, (BX)
 	ADDQ          SI, BX
 	ADDQ          $0x04, c+0(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
+	ADDQ          CX, w+40(FP)
+	ADDQ          DX, s+56(FP)
 	JMP           columns32
 
 columns33:
@@ -962,18 +968,20 @@ columns33:
 	RET
 
 rows4:
-	MOVQ         ldx+24(FP), AX
-	MOVQ         ldw+40(FP), CX
-	MOVQ         lds+56(FP), DX
+	MOVQ         ldx+32(FP), AX
+	MOVQ         ldw+48(FP), CX
+	MOVQ         lds+64(FP), DX
 	SHLQ         $0x02, DX
 	MOVL         $0x0f0f0f0f, BX
 	VPBROADCASTD BX, Z0
 	VMOVUPS      lanes4<>+0(SB), Z1
+	MOVL         $0x00008421, BX
+	KMOVW        BX, K1
 
 columns37:
-	CMPQ   n+72(FP), $0x02
+	CMPQ   n+80(FP), $0x02
 	JL     columns38
-	SUBQ   $0x02, n+72(FP)
+	SUBQ   $0x02, n+80(FP)
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
@@ -982,164 +990,188 @@ columns37:
 	VXORPS Z7, Z7, Z7
 	VXORPS Z8, Z8, Z8
 	VXORPS Z9, Z9, Z9
-	MOVQ   blocks+80(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
+	MOVQ   blocks+88(FP), BX
+	MOVQ   w+40(FP), SI
+	MOVQ   s+56(FP), DI
 	MOVQ   x+16(FP), R8
 	LEAQ   (R8)(AX*2), R9
 	ADDQ   AX, R9
-	MOVQ   SI, R10
-	MOVQ   DI, R11
+	MOVQ   xs+24(FP), R10
+	LEAQ   (R10)(AX*2), R11
+	ADDQ   AX, R11
+	MOVQ   SI, R12
 	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
 
 blocks41:
-	SUBQ        $0x04, BX
-	JL          rest40
-	PREFETCHT0  (SI)
-	PREFETCHT0  64(SI)
-	PREFETCHT0  (DI)
-	VMOVUPS     (R10), Z10
-	VMOVUPS     (R11), X12
-	VPERMPS     Z12, Z1, Z12
-	VPSRLW      $0x04, Z10, Z11
-	VPANDD      Z0, Z10, Z10
-	VPANDD      Z0, Z11, Z11
-	VMOVUPS     192(R8), Z13
-	VPDPBUSD    (R8), Z10, Z13
-	VPDPBUSD    64(R8), Z11, Z13
-	VCVTDQ2PS   Z13, Z13
-	VMULPS      128(R8), Z12, Z14
-	VFMADD231PS Z14, Z13, Z2
-	VMOVUPS     192(R8)(AX*1), Z13
-	VPDPBUSD    (R8)(AX*1), Z10, Z13
-	VPDPBUSD    64(R8)(AX*1), Z11, Z13
-	VCVTDQ2PS   Z13, Z13
-	VMULPS      128(R8)(AX*1), Z12, Z14
-	VFMADD231PS Z14, Z13, Z4
-	VMOVUPS     192(R8)(AX*2), Z13
-	VPDPBUSD    (R8)(AX*2), Z10, Z13
-	VPDPBUSD    64(R8)(AX*2), Z11, Z13
-	VCVTDQ2PS   Z13, Z13
-	VMULPS      128(R8)(AX*2), Z12, Z14
-	VFMADD231PS Z14, Z13, Z6
-	VMOVUPS     192(R9), Z13
-	VPDPBUSD    (R9), Z10, Z13
-	VPDPBUSD    64(R9), Z11, Z13
-	VCVTDQ2PS   Z13, Z13
-	VMULPS      128(R9), Z12, Z10
-	VFMADD231PS Z10, Z13, Z8
-	VMOVUPS     (R10)(CX*1), Z10
-	VMOVUPS     (R11)(DX*1), X15
-	VPERMPS     Z15, Z1, Z15
-	VPSRLW      $0x04, Z10, Z11
-	VPANDD      Z0, Z10, Z10
-	VPANDD      Z0, Z11, Z11
-	VMOVUPS     192(R8), Z13
-	VPDPBUSD    (R8), Z10, Z13
-	VPDPBUSD    64(R8), Z11, Z13
-	VCVTDQ2PS   Z13, Z13
-	VMULPS      128(R8), Z15, Z14
-	VFMADD231PS Z14, Z13, Z3
-	VMOVUPS     192(R8)(AX*1), Z13
-	VPDPBUSD    (R8)(AX*1), Z10, Z13
-	VPDPBUSD    64(R8)(AX*1), Z11, Z13
-	VCVTDQ2PS   Z13, Z13
-	VMULPS      128(R8)(AX*1), Z15, Z14
-	VFMADD231PS Z14, Z13, Z5
-	VMOVUPS     192(R8)(AX*2), Z13
-	VPDPBUSD    (R8)(AX*2), Z10, Z13
-	VPDPBUSD    64(R8)(AX*2), Z11, Z13
-	VCVTDQ2PS   Z13, Z13
-	VMULPS      128(R8)(AX*2), Z15, Z14
-	VFMADD231PS Z14, Z13, Z7
-	VMOVUPS     192(R9), Z13
-	VPDPBUSD    (R9), Z10, Z13
-	VPDPBUSD    64(R9), Z11, Z13
-	VCVTDQ2PS   Z13, Z13
-	VMULPS      128(R9), Z15, Z10
-	VFMADD231PS Z10, Z13, Z9
-	ADDQ        $+64, R10
-	ADDQ        $+16, R11
-	ADDQ        $+128, SI
-	ADDQ        $+32, DI
-	ADDQ        $+256, R8
-	ADDQ        $+256, R9
-	JMP         blocks41
+	SUBQ              $0x04, BX
+	JL                rest40
+	PREFETCHT0        (SI)
+	PREFETCHT0        64(SI)
+	VBROADCASTI32X4.Z 16(R10), K1, Z10
+	VBROADCASTF32X4   (R10), Z14
+	VPERMPS           Z14, Z1, Z14
+	VBROADCASTI32X4.Z 16(R10)(AX*1), K1, Z11
+	VBROADCASTF32X4   (R10)(AX*1), Z15
+	VPERMPS           Z15, Z1, Z15
+	VBROADCASTI32X4.Z 16(R10)(AX*2), K1, Z12
+	VBROADCASTF32X4   (R10)(AX*2), Z16
+	VPERMPS           Z16, Z1, Z16
+	VBROADCASTI32X4.Z 16(R11), K1, Z13
+	VBROADCASTF32X4   (R11), Z17
+	VPERMPS           Z17, Z1, Z17
+	VMOVUPS           (R12), Z18
+	VMOVUPS           (DI), X20
+	VPERMPS           Z20, Z1, Z20
+	VPSRLW            $0x04, Z18, Z19
+	VPANDD            Z0, Z18, Z18
+	VPANDD            Z0, Z19, Z19
+	VMOVDQA32         Z10, Z22
+	VPDPBUSD          (R8), Z18, Z22
+	VPDPBUSD          64(R8), Z19, Z22
+	VCVTDQ2PS         Z22, Z22
+	VMULPS            Z20, Z14, Z21
+	VFMADD231PS       Z21, Z22, Z2
+	VMOVDQA32         Z11, Z22
+	VPDPBUSD          (R8)(AX*1), Z18, Z22
+	VPDPBUSD          64(R8)(AX*1), Z19, Z22
+	VCVTDQ2PS         Z22, Z22
+	VMULPS            Z20, Z15, Z21
+	VFMADD231PS       Z21, Z22, Z4
+	VMOVDQA32         Z12, Z22
+	VPDPBUSD          (R8)(AX*2), Z18, Z22
+	VPDPBUSD          64(R8)(AX*2), Z19, Z22
+	VCVTDQ2PS         Z22, Z22
+	VMULPS            Z20, Z16, Z21
+	VFMADD231PS       Z21, Z22, Z6
+	VMOVDQA32         Z13, Z21
+	VPDPBUSD          (R9), Z18, Z21
+	VPDPBUSD          64(R9), Z19, Z21
+	VCVTDQ2PS         Z21, Z21
+	VMULPS            Z20, Z17, Z18
+	VFMADD231PS       Z18, Z21, Z8
+	VMOVUPS           (R12)(CX*1), Z18
+	VMOVUPS           (DI)(DX*1), X23
+	VPERMPS           Z23, Z1, Z23
+	VPSRLW            $0x04, Z18, Z19
+	VPANDD            Z0, Z18, Z18
+	VPANDD            Z0, Z19, Z19
+	VMOVDQA32         Z10, Z10
+	VPDPBUSD          (R8), Z18, Z10
+	VPDPBUSD          64(R8), Z19, Z10
+	VCVTDQ2PS         Z10, Z10
+	VMULPS            Z23, Z14, Z14
+	VFMADD231PS       Z14, Z10, Z3
+	VMOVDQA32         Z11, Z10
+	VPDPBUSD          (R8)(AX*1), Z18, Z10
+	VPDPBUSD          64(R8)(AX*1), Z19, Z10
+	VCVTDQ2PS         Z10, Z10
+	VMULPS            Z23, Z15, Z11
+	VFMADD231PS       Z11, Z10, Z5
+	VMOVDQA32         Z12, Z10
+	VPDPBUSD          (R8)(AX*2), Z18, Z10
+	VPDPBUSD          64(R8)(AX*2), Z19, Z10
+	VCVTDQ2PS         Z10, Z10
+	VMULPS            Z23, Z16, Z11
+	VFMADD231PS       Z11, Z10, Z7
+	VMOVDQA32         Z13, Z10
+	VPDPBUSD          (R9), Z18, Z10
+	VPDPBUSD          64(R9), Z19, Z10
+	VCVTDQ2PS         Z10, Z10
+	VMULPS            Z23, Z17, Z11
+	VFMADD231PS       Z11, Z10, Z9
+	ADDQ              $+64, R12
+	ADDQ              $+16, DI
+	ADDQ              $+128, SI
+	ADDQ              $+128, R8
+	ADDQ              $+128, R9
+	ADDQ              $+32, R10
+	ADDQ              $+32, R11
+	JMP               blocks41
 
 rest40:
-	ADDQ        $0x04, BX
-	JZ          columns39
-	MOVQ        $-1, R12
-	BZHIQ       BX, R12, R12
-	KMOVW       R12, K2
-	MOVQ        $-1, R12
-	SHLQ        $0x04, BX
-	BZHIQ       BX, R12, BX
-	KMOVQ       BX, K1
-	PREFETCHT0  (SI)
-	PREFETCHT0  64(SI)
-	PREFETCHT0  (DI)
-	VMOVDQU8.Z  (R10), K1, Z10
-	VMOVUPS.Z   (R11), K2, Z13
-	VPERMPS     Z13, Z1, Z13
-	VPSRLW      $0x04, Z10, Z11
-	VPANDD      Z0, Z10, Z10
-	VPANDD      Z0, Z11, Z11
-	VMOVUPS     192(R8), Z14
-	VPDPBUSD    (R8), Z10, Z14
-	VPDPBUSD    64(R8), Z11, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(R8), Z13, Z17
-	VFMADD231PS Z17, Z14, Z2
-	VMOVUPS     192(R8)(AX*1), Z14
-	VPDPBUSD    (R8)(AX*1), Z10, Z14
-	VPDPBUSD    64(R8)(AX*1), Z11, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(R8)(AX*1), Z13, Z17
-	VFMADD231PS Z17, Z14, Z4
-	VMOVUPS     192(R8)(AX*2), Z14
-	VPDPBUSD    (R8)(AX*2), Z10, Z14
-	VPDPBUSD    64(R8)(AX*2), Z11, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(R8)(AX*2), Z13, Z17
-	VFMADD231PS Z17, Z14, Z6
-	VMOVUPS     192(R9), Z14
-	VPDPBUSD    (R9), Z10, Z14
-	VPDPBUSD    64(R9), Z11, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(R9), Z13, Z10
-	VFMADD231PS Z10, Z14, Z8
-	VMOVDQU8.Z  (R10)(CX*1), K1, Z10
-	VMOVUPS.Z   (R11)(DX*1), K2, Z13
-	VPERMPS     Z13, Z1, Z13
-	VPSRLW      $0x04, Z10, Z11
-	VPANDD      Z0, Z10, Z10
-	VPANDD      Z0, Z11, Z11
-	VMOVUPS     192(R8), Z14
-	VPDPBUSD    (R8), Z10, Z14
-	VPDPBUSD    64(R8), Z11, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(R8), Z13, Z17
-	VFMADD231PS Z17, Z14, Z3
-	VMOVUPS     192(R8)(AX*1), Z14
-	VPDPBUSD    (R8)(AX*1), Z10, Z14
-	VPDPBUSD    64(R8)(AX*1), Z11, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(R8)(AX*1), Z13, Z17
-	VFMADD231PS Z17, Z14, Z5
-	VMOVUPS     192(R8)(AX*2), Z14
-	VPDPBUSD    (R8)(AX*2), Z10, Z14
-	VPDPBUSD    64(R8)(AX*2), Z11, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(R8)(AX*2), Z13, Z17
-	VFMADD231PS Z17, Z14, Z7
-	VMOVUPS     192(R9), Z14
-	VPDPBUSD    (R9), Z10, Z14
-	VPDPBUSD    64(R9), Z11, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(R9), Z13, Z10
-	VFMADD231PS Z10, Z14, Z9
+	ADDQ              $0x04, BX
+	JZ                columns39
+	MOVQ              $-1, R13
+	BZHIQ             BX, R13, R13
+	KMOVW             R13, K3
+	MOVQ              $-1, R13
+	SHLQ              $0x04, BX
+	BZHIQ             BX, R13, BX
+	KMOVQ             BX, K2
+	PREFETCHT0        (SI)
+	PREFETCHT0        64(SI)
+	VBROADCASTI32X4.Z 16(R10), K1, Z10
+	VBROADCASTF32X4   (R10), Z14
+	VPERMPS           Z14, Z1, Z14
+	VBROADCASTI32X4.Z 16(R10)(AX*1), K1, Z11
+	VBROADCASTF32X4   (R10)(AX*1), Z15
+	VPERMPS           Z15, Z1, Z15
+	VBROADCASTI32X4.Z 16(R10)(AX*2), K1, Z12
+	VBROADCASTF32X4   (R10)(AX*2), Z16
+	VPERMPS           Z16, Z1, Z16
+	VBROADCASTI32X4.Z 16(R11), K1, Z13
+	VBROADCASTF32X4   (R11), Z17
+	VPERMPS           Z17, Z1, Z17
+	VMOVDQU8.Z        (R12), K2, Z18
+	VMOVUPS.Z         (DI), K3, Z21
+	VPERMPS           Z21, Z1, Z21
+	VPSRLW            $0x04, Z18, Z19
+	VPANDD            Z0, Z18, Z18
+	VPANDD            Z0, Z19, Z19
+	VMOVDQA32         Z10, Z25
+	VPDPBUSD          (R8), Z18, Z25
+	VPDPBUSD          64(R8), Z19, Z25
+	VCVTDQ2PS         Z25, Z25
+	VMULPS            Z21, Z14, Z22
+	VFMADD231PS       Z22, Z25, Z2
+	VMOVDQA32         Z11, Z25
+	VPDPBUSD          (R8)(AX*1), Z18, Z25
+	VPDPBUSD          64(R8)(AX*1), Z19, Z25
+	VCVTDQ2PS         Z25, Z25
+	VMULPS            Z21, Z15, Z22
+	VFMADD231PS       Z22, Z25, Z4
+	VMOVDQA32         Z12, Z25
+	VPDPBUSD          (R8)(AX*2), Z18, Z25
+	VPDPBUSD          64(R8)(AX*2), Z19, Z25
+	VCVTDQ2PS         Z25, Z25
+	VMULPS            Z21, Z16, Z22
+	VFMADD231PS       Z22, Z25, Z6
+	VMOVDQA32         Z13, Z22
+	VPDPBUSD          (R9), Z18, Z22
+	VPDPBUSD          64(R9), Z19, Z22
+	VCVTDQ2PS         Z22, Z22
+	VMULPS            Z21, Z17, Z18
+	VFMADD231PS       Z18, Z22, Z8
+	VMOVDQU8.Z        (R12)(CX*1), K2, Z18
+	VMOVUPS.Z         (DI)(DX*1), K3, Z21
+	VPERMPS           Z21, Z1, Z21
+	VPSRLW            $0x04, Z18, Z19
+	VPANDD            Z0, Z18, Z18
+	VPANDD            Z0, Z19, Z19
+	VMOVDQA32         Z10, Z10
+	VPDPBUSD          (R8), Z18, Z10
+	VPDPBUSD          64(R8), Z19, Z10
+	VCVTDQ2PS         Z10, Z10
+	VMULPS            Z21, Z14, Z14
+	VFMADD231PS       Z14, Z10, Z3
+	VMOVDQA32         Z11, Z10
+	VPDPBUSD          (R8)(AX*1), Z18, Z10
+	VPDPBUSD          64(R8)(AX*1), Z19, Z10
+	VCVTDQ2PS         Z10, Z10
+	VMULPS            Z21, Z15, Z11
+	VFMADD231PS       Z11, Z10, Z5
+	VMOVDQA32         Z12, Z10
+	VPDPBUSD          (R8)(AX*2), Z18, Z10
+	VPDPBUSD          64(R8)(AX*2), Z19, Z10
+	VCVTDQ2PS         Z10, Z10
+	VMULPS            Z21, Z16, Z11
+	VFMADD231PS       Z11, Z10, Z7
+	VMOVDQA32         Z13, Z10
+	VPDPBUSD          (R9), Z18, Z10
+	VPDPBUSD          64(R9), Z19, Z10
+	VCVTDQ2PS         Z10, Z10
+	VMULPS            Z21, Z17, Z11
+	VFMADD231PS       Z11, Z10, Z9
 
 columns39:
 	MOVQ          c+0(FP), BX
@@ -1210,117 +1242,131 @@ columns39:
 	VMOVSD        X2, (BX)
 	ADDQ          SI, BX
 	ADDQ          $0x08, c+0(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
+	ADDQ          CX, w+40(FP)
+	ADDQ          DX, s+56(FP)
+	ADDQ          CX, w+40(FP)
+	ADDQ          DX, s+56(FP)
 	JMP           columns37
 
 columns38:
 columns42:
-	CMPQ   n+72(FP), $0x01
+	CMPQ   n+80(FP), $0x01
 	JL     columns43
-	SUBQ   $0x01, n+72(FP)
+	SUBQ   $0x01, n+80(FP)
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
 	VXORPS Z5, Z5, Z5
-	MOVQ   blocks+80(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
+	MOVQ   blocks+88(FP), BX
+	MOVQ   w+40(FP), SI
+	MOVQ   s+56(FP), DI
 	MOVQ   x+16(FP), R8
 	LEAQ   (R8)(AX*2), R9
 	ADDQ   AX, R9
-	MOVQ   SI, R10
-	MOVQ   DI, R11
+	MOVQ   xs+24(FP), R10
+	LEAQ   (R10)(AX*2), R11
+	ADDQ   AX, R11
+	MOVQ   SI, R12
 	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
 
 blocks46:
-	SUBQ        $0x04, BX
-	JL          rest45
-	PREFETCHT0  (SI)
-	PREFETCHT0  (DI)
-	VMOVUPS     (R10), Z6
-	VMOVUPS     (R11), X16
-	VPERMPS     Z16, Z1, Z16
-	VPSRLW      $0x04, Z6, Z7
-	VPANDD      Z0, Z6, Z6
-	VPANDD      Z0, Z7, Z7
-	VMOVUPS     192(R8), Z8
-	VPDPBUSD    (R8), Z6, Z8
-	VPDPBUSD    64(R8), Z7, Z8
-	VCVTDQ2PS   Z8, Z8
-	VMULPS      128(R8), Z16, Z9
-	VFMADD231PS Z9, Z8, Z2
-	VMOVUPS     192(R8)(AX*1), Z8
-	VPDPBUSD    (R8)(AX*1), Z6, Z8
-	VPDPBUSD    64(R8)(AX*1), Z7, Z8
-	VCVTDQ2PS   Z8, Z8
-	VMULPS      128(R8)(AX*1), Z16, Z9
-	VFMADD231PS Z9, Z8, Z3
-	VMOVUPS     192(R8)(AX*2), Z8
-	VPDPBUSD    (R8)(AX*2), Z6, Z8
-	VPDPBUSD    64(R8)(AX*2), Z7, Z8
-	VCVTDQ2PS   Z8, Z8
-	VMULPS      128(R8)(AX*2), Z16, Z9
-	VFMADD231PS Z9, Z8, Z4
-	VMOVUPS     192(R9), Z8
-	VPDPBUSD    (R9), Z6, Z8
-	VPDPBUSD    64(R9), Z7, Z8
-	VCVTDQ2PS   Z8, Z8
-	VMULPS      128(R9), Z16, Z6
-	VFMADD231PS Z6, Z8, Z5
-	ADDQ        $+64, R10
-	ADDQ        $+16, R11
-	ADDQ        $+64, SI
-	ADDQ        $+16, DI
-	ADDQ        $+256, R8
-	ADDQ        $+256, R9
-	JMP         blocks46
+	SUBQ              $0x04, BX
+	JL                rest45
+	PREFETCHT0        (SI)
+	VMOVUPS           (R12), Z8
+	VMOVUPS           (DI), X24
+	VPSRLW            $0x04, Z8, Z9
+	VPANDD            Z0, Z8, Z8
+	VPANDD            Z0, Z9, Z9
+	VBROADCASTI32X4.Z 16(R10), K1, Z6
+	VBROADCASTF32X4   (R10), Z7
+	VPDPBUSD          (R8), Z8, Z6
+	VPDPBUSD          64(R8), Z9, Z6
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z24, Z7, Z7
+	VPERMPS           Z7, Z1, Z7
+	VFMADD231PS       Z7, Z6, Z2
+	VBROADCASTI32X4.Z 16(R10)(AX*1), K1, Z6
+	VBROADCASTF32X4   (R10)(AX*1), Z7
+	VPDPBUSD          (R8)(AX*1), Z8, Z6
+	VPDPBUSD          64(R8)(AX*1), Z9, Z6
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z24, Z7, Z7
+	VPERMPS           Z7, Z1, Z7
+	VFMADD231PS       Z7, Z6, Z3
+	VBROADCASTI32X4.Z 16(R10)(AX*2), K1, Z6
+	VBROADCASTF32X4   (R10)(AX*2), Z7
+	VPDPBUSD          (R8)(AX*2), Z8, Z6
+	VPDPBUSD          64(R8)(AX*2), Z9, Z6
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z24, Z7, Z7
+	VPERMPS           Z7, Z1, Z7
+	VFMADD231PS       Z7, Z6, Z4
+	VBROADCASTI32X4.Z 16(R11), K1, Z6
+	VBROADCASTF32X4   (R11), Z7
+	VPDPBUSD          (R9), Z8, Z6
+	VPDPBUSD          64(R9), Z9, Z6
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z24, Z7, Z7
+	VPERMPS           Z7, Z1, Z7
+	VFMADD231PS       Z7, Z6, Z5
+	ADDQ              $+64, R12
+	ADDQ              $+16, DI
+	ADDQ              $+64, SI
+	ADDQ              $+128, R8
+	ADDQ              $+128, R9
+	ADDQ              $+32, R10
+	ADDQ              $+32, R11
+	JMP               blocks46
 
 rest45:
-	ADDQ        $0x04, BX
-	JZ          columns44
-	MOVQ        $-1, R12
-	BZHIQ       BX, R12, R12
-	KMOVW       R12, K2
-	MOVQ        $-1, R12
-	SHLQ        $0x04, BX
-	BZHIQ       BX, R12, BX
-	KMOVQ       BX, K1
-	PREFETCHT0  (SI)
-	PREFETCHT0  (DI)
-	VMOVDQU8.Z  (R10), K1, Z6
-	VMOVUPS.Z   (R11), K2, Z8
-	VPERMPS     Z8, Z1, Z8
-	VPSRLW      $0x04, Z6, Z7
-	VPANDD      Z0, Z6, Z6
-	VPANDD      Z0, Z7, Z7
-	VMOVUPS     192(R8), Z9
-	VPDPBUSD    (R8), Z6, Z9
-	VPDPBUSD    64(R8), Z7, Z9
-	VCVTDQ2PS   Z9, Z9
-	VMULPS      128(R8), Z8, Z10
-	VFMADD231PS Z10, Z9, Z2
-	VMOVUPS     192(R8)(AX*1), Z9
-	VPDPBUSD    (R8)(AX*1), Z6, Z9
-	VPDPBUSD    64(R8)(AX*1), Z7, Z9
-	VCVTDQ2PS   Z9, Z9
-	VMULPS      128(R8)(AX*1), Z8, Z10
-	VFMADD231PS Z10, Z9, Z3
-	VMOVUPS     192(R8)(AX*2), Z9
-	VPDPBUSD    (R8)(AX*2), Z6, Z9
-	VPDPBUSD    64(R8)(AX*2), Z7, Z9
-	VCVTDQ2PS   Z9, Z9
-	VMULPS      128(R8)(AX*2), Z8, Z10
-	VFMADD231PS Z10, Z9, Z4
-	VMOVUPS     192(R9), Z9
-	VPDPBUSD    (R9), Z6, Z9
-	VPDPBUSD    64(R9), Z7, Z9
-	VCVTDQ2PS   Z9, Z9
-	VMULPS      128(R9), Z8, Z6
-	VFMADD231PS Z6, Z9, Z5
+	ADDQ              $0x04, BX
+	JZ                columns44
+	MOVQ              $-1, R13
+	BZHIQ             BX, R13, R13
+	KMOVW             R13, K3
+	MOVQ              $-1, R13
+	SHLQ              $0x04, BX
+	BZHIQ             BX, R13, BX
+	KMOVQ             BX, K2
+	PREFETCHT0        (SI)
+	VMOVDQU8.Z        (R12), K2, Z8
+	VMOVUPS.Z         (DI), K3, Z10
+	VPSRLW            $0x04, Z8, Z9
+	VPANDD            Z0, Z8, Z8
+	VPANDD            Z0, Z9, Z9
+	VBROADCASTI32X4.Z 16(R10), K1, Z6
+	VBROADCASTF32X4   (R10), Z7
+	VPDPBUSD          (R8), Z8, Z6
+	VPDPBUSD          64(R8), Z9, Z6
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z10, Z7, Z7
+	VPERMPS           Z7, Z1, Z7
+	VFMADD231PS       Z7, Z6, Z2
+	VBROADCASTI32X4.Z 16(R10)(AX*1), K1, Z6
+	VBROADCASTF32X4   (R10)(AX*1), Z7
+	VPDPBUSD          (R8)(AX*1), Z8, Z6
+	VPDPBUSD          64(R8)(AX*1), Z9, Z6
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z10, Z7, Z7
+	VPERMPS           Z7, Z1, Z7
+	VFMADD231PS       Z7, Z6, Z3
+	VBROADCASTI32X4.Z 16(R10)(AX*2), K1, Z6
+	VBROADCASTF32X4   (R10)(AX*2), Z7
+	VPDPBUSD          (R8)(AX*2), Z8, Z6
+	VPDPBUSD          64(R8)(AX*2), Z9, Z6
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z10, Z7, Z7
+	VPERMPS           Z7, Z1, Z7
+	VFMADD231PS       Z7, Z6, Z4
+	VBROADCASTI32X4.Z 16(R11), K1, Z6
+	VBROADCASTF32X4   (R11), Z7
+	VPDPBUSD          (R9), Z8, Z6
+	VPDPBUSD          64(R9), Z9, Z6
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z10, Z7, Z7
+	VPERMPS           Z7, Z1, Z7
+	VFMADD231PS       Z7, Z6, Z5
 
 columns44:
 	MOVQ          c+0(FP), BX
@@ -1379,8 +1425,8 @@ columns44:
 	VMOVSS        X2, (BX)
 	ADDQ          SI, BX
 	ADDQ          $0x04, c+0(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
+	ADDQ          CX, w+40(FP)
+	ADDQ          DX, s+56(FP)
 	JMP           columns42
 
 columns43:
@@ -1405,216 +1451,215 @@ DATA lanes4<>+56(SB)/4, $0x00000003
 DATA lanes4<>+60(SB)/4, $0x00000003
 GLOBL lanes4<>(SB), RODATA|NOPTR, $64
 
-// func dotQuantised4F16AVX512(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *uint16, lds int, m int, n int, blocks int)
+// func dotQuantised4F16AVX512(c *float32, ldc int, x *uint8, xs *uint8, ldx int, w *uint8, ldw int, s *uint16, lds int, m int, n int, blocks int)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, BMI2, F16C, MMX+
-TEXT ·dotQuantised4F16AVX512(SB), NOSPLIT, $0-88
-	MOVQ         m+64(FP), AX
+TEXT ·dotQuantised4F16AVX512(SB), NOSPLIT, $0-96
+	MOVQ         m+72(FP), AX
 	CMPQ         AX, $0x04
 	JE           rows4
 	CMPQ         AX, $0x02
 	JE           rows2
-	MOVQ         ldx+24(FP), AX
-	MOVQ         ldw+40(FP), AX
-	MOVQ         lds+56(FP), CX
+	MOVQ         ldx+32(FP), AX
+	MOVQ         ldw+48(FP), AX
+	MOVQ         lds+64(FP), CX
 	SHLQ         $0x01, CX
 	MOVL         $0x0f0f0f0f, DX
 	VPBROADCASTD DX, Z0
 	VMOVUPS      lanes4<>+0(SB), Z1
+	MOVL         $0x00008421, DX
+	KMOVW        DX, K1
 
 columns47:
-	CMPQ   n+72(FP), $0x04
+	CMPQ   n+80(FP), $0x04
 	JL     columns48
-	SUBQ   $0x04, n+72(FP)
+	SUBQ   $0x04, n+80(FP)
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
 	VXORPS Z5, Z5, Z5
-	MOVQ   blocks+80(FP), DX
-	MOVQ   w+32(FP), BX
-	MOVQ   s+48(FP), SI
+	MOVQ   blocks+88(FP), DX
+	MOVQ   w+40(FP), BX
+	MOVQ   s+56(FP), SI
 	MOVQ   x+16(FP), DI
-	MOVQ   BX, R8
-	MOVQ   SI, R9
+	MOVQ   xs+24(FP), R8
+	MOVQ   BX, R9
 	LEAQ   4096(BX), BX
-	LEAQ   512(SI), SI
 
 blocks51:
-	SUBQ        $0x04, DX
-	JL          rest50
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVUPS     (R8), Z6
-	VCVTPH2PS   (R9), X8
-	VPERMPS     Z8, Z1, Z8
-	VPSRLW      $0x04, Z6, Z7
-	VPANDD      Z0, Z6, Z6
-	VPANDD      Z0, Z7, Z7
-	VMOVUPS     192(DI), Z9
-	VPDPBUSD    (DI), Z6, Z9
-	VPDPBUSD    64(DI), Z7, Z9
-	VCVTDQ2PS   Z9, Z9
-	VMULPS      128(DI), Z8, Z6
-	VFMADD231PS Z6, Z9, Z2
-	ADDQ        $+64, R8
-	ADDQ        $+8, R9
-	ADDQ        $+64, BX
-	ADDQ        $+8, SI
-	ADDQ        $+256, DI
-	JMP         blocks51
+	SUBQ              $0x04, DX
+	JL                rest50
+	PREFETCHT1        (BX)
+	VMOVUPS           (R9), Z8
+	VCVTPH2PS         (SI), X10
+	VPSRLW            $0x04, Z8, Z9
+	VPANDD            Z0, Z8, Z8
+	VPANDD            Z0, Z9, Z9
+	VBROADCASTI32X4.Z 16(R8), K1, Z6
+	VBROADCASTF32X4   (R8), Z7
+	VPDPBUSD          (DI), Z8, Z6
+	VPDPBUSD          64(DI), Z9, Z6
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z10, Z7, Z7
+	VPERMPS           Z7, Z1, Z7
+	VFMADD231PS       Z7, Z6, Z2
+	ADDQ              $+64, R9
+	ADDQ              $+8, SI
+	ADDQ              $+64, BX
+	ADDQ              $+128, DI
+	ADDQ              $+32, R8
+	JMP               blocks51
 
 rest50:
-	ADDQ        $0x04, DX
-	JZ          columns49
-	MOVQ        $-1, R10
-	BZHIQ       DX, R10, R10
-	KMOVW       R10, K2
-	MOVQ        $-1, R10
-	SHLQ        $0x04, DX
-	BZHIQ       DX, R10, DX
-	KMOVQ       DX, K1
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVDQU8.Z  (R8), K1, Z6
-	VCVTPH2PS.Z (R9), K2, Z9
-	VPERMPS     Z9, Z1, Z9
-	VPSRLW      $0x04, Z6, Z7
-	VPANDD      Z0, Z6, Z6
-	VPANDD      Z0, Z7, Z7
-	VMOVUPS     192(DI), Z14
-	VPDPBUSD    (DI), Z6, Z14
-	VPDPBUSD    64(DI), Z7, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(DI), Z9, Z6
-	VFMADD231PS Z6, Z14, Z2
+	ADDQ              $0x04, DX
+	JZ                columns49
+	MOVQ              $-1, R10
+	BZHIQ             DX, R10, R10
+	KMOVW             R10, K3
+	MOVQ              $-1, R10
+	SHLQ              $0x04, DX
+	BZHIQ             DX, R10, DX
+	KMOVQ             DX, K2
+	PREFETCHT1        (BX)
+	VMOVDQU8.Z        (R9), K2, Z8
+	VCVTPH2PS.Z       (SI), K3, Z11
+	VPSRLW            $0x04, Z8, Z9
+	VPANDD            Z0, Z8, Z8
+	VPANDD            Z0, Z9, Z9
+	VBROADCASTI32X4.Z 16(R8), K1, Z6
+	VBROADCASTF32X4   (R8), Z7
+	VPDPBUSD          (DI), Z8, Z6
+	VPDPBUSD          64(DI), Z9, Z6
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z11, Z7, Z7
+	VPERMPS           Z7, Z1, Z7
+	VFMADD231PS       Z7, Z6, Z2
 
 columns49:
-	MOVQ blocks+80(FP), DX
-	MOVQ w+32(FP), BX
-	MOVQ s+48(FP), SI
+	MOVQ blocks+88(FP), DX
+	MOVQ w+40(FP), BX
+	MOVQ s+56(FP), SI
 	ADDQ AX, BX
 	ADDQ CX, SI
 	MOVQ x+16(FP), DI
-	MOVQ BX, R8
-	MOVQ SI, R9
+	MOVQ xs+24(FP), R8
+	MOVQ BX, R9
 	LEAQ 4096(BX), BX
-	LEAQ 512(SI), SI
 
 blocks54:
-	SUBQ        $0x04, DX
-	JL          rest53
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVUPS     (R8), Z6
-	VCVTPH2PS   (R9), X10
-	VPERMPS     Z10, Z1, Z10
-	VPSRLW      $0x04, Z6, Z7
-	VPANDD      Z0, Z6, Z6
-	VPANDD      Z0, Z7, Z7
-	VMOVUPS     192(DI), Z9
-	VPDPBUSD    (DI), Z6, Z9
-	VPDPBUSD    64(DI), Z7, Z9
-	VCVTDQ2PS   Z9, Z9
-	VMULPS      128(DI), Z10, Z6
-	VFMADD231PS Z6, Z9, Z3
-	ADDQ        $+64, R8
-	ADDQ        $+8, R9
-	ADDQ        $+64, BX
-	ADDQ        $+8, SI
-	ADDQ        $+256, DI
-	JMP         blocks54
+	SUBQ              $0x04, DX
+	JL                rest53
+	PREFETCHT1        (BX)
+	VMOVUPS           (R9), Z8
+	VCVTPH2PS         (SI), X10
+	VPSRLW            $0x04, Z8, Z9
+	VPANDD            Z0, Z8, Z8
+	VPANDD            Z0, Z9, Z9
+	VBROADCASTI32X4.Z 16(R8), K1, Z6
+	VBROADCASTF32X4   (R8), Z7
+	VPDPBUSD          (DI), Z8, Z6
+	VPDPBUSD          64(DI), Z9, Z6
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z10, Z7, Z7
+	VPERMPS           Z7, Z1, Z7
+	VFMADD231PS       Z7, Z6, Z3
+	ADDQ              $+64, R9
+	ADDQ              $+8, SI
+	ADDQ              $+64, BX
+	ADDQ              $+128, DI
+	ADDQ              $+32, R8
+	JMP               blocks54
 
 rest53:
-	ADDQ        $0x04, DX
-	JZ          columns52
-	MOVQ        $-1, R10
-	BZHIQ       DX, R10, R10
-	KMOVW       R10, K2
-	MOVQ        $-1, R10
-	SHLQ        $0x04, DX
-	BZHIQ       DX, R10, DX
-	KMOVQ       DX, K1
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVDQU8.Z  (R8), K1, Z6
-	VCVTPH2PS.Z (R9), K2, Z9
-	VPERMPS     Z9, Z1, Z9
-	VPSRLW      $0x04, Z6, Z7
-	VPANDD      Z0, Z6, Z6
-	VPANDD      Z0, Z7, Z7
-	VMOVUPS     192(DI), Z14
-	VPDPBUSD    (DI), Z6, Z14
-	VPDPBUSD    64(DI), Z7, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(DI), Z9, Z6
-	VFMADD231PS Z6, Z14, Z3
+	ADDQ              $0x04, DX
+	JZ                columns52
+	MOVQ              $-1, R10
+	BZHIQ             DX, R10, R10
+	KMOVW             R10, K3
+	MOVQ              $-1, R10
+	SHLQ              $0x04, DX
+	BZHIQ             DX, R10, DX
+	KMOVQ             DX, K2
+	PREFETCHT1        (BX)
+	VMOVDQU8.Z        (R9), K2, Z8
+	VCVTPH2PS.Z       (SI), K3, Z11
+	VPSRLW            $0x04, Z8, Z9
+	VPANDD            Z0, Z8, Z8
+	VPANDD            Z0, Z9, Z9
+	VBROADCASTI32X4.Z 16(R8), K1, Z6
+	VBROADCASTF32X4   (R8), Z7
+	VPDPBUSD          (DI), Z8, Z6
+	VPDPBUSD          64(DI), Z9, Z6
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z11, Z7, Z7
+	VPERMPS           Z7, Z1, Z7
+	VFMADD231PS       Z7, Z6, Z3
 
 columns52:
-	MOVQ blocks+80(FP), DX
-	MOVQ w+32(FP), BX
-	MOVQ s+48(FP), SI
+	MOVQ blocks+88(FP), DX
+	MOVQ w+40(FP), BX
+	MOVQ s+56(FP), SI
 	ADDQ AX, BX
 	ADDQ CX, SI
 	ADDQ AX, BX
 	ADDQ CX, SI
 	MOVQ x+16(FP), DI
-	MOVQ BX, R8
-	MOVQ SI, R9
+	MOVQ xs+24(FP), R8
+	MOVQ BX, R9
 	LEAQ 4096(BX), BX
-	LEAQ 512(SI), SI
 
 blocks57:
-	SUBQ        $0x04, DX
-	JL          rest56
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVUPS     (R8), Z6
-	VCVTPH2PS   (R9), X11
-	VPERMPS     Z11, Z1, Z11
-	VPSRLW      $0x04, Z6, Z7
-	VPANDD      Z0, Z6, Z6
-	VPANDD      Z0, Z7, Z7
-	VMOVUPS     192(DI), Z9
-	VPDPBUSD    (DI), Z6, Z9
-	VPDPBUSD    64(DI), Z7, Z9
-	VCVTDQ2PS   Z9, Z9
-	VMULPS      128(DI), Z11, Z6
-	VFMADD231PS Z6, Z9, Z4
-	ADDQ        $+64, R8
-	ADDQ        $+8, R9
-	ADDQ        $+64, BX
-	ADDQ        $+8, SI
-	ADDQ        $+256, DI
-	JMP         blocks57
+	SUBQ              $0x04, DX
+	JL                rest56
+	PREFETCHT1        (BX)
+	VMOVUPS           (R9), Z8
+	VCVTPH2PS         (SI), X10
+	VPSRLW            $0x04, Z8, Z9
+	VPANDD            Z0, Z8, Z8
+	VPANDD            Z0, Z9, Z9
+	VBROADCASTI32X4.Z 16(R8), K1, Z6
+	VBROADCASTF32X4   (R8), Z7
+	VPDPBUSD          (DI), Z8, Z6
+	VPDPBUSD          64(DI), Z9, Z6
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z10, Z7, Z7
+	VPERMPS           Z7, Z1, Z7
+	VFMADD231PS       Z7, Z6, Z4
+	ADDQ              $+64, R9
+	ADDQ              $+8, SI
+	ADDQ              $+64, BX
+	ADDQ              $+128, DI
+	ADDQ              $+32, R8
+	JMP               blocks57
 
 rest56:
-	ADDQ        $0x04, DX
-	JZ          columns55
-	MOVQ        $-1, R10
-	BZHIQ       DX, R10, R10
-	KMOVW       R10, K2
-	MOVQ        $-1, R10
-	SHLQ        $0x04, DX
-	BZHIQ       DX, R10, DX
-	KMOVQ       DX, K1
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVDQU8.Z  (R8), K1, Z6
-	VCVTPH2PS.Z (R9), K2, Z9
-	VPERMPS     Z9, Z1, Z9
-	VPSRLW      $0x04, Z6, Z7
-	VPANDD      Z0, Z6, Z6
-	VPANDD      Z0, Z7, Z7
-	VMOVUPS     192(DI), Z14
-	VPDPBUSD    (DI), Z6, Z14
-	VPDPBUSD    64(DI), Z7, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(DI), Z9, Z6
-	VFMADD231PS Z6, Z14, Z4
+	ADDQ              $0x04, DX
+	JZ                columns55
+	MOVQ              $-1, R10
+	BZHIQ             DX, R10, R10
+	KMOVW             R10, K3
+	MOVQ              $-1, R10
+	SHLQ              $0x04, DX
+	BZHIQ             DX, R10, DX
+	KMOVQ             DX, K2
+	PREFETCHT1        (BX)
+	VMOVDQU8.Z        (R9), K2, Z8
+	VCVTPH2PS.Z       (SI), K3, Z11
+	VPSRLW            $0x04, Z8, Z9
+	VPANDD            Z0, Z8, Z8
+	VPANDD            Z0, Z9, Z9
+	VBROADCASTI32X4.Z 16(R8), K1, Z6
+	VBROADCASTF32X4   (R8), Z7
+	VPDPBUSD          (DI), Z8, Z6
+	VPDPBUSD          64(DI), Z9, Z6
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z11, Z7, Z7
+	VPERMPS           Z7, Z1, Z7
+	VFMADD231PS       Z7, Z6, Z4
 
 columns55:
-	MOVQ blocks+80(FP), DX
-	MOVQ w+32(FP), BX
-	MOVQ s+48(FP), SI
+	MOVQ blocks+88(FP), DX
+	MOVQ w+40(FP), BX
+	MOVQ s+56(FP), SI
 	ADDQ AX, BX
 	ADDQ CX, SI
 	ADDQ AX, BX
@@ -1622,59 +1667,58 @@ columns55:
 	ADDQ AX, BX
 	ADDQ CX, SI
 	MOVQ x+16(FP), DI
-	MOVQ BX, R8
-	MOVQ SI, R9
+	MOVQ xs+24(FP), R8
+	MOVQ BX, R9
 	LEAQ 4096(BX), BX
-	LEAQ 512(SI), SI
 
 blocks60:
-	SUBQ        $0x04, DX
-	JL          rest59
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVUPS     (R8), Z6
-	VCVTPH2PS   (R9), X12
-	VPERMPS     Z12, Z1, Z12
-	VPSRLW      $0x04, Z6, Z7
-	VPANDD      Z0, Z6, Z6
-	VPANDD      Z0, Z7, Z7
-	VMOVUPS     192(DI), Z9
-	VPDPBUSD    (DI), Z6, Z9
-	VPDPBUSD    64(DI), Z7, Z9
-	VCVTDQ2PS   Z9, Z9
-	VMULPS      128(DI), Z12, Z6
-	VFMADD231PS Z6, Z9, Z5
-	ADDQ        $+64, R8
-	ADDQ        $+8, R9
-	ADDQ        $+64, BX
-	ADDQ        $+8, SI
-	ADDQ        $+256, DI
-	JMP         blocks60
+	SUBQ              $0x04, DX
+	JL                rest59
+	PREFETCHT1        (BX)
+	VMOVUPS           (R9), Z8
+	VCVTPH2PS         (SI), X10
+	VPSRLW            $0x04, Z8, Z9
+	VPANDD            Z0, Z8, Z8
+	VPANDD            Z0, Z9, Z9
+	VBROADCASTI32X4.Z 16(R8), K1, Z6
+	VBROADCASTF32X4   (R8), Z7
+	VPDPBUSD          (DI), Z8, Z6
+	VPDPBUSD          64(DI), Z9, Z6
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z10, Z7, Z7
+	VPERMPS           Z7, Z1, Z7
+	VFMADD231PS       Z7, Z6, Z5
+	ADDQ              $+64, R9
+	ADDQ              $+8, SI
+	ADDQ              $+64, BX
+	ADDQ              $+128, DI
+	ADDQ              $+32, R8
+	JMP               blocks60
 
 rest59:
-	ADDQ        $0x04, DX
-	JZ          columns58
-	MOVQ        $-1, R10
-	BZHIQ       DX, R10, R10
-	KMOVW       R10, K2
-	MOVQ        $-1, R10
-	SHLQ        $0x04, DX
-	BZHIQ       DX, R10, DX
-	KMOVQ       DX, K1
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVDQU8.Z  (R8), K1, Z6
-	VCVTPH2PS.Z (R9), K2, Z9
-	VPERMPS     Z9, Z1, Z9
-	VPSRLW      $0x04, Z6, Z7
-	VPANDD      Z0, Z6, Z6
-	VPANDD      Z0, Z7, Z7
-	VMOVUPS     192(DI), Z14
-	VPDPBUSD    (DI), Z6, Z14
-	VPDPBUSD    64(DI), Z7, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(DI), Z9, Z6
-	VFMADD231PS Z6, Z14, Z5
+	ADDQ              $0x04, DX
+	JZ                columns58
+	MOVQ              $-1, R10
+	BZHIQ             DX, R10, R10
+	KMOVW             R10, K3
+	MOVQ              $-1, R10
+	SHLQ              $0x04, DX
+	BZHIQ             DX, R10, DX
+	KMOVQ             DX, K2
+	PREFETCHT1        (BX)
+	VMOVDQU8.Z        (R9), K2, Z8
+	VCVTPH2PS.Z       (SI), K3, Z11
+	VPSRLW            $0x04, Z8, Z9
+	VPANDD            Z0, Z8, Z8
+	VPANDD            Z0, Z9, Z9
+	VBROADCASTI32X4.Z 16(R8), K1, Z6
+	VBROADCASTF32X4   (R8), Z7
+	VPDPBUSD          (DI), Z8, Z6
+	VPDPBUSD          64(DI), Z9, Z6
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z11, Z7, Z7
+	VPERMPS           Z7, Z1, Z7
+	VFMADD231PS       Z7, Z6, Z5
 
 columns58:
 	MOVQ          c+0(FP), DX
@@ -1703,79 +1747,78 @@ columns58:
 	VMOVUPS       X2, (DX)
 	ADDQ          BX, DX
 	ADDQ          $0x10, c+0(FP)
-	ADDQ          AX, w+32(FP)
-	ADDQ          CX, s+48(FP)
-	ADDQ          AX, w+32(FP)
-	ADDQ          CX, s+48(FP)
-	ADDQ          AX, w+32(FP)
-	ADDQ          CX, s+48(FP)
-	ADDQ          AX, w+32(FP)
-	ADDQ          CX, s+48(FP)
+	ADDQ          AX, w+40(FP)
+	ADDQ          CX, s+56(FP)
+	ADDQ          AX, w+40(FP)
+	ADDQ          CX, s+56(FP)
+	ADDQ          AX, w+40(FP)
+	ADDQ          CX, s+56(FP)
+	ADDQ          AX, w+40(FP)
+	ADDQ          CX, s+56(FP)
 	JMP           columns47
 
 columns48:
 columns61:
-	CMPQ   n+72(FP), $0x01
+	CMPQ   n+80(FP), $0x01
 	JL     columns62
-	SUBQ   $0x01, n+72(FP)
+	SUBQ   $0x01, n+80(FP)
 	VXORPS Z2, Z2, Z2
-	MOVQ   blocks+80(FP), DX
-	MOVQ   w+32(FP), BX
-	MOVQ   s+48(FP), SI
+	MOVQ   blocks+88(FP), DX
+	MOVQ   w+40(FP), BX
+	MOVQ   s+56(FP), SI
 	MOVQ   x+16(FP), DI
-	MOVQ   BX, R8
-	MOVQ   SI, R9
+	MOVQ   xs+24(FP), R8
+	MOVQ   BX, R9
 	LEAQ   4096(BX), BX
-	LEAQ   512(SI), SI
 
 blocks65:
-	SUBQ        $0x04, DX
-	JL          rest64
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVUPS     (R8), Z3
-	VCVTPH2PS   (R9), X13
-	VPERMPS     Z13, Z1, Z13
-	VPSRLW      $0x04, Z3, Z4
-	VPANDD      Z0, Z3, Z3
-	VPANDD      Z0, Z4, Z4
-	VMOVUPS     192(DI), Z5
-	VPDPBUSD    (DI), Z3, Z5
-	VPDPBUSD    64(DI), Z4, Z5
-	VCVTDQ2PS   Z5, Z5
-	VMULPS      128(DI), Z13, Z3
-	VFMADD231PS Z3, Z5, Z2
-	ADDQ        $+64, R8
-	ADDQ        $+8, R9
-	ADDQ        $+64, BX
-	ADDQ        $+8, SI
-	ADDQ        $+256, DI
-	JMP         blocks65
+	SUBQ              $0x04, DX
+	JL                rest64
+	PREFETCHT1        (BX)
+	VMOVUPS           (R9), Z5
+	VCVTPH2PS         (SI), X10
+	VPSRLW            $0x04, Z5, Z6
+	VPANDD            Z0, Z5, Z5
+	VPANDD            Z0, Z6, Z6
+	VBROADCASTI32X4.Z 16(R8), K1, Z3
+	VBROADCASTF32X4   (R8), Z4
+	VPDPBUSD          (DI), Z5, Z3
+	VPDPBUSD          64(DI), Z6, Z3
+	VCVTDQ2PS         Z3, Z3
+	VMULPS            Z10, Z4, Z4
+	VPERMPS           Z4, Z1, Z4
+	VFMADD231PS       Z4, Z3, Z2
+	ADDQ              $+64, R9
+	ADDQ              $+8, SI
+	ADDQ              $+64, BX
+	ADDQ              $+128, DI
+	ADDQ              $+32, R8
+	JMP               blocks65
 
 rest64:
-	ADDQ        $0x04, DX
-	JZ          columns63
-	MOVQ        $-1, R10
-	BZHIQ       DX, R10, R10
-	KMOVW       R10, K2
-	MOVQ        $-1, R10
-	SHLQ        $0x04, DX
-	BZHIQ       DX, R10, DX
-	KMOVQ       DX, K1
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVDQU8.Z  (R8), K1, Z3
-	VCVTPH2PS.Z (R9), K2, Z5
-	VPERMPS     Z5, Z1, Z5
-	VPSRLW      $0x04, Z3, Z4
-	VPANDD      Z0, Z3, Z3
-	VPANDD      Z0, Z4, Z4
-	VMOVUPS     192(DI), Z6
-	VPDPBUSD    (DI), Z3, Z6
-	VPDPBUSD    64(DI), Z4, Z6
-	VCVTDQ2PS   Z6, Z6
-	VMULPS      128(DI), Z5, Z3
-	VFMADD231PS Z3, Z6, Z2
+	ADDQ              $0x04, DX
+	JZ                columns63
+	MOVQ              $-1, R10
+	BZHIQ             DX, R10, R10
+	KMOVW             R10, K3
+	MOVQ              $-1, R10
+	SHLQ              $0x04, DX
+	BZHIQ             DX, R10, DX
+	KMOVQ             DX, K2
+	PREFETCHT1        (BX)
+	VMOVDQU8.Z        (R9), K2, Z5
+	VCVTPH2PS.Z       (SI), K3, Z7
+	VPSRLW            $0x04, Z5, Z6
+	VPANDD            Z0, Z5, Z5
+	VPANDD            Z0, Z6, Z6
+	VBROADCASTI32X4.Z 16(R8), K1, Z3
+	VBROADCASTF32X4   (R8), Z4
+	VPDPBUSD          (DI), Z5, Z3
+	VPDPBUSD          64(DI), Z6, Z3
+	VCVTDQ2PS         Z3, Z3
+	VMULPS            Z7, Z4, Z4
+	VPERMPS           Z4, Z1, Z4
+	VFMADD231PS       Z4, Z3, Z2
 
 columns63:
 	MOVQ          c+0(FP), DX
@@ -1795,8 +1838,8 @@ columns63:
 	VMOVSS        X2, (DX)
 	ADDQ          BX, DX
 	ADDQ          $0x04, c+0(FP)
-	ADDQ          AX, w+32(FP)
-	ADDQ          CX, s+48(FP)
+	ADDQ          AX, w+40(FP)
+	ADDQ          CX, s+56(FP)
 	JMP           columns61
 
 columns62:
@@ -1804,18 +1847,20 @@ columns62:
 	RET
 
 rows2:
-	MOVQ         ldx+24(FP), AX
-	MOVQ         ldw+40(FP), CX
-	MOVQ         lds+56(FP), DX
+	MOVQ         ldx+32(FP), AX
+	MOVQ         ldw+48(FP), CX
+	MOVQ         lds+64(FP), DX
 	SHLQ         $0x01, DX
 	MOVL         $0x0f0f0f0f, BX
 	VPBROADCASTD BX, Z0
 	VMOVUPS      lanes4<>+0(SB), Z1
+	MOVL         $0x00008421, BX
+	KMOVW        BX, K1
 
 columns66:
-	CMPQ   n+72(FP), $0x04
+	CMPQ   n+80(FP), $0x04
 	JL     columns67
-	SUBQ   $0x04, n+72(FP)
+	SUBQ   $0x04, n+80(FP)
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
@@ -1824,195 +1869,204 @@ columns66:
 	VXORPS Z7, Z7, Z7
 	VXORPS Z8, Z8, Z8
 	VXORPS Z9, Z9, Z9
-	MOVQ   blocks+80(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
+	MOVQ   blocks+88(FP), BX
+	MOVQ   w+40(FP), SI
+	MOVQ   s+56(FP), DI
 	MOVQ   x+16(FP), R8
-	MOVQ   SI, R9
-	LEAQ   (R9)(CX*2), R10
-	ADDQ   CX, R10
-	MOVQ   DI, R11
-	LEAQ   (R11)(DX*2), R12
+	MOVQ   xs+24(FP), R9
+	MOVQ   SI, R10
+	LEAQ   (R10)(CX*2), R11
+	ADDQ   CX, R11
+	LEAQ   (DI)(DX*2), R12
 	ADDQ   DX, R12
 	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
 
 blocks70:
-	SUBQ        $0x04, BX
-	JL          rest69
-	PREFETCHT0  (SI)
-	PREFETCHT0  64(SI)
-	PREFETCHT0  128(SI)
-	PREFETCHT0  192(SI)
-	PREFETCHT0  (DI)
-	VMOVUPS     (R9), Z10
-	VCVTPH2PS   (R11), X12
-	VPERMPS     Z12, Z1, Z12
-	VPSRLW      $0x04, Z10, Z11
-	VPANDD      Z0, Z10, Z10
-	VPANDD      Z0, Z11, Z11
-	VMOVUPS     192(R8), Z13
-	VPDPBUSD    (R8), Z10, Z13
-	VPDPBUSD    64(R8), Z11, Z13
-	VCVTDQ2PS   Z13, Z13
-	VMULPS      128(R8), Z12, Z14
-	VFMADD231PS Z14, Z13, Z2
-	VMOVUPS     192(R8)(AX*1), Z13
-	VPDPBUSD    (R8)(AX*1), Z10, Z13
-	VPDPBUSD    64(R8)(AX*1), Z11, Z13
-	VCVTDQ2PS   Z13, Z13
-	VMULPS      128(R8)(AX*1), Z12, Z10
-	VFMADD231PS Z10, Z13, Z6
-	VMOVUPS     (R9)(CX*1), Z10
-	VCVTPH2PS   (R11)(DX*1), X15
-	VPERMPS     Z15, Z1, Z15
-	VPSRLW      $0x04, Z10, Z11
-	VPANDD      Z0, Z10, Z10
-	VPANDD      Z0, Z11, Z11
-	VMOVUPS     192(R8), Z13
-	VPDPBUSD    (R8), Z10, Z13
-	VPDPBUSD    64(R8), Z11, Z13
-	VCVTDQ2PS   Z13, Z13
-	VMULPS      128(R8), Z15, Z14
-	VFMADD231PS Z14, Z13, Z3
-	VMOVUPS     192(R8)(AX*1), Z13
-	VPDPBUSD    (R8)(AX*1), Z10, Z13
-	VPDPBUSD    64(R8)(AX*1), Z11, Z13
-	VCVTDQ2PS   Z13, Z13
-	VMULPS      128(R8)(AX*1), Z15, Z10
-	VFMADD231PS Z10, Z13, Z7
-	VMOVUPS     (R9)(CX*2), Z10
-	VCVTPH2PS   (R11)(DX*2), X16
-	VPERMPS     Z16, Z1, Z16
-	VPSRLW      $0x04, Z10, Z11
-	VPANDD      Z0, Z10, Z10
-	VPANDD      Z0, Z11, Z11
-	VMOVUPS     192(R8), Z13
-	VPDPBUSD    (R8), Z10, Z13
-	VPDPBUSD    64(R8), Z11, Z13
-	VCVTDQ2PS   Z13, Z13
-	VMULPS      128(R8), Z16, Z14
-	VFMADD231PS Z14, Z13, Z4
-	VMOVUPS     192(R8)(AX*1), Z13
-	VPDPBUSD    (R8)(AX*1), Z10, Z13
-	VPDPBUSD    64(R8)(AX*1), Z11, Z13
-	VCVTDQ2PS   Z13, Z13
-	VMULPS      128(R8)(AX*1), Z16, Z10
-	VFMADD231PS Z10, Z13, Z8
-	VMOVUPS     (R10), Z10
-	VCVTPH2PS   (R12), X17
-	VPERMPS     Z17, Z1, Z17
-	VPSRLW      $0x04, Z10, Z11
-	VPANDD      Z0, Z10, Z10
-	VPANDD      Z0, Z11, Z11
-	VMOVUPS     192(R8), Z13
-	VPDPBUSD    (R8), Z10, Z13
-	VPDPBUSD    64(R8), Z11, Z13
-	VCVTDQ2PS   Z13, Z13
-	VMULPS      128(R8), Z17, Z14
-	VFMADD231PS Z14, Z13, Z5
-	VMOVUPS     192(R8)(AX*1), Z13
-	VPDPBUSD    (R8)(AX*1), Z10, Z13
-	VPDPBUSD    64(R8)(AX*1), Z11, Z13
-	VCVTDQ2PS   Z13, Z13
-	VMULPS      128(R8)(AX*1), Z17, Z10
-	VFMADD231PS Z10, Z13, Z9
-	ADDQ        $+64, R9
-	ADDQ        $+64, R10
-	ADDQ        $+8, R11
-	ADDQ        $+8, R12
-	ADDQ        $+256, SI
-	ADDQ        $+32, DI
-	ADDQ        $+256, R8
-	JMP         blocks70
+	SUBQ              $0x04, BX
+	JL                rest69
+	PREFETCHT0        (SI)
+	PREFETCHT0        64(SI)
+	PREFETCHT0        128(SI)
+	PREFETCHT0        192(SI)
+	VBROADCASTI32X4.Z 16(R9), K1, Z10
+	VBROADCASTF32X4   (R9), Z12
+	VPERMPS           Z12, Z1, Z12
+	VBROADCASTI32X4.Z 16(R9)(AX*1), K1, Z11
+	VBROADCASTF32X4   (R9)(AX*1), Z13
+	VPERMPS           Z13, Z1, Z13
+	VMOVUPS           (R10), Z14
+	VCVTPH2PS         (DI), X16
+	VPERMPS           Z16, Z1, Z16
+	VPSRLW            $0x04, Z14, Z15
+	VPANDD            Z0, Z14, Z14
+	VPANDD            Z0, Z15, Z15
+	VMOVDQA32         Z10, Z18
+	VPDPBUSD          (R8), Z14, Z18
+	VPDPBUSD          64(R8), Z15, Z18
+	VCVTDQ2PS         Z18, Z18
+	VMULPS            Z16, Z12, Z17
+	VFMADD231PS       Z17, Z18, Z2
+	VMOVDQA32         Z11, Z17
+	VPDPBUSD          (R8)(AX*1), Z14, Z17
+	VPDPBUSD          64(R8)(AX*1), Z15, Z17
+	VCVTDQ2PS         Z17, Z17
+	VMULPS            Z16, Z13, Z14
+	VFMADD231PS       Z14, Z17, Z6
+	VMOVUPS           (R10)(CX*1), Z14
+	VCVTPH2PS         (DI)(DX*1), X19
+	VPERMPS           Z19, Z1, Z19
+	VPSRLW            $0x04, Z14, Z15
+	VPANDD            Z0, Z14, Z14
+	VPANDD            Z0, Z15, Z15
+	VMOVDQA32         Z10, Z18
+	VPDPBUSD          (R8), Z14, Z18
+	VPDPBUSD          64(R8), Z15, Z18
+	VCVTDQ2PS         Z18, Z18
+	VMULPS            Z19, Z12, Z17
+	VFMADD231PS       Z17, Z18, Z3
+	VMOVDQA32         Z11, Z17
+	VPDPBUSD          (R8)(AX*1), Z14, Z17
+	VPDPBUSD          64(R8)(AX*1), Z15, Z17
+	VCVTDQ2PS         Z17, Z17
+	VMULPS            Z19, Z13, Z14
+	VFMADD231PS       Z14, Z17, Z7
+	VMOVUPS           (R10)(CX*2), Z14
+	VCVTPH2PS         (DI)(DX*2), X20
+	VPERMPS           Z20, Z1, Z20
+	VPSRLW            $0x04, Z14, Z15
+	VPANDD            Z0, Z14, Z14
+	VPANDD            Z0, Z15, Z15
+	VMOVDQA32         Z10, Z18
+	VPDPBUSD          (R8), Z14, Z18
+	VPDPBUSD          64(R8), Z15, Z18
+	VCVTDQ2PS         Z18, Z18
+	VMULPS            Z20, Z12, Z17
+	VFMADD231PS       Z17, Z18, Z4
+	VMOVDQA32         Z11, Z17
+	VPDPBUSD          (R8)(AX*1), Z14, Z17
+	VPDPBUSD          64(R8)(AX*1), Z15, Z17
+	VCVTDQ2PS         Z17, Z17
+	VMULPS            Z20, Z13, Z14
+	VFMADD231PS       Z14, Z17, Z8
+	VMOVUPS           (R11), Z14
+	VCVTPH2PS         (R12), X21
+	VPERMPS           Z21, Z1, Z21
+	VPSRLW            $0x04, Z14, Z15
+	VPANDD            Z0, Z14, Z14
+	VPANDD            Z0, Z15, Z15
+	VMOVDQA32         Z10, Z10
+	VPDPBUSD          (R8), Z14, Z10
+	VPDPBUSD          64(R8), Z15, Z10
+	VCVTDQ2PS         Z10, Z10
+	VMULPS            Z21, Z12, Z12
+	VFMADD231PS       Z12, Z10, Z5
+	VMOVDQA32         Z11, Z10
+	VPDPBUSD          (R8)(AX*1), Z14, Z10
+	VPDPBUSD          64(R8)(AX*1), Z15, Z10
+	VCVTDQ2PS         Z10, Z10
+	VMULPS            Z21, Z13, Z11
+	VFMADD231PS       Z11, Z10, Z9
+	ADDQ              $+64, R10
+	ADDQ              $+64, R11
+	ADDQ              $+8, DI
+	ADDQ              $+8, R12
+	ADDQ              $+256, SI
+	ADDQ              $+128, R8
+	ADDQ              $+32, R9
+	JMP               blocks70
 
 rest69:
-	ADDQ        $0x04, BX
-	JZ          columns68
-	MOVQ        $-1, R13
-	BZHIQ       BX, R13, R13
-	KMOVW       R13, K2
-	MOVQ        $-1, R13
-	SHLQ        $0x04, BX
-	BZHIQ       BX, R13, BX
-	KMOVQ       BX, K1
-	PREFETCHT0  (SI)
-	PREFETCHT0  64(SI)
-	PREFETCHT0  128(SI)
-	PREFETCHT0  192(SI)
-	PREFETCHT0  (DI)
-	VMOVDQU8.Z  (R9), K1, Z10
-	VCVTPH2PS.Z (R11), K2, Z13
-	VPERMPS     Z13, Z1, Z13
-	VPSRLW      $0x04, Z10, Z11
-	VPANDD      Z0, Z10, Z10
-	VPANDD      Z0, Z11, Z11
-	VMOVUPS     192(R8), Z14
-	VPDPBUSD    (R8), Z10, Z14
-	VPDPBUSD    64(R8), Z11, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(R8), Z13, Z19
-	VFMADD231PS Z19, Z14, Z2
-	VMOVUPS     192(R8)(AX*1), Z14
-	VPDPBUSD    (R8)(AX*1), Z10, Z14
-	VPDPBUSD    64(R8)(AX*1), Z11, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(R8)(AX*1), Z13, Z10
-	VFMADD231PS Z10, Z14, Z6
-	VMOVDQU8.Z  (R9)(CX*1), K1, Z10
-	VCVTPH2PS.Z (R11)(DX*1), K2, Z13
-	VPERMPS     Z13, Z1, Z13
-	VPSRLW      $0x04, Z10, Z11
-	VPANDD      Z0, Z10, Z10
-	VPANDD      Z0, Z11, Z11
-	VMOVUPS     192(R8), Z14
-	VPDPBUSD    (R8), Z10, Z14
-	VPDPBUSD    64(R8), Z11, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(R8), Z13, Z19
-	VFMADD231PS Z19, Z14, Z3
-	VMOVUPS     192(R8)(AX*1), Z14
-	VPDPBUSD    (R8)(AX*1), Z10, Z14
-	VPDPBUSD    64(R8)(AX*1), Z11, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(R8)(AX*1), Z13, Z10
-	VFMADD231PS Z10, Z14, Z7
-	VMOVDQU8.Z  (R9)(CX*2), K1, Z10
-	VCVTPH2PS.Z (R11)(DX*2), K2, Z13
-	VPERMPS     Z13, Z1, Z13
-	VPSRLW      $0x04, Z10, Z11
-	VPANDD      Z0, Z10, Z10
-	VPANDD      Z0, Z11, Z11
-	VMOVUPS     192(R8), Z14
-	VPDPBUSD    (R8), Z10, Z14
-	VPDPBUSD    64(R8), Z11, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(R8), Z13, Z19
-	VFMADD231PS Z19, Z14, Z4
-	VMOVUPS     192(R8)(AX*1), Z14
-	VPDPBUSD    (R8)(AX*1), Z10, Z14
-	VPDPBUSD    64(R8)(AX*1), Z11, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(R8)(AX*1), Z13, Z10
-	VFMADD231PS Z10, Z14, Z8
-	VMOVDQU8.Z  (R10), K1, Z10
-	VCVTPH2PS.Z (R12), K2, Z13
-	VPERMPS     Z13, Z1, Z13
-	VPSRLW      $0x04, Z10, Z11
-	VPANDD      Z0, Z10, Z10
-	VPANDD      Z0, Z11, Z11
-	VMOVUPS     192(R8), Z14
-	VPDPBUSD    (R8), Z10, Z14
-	VPDPBUSD    64(R8), Z11, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(R8), Z13, Z19
-	VFMADD231PS Z19, Z14, Z5
-	VMOVUPS     192(R8)(AX*1), Z14
-	VPDPBUSD    (R8)(AX*1), Z10, Z14
-	VPDPBUSD    64(R8)(AX*1), Z11, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(R8)(AX*1), Z13, Z10
-	VFMADD231PS Z10, Z14, Z9
+	ADDQ              $0x04, BX
+	JZ                columns68
+	MOVQ              $-1, R13
+	BZHIQ             BX, R13, R13
+	KMOVW             R13, K3
+	MOVQ              $-1, R13
+	SHLQ              $0x04, BX
+	BZHIQ             BX, R13, BX
+	KMOVQ             BX, K2
+	PREFETCHT0        (SI)
+	PREFETCHT0        64(SI)
+	PREFETCHT0        128(SI)
+	PREFETCHT0        192(SI)
+	VBROADCASTI32X4.Z 16(R9), K1, Z10
+	VBROADCASTF32X4   (R9), Z12
+	VPERMPS           Z12, Z1, Z12
+	VBROADCASTI32X4.Z 16(R9)(AX*1), K1, Z11
+	VBROADCASTF32X4   (R9)(AX*1), Z13
+	VPERMPS           Z13, Z1, Z13
+	VMOVDQU8.Z        (R10), K2, Z14
+	VCVTPH2PS.Z       (DI), K3, Z17
+	VPERMPS           Z17, Z1, Z17
+	VPSRLW            $0x04, Z14, Z15
+	VPANDD            Z0, Z14, Z14
+	VPANDD            Z0, Z15, Z15
+	VMOVDQA32         Z10, Z23
+	VPDPBUSD          (R8), Z14, Z23
+	VPDPBUSD          64(R8), Z15, Z23
+	VCVTDQ2PS         Z23, Z23
+	VMULPS            Z17, Z12, Z18
+	VFMADD231PS       Z18, Z23, Z2
+	VMOVDQA32         Z11, Z18
+	VPDPBUSD          (R8)(AX*1), Z14, Z18
+	VPDPBUSD          64(R8)(AX*1), Z15, Z18
+	VCVTDQ2PS         Z18, Z18
+	VMULPS            Z17, Z13, Z14
+	VFMADD231PS       Z14, Z18, Z6
+	VMOVDQU8.Z        (R10)(CX*1), K2, Z14
+	VCVTPH2PS.Z       (DI)(DX*1), K3, Z17
+	VPERMPS           Z17, Z1, Z17
+	VPSRLW            $0x04, Z14, Z15
+	VPANDD            Z0, Z14, Z14
+	VPANDD            Z0, Z15, Z15
+	VMOVDQA32         Z10, Z23
+	VPDPBUSD          (R8), Z14, Z23
+	VPDPBUSD          64(R8), Z15, Z23
+	VCVTDQ2PS         Z23, Z23
+	VMULPS            Z17, Z12, Z18
+	VFMADD231PS       Z18, Z23, Z3
+	VMOVDQA32         Z11, Z18
+	VPDPBUSD          (R8)(AX*1), Z14, Z18
+	VPDPBUSD          64(R8)(AX*1), Z15, Z18
+	VCVTDQ2PS         Z18, Z18
+	VMULPS            Z17, Z13, Z14
+	VFMADD231PS       Z14, Z18, Z7
+	VMOVDQU8.Z        (R10)(CX*2), K2, Z14
+	VCVTPH2PS.Z       (DI)(DX*2), K3, Z17
+	VPERMPS           Z17, Z1, Z17
+	VPSRLW            $0x04, Z14, Z15
+	VPANDD            Z0, Z14, Z14
+	VPANDD            Z0, Z15, Z15
+	VMOVDQA32         Z10, Z23
+	VPDPBUSD          (R8), Z14, Z23
+	VPDPBUSD          64(R8), Z15, Z23
+	VCVTDQ2PS         Z23, Z23
+	VMULPS            Z17, Z12, Z18
+	VFMADD231PS       Z18, Z23, Z4
+	VMOVDQA32         Z11, Z18
+	VPDPBUSD          (R8)(AX*1), Z14, Z18
+	VPDPBUSD          64(R8)(AX*1), Z15, Z18
+	VCVTDQ2PS         Z18, Z18
+	VMULPS            Z17, Z13, Z14
+	VFMADD231PS       Z14, Z18, Z8
+	VMOVDQU8.Z        (R11), K2, Z14
+	VCVTPH2PS.Z       (R12), K3, Z17
+	VPERMPS           Z17, Z1, Z17
+	VPSRLW            $0x04, Z14, Z15
+	VPANDD            Z0, Z14, Z14
+	VPANDD            Z0, Z15, Z15
+	VMOVDQA32         Z10, Z10
+	VPDPBUSD          (R8), Z14, Z10
+	VPDPBUSD          64(R8), Z15, Z10
+	VCVTDQ2PS         Z10, Z10
+	VMULPS            Z17, Z12, Z12
+	VFMADD231PS       Z12, Z10, Z5
+	VMOVDQA32         Z11, Z10
+	VPDPBUSD          (R8)(AX*1), Z14, Z10
+	VPDPBUSD          64(R8)(AX*1), Z15, Z10
+	VCVTDQ2PS         Z10, Z10
+	VMULPS            Z17, Z13, Z11
+	VFMADD231PS       Z11, Z10, Z9
 
 columns68:
 	MOVQ          c+0(FP), BX
@@ -2063,92 +2117,95 @@ columns68:
 	VMOVUPS       X2, (BX)
 	ADDQ          SI, BX
 	ADDQ          $0x10, c+0(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
+	ADDQ          CX, w+40(FP)
+	ADDQ          DX, s+56(FP)
+	ADDQ          CX, w+40(FP)
+	ADDQ          DX, s+56(FP)
+	ADDQ          CX, w+40(FP)
+	ADDQ          DX, s+56(FP)
+	ADDQ          CX, w+40(FP)
+	ADDQ          DX, s+56(FP)
 	JMP           columns66
 
 columns67:
 columns71:
-	CMPQ   n+72(FP), $0x01
+	CMPQ   n+80(FP), $0x01
 	JL     columns72
-	SUBQ   $0x01, n+72(FP)
+	SUBQ   $0x01, n+80(FP)
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
-	MOVQ   blocks+80(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
+	MOVQ   blocks+88(FP), BX
+	MOVQ   w+40(FP), SI
+	MOVQ   s+56(FP), DI
 	MOVQ   x+16(FP), R8
-	MOVQ   SI, R9
-	MOVQ   DI, R10
+	MOVQ   xs+24(FP), R9
+	MOVQ   SI, R10
 	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
 
 blocks75:
-	SUBQ        $0x04, BX
-	JL          rest74
-	PREFETCHT0  (SI)
-	PREFETCHT0  (DI)
-	VMOVUPS     (R9), Z4
-	VCVTPH2PS   (R10), X18
-	VPERMPS     Z18, Z1, Z18
-	VPSRLW      $0x04, Z4, Z5
-	VPANDD      Z0, Z4, Z4
-	VPANDD      Z0, Z5, Z5
-	VMOVUPS     192(R8), Z6
-	VPDPBUSD    (R8), Z4, Z6
-	VPDPBUSD    64(R8), Z5, Z6
-	VCVTDQ2PS   Z6, Z6
-	VMULPS      128(R8), Z18, Z7
-	VFMADD231PS Z7, Z6, Z2
-	VMOVUPS     192(R8)(AX*1), Z6
-	VPDPBUSD    (R8)(AX*1), Z4, Z6
-	VPDPBUSD    64(R8)(AX*1), Z5, Z6
-	VCVTDQ2PS   Z6, Z6
-	VMULPS      128(R8)(AX*1), Z18, Z4
-	VFMADD231PS Z4, Z6, Z3
-	ADDQ        $+64, R9
-	ADDQ        $+8, R10
-	ADDQ        $+64, SI
-	ADDQ        $+8, DI
-	ADDQ        $+256, R8
-	JMP         blocks75
+	SUBQ              $0x04, BX
+	JL                rest74
+	PREFETCHT0        (SI)
+	VMOVUPS           (R10), Z6
+	VCVTPH2PS         (DI), X22
+	VPSRLW            $0x04, Z6, Z7
+	VPANDD            Z0, Z6, Z6
+	VPANDD            Z0, Z7, Z7
+	VBROADCASTI32X4.Z 16(R9), K1, Z4
+	VBROADCASTF32X4   (R9), Z5
+	VPDPBUSD          (R8), Z6, Z4
+	VPDPBUSD          64(R8), Z7, Z4
+	VCVTDQ2PS         Z4, Z4
+	VMULPS            Z22, Z5, Z5
+	VPERMPS           Z5, Z1, Z5
+	VFMADD231PS       Z5, Z4, Z2
+	VBROADCASTI32X4.Z 16(R9)(AX*1), K1, Z4
+	VBROADCASTF32X4   (R9)(AX*1), Z5
+	VPDPBUSD          (R8)(AX*1), Z6, Z4
+	VPDPBUSD          64(R8)(AX*1), Z7, Z4
+	VCVTDQ2PS         Z4, Z4
+	VMULPS            Z22, Z5, Z5
+	VPERMPS           Z5, Z1, Z5
+	VFMADD231PS       Z5, Z4, Z3
+	ADDQ              $+64, R10
+	ADDQ              $+8, DI
+	ADDQ              $+64, SI
+	ADDQ              $+128, R8
+	ADDQ              $+32, R9
+	JMP               blocks75
 
 rest74:
-	ADDQ        $0x04, BX
-	JZ          columns73
-	MOVQ        $-1, R11
-	BZHIQ       BX, R11, R11
-	KMOVW       R11, K2
-	MOVQ        $-1, R11
-	SHLQ        $0x04, BX
-	BZHIQ       BX, R11, BX
-	KMOVQ       BX, K1
-	PREFETCHT0  (SI)
-	PREFETCHT0  (DI)
-	VMOVDQU8.Z  (R9), K1, Z4
-	VCVTPH2PS.Z (R10), K2, Z6
-	VPERMPS     Z6, Z1, Z6
-	VPSRLW      $0x04, Z4, Z5
-	VPANDD      Z0, Z4, Z4
-	VPANDD      Z0, Z5, Z5
-	VMOVUPS     192(R8), Z7
-	VPDPBUSD    (R8), Z4, Z7
-	VPDPBUSD    64(R8), Z5, Z7
-	VCVTDQ2PS   Z7, Z7
-	VMULPS      128(R8), Z6, Z8
-	VFMADD231PS Z8, Z7, Z2
-	VMOVUPS     192(R8)(AX*1), Z7
-	VPDPBUSD    (R8)(AX*1), Z4, Z7
-	VPDPBUSD    64(R8)(AX*1), Z5, Z7
-	VCVTDQ2PS   Z7, Z7
-	VMULPS      128(R8)(AX*1), Z6, Z4
-	VFMADD231PS Z4, Z7, Z3
+	ADDQ              $0x04, BX
+	JZ                columns73
+	MOVQ              $-1, R11
+	BZHIQ             BX, R11, R11
+	KMOVW             R11, K3
+	MOVQ              $-1, R11
+	SHLQ              $0x04, BX
+	BZHIQ             BX, R11, BX
+	KMOVQ             BX, K2
+	PREFETCHT0        (SI)
+	VMOVDQU8.Z        (R10), K2, Z6
+	VCVTPH2PS.Z       (DI), K3, Z8
+	VPSRLW            $0x04, Z6, Z7
+	VPANDD            Z0, Z6, Z6
+	VPANDD            Z0, Z7, Z7
+	VBROADCASTI32X4.Z 16(R9), K1, Z4
+	VBROADCASTF32X4   (R9), Z5
+	VPDPBUSD          (R8), Z6, Z4
+	VPDPBUSD          64(R8), Z7, Z4
+	VCVTDQ2PS         Z4, Z4
+	VMULPS            Z8, Z5, Z5
+	VPERMPS           Z5, Z1, Z5
+	VFMADD231PS       Z5, Z4, Z2
+	VBROADCASTI32X4.Z 16(R9)(AX*1), K1, Z4
+	VBROADCASTF32X4   (R9)(AX*1), Z5
+	VPDPBUSD          (R8)(AX*1), Z6, Z4
+	VPDPBUSD          64(R8)(AX*1), Z7, Z4
+	VCVTDQ2PS         Z4, Z4
+	VMULPS            Z8, Z5, Z5
+	VPERMPS           Z5, Z1, Z5
+	VFMADD231PS       Z5, Z4, Z3
 
 columns73:
 	MOVQ          c+0(FP), BX
@@ -2181,8 +2238,8 @@ columns73:
 	VMOVSS        X2, (BX)
 	ADDQ          SI, BX
 	ADDQ          $0x04, c+0(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
+	ADDQ          CX, w+40(FP)
+	ADDQ          DX, s+56(FP)
 	JMP           columns71
 
 columns72:
@@ -2190,18 +2247,20 @@ columns72:
 	RET
 
 rows4:
-	MOVQ         ldx+24(FP), AX
-	MOVQ         ldw+40(FP), CX
-	MOVQ         lds+56(FP), DX
+	MOVQ         ldx+32(FP), AX
+	MOVQ         ldw+48(FP), CX
+	MOVQ         lds+64(FP), DX
 	SHLQ         $0x01, DX
 	MOVL         $0x0f0f0f0f, BX
 	VPBROADCASTD BX, Z0
 	VMOVUPS      lanes4<>+0(SB), Z1
+	MOVL         $0x00008421, BX
+	KMOVW        BX, K1
 
 columns76:
-	CMPQ   n+72(FP), $0x02
+	CMPQ   n+80(FP), $0x02
 	JL     columns77
-	SUBQ   $0x02, n+72(FP)
+	SUBQ   $0x02, n+80(FP)
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
@@ -2210,164 +2269,188 @@ columns76:
 	VXORPS Z7, Z7, Z7
 	VXORPS Z8, Z8, Z8
 	VXORPS Z9, Z9, Z9
-	MOVQ   blocks+80(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
+	MOVQ   blocks+88(FP), BX
+	MOVQ   w+40(FP), SI
+	MOVQ   s+56(FP), DI
 	MOVQ   x+16(FP), R8
 	LEAQ   (R8)(AX*2), R9
 	ADDQ   AX, R9
-	MOVQ   SI, R10
-	MOVQ   DI, R11
+	MOVQ   xs+24(FP), R10
+	LEAQ   (R10)(AX*2), R11
+	ADDQ   AX, R11
+	MOVQ   SI, R12
 	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
 
 blocks80:
-	SUBQ        $0x04, BX
-	JL          rest79
-	PREFETCHT0  (SI)
-	PREFETCHT0  64(SI)
-	PREFETCHT0  (DI)
-	VMOVUPS     (R10), Z10
-	VCVTPH2PS   (R11), X12
-	VPERMPS     Z12, Z1, Z12
-	VPSRLW      $0x04, Z10, Z11
-	VPANDD      Z0, Z10, Z10
-	VPANDD      Z0, Z11, Z11
-	VMOVUPS     192(R8), Z13
-	VPDPBUSD    (R8), Z10, Z13
-	VPDPBUSD    64(R8), Z11, Z13
-	VCVTDQ2PS   Z13, Z13
-	VMULPS      128(R8), Z12, Z14
-	VFMADD231PS Z14, Z13, Z2
-	VMOVUPS     192(R8)(AX*1), Z13
-	VPDPBUSD    (R8)(AX*1), Z10, Z13
-	VPDPBUSD    64(R8)(AX*1), Z11, Z13
-	VCVTDQ2PS   Z13, Z13
-	VMULPS      128(R8)(AX*1), Z12, Z14
-	VFMADD231PS Z14, Z13, Z4
-	VMOVUPS     192(R8)(AX*2), Z13
-	VPDPBUSD    (R8)(AX*2), Z10, Z13
-	VPDPBUSD    64(R8)(AX*2), Z11, Z13
-	VCVTDQ2PS   Z13, Z13
-	VMULPS      128(R8)(AX*2), Z12, Z14
-	VFMADD231PS Z14, Z13, Z6
-	VMOVUPS     192(R9), Z13
-	VPDPBUSD    (R9), Z10, Z13
-	VPDPBUSD    64(R9), Z11, Z13
-	VCVTDQ2PS   Z13, Z13
-	VMULPS      128(R9), Z12, Z10
-	VFMADD231PS Z10, Z13, Z8
-	VMOVUPS     (R10)(CX*1), Z10
-	VCVTPH2PS   (R11)(DX*1), X15
-	VPERMPS     Z15, Z1, Z15
-	VPSRLW      $0x04, Z10, Z11
-	VPANDD      Z0, Z10, Z10
-	VPANDD      Z0, Z11, Z11
-	VMOVUPS     192(R8), Z13
-	VPDPBUSD    (R8), Z10, Z13
-	VPDPBUSD    64(R8), Z11, Z13
-	VCVTDQ2PS   Z13, Z13
-	VMULPS      128(R8), Z15, Z14
-	VFMADD231PS Z14, Z13, Z3
-	VMOVUPS     192(R8)(AX*1), Z13
-	VPDPBUSD    (R8)(AX*1), Z10, Z13
-	VPDPBUSD    64(R8)(AX*1), Z11, Z13
-	VCVTDQ2PS   Z13, Z13
-	VMULPS      128(R8)(AX*1), Z15, Z14
-	VFMADD231PS Z14, Z13, Z5
-	VMOVUPS     192(R8)(AX*2), Z13
-	VPDPBUSD    (R8)(AX*2), Z10, Z13
-	VPDPBUSD    64(R8)(AX*2), Z11, Z13
-	VCVTDQ2PS   Z13, Z13
-	VMULPS      128(R8)(AX*2), Z15, Z14
-	VFMADD231PS Z14, Z13, Z7
-	VMOVUPS     192(R9), Z13
-	VPDPBUSD    (R9), Z10, Z13
-	VPDPBUSD    64(R9), Z11, Z13
-	VCVTDQ2PS   Z13, Z13
-	VMULPS      128(R9), Z15, Z10
-	VFMADD231PS Z10, Z13, Z9
-	ADDQ        $+64, R10
-	ADDQ        $+8, R11
-	ADDQ        $+128, SI
-	ADDQ        $+16, DI
-	ADDQ        $+256, R8
-	ADDQ        $+256, R9
-	JMP         blocks80
+	SUBQ              $0x04, BX
+	JL                rest79
+	PREFETCHT0        (SI)
+	PREFETCHT0        64(SI)
+	VBROADCASTI32X4.Z 16(R10), K1, Z10
+	VBROADCASTF32X4   (R10), Z14
+	VPERMPS           Z14, Z1, Z14
+	VBROADCASTI32X4.Z 16(R10)(AX*1), K1, Z11
+	VBROADCASTF32X4   (R10)(AX*1), Z15
+	VPERMPS           Z15, Z1, Z15
+	VBROADCASTI32X4.Z 16(R10)(AX*2), K1, Z12
+	VBROADCASTF32X4   (R10)(AX*2), Z16
+	VPERMPS           Z16, Z1, Z16
+	VBROADCASTI32X4.Z 16(R11), K1, Z13
+	VBROADCASTF32X4   (R11), Z17
+	VPERMPS           Z17, Z1, Z17
+	VMOVUPS           (R12), Z18
+	VCVTPH2PS         (DI), X20
+	VPERMPS           Z20, Z1, Z20
+	VPSRLW            $0x04, Z18, Z19
+	VPANDD            Z0, Z18, Z18
+	VPANDD            Z0, Z19, Z19
+	VMOVDQA32         Z10, Z22
+	VPDPBUSD          (R8), Z18, Z22
+	VPDPBUSD          64(R8), Z19, Z22
+	VCVTDQ2PS         Z22, Z22
+	VMULPS            Z20, Z14, Z21
+	VFMADD231PS       Z21, Z22, Z2
+	VMOVDQA32         Z11, Z22
+	VPDPBUSD          (R8)(AX*1), Z18, Z22
+	VPDPBUSD          64(R8)(AX*1), Z19, Z22
+	VCVTDQ2PS         Z22, Z22
+	VMULPS            Z20, Z15, Z21
+	VFMADD231PS       Z21, Z22, Z4
+	VMOVDQA32         Z12, Z22
+	VPDPBUSD          (R8)(AX*2), Z18, Z22
+	VPDPBUSD          64(R8)(AX*2), Z19, Z22
+	VCVTDQ2PS         Z22, Z22
+	VMULPS            Z20, Z16, Z21
+	VFMADD231PS       Z21, Z22, Z6
+	VMOVDQA32         Z13, Z21
+	VPDPBUSD          (R9), Z18, Z21
+	VPDPBUSD          64(R9), Z19, Z21
+	VCVTDQ2PS         Z21, Z21
+	VMULPS            Z20, Z17, Z18
+	VFMADD231PS       Z18, Z21, Z8
+	VMOVUPS           (R12)(CX*1), Z18
+	VCVTPH2PS         (DI)(DX*1), X23
+	VPERMPS           Z23, Z1, Z23
+	VPSRLW            $0x04, Z18, Z19
+	VPANDD            Z0, Z18, Z18
+	VPANDD            Z0, Z19, Z19
+	VMOVDQA32         Z10, Z10
+	VPDPBUSD          (R8), Z18, Z10
+	VPDPBUSD          64(R8), Z19, Z10
+	VCVTDQ2PS         Z10, Z10
+	VMULPS            Z23, Z14, Z14
+	VFMADD231PS       Z14, Z10, Z3
+	VMOVDQA32         Z11, Z10
+	VPDPBUSD          (R8)(AX*1), Z18, Z10
+	VPDPBUSD          64(R8)(AX*1), Z19, Z10
+	VCVTDQ2PS         Z10, Z10
+	VMULPS            Z23, Z15, Z11
+	VFMADD231PS       Z11, Z10, Z5
+	VMOVDQA32         Z12, Z10
+	VPDPBUSD          (R8)(AX*2), Z18, Z10
+	VPDPBUSD          64(R8)(AX*2), Z19, Z10
+	VCVTDQ2PS         Z10, Z10
+	VMULPS            Z23, Z16, Z11
+	VFMADD231PS       Z11, Z10, Z7
+	VMOVDQA32         Z13, Z10
+	VPDPBUSD          (R9), Z18, Z10
+	VPDPBUSD          64(R9), Z19, Z10
+	VCVTDQ2PS         Z10, Z10
+	VMULPS            Z23, Z17, Z11
+	VFMADD231PS       Z11, Z10, Z9
+	ADDQ              $+64, R12
+	ADDQ              $+8, DI
+	ADDQ              $+128, SI
+	ADDQ              $+128, R8
+	ADDQ              $+128, R9
+	ADDQ              $+32, R10
+	ADDQ              $+32, R11
+	JMP               blocks80
 
 rest79:
-	ADDQ        $0x04, BX
-	JZ          columns78
-	MOVQ        $-1, R12
-	BZHIQ       BX, R12, R12
-	KMOVW       R12, K2
-	MOVQ        $-1, R12
-	SHLQ        $0x04, BX
-	BZHIQ       BX, R12, BX
-	KMOVQ       BX, K1
-	PREFETCHT0  (SI)
-	PREFETCHT0  64(SI)
-	PREFETCHT0  (DI)
-	VMOVDQU8.Z  (R10), K1, Z10
-	VCVTPH2PS.Z (R11), K2, Z13
-	VPERMPS     Z13, Z1, Z13
-	VPSRLW      $0x04, Z10, Z11
-	VPANDD      Z0, Z10, Z10
-	VPANDD      Z0, Z11, Z11
-	VMOVUPS     192(R8), Z14
-	VPDPBUSD    (R8), Z10, Z14
-	VPDPBUSD    64(R8), Z11, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(R8), Z13, Z17
-	VFMADD231PS Z17, Z14, Z2
-	VMOVUPS     192(R8)(AX*1), Z14
-	VPDPBUSD    (R8)(AX*1), Z10, Z14
-	VPDPBUSD    64(R8)(AX*1), Z11, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(R8)(AX*1), Z13, Z17
-	VFMADD231PS Z17, Z14, Z4
-	VMOVUPS     192(R8)(AX*2), Z14
-	VPDPBUSD    (R8)(AX*2), Z10, Z14
-	VPDPBUSD    64(R8)(AX*2), Z11, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(R8)(AX*2), Z13, Z17
-	VFMADD231PS Z17, Z14, Z6
-	VMOVUPS     192(R9), Z14
-	VPDPBUSD    (R9), Z10, Z14
-	VPDPBUSD    64(R9), Z11, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(R9), Z13, Z10
-	VFMADD231PS Z10, Z14, Z8
-	VMOVDQU8.Z  (R10)(CX*1), K1, Z10
-	VCVTPH2PS.Z (R11)(DX*1), K2, Z13
-	VPERMPS     Z13, Z1, Z13
-	VPSRLW      $0x04, Z10, Z11
-	VPANDD      Z0, Z10, Z10
-	VPANDD      Z0, Z11, Z11
-	VMOVUPS     192(R8), Z14
-	VPDPBUSD    (R8), Z10, Z14
-	VPDPBUSD    64(R8), Z11, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(R8), Z13, Z17
-	VFMADD231PS Z17, Z14, Z3
-	VMOVUPS     192(R8)(AX*1), Z14
-	VPDPBUSD    (R8)(AX*1), Z10, Z14
-	VPDPBUSD    64(R8)(AX*1), Z11, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(R8)(AX*1), Z13, Z17
-	VFMADD231PS Z17, Z14, Z5
-	VMOVUPS     192(R8)(AX*2), Z14
-	VPDPBUSD    (R8)(AX*2), Z10, Z14
-	VPDPBUSD    64(R8)(AX*2), Z11, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(R8)(AX*2), Z13, Z17
-	VFMADD231PS Z17, Z14, Z7
-	VMOVUPS     192(R9), Z14
-	VPDPBUSD    (R9), Z10, Z14
-	VPDPBUSD    64(R9), Z11, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(R9), Z13, Z10
-	VFMADD231PS Z10, Z14, Z9
+	ADDQ              $0x04, BX
+	JZ                columns78
+	MOVQ              $-1, R13
+	BZHIQ             BX, R13, R13
+	KMOVW             R13, K3
+	MOVQ              $-1, R13
+	SHLQ              $0x04, BX
+	BZHIQ             BX, R13, BX
+	KMOVQ             BX, K2
+	PREFETCHT0        (SI)
+	PREFETCHT0        64(SI)
+	VBROADCASTI32X4.Z 16(R10), K1, Z10
+	VBROADCASTF32X4   (R10), Z14
+	VPERMPS           Z14, Z1, Z14
+	VBROADCASTI32X4.Z 16(R10)(AX*1), K1, Z11
+	VBROADCASTF32X4   (R10)(AX*1), Z15
+	VPERMPS           Z15, Z1, Z15
+	VBROADCASTI32X4.Z 16(R10)(AX*2), K1, Z12
+	VBROADCASTF32X4   (R10)(AX*2), Z16
+	VPERMPS           Z16, Z1, Z16
+	VBROADCASTI32X4.Z 16(R11), K1, Z13
+	VBROADCASTF32X4   (R11), Z17
+	VPERMPS           Z17, Z1, Z17
+	VMOVDQU8.Z        (R12), K2, Z18
+	VCVTPH2PS.Z       (DI), K3, Z21
+	VPERMPS           Z21, Z1, Z21
+	VPSRLW            $0x04, Z18, Z19
+	VPANDD            Z0, Z18, Z18
+	VPANDD            Z0, Z19, Z19
+	VMOVDQA32         Z10, Z25
+	VPDPBUSD          (R8), Z18, Z25
+	VPDPBUSD          64(R8), Z19, Z25
+	VCVTDQ2PS         Z25, Z25
+	VMULPS            Z21, Z14, Z22
+	VFMADD231PS       Z22, Z25, Z2
+	VMOVDQA32         Z11, Z25
+	VPDPBUSD          (R8)(AX*1), Z18, Z25
+	VPDPBUSD          64(R8)(AX*1), Z19, Z25
+	VCVTDQ2PS         Z25, Z25
+	VMULPS            Z21, Z15, Z22
+	VFMADD231PS       Z22, Z25, Z4
+	VMOVDQA32         Z12, Z25
+	VPDPBUSD          (R8)(AX*2), Z18, Z25
+	VPDPBUSD          64(R8)(AX*2), Z19, Z25
+	VCVTDQ2PS         Z25, Z25
+	VMULPS            Z21, Z16, Z22
+	VFMADD231PS       Z22, Z25, Z6
+	VMOVDQA32         Z13, Z22
+	VPDPBUSD          (R9), Z18, Z22
+	VPDPBUSD          64(R9), Z19, Z22
+	VCVTDQ2PS         Z22, Z22
+	VMULPS            Z21, Z17, Z18
+	VFMADD231PS       Z18, Z22, Z8
+	VMOVDQU8.Z        (R12)(CX*1), K2, Z18
+	VCVTPH2PS.Z       (DI)(DX*1), K3, Z21
+	VPERMPS           Z21, Z1, Z21
+	VPSRLW            $0x04, Z18, Z19
+	VPANDD            Z0, Z18, Z18
+	VPANDD            Z0, Z19, Z19
+	VMOVDQA32         Z10, Z10
+	VPDPBUSD          (R8), Z18, Z10
+	VPDPBUSD          64(R8), Z19, Z10
+	VCVTDQ2PS         Z10, Z10
+	VMULPS            Z21, Z14, Z14
+	VFMADD231PS       Z14, Z10, Z3
+	VMOVDQA32         Z11, Z10
+	VPDPBUSD          (R8)(AX*1), Z18, Z10
+	VPDPBUSD          64(R8)(AX*1), Z19, Z10
+	VCVTDQ2PS         Z10, Z10
+	VMULPS            Z21, Z15, Z11
+	VFMADD231PS       Z11, Z10, Z5
+	VMOVDQA32         Z12, Z10
+	VPDPBUSD          (R8)(AX*2), Z18, Z10
+	VPDPBUSD          64(R8)(AX*2), Z19, Z10
+	VCVTDQ2PS         Z10, Z10
+	VMULPS            Z21, Z16, Z11
+	VFMADD231PS       Z11, Z10, Z7
+	VMOVDQA32         Z13, Z10
+	VPDPBUSD          (R9), Z18, Z10
+	VPDPBUSD          64(R9), Z19, Z10
+	VCVTDQ2PS         Z10, Z10
+	VMULPS            Z21, Z17, Z11
+	VFMADD231PS       Z11, Z10, Z9
 
 columns78:
 	MOVQ          c+0(FP), BX
@@ -2438,117 +2521,131 @@ columns78:
 	VMOVSD        X2, (BX)
 	ADDQ          SI, BX
 	ADDQ          $0x08, c+0(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
+	ADDQ          CX, w+40(FP)
+	ADDQ          DX, s+56(FP)
+	ADDQ          CX, w+40(FP)
+	ADDQ          DX, s+56(FP)
 	JMP           columns76
 
 columns77:
 columns81:
-	CMPQ   n+72(FP), $0x01
+	CMPQ   n+80(FP), $0x01
 	JL     columns82
-	SUBQ   $0x01, n+72(FP)
+	SUBQ   $0x01, n+80(FP)
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
 	VXORPS Z5, Z5, Z5
-	MOVQ   blocks+80(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
+	MOVQ   blocks+88(FP), BX
+	MOVQ   w+40(FP), SI
+	MOVQ   s+56(FP), DI
 	MOVQ   x+16(FP), R8
 	LEAQ   (R8)(AX*2), R9
 	ADDQ   AX, R9
-	MOVQ   SI, R10
-	MOVQ   DI, R11
+	MOVQ   xs+24(FP), R10
+	LEAQ   (R10)(AX*2), R11
+	ADDQ   AX, R11
+	MOVQ   SI, R12
 	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
 
 blocks85:
-	SUBQ        $0x04, BX
-	JL          rest84
-	PREFETCHT0  (SI)
-	PREFETCHT0  (DI)
-	VMOVUPS     (R10), Z6
-	VCVTPH2PS   (R11), X16
-	VPERMPS     Z16, Z1, Z16
-	VPSRLW      $0x04, Z6, Z7
-	VPANDD      Z0, Z6, Z6
-	VPANDD      Z0, Z7, Z7
-	VMOVUPS     192(R8), Z8
-	VPDPBUSD    (R8), Z6, Z8
-	VPDPBUSD    64(R8), Z7, Z8
-	VCVTDQ2PS   Z8, Z8
-	VMULPS      128(R8), Z16, Z9
-	VFMADD231PS Z9, Z8, Z2
-	VMOVUPS     192(R8)(AX*1), Z8
-	VPDPBUSD    (R8)(AX*1), Z6, Z8
-	VPDPBUSD    64(R8)(AX*1), Z7, Z8
-	VCVTDQ2PS   Z8, Z8
-	VMULPS      128(R8)(AX*1), Z16, Z9
-	VFMADD231PS Z9, Z8, Z3
-	VMOVUPS     192(R8)(AX*2), Z8
-	VPDPBUSD    (R8)(AX*2), Z6, Z8
-	VPDPBUSD    64(R8)(AX*2), Z7, Z8
-	VCVTDQ2PS   Z8, Z8
-	VMULPS      128(R8)(AX*2), Z16, Z9
-	VFMADD231PS Z9, Z8, Z4
-	VMOVUPS     192(R9), Z8
-	VPDPBUSD    (R9), Z6, Z8
-	VPDPBUSD    64(R9), Z7, Z8
-	VCVTDQ2PS   Z8, Z8
-	VMULPS      128(R9), Z16, Z6
-	VFMADD231PS Z6, Z8, Z5
-	ADDQ        $+64, R10
-	ADDQ        $+8, R11
-	ADDQ        $+64, SI
-	ADDQ        $+8, DI
-	ADDQ        $+256, R8
-	ADDQ        $+256, R9
-	JMP         blocks85
+	SUBQ              $0x04, BX
+	JL                rest84
+	PREFETCHT0        (SI)
+	VMOVUPS           (R12), Z8
+	VCVTPH2PS         (DI), X24
+	VPSRLW            $0x04, Z8, Z9
+	VPANDD            Z0, Z8, Z8
+	VPANDD            Z0, Z9, Z9
+	VBROADCASTI32X4.Z 16(R10), K1, Z6
+	VBROADCASTF32X4   (R10), Z7
+	VPDPBUSD          (R8), Z8, Z6
+	VPDPBUSD          64(R8), Z9, Z6
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z24, Z7, Z7
+	VPERMPS           Z7, Z1, Z7
+	VFMADD231PS       Z7, Z6, Z2
+	VBROADCASTI32X4.Z 16(R10)(AX*1), K1, Z6
+	VBROADCASTF32X4   (R10)(AX*1), Z7
+	VPDPBUSD          (R8)(AX*1), Z8, Z6
+	VPDPBUSD          64(R8)(AX*1), Z9, Z6
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z24, Z7, Z7
+	VPERMPS           Z7, Z1, Z7
+	VFMADD231PS       Z7, Z6, Z3
+	VBROADCASTI32X4.Z 16(R10)(AX*2), K1, Z6
+	VBROADCASTF32X4   (R10)(AX*2), Z7
+	VPDPBUSD          (R8)(AX*2), Z8, Z6
+	VPDPBUSD          64(R8)(AX*2), Z9, Z6
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z24, Z7, Z7
+	VPERMPS           Z7, Z1, Z7
+	VFMADD231PS       Z7, Z6, Z4
+	VBROADCASTI32X4.Z 16(R11), K1, Z6
+	VBROADCASTF32X4   (R11), Z7
+	VPDPBUSD          (R9), Z8, Z6
+	VPDPBUSD          64(R9), Z9, Z6
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z24, Z7, Z7
+	VPERMPS           Z7, Z1, Z7
+	VFMADD231PS       Z7, Z6, Z5
+	ADDQ              $+64, R12
+	ADDQ              $+8, DI
+	ADDQ              $+64, SI
+	ADDQ              $+128, R8
+	ADDQ              $+128, R9
+	ADDQ              $+32, R10
+	ADDQ              $+32, R11
+	JMP               blocks85
 
 rest84:
-	ADDQ        $0x04, BX
-	JZ          columns83
-	MOVQ        $-1, R12
-	BZHIQ       BX, R12, R12
-	KMOVW       R12, K2
-	MOVQ        $-1, R12
-	SHLQ        $0x04, BX
-	BZHIQ       BX, R12, BX
-	KMOVQ       BX, K1
-	PREFETCHT0  (SI)
-	PREFETCHT0  (DI)
-	VMOVDQU8.Z  (R10), K1, Z6
-	VCVTPH2PS.Z (R11), K2, Z8
-	VPERMPS     Z8, Z1, Z8
-	VPSRLW      $0x04, Z6, Z7
-	VPANDD      Z0, Z6, Z6
-	VPANDD      Z0, Z7, Z7
-	VMOVUPS     192(R8), Z9
-	VPDPBUSD    (R8), Z6, Z9
-	VPDPBUSD    64(R8), Z7, Z9
-	VCVTDQ2PS   Z9, Z9
-	VMULPS      128(R8), Z8, Z10
-	VFMADD231PS Z10, Z9, Z2
-	VMOVUPS     192(R8)(AX*1), Z9
-	VPDPBUSD    (R8)(AX*1), Z6, Z9
-	VPDPBUSD    64(R8)(AX*1), Z7, Z9
-	VCVTDQ2PS   Z9, Z9
-	VMULPS      128(R8)(AX*1), Z8, Z10
-	VFMADD231PS Z10, Z9, Z3
-	VMOVUPS     192(R8)(AX*2), Z9
-	VPDPBUSD    (R8)(AX*2), Z6, Z9
-	VPDPBUSD    64(R8)(AX*2), Z7, Z9
-	VCVTDQ2PS   Z9, Z9
-	VMULPS      128(R8)(AX*2), Z8, Z10
-	VFMADD231PS Z10, Z9, Z4
-	VMOVUPS     192(R9), Z9
-	VPDPBUSD    (R9), Z6, Z9
-	VPDPBUSD    64(R9), Z7, Z9
-	VCVTDQ2PS   Z9, Z9
-	VMULPS      128(R9), Z8, Z6
-	VFMADD231PS Z6, Z9, Z5
+	ADDQ              $0x04, BX
+	JZ                columns83
+	MOVQ              $-1, R13
+	BZHIQ             BX, R13, R13
+	KMOVW             R13, K3
+	MOVQ              $-1, R13
+	SHLQ              $0x04, BX
+	BZHIQ             BX, R13, BX
+	KMOVQ             BX, K2
+	PREFETCHT0        (SI)
+	VMOVDQU8.Z        (R12), K2, Z8
+	VCVTPH2PS.Z       (DI), K3, Z10
+	VPSRLW            $0x04, Z8, Z9
+	VPANDD            Z0, Z8, Z8
+	VPANDD            Z0, Z9, Z9
+	VBROADCASTI32X4.Z 16(R10), K1, Z6
+	VBROADCASTF32X4   (R10), Z7
+	VPDPBUSD          (R8), Z8, Z6
+	VPDPBUSD          64(R8), Z9, Z6
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z10, Z7, Z7
+	VPERMPS           Z7, Z1, Z7
+	VFMADD231PS       Z7, Z6, Z2
+	VBROADCASTI32X4.Z 16(R10)(AX*1), K1, Z6
+	VBROADCASTF32X4   (R10)(AX*1), Z7
+	VPDPBUSD          (R8)(AX*1), Z8, Z6
+	VPDPBUSD          64(R8)(AX*1), Z9, Z6
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z10, Z7, Z7
+	VPERMPS           Z7, Z1, Z7
+	VFMADD231PS       Z7, Z6, Z3
+	VBROADCASTI32X4.Z 16(R10)(AX*2), K1, Z6
+	VBROADCASTF32X4   (R10)(AX*2), Z7
+	VPDPBUSD          (R8)(AX*2), Z8, Z6
+	VPDPBUSD          64(R8)(AX*2), Z9, Z6
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z10, Z7, Z7
+	VPERMPS           Z7, Z1, Z7
+	VFMADD231PS       Z7, Z6, Z4
+	VBROADCASTI32X4.Z 16(R11), K1, Z6
+	VBROADCASTF32X4   (R11), Z7
+	VPDPBUSD          (R9), Z8, Z6
+	VPDPBUSD          64(R9), Z9, Z6
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z10, Z7, Z7
+	VPERMPS           Z7, Z1, Z7
+	VFMADD231PS       Z7, Z6, Z5
 
 columns83:
 	MOVQ          c+0(FP), BX
@@ -2607,229 +2704,228 @@ columns83:
 	VMOVSS        X2, (BX)
 	ADDQ          SI, BX
 	ADDQ          $0x04, c+0(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
+	ADDQ          CX, w+40(FP)
+	ADDQ          DX, s+56(FP)
 	JMP           columns81
 
 columns82:
 	VZEROUPPER
 	RET
 
-// func dotQuantised4I8AVX512(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *int8, lds int, f *float32, m int, n int, blocks int)
+// func dotQuantised4I8AVX512(c *float32, ldc int, x *uint8, xs *uint8, ldx int, w *uint8, ldw int, s *int8, lds int, f *float32, m int, n int, blocks int)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, BMI2, MMX+
-TEXT ·dotQuantised4I8AVX512(SB), NOSPLIT, $0-96
-	MOVQ         m+72(FP), AX
+TEXT ·dotQuantised4I8AVX512(SB), NOSPLIT, $0-104
+	MOVQ         m+80(FP), AX
 	CMPQ         AX, $0x04
 	JE           rows4
 	CMPQ         AX, $0x02
 	JE           rows2
-	MOVQ         ldx+24(FP), AX
-	MOVQ         ldw+40(FP), AX
-	MOVQ         lds+56(FP), CX
+	MOVQ         ldx+32(FP), AX
+	MOVQ         ldw+48(FP), AX
+	MOVQ         lds+64(FP), CX
 	MOVL         $0x0f0f0f0f, DX
 	VPBROADCASTD DX, Z0
 	VMOVUPS      lanes4<>+0(SB), Z1
+	MOVL         $0x00008421, DX
+	KMOVW        DX, K1
 
 columns86:
-	CMPQ   n+80(FP), $0x04
+	CMPQ   n+88(FP), $0x04
 	JL     columns87
-	SUBQ   $0x04, n+80(FP)
+	SUBQ   $0x04, n+88(FP)
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
 	VXORPS Z5, Z5, Z5
-	MOVQ   blocks+88(FP), DX
-	MOVQ   w+32(FP), BX
-	MOVQ   s+48(FP), SI
+	MOVQ   blocks+96(FP), DX
+	MOVQ   w+40(FP), BX
+	MOVQ   s+56(FP), SI
 	MOVQ   x+16(FP), DI
-	MOVQ   BX, R8
-	MOVQ   SI, R9
+	MOVQ   xs+24(FP), R8
+	MOVQ   BX, R9
 	LEAQ   4096(BX), BX
-	LEAQ   512(SI), SI
 
 blocks90:
-	SUBQ        $0x04, DX
-	JL          rest89
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVUPS     (R8), Z6
-	VPMOVSXBD   (R9), X8
-	VCVTDQ2PS   X8, X8
-	VPERMPS     Z8, Z1, Z8
-	VPSRLW      $0x04, Z6, Z7
-	VPANDD      Z0, Z6, Z6
-	VPANDD      Z0, Z7, Z7
-	VMOVUPS     192(DI), Z9
-	VPDPBUSD    (DI), Z6, Z9
-	VPDPBUSD    64(DI), Z7, Z9
-	VCVTDQ2PS   Z9, Z9
-	VMULPS      128(DI), Z8, Z6
-	VFMADD231PS Z6, Z9, Z2
-	ADDQ        $+64, R8
-	ADDQ        $+4, R9
-	ADDQ        $+64, BX
-	ADDQ        $+4, SI
-	ADDQ        $+256, DI
-	JMP         blocks90
+	SUBQ              $0x04, DX
+	JL                rest89
+	PREFETCHT1        (BX)
+	VMOVUPS           (R9), Z8
+	VPMOVSXBD         (SI), X10
+	VCVTDQ2PS         X10, X10
+	VPSRLW            $0x04, Z8, Z9
+	VPANDD            Z0, Z8, Z8
+	VPANDD            Z0, Z9, Z9
+	VBROADCASTI32X4.Z 16(R8), K1, Z6
+	VBROADCASTF32X4   (R8), Z7
+	VPDPBUSD          (DI), Z8, Z6
+	VPDPBUSD          64(DI), Z9, Z6
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z10, Z7, Z7
+	VPERMPS           Z7, Z1, Z7
+	VFMADD231PS       Z7, Z6, Z2
+	ADDQ              $+64, R9
+	ADDQ              $+4, SI
+	ADDQ              $+64, BX
+	ADDQ              $+128, DI
+	ADDQ              $+32, R8
+	JMP               blocks90
 
 rest89:
-	ADDQ        $0x04, DX
-	JZ          columns88
-	MOVQ        $-1, R10
-	BZHIQ       DX, R10, R10
-	KMOVW       R10, K2
-	MOVQ        $-1, R10
-	SHLQ        $0x04, DX
-	BZHIQ       DX, R10, DX
-	KMOVQ       DX, K1
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVDQU8.Z  (R8), K1, Z6
-	VPMOVSXBD.Z (R9), K2, Z9
-	VCVTDQ2PS   Z9, Z9
-	VPERMPS     Z9, Z1, Z9
-	VPSRLW      $0x04, Z6, Z7
-	VPANDD      Z0, Z6, Z6
-	VPANDD      Z0, Z7, Z7
-	VMOVUPS     192(DI), Z14
-	VPDPBUSD    (DI), Z6, Z14
-	VPDPBUSD    64(DI), Z7, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(DI), Z9, Z6
-	VFMADD231PS Z6, Z14, Z2
+	ADDQ              $0x04, DX
+	JZ                columns88
+	MOVQ              $-1, R10
+	BZHIQ             DX, R10, R10
+	KMOVW             R10, K3
+	MOVQ              $-1, R10
+	SHLQ              $0x04, DX
+	BZHIQ             DX, R10, DX
+	KMOVQ             DX, K2
+	PREFETCHT1        (BX)
+	VMOVDQU8.Z        (R9), K2, Z8
+	VPMOVSXBD.Z       (SI), K3, Z11
+	VCVTDQ2PS         Z11, Z11
+	VPSRLW            $0x04, Z8, Z9
+	VPANDD            Z0, Z8, Z8
+	VPANDD            Z0, Z9, Z9
+	VBROADCASTI32X4.Z 16(R8), K1, Z6
+	VBROADCASTF32X4   (R8), Z7
+	VPDPBUSD          (DI), Z8, Z6
+	VPDPBUSD          64(DI), Z9, Z6
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z11, Z7, Z7
+	VPERMPS           Z7, Z1, Z7
+	VFMADD231PS       Z7, Z6, Z2
 
 columns88:
-	MOVQ blocks+88(FP), DX
-	MOVQ w+32(FP), BX
-	MOVQ s+48(FP), SI
+	MOVQ blocks+96(FP), DX
+	MOVQ w+40(FP), BX
+	MOVQ s+56(FP), SI
 	ADDQ AX, BX
 	ADDQ CX, SI
 	MOVQ x+16(FP), DI
-	MOVQ BX, R8
-	MOVQ SI, R9
+	MOVQ xs+24(FP), R8
+	MOVQ BX, R9
 	LEAQ 4096(BX), BX
-	LEAQ 512(SI), SI
 
 blocks93:
-	SUBQ        $0x04, DX
-	JL          rest92
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVUPS     (R8), Z6
-	VPMOVSXBD   (R9), X10
-	VCVTDQ2PS   X10, X10
-	VPERMPS     Z10, Z1, Z10
-	VPSRLW      $0x04, Z6, Z7
-	VPANDD      Z0, Z6, Z6
-	VPANDD      Z0, Z7, Z7
-	VMOVUPS     192(DI), Z9
-	VPDPBUSD    (DI), Z6, Z9
-	VPDPBUSD    64(DI), Z7, Z9
-	VCVTDQ2PS   Z9, Z9
-	VMULPS      128(DI), Z10, Z6
-	VFMADD231PS Z6, Z9, Z3
-	ADDQ        $+64, R8
-	ADDQ        $+4, R9
-	ADDQ        $+64, BX
-	ADDQ        $+4, SI
-	ADDQ        $+256, DI
-	JMP         blocks93
+	SUBQ              $0x04, DX
+	JL                rest92
+	PREFETCHT1        (BX)
+	VMOVUPS           (R9), Z8
+	VPMOVSXBD         (SI), X10
+	VCVTDQ2PS         X10, X10
+	VPSRLW            $0x04, Z8, Z9
+	VPANDD            Z0, Z8, Z8
+	VPANDD            Z0, Z9, Z9
+	VBROADCASTI32X4.Z 16(R8), K1, Z6
+	VBROADCASTF32X4   (R8), Z7
+	VPDPBUSD          (DI), Z8, Z6
+	VPDPBUSD          64(DI), Z9, Z6
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z10, Z7, Z7
+	VPERMPS           Z7, Z1, Z7
+	VFMADD231PS       Z7, Z6, Z3
+	ADDQ              $+64, R9
+	ADDQ              $+4, SI
+	ADDQ              $+64, BX
+	ADDQ              $+128, DI
+	ADDQ              $+32, R8
+	JMP               blocks93
 
 rest92:
-	ADDQ        $0x04, DX
-	JZ          columns91
-	MOVQ        $-1, R10
-	BZHIQ       DX, R10, R10
-	KMOVW       R10, K2
-	MOVQ        $-1, R10
-	SHLQ        $0x04, DX
-	BZHIQ       DX, R10, DX
-	KMOVQ       DX, K1
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVDQU8.Z  (R8), K1, Z6
-	VPMOVSXBD.Z (R9), K2, Z9
-	VCVTDQ2PS   Z9, Z9
-	VPERMPS     Z9, Z1, Z9
-	VPSRLW      $0x04, Z6, Z7
-	VPANDD      Z0, Z6, Z6
-	VPANDD      Z0, Z7, Z7
-	VMOVUPS     192(DI), Z14
-	VPDPBUSD    (DI), Z6, Z14
-	VPDPBUSD    64(DI), Z7, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(DI), Z9, Z6
-	VFMADD231PS Z6, Z14, Z3
+	ADDQ              $0x04, DX
+	JZ                columns91
+	MOVQ              $-1, R10
+	BZHIQ             DX, R10, R10
+	KMOVW             R10, K3
+	MOVQ              $-1, R10
+	SHLQ              $0x04, DX
+	BZHIQ             DX, R10, DX
+	KMOVQ             DX, K2
+	PREFETCHT1        (BX)
+	VMOVDQU8.Z        (R9), K2, Z8
+	VPMOVSXBD.Z       (SI), K3, Z11
+	VCVTDQ2PS         Z11, Z11
+	VPSRLW            $0x04, Z8, Z9
+	VPANDD            Z0, Z8, Z8
+	VPANDD            Z0, Z9, Z9
+	VBROADCASTI32X4.Z 16(R8), K1, Z6
+	VBROADCASTF32X4   (R8), Z7
+	VPDPBUSD          (DI), Z8, Z6
+	VPDPBUSD          64(DI), Z9, Z6
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z11, Z7, Z7
+	VPERMPS           Z7, Z1, Z7
+	VFMADD231PS       Z7, Z6, Z3
 
 columns91:
-	MOVQ blocks+88(FP), DX
-	MOVQ w+32(FP), BX
-	MOVQ s+48(FP), SI
+	MOVQ blocks+96(FP), DX
+	MOVQ w+40(FP), BX
+	MOVQ s+56(FP), SI
 	ADDQ AX, BX
 	ADDQ CX, SI
 	ADDQ AX, BX
 	ADDQ CX, SI
 	MOVQ x+16(FP), DI
-	MOVQ BX, R8
-	MOVQ SI, R9
+	MOVQ xs+24(FP), R8
+	MOVQ BX, R9
 	LEAQ 4096(BX), BX
-	LEAQ 512(SI), SI
 
 blocks96:
-	SUBQ        $0x04, DX
-	JL          rest95
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVUPS     (R8), Z6
-	VPMOVSXBD   (R9), X11
-	VCVTDQ2PS   X11, X11
-	VPERMPS     Z11, Z1, Z11
-	VPSRLW      $0x04, Z6, Z7
-	VPANDD      Z0, Z6, Z6
-	VPANDD      Z0, Z7, Z7
-	VMOVUPS     192(DI), Z9
-	VPDPBUSD    (DI), Z6, Z9
-	VPDPBUSD    64(DI), Z7, Z9
-	VCVTDQ2PS   Z9, Z9
-	VMULPS      128(DI), Z11, Z6
-	VFMADD231PS Z6, Z9, Z4
-	ADDQ        $+64, R8
-	ADDQ        $+4, R9
-	ADDQ        $+64, BX
-	ADDQ        $+4, SI
-	ADDQ        $+256, DI
-	JMP         blocks96
+	SUBQ              $0x04, DX
+	JL                rest95
+	PREFETCHT1        (BX)
+	VMOVUPS           (R9), Z8
+	VPMOVSXBD         (SI), X10
+	VCVTDQ2PS         X10, X10
+	VPSRLW            $0x04, Z8, Z9
+	VPANDD            Z0, Z8, Z8
+	VPANDD            Z0, Z9, Z9
+	VBROADCASTI32X4.Z 16(R8), K1, Z6
+	VBROADCASTF32X4   (R8), Z7
+	VPDPBUSD          (DI), Z8, Z6
+	VPDPBUSD          64(DI), Z9, Z6
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z10, Z7, Z7
+	VPERMPS           Z7, Z1, Z7
+	VFMADD231PS       Z7, Z6, Z4
+	ADDQ              $+64, R9
+	ADDQ              $+4, SI
+	ADDQ              $+64, BX
+	ADDQ              $+128, DI
+	ADDQ              $+32, R8
+	JMP               blocks96
 
 rest95:
-	ADDQ        $0x04, DX
-	JZ          columns94
-	MOVQ        $-1, R10
-	BZHIQ       DX, R10, R10
-	KMOVW       R10, K2
-	MOVQ        $-1, R10
-	SHLQ        $0x04, DX
-	BZHIQ       DX, R10, DX
-	KMOVQ       DX, K1
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVDQU8.Z  (R8), K1, Z6
-	VPMOVSXBD.Z (R9), K2, Z9
-	VCVTDQ2PS   Z9, Z9
-	VPERMPS     Z9, Z1, Z9
-	VPSRLW      $0x04, Z6, Z7
-	VPANDD      Z0, Z6, Z6
-	VPANDD      Z0, Z7, Z7
-	VMOVUPS     192(DI), Z14
-	VPDPBUSD    (DI), Z6, Z14
-	VPDPBUSD    64(DI), Z7, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(DI), Z9, Z6
-	VFMADD231PS Z6, Z14, Z4
+	ADDQ              $0x04, DX
+	JZ                columns94
+	MOVQ              $-1, R10
+	BZHIQ             DX, R10, R10
+	KMOVW             R10, K3
+	MOVQ              $-1, R10
+	SHLQ              $0x04, DX
+	BZHIQ             DX, R10, DX
+	KMOVQ             DX, K2
+	PREFETCHT1        (BX)
+	VMOVDQU8.Z        (R9), K2, Z8
+	VPMOVSXBD.Z       (SI), K3, Z11
+	VCVTDQ2PS         Z11, Z11
+	VPSRLW            $0x04, Z8, Z9
+	VPANDD            Z0, Z8, Z8
+	VPANDD            Z0, Z9, Z9
+	VBROADCASTI32X4.Z 16(R8), K1, Z6
+	VBROADCASTF32X4   (R8), Z7
+	VPDPBUSD          (DI), Z8, Z6
+	VPDPBUSD          64(DI), Z9, Z6
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z11, Z7, Z7
+	VPERMPS           Z7, Z1, Z7
+	VFMADD231PS       Z7, Z6, Z4
 
 columns94:
-	MOVQ blocks+88(FP), DX
-	MOVQ w+32(FP), BX
-	MOVQ s+48(FP), SI
+	MOVQ blocks+96(FP), DX
+	MOVQ w+40(FP), BX
+	MOVQ s+56(FP), SI
 	ADDQ AX, BX
 	ADDQ CX, SI
 	ADDQ AX, BX
@@ -2837,69 +2933,68 @@ columns94:
 	ADDQ AX, BX
 	ADDQ CX, SI
 	MOVQ x+16(FP), DI
-	MOVQ BX, R8
-	MOVQ SI, R9
+	MOVQ xs+24(FP), R8
+	MOVQ BX, R9
 	LEAQ 4096(BX), BX
-	LEAQ 512(SI), SI
 
 blocks99:
-	SUBQ        $0x04, DX
-	JL          rest98
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVUPS     (R8), Z6
-	VPMOVSXBD   (R9), X12
-	VCVTDQ2PS   X12, X12
-	VPERMPS     Z12, Z1, Z12
-	VPSRLW      $0x04, Z6, Z7
-	VPANDD      Z0, Z6, Z6
-	VPANDD      Z0, Z7, Z7
-	VMOVUPS     192(DI), Z9
-	VPDPBUSD    (DI), Z6, Z9
-	VPDPBUSD    64(DI), Z7, Z9
-	VCVTDQ2PS   Z9, Z9
-	VMULPS      128(DI), Z12, Z6
-	VFMADD231PS Z6, Z9, Z5
-	ADDQ        $+64, R8
-	ADDQ        $+4, R9
-	ADDQ        $+64, BX
-	ADDQ        $+4, SI
-	ADDQ        $+256, DI
-	JMP         blocks99
+	SUBQ              $0x04, DX
+	JL                rest98
+	PREFETCHT1        (BX)
+	VMOVUPS           (R9), Z8
+	VPMOVSXBD         (SI), X10
+	VCVTDQ2PS         X10, X10
+	VPSRLW            $0x04, Z8, Z9
+	VPANDD            Z0, Z8, Z8
+	VPANDD            Z0, Z9, Z9
+	VBROADCASTI32X4.Z 16(R8), K1, Z6
+	VBROADCASTF32X4   (R8), Z7
+	VPDPBUSD          (DI), Z8, Z6
+	VPDPBUSD          64(DI), Z9, Z6
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z10, Z7, Z7
+	VPERMPS           Z7, Z1, Z7
+	VFMADD231PS       Z7, Z6, Z5
+	ADDQ              $+64, R9
+	ADDQ              $+4, SI
+	ADDQ              $+64, BX
+	ADDQ              $+128, DI
+	ADDQ              $+32, R8
+	JMP               blocks99
 
 rest98:
-	ADDQ        $0x04, DX
-	JZ          columns97
-	MOVQ        $-1, R10
-	BZHIQ       DX, R10, R10
-	KMOVW       R10, K2
-	MOVQ        $-1, R10
-	SHLQ        $0x04, DX
-	BZHIQ       DX, R10, DX
-	KMOVQ       DX, K1
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVDQU8.Z  (R8), K1, Z6
-	VPMOVSXBD.Z (R9), K2, Z9
-	VCVTDQ2PS   Z9, Z9
-	VPERMPS     Z9, Z1, Z9
-	VPSRLW      $0x04, Z6, Z7
-	VPANDD      Z0, Z6, Z6
-	VPANDD      Z0, Z7, Z7
-	VMOVUPS     192(DI), Z14
-	VPDPBUSD    (DI), Z6, Z14
-	VPDPBUSD    64(DI), Z7, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(DI), Z9, Z6
-	VFMADD231PS Z6, Z14, Z5
+	ADDQ              $0x04, DX
+	JZ                columns97
+	MOVQ              $-1, R10
+	BZHIQ             DX, R10, R10
+	KMOVW             R10, K3
+	MOVQ              $-1, R10
+	SHLQ              $0x04, DX
+	BZHIQ             DX, R10, DX
+	KMOVQ             DX, K2
+	PREFETCHT1        (BX)
+	VMOVDQU8.Z        (R9), K2, Z8
+	VPMOVSXBD.Z       (SI), K3, Z11
+	VCVTDQ2PS         Z11, Z11
+	VPSRLW            $0x04, Z8, Z9
+	VPANDD            Z0, Z8, Z8
+	VPANDD            Z0, Z9, Z9
+	VBROADCASTI32X4.Z 16(R8), K1, Z6
+	VBROADCASTF32X4   (R8), Z7
+	VPDPBUSD          (DI), Z8, Z6
+	VPDPBUSD          64(DI), Z9, Z6
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z11, Z7, Z7
+	VPERMPS           Z7, Z1, Z7
+	VFMADD231PS       Z7, Z6, Z5
 
 columns97:
 	MOVQ          c+0(FP), DX
 	MOVQ          ldc+8(FP), BX
 	SHLQ          $0x02, BX
-	MOVQ          f+64(FP), SI
+	MOVQ          f+72(FP), SI
 	VMOVUPS       (SI), X7
-	ADDQ          $0x10, f+64(FP)
+	ADDQ          $0x10, f+72(FP)
 	VEXTRACTF64X4 $0x01, Z2, Y6
 	VADDPS        Y6, Y2, Y6
 	VEXTRACTF64X4 $0x01, Z3, Y2
@@ -2924,89 +3019,88 @@ columns97:
 	VMOVUPS       X2, (DX)
 	ADDQ          BX, DX
 	ADDQ          $0x10, c+0(FP)
-	ADDQ          AX, w+32(FP)
-	ADDQ          CX, s+48(FP)
-	ADDQ          AX, w+32(FP)
-	ADDQ          CX, s+48(FP)
-	ADDQ          AX, w+32(FP)
-	ADDQ          CX, s+48(FP)
-	ADDQ          AX, w+32(FP)
-	ADDQ          CX, s+48(FP)
+	ADDQ          AX, w+40(FP)
+	ADDQ          CX, s+56(FP)
+	ADDQ          AX, w+40(FP)
+	ADDQ          CX, s+56(FP)
+	ADDQ          AX, w+40(FP)
+	ADDQ          CX, s+56(FP)
+	ADDQ          AX, w+40(FP)
+	ADDQ          CX, s+56(FP)
 	JMP           columns86
 
 columns87:
 columns100:
-	CMPQ   n+80(FP), $0x01
+	CMPQ   n+88(FP), $0x01
 	JL     columns101
-	SUBQ   $0x01, n+80(FP)
+	SUBQ   $0x01, n+88(FP)
 	VXORPS Z2, Z2, Z2
-	MOVQ   blocks+88(FP), DX
-	MOVQ   w+32(FP), BX
-	MOVQ   s+48(FP), SI
+	MOVQ   blocks+96(FP), DX
+	MOVQ   w+40(FP), BX
+	MOVQ   s+56(FP), SI
 	MOVQ   x+16(FP), DI
-	MOVQ   BX, R8
-	MOVQ   SI, R9
+	MOVQ   xs+24(FP), R8
+	MOVQ   BX, R9
 	LEAQ   4096(BX), BX
-	LEAQ   512(SI), SI
 
 blocks104:
-	SUBQ        $0x04, DX
-	JL          rest103
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVUPS     (R8), Z3
-	VPMOVSXBD   (R9), X13
-	VCVTDQ2PS   X13, X13
-	VPERMPS     Z13, Z1, Z13
-	VPSRLW      $0x04, Z3, Z4
-	VPANDD      Z0, Z3, Z3
-	VPANDD      Z0, Z4, Z4
-	VMOVUPS     192(DI), Z5
-	VPDPBUSD    (DI), Z3, Z5
-	VPDPBUSD    64(DI), Z4, Z5
-	VCVTDQ2PS   Z5, Z5
-	VMULPS      128(DI), Z13, Z3
-	VFMADD231PS Z3, Z5, Z2
-	ADDQ        $+64, R8
-	ADDQ        $+4, R9
-	ADDQ        $+64, BX
-	ADDQ        $+4, SI
-	ADDQ        $+256, DI
-	JMP         blocks104
+	SUBQ              $0x04, DX
+	JL                rest103
+	PREFETCHT1        (BX)
+	VMOVUPS           (R9), Z5
+	VPMOVSXBD         (SI), X10
+	VCVTDQ2PS         X10, X10
+	VPSRLW            $0x04, Z5, Z6
+	VPANDD            Z0, Z5, Z5
+	VPANDD            Z0, Z6, Z6
+	VBROADCASTI32X4.Z 16(R8), K1, Z3
+	VBROADCASTF32X4   (R8), Z4
+	VPDPBUSD          (DI), Z5, Z3
+	VPDPBUSD          64(DI), Z6, Z3
+	VCVTDQ2PS         Z3, Z3
+	VMULPS            Z10, Z4, Z4
+	VPERMPS           Z4, Z1, Z4
+	VFMADD231PS       Z4, Z3, Z2
+	ADDQ              $+64, R9
+	ADDQ              $+4, SI
+	ADDQ              $+64, BX
+	ADDQ              $+128, DI
+	ADDQ              $+32, R8
+	JMP               blocks104
 
 rest103:
-	ADDQ        $0x04, DX
-	JZ          columns102
-	MOVQ        $-1, R10
-	BZHIQ       DX, R10, R10
-	KMOVW       R10, K2
-	MOVQ        $-1, R10
-	SHLQ        $0x04, DX
-	BZHIQ       DX, R10, DX
-	KMOVQ       DX, K1
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVDQU8.Z  (R8), K1, Z3
-	VPMOVSXBD.Z (R9), K2, Z5
-	VCVTDQ2PS   Z5, Z5
-	VPERMPS     Z5, Z1, Z5
-	VPSRLW      $0x04, Z3, Z4
-	VPANDD      Z0, Z3, Z3
-	VPANDD      Z0, Z4, Z4
-	VMOVUPS     192(DI), Z6
-	VPDPBUSD    (DI), Z3, Z6
-	VPDPBUSD    64(DI), Z4, Z6
-	VCVTDQ2PS   Z6, Z6
-	VMULPS      128(DI), Z5, Z3
-	VFMADD231PS Z3, Z6, Z2
+	ADDQ              $0x04, DX
+	JZ                columns102
+	MOVQ              $-1, R10
+	BZHIQ             DX, R10, R10
+	KMOVW             R10, K3
+	MOVQ              $-1, R10
+	SHLQ              $0x04, DX
+	BZHIQ             DX, R10, DX
+	KMOVQ             DX, K2
+	PREFETCHT1        (BX)
+	VMOVDQU8.Z        (R9), K2, Z5
+	VPMOVSXBD.Z       (SI), K3, Z7
+	VCVTDQ2PS         Z7, Z7
+	VPSRLW            $0x04, Z5, Z6
+	VPANDD            Z0, Z5, Z5
+	VPANDD            Z0, Z6, Z6
+	VBROADCASTI32X4.Z 16(R8), K1, Z3
+	VBROADCASTF32X4   (R8), Z4
+	VPDPBUSD          (DI), Z5, Z3
+	VPDPBUSD          64(DI), Z6, Z3
+	VCVTDQ2PS         Z3, Z3
+	VMULPS            Z7, Z4, Z4
+	VPERMPS           Z4, Z1, Z4
+	VFMADD231PS       Z4, Z3, Z2
 
 columns102:
 	MOVQ          c+0(FP), DX
 	MOVQ          ldc+8(FP), BX
 	SHLQ          $0x02, BX
-	MOVQ          f+64(FP), SI
+	MOVQ          f+72(FP), SI
 	VMOVSS        (SI), X4
-	ADDQ          $0x04, f+64(FP)
+	ADDQ          $0x04, f+72(FP)
 	VEXTRACTF64X4 $0x01, Z2, Y3
 	VADDPS        Y3, Y2, Y3
 	VUNPCKLPS     Y3, Y3, Y2
@@ -3022,8 +3116,8 @@ columns102:
 	VMOVSS        X2, (DX)
 	ADDQ          BX, DX
 	ADDQ          $0x04, c+0(FP)
-	ADDQ          AX, w+32(FP)
-	ADDQ          CX, s+48(FP)
+	ADDQ          AX, w+40(FP)
+	ADDQ          CX, s+56(FP)
 	JMP           columns100
 
 columns101:
@@ -3031,17 +3125,19 @@ columns101:
 	RET
 
 rows2:
-	MOVQ         ldx+24(FP), AX
-	MOVQ         ldw+40(FP), CX
-	MOVQ         lds+56(FP), DX
+	MOVQ         ldx+32(FP), AX
+	MOVQ         ldw+48(FP), CX
+	MOVQ         lds+64(FP), DX
 	MOVL         $0x0f0f0f0f, BX
 	VPBROADCASTD BX, Z0
 	VMOVUPS      lanes4<>+0(SB), Z1
+	MOVL         $0x00008421, BX
+	KMOVW        BX, K1
 
 columns105:
-	CMPQ   n+80(FP), $0x04
+	CMPQ   n+88(FP), $0x04
 	JL     columns106
-	SUBQ   $0x04, n+80(FP)
+	SUBQ   $0x04, n+88(FP)
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
@@ -3050,211 +3146,220 @@ columns105:
 	VXORPS Z7, Z7, Z7
 	VXORPS Z8, Z8, Z8
 	VXORPS Z9, Z9, Z9
-	MOVQ   blocks+88(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
+	MOVQ   blocks+96(FP), BX
+	MOVQ   w+40(FP), SI
+	MOVQ   s+56(FP), DI
 	MOVQ   x+16(FP), R8
-	MOVQ   SI, R9
-	LEAQ   (R9)(CX*2), R10
-	ADDQ   CX, R10
-	MOVQ   DI, R11
-	LEAQ   (R11)(DX*2), R12
+	MOVQ   xs+24(FP), R9
+	MOVQ   SI, R10
+	LEAQ   (R10)(CX*2), R11
+	ADDQ   CX, R11
+	LEAQ   (DI)(DX*2), R12
 	ADDQ   DX, R12
 	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
 
 blocks109:
-	SUBQ        $0x04, BX
-	JL          rest108
-	PREFETCHT0  (SI)
-	PREFETCHT0  64(SI)
-	PREFETCHT0  128(SI)
-	PREFETCHT0  192(SI)
-	PREFETCHT0  (DI)
-	VMOVUPS     (R9), Z10
-	VPMOVSXBD   (R11), X12
-	VCVTDQ2PS   X12, X12
-	VPERMPS     Z12, Z1, Z12
-	VPSRLW      $0x04, Z10, Z11
-	VPANDD      Z0, Z10, Z10
-	VPANDD      Z0, Z11, Z11
-	VMOVUPS     192(R8), Z13
-	VPDPBUSD    (R8), Z10, Z13
-	VPDPBUSD    64(R8), Z11, Z13
-	VCVTDQ2PS   Z13, Z13
-	VMULPS      128(R8), Z12, Z14
-	VFMADD231PS Z14, Z13, Z2
-	VMOVUPS     192(R8)(AX*1), Z13
-	VPDPBUSD    (R8)(AX*1), Z10, Z13
-	VPDPBUSD    64(R8)(AX*1), Z11, Z13
-	VCVTDQ2PS   Z13, Z13
-	VMULPS      128(R8)(AX*1), Z12, Z10
-	VFMADD231PS Z10, Z13, Z6
-	VMOVUPS     (R9)(CX*1), Z10
-	VPMOVSXBD   (R11)(DX*1), X15
-	VCVTDQ2PS   X15, X15
-	VPERMPS     Z15, Z1, Z15
-	VPSRLW      $0x04, Z10, Z11
-	VPANDD      Z0, Z10, Z10
-	VPANDD      Z0, Z11, Z11
-	VMOVUPS     192(R8), Z13
-	VPDPBUSD    (R8), Z10, Z13
-	VPDPBUSD    64(R8), Z11, Z13
-	VCVTDQ2PS   Z13, Z13
-	VMULPS      128(R8), Z15, Z14
-	VFMADD231PS Z14, Z13, Z3
-	VMOVUPS     192(R8)(AX*1), Z13
-	VPDPBUSD    (R8)(AX*1), Z10, Z13
-	VPDPBUSD    64(R8)(AX*1), Z11, Z13
-	VCVTDQ2PS   Z13, Z13
-	VMULPS      128(R8)(AX*1), Z15, Z10
-	VFMADD231PS Z10, Z13, Z7
-	VMOVUPS     (R9)(CX*2), Z10
-	VPMOVSXBD   (R11)(DX*2), X16
-	VCVTDQ2PS   X16, X16
-	VPERMPS     Z16, Z1, Z16
-	VPSRLW      $0x04, Z10, Z11
-	VPANDD      Z0, Z10, Z10
-	VPANDD      Z0, Z11, Z11
-	VMOVUPS     192(R8), Z13
-	VPDPBUSD    (R8), Z10, Z13
-	VPDPBUSD    64(R8), Z11, Z13
-	VCVTDQ2PS   Z13, Z13
-	VMULPS      128(R8), Z16, Z14
-	VFMADD231PS Z14, Z13, Z4
-	VMOVUPS     192(R8)(AX*1), Z13
-	VPDPBUSD    (R8)(AX*1), Z10, Z13
-	VPDPBUSD    64(R8)(AX*1), Z11, Z13
-	VCVTDQ2PS   Z13, Z13
-	VMULPS      128(R8)(AX*1), Z16, Z10
-	VFMADD231PS Z10, Z13, Z8
-	VMOVUPS     (R10), Z10
-	VPMOVSXBD   (R12), X17
-	VCVTDQ2PS   X17, X17
-	VPERMPS     Z17, Z1, Z17
-	VPSRLW      $0x04, Z10, Z11
-	VPANDD      Z0, Z10, Z10
-	VPANDD      Z0, Z11, Z11
-	VMOVUPS     192(R8), Z13
-	VPDPBUSD    (R8), Z10, Z13
-	VPDPBUSD    64(R8), Z11, Z13
-	VCVTDQ2PS   Z13, Z13
-	VMULPS      128(R8), Z17, Z14
-	VFMADD231PS Z14, Z13, Z5
-	VMOVUPS     192(R8)(AX*1), Z13
-	VPDPBUSD    (R8)(AX*1), Z10, Z13
-	VPDPBUSD    64(R8)(AX*1), Z11, Z13
-	VCVTDQ2PS   Z13, Z13
-	VMULPS      128(R8)(AX*1), Z17, Z10
-	VFMADD231PS Z10, Z13, Z9
-	ADDQ        $+64, R9
-	ADDQ        $+64, R10
-	ADDQ        $+4, R11
-	ADDQ        $+4, R12
-	ADDQ        $+256, SI
-	ADDQ        $+16, DI
-	ADDQ        $+256, R8
-	JMP         blocks109
+	SUBQ              $0x04, BX
+	JL                rest108
+	PREFETCHT0        (SI)
+	PREFETCHT0        64(SI)
+	PREFETCHT0        128(SI)
+	PREFETCHT0        192(SI)
+	VBROADCASTI32X4.Z 16(R9), K1, Z10
+	VBROADCASTF32X4   (R9), Z12
+	VPERMPS           Z12, Z1, Z12
+	VBROADCASTI32X4.Z 16(R9)(AX*1), K1, Z11
+	VBROADCASTF32X4   (R9)(AX*1), Z13
+	VPERMPS           Z13, Z1, Z13
+	VMOVUPS           (R10), Z14
+	VPMOVSXBD         (DI), X16
+	VCVTDQ2PS         X16, X16
+	VPERMPS           Z16, Z1, Z16
+	VPSRLW            $0x04, Z14, Z15
+	VPANDD            Z0, Z14, Z14
+	VPANDD            Z0, Z15, Z15
+	VMOVDQA32         Z10, Z18
+	VPDPBUSD          (R8), Z14, Z18
+	VPDPBUSD          64(R8), Z15, Z18
+	VCVTDQ2PS         Z18, Z18
+	VMULPS            Z16, Z12, Z17
+	VFMADD231PS       Z17, Z18, Z2
+	VMOVDQA32         Z11, Z17
+	VPDPBUSD          (R8)(AX*1), Z14, Z17
+	VPDPBUSD          64(R8)(AX*1), Z15, Z17
+	VCVTDQ2PS         Z17, Z17
+	VMULPS            Z16, Z13, Z14
+	VFMADD231PS       Z14, Z17, Z6
+	VMOVUPS           (R10)(CX*1), Z14
+	VPMOVSXBD         (DI)(DX*1), X19
+	VCVTDQ2PS         X19, X19
+	VPERMPS           Z19, Z1, Z19
+	VPSRLW            $0x04, Z14, Z15
+	VPANDD            Z0, Z14, Z14
+	VPANDD            Z0, Z15, Z15
+	VMOVDQA32         Z10, Z18
+	VPDPBUSD          (R8), Z14, Z18
+	VPDPBUSD          64(R8), Z15, Z18
+	VCVTDQ2PS         Z18, Z18
+	VMULPS            Z19, Z12, Z17
+	VFMADD231PS       Z17, Z18, Z3
+	VMOVDQA32         Z11, Z17
+	VPDPBUSD          (R8)(AX*1), Z14, Z17
+	VPDPBUSD          64(R8)(AX*1), Z15, Z17
+	VCVTDQ2PS         Z17, Z17
+	VMULPS            Z19, Z13, Z14
+	VFMADD231PS       Z14, Z17, Z7
+	VMOVUPS           (R10)(CX*2), Z14
+	VPMOVSXBD         (DI)(DX*2), X20
+	VCVTDQ2PS         X20, X20
+	VPERMPS           Z20, Z1, Z20
+	VPSRLW            $0x04, Z14, Z15
+	VPANDD            Z0, Z14, Z14
+	VPANDD            Z0, Z15, Z15
+	VMOVDQA32         Z10, Z18
+	VPDPBUSD          (R8), Z14, Z18
+	VPDPBUSD          64(R8), Z15, Z18
+	VCVTDQ2PS         Z18, Z18
+	VMULPS            Z20, Z12, Z17
+	VFMADD231PS       Z17, Z18, Z4
+	VMOVDQA32         Z11, Z17
+	VPDPBUSD          (R8)(AX*1), Z14, Z17
+	VPDPBUSD          64(R8)(AX*1), Z15, Z17
+	VCVTDQ2PS         Z17, Z17
+	VMULPS            Z20, Z13, Z14
+	VFMADD231PS       Z14, Z17, Z8
+	VMOVUPS           (R11), Z14
+	VPMOVSXBD         (R12), X21
+	VCVTDQ2PS         X21, X21
+	VPERMPS           Z21, Z1, Z21
+	VPSRLW            $0x04, Z14, Z15
+	VPANDD            Z0, Z14, Z14
+	VPANDD            Z0, Z15, Z15
+	VMOVDQA32         Z10, Z10
+	VPDPBUSD          (R8), Z14, Z10
+	VPDPBUSD          64(R8), Z15, Z10
+	VCVTDQ2PS         Z10, Z10
+	VMULPS            Z21, Z12, Z12
+	VFMADD231PS       Z12, Z10, Z5
+	VMOVDQA32         Z11, Z10
+	VPDPBUSD          (R8)(AX*1), Z14, Z10
+	VPDPBUSD          64(R8)(AX*1), Z15, Z10
+	VCVTDQ2PS         Z10, Z10
+	VMULPS            Z21, Z13, Z11
+	VFMADD231PS       Z11, Z10, Z9
+	ADDQ              $+64, R10
+	ADDQ              $+64, R11
+	ADDQ              $+4, DI
+	ADDQ              $+4, R12
+	ADDQ              $+256, SI
+	ADDQ              $+128, R8
+	ADDQ              $+32, R9
+	JMP               blocks109
 
 rest108:
-	ADDQ        $0x04, BX
-	JZ          columns107
-	MOVQ        $-1, R13
-	BZHIQ       BX, R13, R13
-	KMOVW       R13, K2
-	MOVQ        $-1, R13
-	SHLQ        $0x04, BX
-	BZHIQ       BX, R13, BX
-	KMOVQ       BX, K1
-	PREFETCHT0  (SI)
-	PREFETCHT0  64(SI)
-	PREFETCHT0  128(SI)
-	PREFETCHT0  192(SI)
-	PREFETCHT0  (DI)
-	VMOVDQU8.Z  (R9), K1, Z10
-	VPMOVSXBD.Z (R11), K2, Z13
-	VCVTDQ2PS   Z13, Z13
-	VPERMPS     Z13, Z1, Z13
-	VPSRLW      $0x04, Z10, Z11
-	VPANDD      Z0, Z10, Z10
-	VPANDD      Z0, Z11, Z11
-	VMOVUPS     192(R8), Z14
-	VPDPBUSD    (R8), Z10, Z14
-	VPDPBUSD    64(R8), Z11, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(R8), Z13, Z19
-	VFMADD231PS Z19, Z14, Z2
-	VMOVUPS     192(R8)(AX*1), Z14
-	VPDPBUSD    (R8)(AX*1), Z10, Z14
-	VPDPBUSD    64(R8)(AX*1), Z11, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(R8)(AX*1), Z13, Z10
-	VFMADD231PS Z10, Z14, Z6
-	VMOVDQU8.Z  (R9)(CX*1), K1, Z10
-	VPMOVSXBD.Z (R11)(DX*1), K2, Z13
-	VCVTDQ2PS   Z13, Z13
-	VPERMPS     Z13, Z1, Z13
-	VPSRLW      $0x04, Z10, Z11
-	VPANDD      Z0, Z10, Z10
-	VPANDD      Z0, Z11, Z11
-	VMOVUPS     192(R8), Z14
-	VPDPBUSD    (R8), Z10, Z14
-	VPDPBUSD    64(R8), Z11, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(R8), Z13, Z19
-	VFMADD231PS Z19, Z14, Z3
-	VMOVUPS     192(R8)(AX*1), Z14
-	VPDPBUSD    (R8)(AX*1), Z10, Z14
-	VPDPBUSD    64(R8)(AX*1), Z11, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(R8)(AX*1), Z13, Z10
-	VFMADD231PS Z10, Z14, Z7
-	VMOVDQU8.Z  (R9)(CX*2), K1, Z10
-	VPMOVSXBD.Z (R11)(DX*2), K2, Z13
-	VCVTDQ2PS   Z13, Z13
-	VPERMPS     Z13, Z1, Z13
-	VPSRLW      $0x04, Z10, Z11
-	VPANDD      Z0, Z10, Z10
-	VPANDD      Z0, Z11, Z11
-	VMOVUPS     192(R8), Z14
-	VPDPBUSD    (R8), Z10, Z14
-	VPDPBUSD    64(R8), Z11, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(R8), Z13, Z19
-	VFMADD231PS Z19, Z14, Z4
-	VMOVUPS     192(R8)(AX*1), Z14
-	VPDPBUSD    (R8)(AX*1), Z10, Z14
-	VPDPBUSD    64(R8)(AX*1), Z11, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(R8)(AX*1), Z13, Z10
-	VFMADD231PS Z10, Z14, Z8
-	VMOVDQU8.Z  (R10), K1, Z10
-	VPMOVSXBD.Z (R12), K2, Z13
-	VCVTDQ2PS   Z13, Z13
-	VPERMPS     Z13, Z1, Z13
-	VPSRLW      $0x04, Z10, Z11
-	VPANDD      Z0, Z10, Z10
-	VPANDD      Z0, Z11, Z11
-	VMOVUPS     192(R8), Z14
-	VPDPBUSD    (R8), Z10, Z14
-	VPDPBUSD    64(R8), Z11, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(R8), Z13, Z19
-	VFMADD231PS Z19, Z14, Z5
-	VMOVUPS     192(R8)(AX*1), Z14
-	VPDPBUSD    (R8)(AX*1), Z10, Z14
-	VPDPBUSD    64(R8)(AX*1), Z11, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(R8)(AX*1), Z13, Z10
-	VFMADD231PS Z10, Z14, Z9
+	ADDQ              $0x04, BX
+	JZ                columns107
+	MOVQ              $-1, R13
+	BZHIQ             BX, R13, R13
+	KMOVW             R13, K3
+	MOVQ              $-1, R13
+	SHLQ              $0x04, BX
+	BZHIQ             BX, R13, BX
+	KMOVQ             BX, K2
+	PREFETCHT0        (SI)
+	PREFETCHT0        64(SI)
+	PREFETCHT0        128(SI)
+	PREFETCHT0        192(SI)
+	VBROADCASTI32X4.Z 16(R9), K1, Z10
+	VBROADCASTF32X4   (R9), Z12
+	VPERMPS           Z12, Z1, Z12
+	VBROADCASTI32X4.Z 16(R9)(AX*1), K1, Z11
+	VBROADCASTF32X4   (R9)(AX*1), Z13
+	VPERMPS           Z13, Z1, Z13
+	VMOVDQU8.Z        (R10), K2, Z14
+	VPMOVSXBD.Z       (DI), K3, Z17
+	VCVTDQ2PS         Z17, Z17
+	VPERMPS           Z17, Z1, Z17
+	VPSRLW            $0x04, Z14, Z15
+	VPANDD            Z0, Z14, Z14
+	VPANDD            Z0, Z15, Z15
+	VMOVDQA32         Z10, Z23
+	VPDPBUSD          (R8), Z14, Z23
+	VPDPBUSD          64(R8), Z15, Z23
+	VCVTDQ2PS         Z23, Z23
+	VMULPS            Z17, Z12, Z18
+	VFMADD231PS       Z18, Z23, Z2
+	VMOVDQA32         Z11, Z18
+	VPDPBUSD          (R8)(AX*1), Z14, Z18
+	VPDPBUSD          64(R8)(AX*1), Z15, Z18
+	VCVTDQ2PS         Z18, Z18
+	VMULPS            Z17, Z13, Z14
+	VFMADD231PS       Z14, Z18, Z6
+	VMOVDQU8.Z        (R10)(CX*1), K2, Z14
+	VPMOVSXBD.Z       (DI)(DX*1), K3, Z17
+	VCVTDQ2PS         Z17, Z17
+	VPERMPS           Z17, Z1, Z17
+	VPSRLW            $0x04, Z14, Z15
+	VPANDD            Z0, Z14, Z14
+	VPANDD            Z0, Z15, Z15
+	VMOVDQA32         Z10, Z23
+	VPDPBUSD          (R8), Z14, Z23
+	VPDPBUSD          64(R8), Z15, Z23
+	VCVTDQ2PS         Z23, Z23
+	VMULPS            Z17, Z12, Z18
+	VFMADD231PS       Z18, Z23, Z3
+	VMOVDQA32         Z11, Z18
+	VPDPBUSD          (R8)(AX*1), Z14, Z18
+	VPDPBUSD          64(R8)(AX*1), Z15, Z18
+	VCVTDQ2PS         Z18, Z18
+	VMULPS            Z17, Z13, Z14
+	VFMADD231PS       Z14, Z18, Z7
+	VMOVDQU8.Z        (R10)(CX*2), K2, Z14
+	VPMOVSXBD.Z       (DI)(DX*2), K3, Z17
+	VCVTDQ2PS         Z17, Z17
+	VPERMPS           Z17, Z1, Z17
+	VPSRLW            $0x04, Z14, Z15
+	VPANDD            Z0, Z14, Z14
+	VPANDD            Z0, Z15, Z15
+	VMOVDQA32         Z10, Z23
+	VPDPBUSD          (R8), Z14, Z23
+	VPDPBUSD          64(R8), Z15, Z23
+	VCVTDQ2PS         Z23, Z23
+	VMULPS            Z17, Z12, Z18
+	VFMADD231PS       Z18, Z23, Z4
+	VMOVDQA32         Z11, Z18
+	VPDPBUSD          (R8)(AX*1), Z14, Z18
+	VPDPBUSD          64(R8)(AX*1), Z15, Z18
+	VCVTDQ2PS         Z18, Z18
+	VMULPS            Z17, Z13, Z14
+	VFMADD231PS       Z14, Z18, Z8
+	VMOVDQU8.Z        (R11), K2, Z14
+	VPMOVSXBD.Z       (R12), K3, Z17
+	VCVTDQ2PS         Z17, Z17
+	VPERMPS           Z17, Z1, Z17
+	VPSRLW            $0x04, Z14, Z15
+	VPANDD            Z0, Z14, Z14
+	VPANDD            Z0, Z15, Z15
+	VMOVDQA32         Z10, Z10
+	VPDPBUSD          (R8), Z14, Z10
+	VPDPBUSD          64(R8), Z15, Z10
+	VCVTDQ2PS         Z10, Z10
+	VMULPS            Z17, Z12, Z12
+	VFMADD231PS       Z12, Z10, Z5
+	VMOVDQA32         Z11, Z10
+	VPDPBUSD          (R8)(AX*1), Z14, Z10
+	VPDPBUSD          64(R8)(AX*1), Z15, Z10
+	VCVTDQ2PS         Z10, Z10
+	VMULPS            Z17, Z13, Z11
+	VFMADD231PS       Z11, Z10, Z9
 
 columns107:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), SI
 	SHLQ          $0x02, SI
-	MOVQ          f+64(FP), DI
+	MOVQ          f+72(FP), DI
 	VMOVUPS       (DI), X11
-	ADDQ          $0x10, f+64(FP)
+	ADDQ          $0x10, f+72(FP)
 	VEXTRACTF64X4 $0x01, Z2, Y10
 	VADDPS        Y10, Y2, Y10
 	VEXTRACTF64X4 $0x01, Z3, Y2
@@ -3302,102 +3407,105 @@ columns107:
 	VMOVUPS       X2, (BX)
 	ADDQ          SI, BX
 	ADDQ          $0x10, c+0(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
+	ADDQ          CX, w+40(FP)
+	ADDQ          DX, s+56(FP)
+	ADDQ          CX, w+40(FP)
+	ADDQ          DX, s+56(FP)
+	ADDQ          CX, w+40(FP)
+	ADDQ          DX, s+56(FP)
+	ADDQ          CX, w+40(FP)
+	ADDQ          DX, s+56(FP)
 	JMP           columns105
 
 columns106:
 columns110:
-	CMPQ   n+80(FP), $0x01
+	CMPQ   n+88(FP), $0x01
 	JL     columns111
-	SUBQ   $0x01, n+80(FP)
+	SUBQ   $0x01, n+88(FP)
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
-	MOVQ   blocks+88(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
+	MOVQ   blocks+96(FP), BX
+	MOVQ   w+40(FP), SI
+	MOVQ   s+56(FP), DI
 	MOVQ   x+16(FP), R8
-	MOVQ   SI, R9
-	MOVQ   DI, R10
+	MOVQ   xs+24(FP), R9
+	MOVQ   SI, R10
 	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
 
 blocks114:
-	SUBQ        $0x04, BX
-	JL          rest113
-	PREFETCHT0  (SI)
-	PREFETCHT0  (DI)
-	VMOVUPS     (R9), Z4
-	VPMOVSXBD   (R10), X18
-	VCVTDQ2PS   X18, X18
-	VPERMPS     Z18, Z1, Z18
-	VPSRLW      $0x04, Z4, Z5
-	VPANDD      Z0, Z4, Z4
-	VPANDD      Z0, Z5, Z5
-	VMOVUPS     192(R8), Z6
-	VPDPBUSD    (R8), Z4, Z6
-	VPDPBUSD    64(R8), Z5, Z6
-	VCVTDQ2PS   Z6, Z6
-	VMULPS      128(R8), Z18, Z7
-	VFMADD231PS Z7, Z6, Z2
-	VMOVUPS     192(R8)(AX*1), Z6
-	VPDPBUSD    (R8)(AX*1), Z4, Z6
-	VPDPBUSD    64(R8)(AX*1), Z5, Z6
-	VCVTDQ2PS   Z6, Z6
-	VMULPS      128(R8)(AX*1), Z18, Z4
-	VFMADD231PS Z4, Z6, Z3
-	ADDQ        $+64, R9
-	ADDQ        $+4, R10
-	ADDQ        $+64, SI
-	ADDQ        $+4, DI
-	ADDQ        $+256, R8
-	JMP         blocks114
+	SUBQ              $0x04, BX
+	JL                rest113
+	PREFETCHT0        (SI)
+	VMOVUPS           (R10), Z6
+	VPMOVSXBD         (DI), X22
+	VCVTDQ2PS         X22, X22
+	VPSRLW            $0x04, Z6, Z7
+	VPANDD            Z0, Z6, Z6
+	VPANDD            Z0, Z7, Z7
+	VBROADCASTI32X4.Z 16(R9), K1, Z4
+	VBROADCASTF32X4   (R9), Z5
+	VPDPBUSD          (R8), Z6, Z4
+	VPDPBUSD          64(R8), Z7, Z4
+	VCVTDQ2PS         Z4, Z4
+	VMULPS            Z22, Z5, Z5
+	VPERMPS           Z5, Z1, Z5
+	VFMADD231PS       Z5, Z4, Z2
+	VBROADCASTI32X4.Z 16(R9)(AX*1), K1, Z4
+	VBROADCASTF32X4   (R9)(AX*1), Z5
+	VPDPBUSD          (R8)(AX*1), Z6, Z4
+	VPDPBUSD          64(R8)(AX*1), Z7, Z4
+	VCVTDQ2PS         Z4, Z4
+	VMULPS            Z22, Z5, Z5
+	VPERMPS           Z5, Z1, Z5
+	VFMADD231PS       Z5, Z4, Z3
+	ADDQ              $+64, R10
+	ADDQ              $+4, DI
+	ADDQ              $+64, SI
+	ADDQ              $+128, R8
+	ADDQ              $+32, R9
+	JMP               blocks114
 
 rest113:
-	ADDQ        $0x04, BX
-	JZ          columns112
-	MOVQ        $-1, R11
-	BZHIQ       BX, R11, R11
-	KMOVW       R11, K2
-	MOVQ        $-1, R11
-	SHLQ        $0x04, BX
-	BZHIQ       BX, R11, BX
-	KMOVQ       BX, K1
-	PREFETCHT0  (SI)
-	PREFETCHT0  (DI)
-	VMOVDQU8.Z  (R9), K1, Z4
-	VPMOVSXBD.Z (R10), K2, Z6
-	VCVTDQ2PS   Z6, Z6
-	VPERMPS     Z6, Z1, Z6
-	VPSRLW      $0x04, Z4, Z5
-	VPANDD      Z0, Z4, Z4
-	VPANDD      Z0, Z5, Z5
-	VMOVUPS     192(R8), Z7
-	VPDPBUSD    (R8), Z4, Z7
-	VPDPBUSD    64(R8), Z5, Z7
-	VCVTDQ2PS   Z7, Z7
-	VMULPS      128(R8), Z6, Z8
-	VFMADD231PS Z8, Z7, Z2
-	VMOVUPS     192(R8)(AX*1), Z7
-	VPDPBUSD    (R8)(AX*1), Z4, Z7
-	VPDPBUSD    64(R8)(AX*1), Z5, Z7
-	VCVTDQ2PS   Z7, Z7
-	VMULPS      128(R8)(AX*1), Z6, Z4
-	VFMADD231PS Z4, Z7, Z3
+	ADDQ              $0x04, BX
+	JZ                columns112
+	MOVQ              $-1, R11
+	BZHIQ             BX, R11, R11
+	KMOVW             R11, K3
+	MOVQ              $-1, R11
+	SHLQ              $0x04, BX
+	BZHIQ             BX, R11, BX
+	KMOVQ             BX, K2
+	PREFETCHT0        (SI)
+	VMOVDQU8.Z        (R10), K2, Z6
+	VPMOVSXBD.Z       (DI), K3, Z8
+	VCVTDQ2PS         Z8, Z8
+	VPSRLW            $0x04, Z6, Z7
+	VPANDD            Z0, Z6, Z6
+	VPANDD            Z0, Z7, Z7
+	VBROADCASTI32X4.Z 16(R9), K1, Z4
+	VBROADCASTF32X4   (R9), Z5
+	VPDPBUSD          (R8), Z6, Z4
+	VPDPBUSD          64(R8), Z7, Z4
+	VCVTDQ2PS         Z4, Z4
+	VMULPS            Z8, Z5, Z5
+	VPERMPS           Z5, Z1, Z5
+	VFMADD231PS       Z5, Z4, Z2
+	VBROADCASTI32X4.Z 16(R9)(AX*1), K1, Z4
+	VBROADCASTF32X4   (R9)(AX*1), Z5
+	VPDPBUSD          (R8)(AX*1), Z6, Z4
+	VPDPBUSD          64(R8)(AX*1), Z7, Z4
+	VCVTDQ2PS         Z4, Z4
+	VMULPS            Z8, Z5, Z5
+	VPERMPS           Z5, Z1, Z5
+	VFMADD231PS       Z5, Z4, Z3
 
 columns112:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), SI
 	SHLQ          $0x02, SI
-	MOVQ          f+64(FP), DI
+	MOVQ          f+72(FP), DI
 	VMOVSS        (DI), X5
-	ADDQ          $0x04, f+64(FP)
+	ADDQ          $0x04, f+72(FP)
 	VEXTRACTF64X4 $0x01, Z2, Y4
 	VADDPS        Y4, Y2, Y4
 	VUNPCKLPS     Y4, Y4, Y2
@@ -3427,8 +3535,8 @@ columns112:
 	VMOVSS        X2, (BX)
 	ADDQ          SI, BX
 	ADDQ          $0x04, c+0(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
+	ADDQ          CX, w+40(FP)
+	ADDQ          DX, s+56(FP)
 	JMP           columns110
 
 columns111:
@@ -3436,17 +3544,19 @@ columns111:
 	RET
 
 rows4:
-	MOVQ         ldx+24(FP), AX
-	MOVQ         ldw+40(FP), CX
-	MOVQ         lds+56(FP), DX
+	MOVQ         ldx+32(FP), AX
+	MOVQ         ldw+48(FP), CX
+	MOVQ         lds+64(FP), DX
 	MOVL         $0x0f0f0f0f, BX
 	VPBROADCASTD BX, Z0
 	VMOVUPS      lanes4<>+0(SB), Z1
+	MOVL         $0x00008421, BX
+	KMOVW        BX, K1
 
 columns115:
-	CMPQ   n+80(FP), $0x02
+	CMPQ   n+88(FP), $0x02
 	JL     columns116
-	SUBQ   $0x02, n+80(FP)
+	SUBQ   $0x02, n+88(FP)
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
@@ -3455,176 +3565,200 @@ columns115:
 	VXORPS Z7, Z7, Z7
 	VXORPS Z8, Z8, Z8
 	VXORPS Z9, Z9, Z9
-	MOVQ   blocks+88(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
+	MOVQ   blocks+96(FP), BX
+	MOVQ   w+40(FP), SI
+	MOVQ   s+56(FP), DI
 	MOVQ   x+16(FP), R8
 	LEAQ   (R8)(AX*2), R9
 	ADDQ   AX, R9
-	MOVQ   SI, R10
-	MOVQ   DI, R11
+	MOVQ   xs+24(FP), R10
+	LEAQ   (R10)(AX*2), R11
+	ADDQ   AX, R11
+	MOVQ   SI, R12
 	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
 
 blocks119:
-	SUBQ        $0x04, BX
-	JL          rest118
-	PREFETCHT0  (SI)
-	PREFETCHT0  64(SI)
-	PREFETCHT0  (DI)
-	VMOVUPS     (R10), Z10
-	VPMOVSXBD   (R11), X12
-	VCVTDQ2PS   X12, X12
-	VPERMPS     Z12, Z1, Z12
-	VPSRLW      $0x04, Z10, Z11
-	VPANDD      Z0, Z10, Z10
-	VPANDD      Z0, Z11, Z11
-	VMOVUPS     192(R8), Z13
-	VPDPBUSD    (R8), Z10, Z13
-	VPDPBUSD    64(R8), Z11, Z13
-	VCVTDQ2PS   Z13, Z13
-	VMULPS      128(R8), Z12, Z14
-	VFMADD231PS Z14, Z13, Z2
-	VMOVUPS     192(R8)(AX*1), Z13
-	VPDPBUSD    (R8)(AX*1), Z10, Z13
-	VPDPBUSD    64(R8)(AX*1), Z11, Z13
-	VCVTDQ2PS   Z13, Z13
-	VMULPS      128(R8)(AX*1), Z12, Z14
-	VFMADD231PS Z14, Z13, Z4
-	VMOVUPS     192(R8)(AX*2), Z13
-	VPDPBUSD    (R8)(AX*2), Z10, Z13
-	VPDPBUSD    64(R8)(AX*2), Z11, Z13
-	VCVTDQ2PS   Z13, Z13
-	VMULPS      128(R8)(AX*2), Z12, Z14
-	VFMADD231PS Z14, Z13, Z6
-	VMOVUPS     192(R9), Z13
-	VPDPBUSD    (R9), Z10, Z13
-	VPDPBUSD    64(R9), Z11, Z13
-	VCVTDQ2PS   Z13, Z13
-	VMULPS      128(R9), Z12, Z10
-	VFMADD231PS Z10, Z13, Z8
-	VMOVUPS     (R10)(CX*1), Z10
-	VPMOVSXBD   (R11)(DX*1), X15
-	VCVTDQ2PS   X15, X15
-	VPERMPS     Z15, Z1, Z15
-	VPSRLW      $0x04, Z10, Z11
-	VPANDD      Z0, Z10, Z10
-	VPANDD      Z0, Z11, Z11
-	VMOVUPS     192(R8), Z13
-	VPDPBUSD    (R8), Z10, Z13
-	VPDPBUSD    64(R8), Z11, Z13
-	VCVTDQ2PS   Z13, Z13
-	VMULPS      128(R8), Z15, Z14
-	VFMADD231PS Z14, Z13, Z3
-	VMOVUPS     192(R8)(AX*1), Z13
-	VPDPBUSD    (R8)(AX*1), Z10, Z13
-	VPDPBUSD    64(R8)(AX*1), Z11, Z13
-	VCVTDQ2PS   Z13, Z13
-	VMULPS      128(R8)(AX*1), Z15, Z14
-	VFMADD231PS Z14, Z13, Z5
-	VMOVUPS     192(R8)(AX*2), Z13
-	VPDPBUSD    (R8)(AX*2), Z10, Z13
-	VPDPBUSD    64(R8)(AX*2), Z11, Z13
-	VCVTDQ2PS   Z13, Z13
-	VMULPS      128(R8)(AX*2), Z15, Z14
-	VFMADD231PS Z14, Z13, Z7
-	VMOVUPS     192(R9), Z13
-	VPDPBUSD    (R9), Z10, Z13
-	VPDPBUSD    64(R9), Z11, Z13
-	VCVTDQ2PS   Z13, Z13
-	VMULPS      128(R9), Z15, Z10
-	VFMADD231PS Z10, Z13, Z9
-	ADDQ        $+64, R10
-	ADDQ        $+4, R11
-	ADDQ        $+128, SI
-	ADDQ        $+8, DI
-	ADDQ        $+256, R8
-	ADDQ        $+256, R9
-	JMP         blocks119
+	SUBQ              $0x04, BX
+	JL                rest118
+	PREFETCHT0        (SI)
+	PREFETCHT0        64(SI)
+	VBROADCASTI32X4.Z 16(R10), K1, Z10
+	VBROADCASTF32X4   (R10), Z14
+	VPERMPS           Z14, Z1, Z14
+	VBROADCASTI32X4.Z 16(R10)(AX*1), K1, Z11
+	VBROADCASTF32X4   (R10)(AX*1), Z15
+	VPERMPS           Z15, Z1, Z15
+	VBROADCASTI32X4.Z 16(R10)(AX*2), K1, Z12
+	VBROADCASTF32X4   (R10)(AX*2), Z16
+	VPERMPS           Z16, Z1, Z16
+	VBROADCASTI32X4.Z 16(R11), K1, Z13
+	VBROADCASTF32X4   (R11), Z17
+	VPERMPS           Z17, Z1, Z17
+	VMOVUPS           (R12), Z18
+	VPMOVSXBD         (DI), X20
+	VCVTDQ2PS         X20, X20
+	VPERMPS           Z20, Z1, Z20
+	VPSRLW            $0x04, Z18, Z19
+	VPANDD            Z0, Z18, Z18
+	VPANDD            Z0, Z19, Z19
+	VMOVDQA32         Z10, Z22
+	VPDPBUSD          (R8), Z18, Z22
+	VPDPBUSD          64(R8), Z19, Z22
+	VCVTDQ2PS         Z22, Z22
+	VMULPS            Z20, Z14, Z21
+	VFMADD231PS       Z21, Z22, Z2
+	VMOVDQA32         Z11, Z22
+	VPDPBUSD          (R8)(AX*1), Z18, Z22
+	VPDPBUSD          64(R8)(AX*1), Z19, Z22
+	VCVTDQ2PS         Z22, Z22
+	VMULPS            Z20, Z15, Z21
+	VFMADD231PS       Z21, Z22, Z4
+	VMOVDQA32         Z12, Z22
+	VPDPBUSD          (R8)(AX*2), Z18, Z22
+	VPDPBUSD          64(R8)(AX*2), Z19, Z22
+	VCVTDQ2PS         Z22, Z22
+	VMULPS            Z20, Z16, Z21
+	VFMADD231PS       Z21, Z22, Z6
+	VMOVDQA32         Z13, Z21
+	VPDPBUSD          (R9), Z18, Z21
+	VPDPBUSD          64(R9), Z19, Z21
+	VCVTDQ2PS         Z21, Z21
+	VMULPS            Z20, Z17, Z18
+	VFMADD231PS       Z18, Z21, Z8
+	VMOVUPS           (R12)(CX*1), Z18
+	VPMOVSXBD         (DI)(DX*1), X23
+	VCVTDQ2PS         X23, X23
+	VPERMPS           Z23, Z1, Z23
+	VPSRLW            $0x04, Z18, Z19
+	VPANDD            Z0, Z18, Z18
+	VPANDD            Z0, Z19, Z19
+	VMOVDQA32         Z10, Z10
+	VPDPBUSD          (R8), Z18, Z10
+	VPDPBUSD          64(R8), Z19, Z10
+	VCVTDQ2PS         Z10, Z10
+	VMULPS            Z23, Z14, Z14
+	VFMADD231PS       Z14, Z10, Z3
+	VMOVDQA32         Z11, Z10
+	VPDPBUSD          (R8)(AX*1), Z18, Z10
+	VPDPBUSD          64(R8)(AX*1), Z19, Z10
+	VCVTDQ2PS         Z10, Z10
+	VMULPS            Z23, Z15, Z11
+	VFMADD231PS       Z11, Z10, Z5
+	VMOVDQA32         Z12, Z10
+	VPDPBUSD          (R8)(AX*2), Z18, Z10
+	VPDPBUSD          64(R8)(AX*2), Z19, Z10
+	VCVTDQ2PS         Z10, Z10
+	VMULPS            Z23, Z16, Z11
+	VFMADD231PS       Z11, Z10, Z7
+	VMOVDQA32         Z13, Z10
+	VPDPBUSD          (R9), Z18, Z10
+	VPDPBUSD          64(R9), Z19, Z10
+	VCVTDQ2PS         Z10, Z10
+	VMULPS            Z23, Z17, Z11
+	VFMADD231PS       Z11, Z10, Z9
+	ADDQ              $+64, R12
+	ADDQ              $+4, DI
+	ADDQ              $+128, SI
+	ADDQ              $+128, R8
+	ADDQ              $+128, R9
+	ADDQ              $+32, R10
+	ADDQ              $+32, R11
+	JMP               blocks119
 
 rest118:
-	ADDQ        $0x04, BX
-	JZ          columns117
-	MOVQ        $-1, R12
-	BZHIQ       BX, R12, R12
-	KMOVW       R12, K2
-	MOVQ        $-1, R12
-	SHLQ        $0x04, BX
-	BZHIQ       BX, R12, BX
-	KMOVQ       BX, K1
-	PREFETCHT0  (SI)
-	PREFETCHT0  64(SI)
-	PREFETCHT0  (DI)
-	VMOVDQU8.Z  (R10), K1, Z10
-	VPMOVSXBD.Z (R11), K2, Z13
-	VCVTDQ2PS   Z13, Z13
-	VPERMPS     Z13, Z1, Z13
-	VPSRLW      $0x04, Z10, Z11
-	VPANDD      Z0, Z10, Z10
-	VPANDD      Z0, Z11, Z11
-	VMOVUPS     192(R8), Z14
-	VPDPBUSD    (R8), Z10, Z14
-	VPDPBUSD    64(R8), Z11, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(R8), Z13, Z17
-	VFMADD231PS Z17, Z14, Z2
-	VMOVUPS     192(R8)(AX*1), Z14
-	VPDPBUSD    (R8)(AX*1), Z10, Z14
-	VPDPBUSD    64(R8)(AX*1), Z11, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(R8)(AX*1), Z13, Z17
-	VFMADD231PS Z17, Z14, Z4
-	VMOVUPS     192(R8)(AX*2), Z14
-	VPDPBUSD    (R8)(AX*2), Z10, Z14
-	VPDPBUSD    64(R8)(AX*2), Z11, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(R8)(AX*2), Z13, Z17
-	VFMADD231PS Z17, Z14, Z6
-	VMOVUPS     192(R9), Z14
-	VPDPBUSD    (R9), Z10, Z14
-	VPDPBUSD    64(R9), Z11, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(R9), Z13, Z10
-	VFMADD231PS Z10, Z14, Z8
-	VMOVDQU8.Z  (R10)(CX*1), K1, Z10
-	VPMOVSXBD.Z (R11)(DX*1), K2, Z13
-	VCVTDQ2PS   Z13, Z13
-	VPERMPS     Z13, Z1, Z13
-	VPSRLW      $0x04, Z10, Z11
-	VPANDD      Z0, Z10, Z10
-	VPANDD      Z0, Z11, Z11
-	VMOVUPS     192(R8), Z14
-	VPDPBUSD    (R8), Z10, Z14
-	VPDPBUSD    64(R8), Z11, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(R8), Z13, Z17
-	VFMADD231PS Z17, Z14, Z3
-	VMOVUPS     192(R8)(AX*1), Z14
-	VPDPBUSD    (R8)(AX*1), Z10, Z14
-	VPDPBUSD    64(R8)(AX*1), Z11, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(R8)(AX*1), Z13, Z17
-	VFMADD231PS Z17, Z14, Z5
-	VMOVUPS     192(R8)(AX*2), Z14
-	VPDPBUSD    (R8)(AX*2), Z10, Z14
-	VPDPBUSD    64(R8)(AX*2), Z11, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(R8)(AX*2), Z13, Z17
-	VFMADD231PS Z17, Z14, Z7
-	VMOVUPS     192(R9), Z14
-	VPDPBUSD    (R9), Z10, Z14
-	VPDPBUSD    64(R9), Z11, Z14
-	VCVTDQ2PS   Z14, Z14
-	VMULPS      128(R9), Z13, Z10
-	VFMADD231PS Z10, Z14, Z9
+	ADDQ              $0x04, BX
+	JZ                columns117
+	MOVQ              $-1, R13
+	BZHIQ             BX, R13, R13
+	KMOVW             R13, K3
+	MOVQ              $-1, R13
+	SHLQ              $0x04, BX
+	BZHIQ             BX, R13, BX
+	KMOVQ             BX, K2
+	PREFETCHT0        (SI)
+	PREFETCHT0        64(SI)
+	VBROADCASTI32X4.Z 16(R10), K1, Z10
+	VBROADCASTF32X4   (R10), Z14
+	VPERMPS           Z14, Z1, Z14
+	VBROADCASTI32X4.Z 16(R10)(AX*1), K1, Z11
+	VBROADCASTF32X4   (R10)(AX*1), Z15
+	VPERMPS           Z15, Z1, Z15
+	VBROADCASTI32X4.Z 16(R10)(AX*2), K1, Z12
+	VBROADCASTF32X4   (R10)(AX*2), Z16
+	VPERMPS           Z16, Z1, Z16
+	VBROADCASTI32X4.Z 16(R11), K1, Z13
+	VBROADCASTF32X4   (R11), Z17
+	VPERMPS           Z17, Z1, Z17
+	VMOVDQU8.Z        (R12), K2, Z18
+	VPMOVSXBD.Z       (DI), K3, Z21
+	VCVTDQ2PS         Z21, Z21
+	VPERMPS           Z21, Z1, Z21
+	VPSRLW            $0x04, Z18, Z19
+	VPANDD            Z0, Z18, Z18
+	VPANDD            Z0, Z19, Z19
+	VMOVDQA32         Z10, Z25
+	VPDPBUSD          (R8), Z18, Z25
+	VPDPBUSD          64(R8), Z19, Z25
+	VCVTDQ2PS         Z25, Z25
+	VMULPS            Z21, Z14, Z22
+	VFMADD231PS       Z22, Z25, Z2
+	VMOVDQA32         Z11, Z25
+	VPDPBUSD          (R8)(AX*1), Z18, Z25
+	VPDPBUSD          64(R8)(AX*1), Z19, Z25
+	VCVTDQ2PS         Z25, Z25
+	VMULPS            Z21, Z15, Z22
+	VFMADD231PS       Z22, Z25, Z4
+	VMOVDQA32         Z12, Z25
+	VPDPBUSD          (R8)(AX*2), Z18, Z25
+	VPDPBUSD          64(R8)(AX*2), Z19, Z25
+	VCVTDQ2PS         Z25, Z25
+	VMULPS            Z21, Z16, Z22
+	VFMADD231PS       Z22, Z25, Z6
+	VMOVDQA32         Z13, Z22
+	VPDPBUSD          (R9), Z18, Z22
+	VPDPBUSD          64(R9), Z19, Z22
+	VCVTDQ2PS         Z22, Z22
+	VMULPS            Z21, Z17, Z18
+	VFMADD231PS       Z18, Z22, Z8
+	VMOVDQU8.Z        (R12)(CX*1), K2, Z18
+	VPMOVSXBD.Z       (DI)(DX*1), K3, Z21
+	VCVTDQ2PS         Z21, Z21
+	VPERMPS           Z21, Z1, Z21
+	VPSRLW            $0x04, Z18, Z19
+	VPANDD            Z0, Z18, Z18
+	VPANDD            Z0, Z19, Z19
+	VMOVDQA32         Z10, Z10
+	VPDPBUSD          (R8), Z18, Z10
+	VPDPBUSD          64(R8), Z19, Z10
+	VCVTDQ2PS         Z10, Z10
+	VMULPS            Z21, Z14, Z14
+	VFMADD231PS       Z14, Z10, Z3
+	VMOVDQA32         Z11, Z10
+	VPDPBUSD          (R8)(AX*1), Z18, Z10
+	VPDPBUSD          64(R8)(AX*1), Z19, Z10
+	VCVTDQ2PS         Z10, Z10
+	VMULPS            Z21, Z15, Z11
+	VFMADD231PS       Z11, Z10, Z5
+	VMOVDQA32         Z12, Z10
+	VPDPBUSD          (R8)(AX*2), Z18, Z10
+	VPDPBUSD          64(R8)(AX*2), Z19, Z10
+	VCVTDQ2PS         Z10, Z10
+	VMULPS            Z21, Z16, Z11
+	VFMADD231PS       Z11, Z10, Z7
+	VMOVDQA32         Z13, Z10
+	VPDPBUSD          (R9), Z18, Z10
+	VPDPBUSD          64(R9), Z19, Z10
+	VCVTDQ2PS         Z10, Z10
+	VMULPS            Z21, Z17, Z11
+	VFMADD231PS       Z11, Z10, Z9
 
 columns117:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), SI
 	SHLQ          $0x02, SI
-	MOVQ          f+64(FP), DI
+	MOVQ          f+72(FP), DI
 	VMOVSD        (DI), X11
-	ADDQ          $0x08, f+64(FP)
+	ADDQ          $0x08, f+72(FP)
 	VEXTRACTF64X4 $0x01, Z2, Y10
 	VADDPS        Y10, Y2, Y10
 	VEXTRACTF64X4 $0x01, Z3, Y2
@@ -3694,127 +3828,141 @@ columns117:
 	VMOVSD        X2, (BX)
 	ADDQ          SI, BX
 	ADDQ          $0x08, c+0(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
+	ADDQ          CX, w+40(FP)
+	ADDQ          DX, s+56(FP)
+	ADDQ          CX, w+40(FP)
+	ADDQ          DX, s+56(FP)
 	JMP           columns115
 
 columns116:
 columns120:
-	CMPQ   n+80(FP), $0x01
+	CMPQ   n+88(FP), $0x01
 	JL     columns121
-	SUBQ   $0x01, n+80(FP)
+	SUBQ   $0x01, n+88(FP)
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
 	VXORPS Z5, Z5, Z5
-	MOVQ   blocks+88(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
+	MOVQ   blocks+96(FP), BX
+	MOVQ   w+40(FP), SI
+	MOVQ   s+56(FP), DI
 	MOVQ   x+16(FP), R8
 	LEAQ   (R8)(AX*2), R9
 	ADDQ   AX, R9
-	MOVQ   SI, R10
-	MOVQ   DI, R11
+	MOVQ   xs+24(FP), R10
+	LEAQ   (R10)(AX*2), R11
+	ADDQ   AX, R11
+	MOVQ   SI, R12
 	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
 
 blocks124:
-	SUBQ        $0x04, BX
-	JL          rest123
-	PREFETCHT0  (SI)
-	PREFETCHT0  (DI)
-	VMOVUPS     (R10), Z6
-	VPMOVSXBD   (R11), X16
-	VCVTDQ2PS   X16, X16
-	VPERMPS     Z16, Z1, Z16
-	VPSRLW      $0x04, Z6, Z7
-	VPANDD      Z0, Z6, Z6
-	VPANDD      Z0, Z7, Z7
-	VMOVUPS     192(R8), Z8
-	VPDPBUSD    (R8), Z6, Z8
-	VPDPBUSD    64(R8), Z7, Z8
-	VCVTDQ2PS   Z8, Z8
-	VMULPS      128(R8), Z16, Z9
-	VFMADD231PS Z9, Z8, Z2
-	VMOVUPS     192(R8)(AX*1), Z8
-	VPDPBUSD    (R8)(AX*1), Z6, Z8
-	VPDPBUSD    64(R8)(AX*1), Z7, Z8
-	VCVTDQ2PS   Z8, Z8
-	VMULPS      128(R8)(AX*1), Z16, Z9
-	VFMADD231PS Z9, Z8, Z3
-	VMOVUPS     192(R8)(AX*2), Z8
-	VPDPBUSD    (R8)(AX*2), Z6, Z8
-	VPDPBUSD    64(R8)(AX*2), Z7, Z8
-	VCVTDQ2PS   Z8, Z8
-	VMULPS      128(R8)(AX*2), Z16, Z9
-	VFMADD231PS Z9, Z8, Z4
-	VMOVUPS     192(R9), Z8
-	VPDPBUSD    (R9), Z6, Z8
-	VPDPBUSD    64(R9), Z7, Z8
-	VCVTDQ2PS   Z8, Z8
-	VMULPS      128(R9), Z16, Z6
-	VFMADD231PS Z6, Z8, Z5
-	ADDQ        $+64, R10
-	ADDQ        $+4, R11
-	ADDQ        $+64, SI
-	ADDQ        $+4, DI
-	ADDQ        $+256, R8
-	ADDQ        $+256, R9
-	JMP         blocks124
+	SUBQ              $0x04, BX
+	JL                rest123
+	PREFETCHT0        (SI)
+	VMOVUPS           (R12), Z8
+	VPMOVSXBD         (DI), X24
+	VCVTDQ2PS         X24, X24
+	VPSRLW            $0x04, Z8, Z9
+	VPANDD            Z0, Z8, Z8
+	VPANDD            Z0, Z9, Z9
+	VBROADCASTI32X4.Z 16(R10), K1, Z6
+	VBROADCASTF32X4   (R10), Z7
+	VPDPBUSD          (R8), Z8, Z6
+	VPDPBUSD          64(R8), Z9, Z6
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z24, Z7, Z7
+	VPERMPS           Z7, Z1, Z7
+	VFMADD231PS       Z7, Z6, Z2
+	VBROADCASTI32X4.Z 16(R10)(AX*1), K1, Z6
+	VBROADCASTF32X4   (R10)(AX*1), Z7
+	VPDPBUSD          (R8)(AX*1), Z8, Z6
+	VPDPBUSD          64(R8)(AX*1), Z9, Z6
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z24, Z7, Z7
+	VPERMPS           Z7, Z1, Z7
+	VFMADD231PS       Z7, Z6, Z3
+	VBROADCASTI32X4.Z 16(R10)(AX*2), K1, Z6
+	VBROADCASTF32X4   (R10)(AX*2), Z7
+	VPDPBUSD          (R8)(AX*2), Z8, Z6
+	VPDPBUSD          64(R8)(AX*2), Z9, Z6
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z24, Z7, Z7
+	VPERMPS           Z7, Z1, Z7
+	VFMADD231PS       Z7, Z6, Z4
+	VBROADCASTI32X4.Z 16(R11), K1, Z6
+	VBROADCASTF32X4   (R11), Z7
+	VPDPBUSD          (R9), Z8, Z6
+	VPDPBUSD          64(R9), Z9, Z6
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z24, Z7, Z7
+	VPERMPS           Z7, Z1, Z7
+	VFMADD231PS       Z7, Z6, Z5
+	ADDQ              $+64, R12
+	ADDQ              $+4, DI
+	ADDQ              $+64, SI
+	ADDQ              $+128, R8
+	ADDQ              $+128, R9
+	ADDQ              $+32, R10
+	ADDQ              $+32, R11
+	JMP               blocks124
 
 rest123:
-	ADDQ        $0x04, BX
-	JZ          columns122
-	MOVQ        $-1, R12
-	BZHIQ       BX, R12, R12
-	KMOVW       R12, K2
-	MOVQ        $-1, R12
-	SHLQ        $0x04, BX
-	BZHIQ       BX, R12, BX
-	KMOVQ       BX, K1
-	PREFETCHT0  (SI)
-	PREFETCHT0  (DI)
-	VMOVDQU8.Z  (R10), K1, Z6
-	VPMOVSXBD.Z (R11), K2, Z8
-	VCVTDQ2PS   Z8, Z8
-	VPERMPS     Z8, Z1, Z8
-	VPSRLW      $0x04, Z6, Z7
-	VPANDD      Z0, Z6, Z6
-	VPANDD      Z0, Z7, Z7
-	VMOVUPS     192(R8), Z9
-	VPDPBUSD    (R8), Z6, Z9
-	VPDPBUSD    64(R8), Z7, Z9
-	VCVTDQ2PS   Z9, Z9
-	VMULPS      128(R8), Z8, Z10
-	VFMADD231PS Z10, Z9, Z2
-	VMOVUPS     192(R8)(AX*1), Z9
-	VPDPBUSD    (R8)(AX*1), Z6, Z9
-	VPDPBUSD    64(R8)(AX*1), Z7, Z9
-	VCVTDQ2PS   Z9, Z9
-	VMULPS      128(R8)(AX*1), Z8, Z10
-	VFMADD231PS Z10, Z9, Z3
-	VMOVUPS     192(R8)(AX*2), Z9
-	VPDPBUSD    (R8)(AX*2), Z6, Z9
-	VPDPBUSD    64(R8)(AX*2), Z7, Z9
-	VCVTDQ2PS   Z9, Z9
-	VMULPS      128(R8)(AX*2), Z8, Z10
-	VFMADD231PS Z10, Z9, Z4
-	VMOVUPS     192(R9), Z9
-	VPDPBUSD    (R9), Z6, Z9
-	VPDPBUSD    64(R9), Z7, Z9
-	VCVTDQ2PS   Z9, Z9
-	VMULPS      128(R9), Z8, Z6
-	VFMADD231PS Z6, Z9, Z5
+	ADDQ              $0x04, BX
+	JZ                columns122
+	MOVQ              $-1, R13
+	BZHIQ             BX, R13, R13
+	KMOVW             R13, K3
+	MOVQ              $-1, R13
+	SHLQ              $0x04, BX
+	BZHIQ             BX, R13, BX
+	KMOVQ             BX, K2
+	PREFETCHT0        (SI)
+	VMOVDQU8.Z        (R12), K2, Z8
+	VPMOVSXBD.Z       (DI), K3, Z10
+	VCVTDQ2PS         Z10, Z10
+	VPSRLW            $0x04, Z8, Z9
+	VPANDD            Z0, Z8, Z8
+	VPANDD            Z0, Z9, Z9
+	VBROADCASTI32X4.Z 16(R10), K1, Z6
+	VBROADCASTF32X4   (R10), Z7
+	VPDPBUSD          (R8), Z8, Z6
+	VPDPBUSD          64(R8), Z9, Z6
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z10, Z7, Z7
+	VPERMPS           Z7, Z1, Z7
+	VFMADD231PS       Z7, Z6, Z2
+	VBROADCASTI32X4.Z 16(R10)(AX*1), K1, Z6
+	VBROADCASTF32X4   (R10)(AX*1), Z7
+	VPDPBUSD          (R8)(AX*1), Z8, Z6
+	VPDPBUSD          64(R8)(AX*1), Z9, Z6
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z10, Z7, Z7
+	VPERMPS           Z7, Z1, Z7
+	VFMADD231PS       Z7, Z6, Z3
+	VBROADCASTI32X4.Z 16(R10)(AX*2), K1, Z6
+	VBROADCASTF32X4   (R10)(AX*2), Z7
+	VPDPBUSD          (R8)(AX*2), Z8, Z6
+	VPDPBUSD          64(R8)(AX*2), Z9, Z6
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z10, Z7, Z7
+	VPERMPS           Z7, Z1, Z7
+	VFMADD231PS       Z7, Z6, Z4
+	VBROADCASTI32X4.Z 16(R11), K1, Z6
+	VBROADCASTF32X4   (R11), Z7
+	VPDPBUSD          (R9), Z8, Z6
+	VPDPBUSD          64(R9), Z9, Z6
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z10, Z7, Z7
+	VPERMPS           Z7, Z1, Z7
+	VFMADD231PS       Z7, Z6, Z5
 
 columns122:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), SI
 	SHLQ          $0x02, SI
-	MOVQ          f+64(FP), DI
+	MOVQ          f+72(FP), DI
 	VMOVSS        (DI), X7
-	ADDQ          $0x04, f+64(FP)
+	ADDQ          $0x04, f+72(FP)
 	VEXTRACTF64X4 $0x01, Z2, Y6
 	VADDPS        Y6, Y2, Y6
 	VUNPCKLPS     Y6, Y6, Y2
@@ -3872,8 +4020,8 @@ columns122:
 	VMOVSS        X2, (BX)
 	ADDQ          SI, BX
 	ADDQ          $0x04, c+0(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
+	ADDQ          CX, w+40(FP)
+	ADDQ          DX, s+56(FP)
 	JMP           columns120
 
 columns121:
@@ -4023,14 +4171,14 @@ block126:
 	VZEROUPPER
 	RET
 
-// func quantiseDot8AVX512(dst *uint8, x *float32, blocks int)
+// func quantiseDot8AVX512(dst *uint8, factors *uint8, x *float32, blocks int)
 // Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL
-TEXT ·quantiseDot8AVX512(SB), NOSPLIT, $0-24
+TEXT ·quantiseDot8AVX512(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         blocks+16(FP), DX
-	LEAQ         64(AX), BX
-	MOVQ         $+2, SI
+	MOVQ         x+16(FP), CX
+	MOVQ         blocks+24(FP), DX
+	MOVQ         factors+8(FP), SI
+	MOVQ         $+2, BX
 	MOVL         $0x7fffffff, DI
 	VPBROADCASTD DI, Z0
 	MOVL         $0x0da24260, DI
@@ -4089,20 +4237,15 @@ block127:
 	VMOVAPS       X3, X7
 
 number129:
-	VMOVDQU32    Y5, (AX)
-	VXORPS       X5, X5, X5
-	VMOVSS       X9, X5, X6
-	VBROADCASTSS X7, Y7
-	VMOVUPS      Y7, (BX)
-	VMOVUPS      X6, 64(BX)
-	VMOVUPS      X5, 80(BX)
-	ADDQ         $0x20, AX
-	ADDQ         $0x20, BX
-	DECQ         SI
-	JNZ          group130
-	MOVQ         $+2, SI
-	ADDQ         $+128, AX
-	ADDQ         $+128, BX
+	VMOVDQU32 Y5, (AX)
+	VMOVSS    X7, (SI)
+	VMOVD     X9, 8(SI)
+	ADDQ      $0x04, SI
+	ADDQ      $0x20, AX
+	DECQ      BX
+	JNZ       group130
+	MOVQ      $+2, BX
+	ADDQ      $0x08, SI
 
 group130:
 	ADDQ $+128, CX
@@ -4118,8 +4261,6 @@ TEXT ·quantiseTile8AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         blocks+16(FP), DX
-	LEAQ         64(AX), BX
-	MOVQ         $+2, BX
 	MOVL         $0x7fffffff, BX
 	VPBROADCASTD BX, Z0
 	MOVL         $0x0da24260, BX
@@ -4189,190 +4330,189 @@ block132:
 	VZEROUPPER
 	RET
 
-// func dotQuantised8AVX512(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *float32, lds int, m int, n int, blocks int)
+// func dotQuantised8AVX512(c *float32, ldc int, x *uint8, xs *uint8, ldx int, w *uint8, ldw int, s *float32, lds int, m int, n int, blocks int)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, BMI2, MMX+
-TEXT ·dotQuantised8AVX512(SB), NOSPLIT, $0-88
-	MOVQ    m+64(FP), AX
+TEXT ·dotQuantised8AVX512(SB), NOSPLIT, $0-96
+	MOVQ    m+72(FP), AX
 	CMPQ    AX, $0x04
 	JE      rows4
 	CMPQ    AX, $0x02
 	JE      rows2
-	MOVQ    ldx+24(FP), AX
-	MOVQ    ldw+40(FP), AX
-	MOVQ    lds+56(FP), CX
+	MOVQ    ldx+32(FP), AX
+	MOVQ    ldw+48(FP), AX
+	MOVQ    lds+64(FP), CX
 	SHLQ    $0x02, CX
 	VMOVUPS lanes2<>+0(SB), Z0
+	MOVL    $0x00000201, DX
+	KMOVW   DX, K1
 
 columns134:
-	CMPQ   n+72(FP), $0x04
+	CMPQ   n+80(FP), $0x04
 	JL     columns135
-	SUBQ   $0x04, n+72(FP)
+	SUBQ   $0x04, n+80(FP)
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
-	MOVQ   blocks+80(FP), DX
-	MOVQ   w+32(FP), BX
-	MOVQ   s+48(FP), SI
+	MOVQ   blocks+88(FP), DX
+	MOVQ   w+40(FP), BX
+	MOVQ   s+56(FP), SI
 	MOVQ   x+16(FP), DI
-	MOVQ   BX, R8
-	MOVQ   SI, R9
+	MOVQ   xs+24(FP), R8
+	MOVQ   BX, R9
 	LEAQ   4096(BX), BX
-	LEAQ   512(SI), SI
 
 blocks138:
-	SUBQ        $0x02, DX
-	JL          rest137
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVUPS     (R8), Z5
-	VMOVSD      (R9), X6
-	VPERMPS     Z6, Z0, Z6
-	VMOVUPS     128(DI), Z7
-	VPDPBUSD    (DI), Z5, Z7
-	VCVTDQ2PS   Z7, Z7
-	VMULPS      64(DI), Z6, Z5
-	VFMADD231PS Z5, Z7, Z1
-	ADDQ        $+64, R8
-	ADDQ        $+8, R9
-	ADDQ        $+64, BX
-	ADDQ        $+8, SI
-	ADDQ        $+192, DI
-	JMP         blocks138
+	SUBQ              $0x02, DX
+	JL                rest137
+	PREFETCHT1        (BX)
+	VMOVUPS           (R9), Z7
+	VMOVSD            (SI), X8
+	VBROADCASTI32X2.Z 8(R8), K1, Z5
+	VBROADCASTSD      (R8), Z6
+	VPDPBUSD          (DI), Z7, Z5
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z8, Z6, Z6
+	VPERMPS           Z6, Z0, Z6
+	VFMADD231PS       Z6, Z5, Z1
+	ADDQ              $+64, R9
+	ADDQ              $+8, SI
+	ADDQ              $+64, BX
+	ADDQ              $+64, DI
+	ADDQ              $+16, R8
+	JMP               blocks138
 
 rest137:
-	ADDQ        $0x02, DX
-	JZ          columns136
-	MOVQ        $-1, R10
-	BZHIQ       DX, R10, R10
-	KMOVW       R10, K2
-	MOVQ        $-1, R10
-	SHLQ        $0x05, DX
-	BZHIQ       DX, R10, DX
-	KMOVQ       DX, K1
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVDQU8.Z  (R8), K1, Z5
-	VMOVUPS.Z   (R9), K2, Z7
-	VPERMPS     Z7, Z0, Z7
-	VMOVUPS     128(DI), Z12
-	VPDPBUSD    (DI), Z5, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(DI), Z7, Z5
-	VFMADD231PS Z5, Z12, Z1
+	ADDQ              $0x02, DX
+	JZ                columns136
+	MOVQ              $-1, R10
+	BZHIQ             DX, R10, R10
+	KMOVW             R10, K3
+	MOVQ              $-1, R10
+	SHLQ              $0x05, DX
+	BZHIQ             DX, R10, DX
+	KMOVQ             DX, K2
+	PREFETCHT1        (BX)
+	VMOVDQU8.Z        (R9), K2, Z7
+	VMOVUPS.Z         (SI), K3, Z9
+	VBROADCASTI32X2.Z 8(R8), K1, Z5
+	VBROADCASTSD      (R8), Z6
+	VPDPBUSD          (DI), Z7, Z5
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z9, Z6, Z6
+	VPERMPS           Z6, Z0, Z6
+	VFMADD231PS       Z6, Z5, Z1
 
 columns136:
-	MOVQ blocks+80(FP), DX
-	MOVQ w+32(FP), BX
-	MOVQ s+48(FP), SI
+	MOVQ blocks+88(FP), DX
+	MOVQ w+40(FP), BX
+	MOVQ s+56(FP), SI
 	ADDQ AX, BX
 	ADDQ CX, SI
 	MOVQ x+16(FP), DI
-	MOVQ BX, R8
-	MOVQ SI, R9
+	MOVQ xs+24(FP), R8
+	MOVQ BX, R9
 	LEAQ 4096(BX), BX
-	LEAQ 512(SI), SI
 
 blocks141:
-	SUBQ        $0x02, DX
-	JL          rest140
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVUPS     (R8), Z5
-	VMOVSD      (R9), X8
-	VPERMPS     Z8, Z0, Z8
-	VMOVUPS     128(DI), Z7
-	VPDPBUSD    (DI), Z5, Z7
-	VCVTDQ2PS   Z7, Z7
-	VMULPS      64(DI), Z8, Z5
-	VFMADD231PS Z5, Z7, Z2
-	ADDQ        $+64, R8
-	ADDQ        $+8, R9
-	ADDQ        $+64, BX
-	ADDQ        $+8, SI
-	ADDQ        $+192, DI
-	JMP         blocks141
+	SUBQ              $0x02, DX
+	JL                rest140
+	PREFETCHT1        (BX)
+	VMOVUPS           (R9), Z7
+	VMOVSD            (SI), X8
+	VBROADCASTI32X2.Z 8(R8), K1, Z5
+	VBROADCASTSD      (R8), Z6
+	VPDPBUSD          (DI), Z7, Z5
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z8, Z6, Z6
+	VPERMPS           Z6, Z0, Z6
+	VFMADD231PS       Z6, Z5, Z2
+	ADDQ              $+64, R9
+	ADDQ              $+8, SI
+	ADDQ              $+64, BX
+	ADDQ              $+64, DI
+	ADDQ              $+16, R8
+	JMP               blocks141
 
 rest140:
-	ADDQ        $0x02, DX
-	JZ          columns139
-	MOVQ        $-1, R10
-	BZHIQ       DX, R10, R10
-	KMOVW       R10, K2
-	MOVQ        $-1, R10
-	SHLQ        $0x05, DX
-	BZHIQ       DX, R10, DX
-	KMOVQ       DX, K1
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVDQU8.Z  (R8), K1, Z5
-	VMOVUPS.Z   (R9), K2, Z7
-	VPERMPS     Z7, Z0, Z7
-	VMOVUPS     128(DI), Z12
-	VPDPBUSD    (DI), Z5, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(DI), Z7, Z5
-	VFMADD231PS Z5, Z12, Z2
+	ADDQ              $0x02, DX
+	JZ                columns139
+	MOVQ              $-1, R10
+	BZHIQ             DX, R10, R10
+	KMOVW             R10, K3
+	MOVQ              $-1, R10
+	SHLQ              $0x05, DX
+	BZHIQ             DX, R10, DX
+	KMOVQ             DX, K2
+	PREFETCHT1        (BX)
+	VMOVDQU8.Z        (R9), K2, Z7
+	VMOVUPS.Z         (SI), K3, Z9
+	VBROADCASTI32X2.Z 8(R8), K1, Z5
+	VBROADCASTSD      (R8), Z6
+	VPDPBUSD          (DI), Z7, Z5
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z9, Z6, Z6
+	VPERMPS           Z6, Z0, Z6
+	VFMADD231PS       Z6, Z5, Z2
 
 columns139:
-	MOVQ blocks+80(FP), DX
-	MOVQ w+32(FP), BX
-	MOVQ s+48(FP), SI
+	MOVQ blocks+88(FP), DX
+	MOVQ w+40(FP), BX
+	MOVQ s+56(FP), SI
 	ADDQ AX, BX
 	ADDQ CX, SI
 	ADDQ AX, BX
 	ADDQ CX, SI
 	MOVQ x+16(FP), DI
-	MOVQ BX, R8
-	MOVQ SI, R9
+	MOVQ xs+24(FP), R8
+	MOVQ BX, R9
 	LEAQ 4096(BX), BX
-	LEAQ 512(SI), SI
 
 blocks144:
-	SUBQ        $0x02, DX
-	JL          rest143
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVUPS     (R8), Z5
-	VMOVSD      (R9), X9
-	VPERMPS     Z9, Z0, Z9
-	VMOVUPS     128(DI), Z7
-	VPDPBUSD    (DI), Z5, Z7
-	VCVTDQ2PS   Z7, Z7
-	VMULPS      64(DI), Z9, Z5
-	VFMADD231PS Z5, Z7, Z3
-	ADDQ        $+64, R8
-	ADDQ        $+8, R9
-	ADDQ        $+64, BX
-	ADDQ        $+8, SI
-	ADDQ        $+192, DI
-	JMP         blocks144
+	SUBQ              $0x02, DX
+	JL                rest143
+	PREFETCHT1        (BX)
+	VMOVUPS           (R9), Z7
+	VMOVSD            (SI), X8
+	VBROADCASTI32X2.Z 8(R8), K1, Z5
+	VBROADCASTSD      (R8), Z6
+	VPDPBUSD          (DI), Z7, Z5
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z8, Z6, Z6
+	VPERMPS           Z6, Z0, Z6
+	VFMADD231PS       Z6, Z5, Z3
+	ADDQ              $+64, R9
+	ADDQ              $+8, SI
+	ADDQ              $+64, BX
+	ADDQ              $+64, DI
+	ADDQ              $+16, R8
+	JMP               blocks144
 
 rest143:
-	ADDQ        $0x02, DX
-	JZ          columns142
-	MOVQ        $-1, R10
-	BZHIQ       DX, R10, R10
-	KMOVW       R10, K2
-	MOVQ        $-1, R10
-	SHLQ        $0x05, DX
-	BZHIQ       DX, R10, DX
-	KMOVQ       DX, K1
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVDQU8.Z  (R8), K1, Z5
-	VMOVUPS.Z   (R9), K2, Z7
-	VPERMPS     Z7, Z0, Z7
-	VMOVUPS     128(DI), Z12
-	VPDPBUSD    (DI), Z5, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(DI), Z7, Z5
-	VFMADD231PS Z5, Z12, Z3
+	ADDQ              $0x02, DX
+	JZ                columns142
+	MOVQ              $-1, R10
+	BZHIQ             DX, R10, R10
+	KMOVW             R10, K3
+	MOVQ              $-1, R10
+	SHLQ              $0x05, DX
+	BZHIQ             DX, R10, DX
+	KMOVQ             DX, K2
+	PREFETCHT1        (BX)
+	VMOVDQU8.Z        (R9), K2, Z7
+	VMOVUPS.Z         (SI), K3, Z9
+	VBROADCASTI32X2.Z 8(R8), K1, Z5
+	VBROADCASTSD      (R8), Z6
+	VPDPBUSD          (DI), Z7, Z5
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z9, Z6, Z6
+	VPERMPS           Z6, Z0, Z6
+	VFMADD231PS       Z6, Z5, Z3
 
 columns142:
-	MOVQ blocks+80(FP), DX
-	MOVQ w+32(FP), BX
-	MOVQ s+48(FP), SI
+	MOVQ blocks+88(FP), DX
+	MOVQ w+40(FP), BX
+	MOVQ s+56(FP), SI
 	ADDQ AX, BX
 	ADDQ CX, SI
 	ADDQ AX, BX
@@ -4380,51 +4520,50 @@ columns142:
 	ADDQ AX, BX
 	ADDQ CX, SI
 	MOVQ x+16(FP), DI
-	MOVQ BX, R8
-	MOVQ SI, R9
+	MOVQ xs+24(FP), R8
+	MOVQ BX, R9
 	LEAQ 4096(BX), BX
-	LEAQ 512(SI), SI
 
 blocks147:
-	SUBQ        $0x02, DX
-	JL          rest146
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVUPS     (R8), Z5
-	VMOVSD      (R9), X10
-	VPERMPS     Z10, Z0, Z10
-	VMOVUPS     128(DI), Z7
-	VPDPBUSD    (DI), Z5, Z7
-	VCVTDQ2PS   Z7, Z7
-	VMULPS      64(DI), Z10, Z5
-	VFMADD231PS Z5, Z7, Z4
-	ADDQ        $+64, R8
-	ADDQ        $+8, R9
-	ADDQ        $+64, BX
-	ADDQ        $+8, SI
-	ADDQ        $+192, DI
-	JMP         blocks147
+	SUBQ              $0x02, DX
+	JL                rest146
+	PREFETCHT1        (BX)
+	VMOVUPS           (R9), Z7
+	VMOVSD            (SI), X8
+	VBROADCASTI32X2.Z 8(R8), K1, Z5
+	VBROADCASTSD      (R8), Z6
+	VPDPBUSD          (DI), Z7, Z5
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z8, Z6, Z6
+	VPERMPS           Z6, Z0, Z6
+	VFMADD231PS       Z6, Z5, Z4
+	ADDQ              $+64, R9
+	ADDQ              $+8, SI
+	ADDQ              $+64, BX
+	ADDQ              $+64, DI
+	ADDQ              $+16, R8
+	JMP               blocks147
 
 rest146:
-	ADDQ        $0x02, DX
-	JZ          columns145
-	MOVQ        $-1, R10
-	BZHIQ       DX, R10, R10
-	KMOVW       R10, K2
-	MOVQ        $-1, R10
-	SHLQ        $0x05, DX
-	BZHIQ       DX, R10, DX
-	KMOVQ       DX, K1
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVDQU8.Z  (R8), K1, Z5
-	VMOVUPS.Z   (R9), K2, Z7
-	VPERMPS     Z7, Z0, Z7
-	VMOVUPS     128(DI), Z12
-	VPDPBUSD    (DI), Z5, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(DI), Z7, Z5
-	VFMADD231PS Z5, Z12, Z4
+	ADDQ              $0x02, DX
+	JZ                columns145
+	MOVQ              $-1, R10
+	BZHIQ             DX, R10, R10
+	KMOVW             R10, K3
+	MOVQ              $-1, R10
+	SHLQ              $0x05, DX
+	BZHIQ             DX, R10, DX
+	KMOVQ             DX, K2
+	PREFETCHT1        (BX)
+	VMOVDQU8.Z        (R9), K2, Z7
+	VMOVUPS.Z         (SI), K3, Z9
+	VBROADCASTI32X2.Z 8(R8), K1, Z5
+	VBROADCASTSD      (R8), Z6
+	VPDPBUSD          (DI), Z7, Z5
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z9, Z6, Z6
+	VPERMPS           Z6, Z0, Z6
+	VFMADD231PS       Z6, Z5, Z4
 
 columns145:
 	MOVQ          c+0(FP), DX
@@ -4453,71 +4592,70 @@ columns145:
 	VMOVUPS       X1, (DX)
 	ADDQ          BX, DX
 	ADDQ          $0x10, c+0(FP)
-	ADDQ          AX, w+32(FP)
-	ADDQ          CX, s+48(FP)
-	ADDQ          AX, w+32(FP)
-	ADDQ          CX, s+48(FP)
-	ADDQ          AX, w+32(FP)
-	ADDQ          CX, s+48(FP)
-	ADDQ          AX, w+32(FP)
-	ADDQ          CX, s+48(FP)
+	ADDQ          AX, w+40(FP)
+	ADDQ          CX, s+56(FP)
+	ADDQ          AX, w+40(FP)
+	ADDQ          CX, s+56(FP)
+	ADDQ          AX, w+40(FP)
+	ADDQ          CX, s+56(FP)
+	ADDQ          AX, w+40(FP)
+	ADDQ          CX, s+56(FP)
 	JMP           columns134
 
 columns135:
 columns148:
-	CMPQ   n+72(FP), $0x01
+	CMPQ   n+80(FP), $0x01
 	JL     columns149
-	SUBQ   $0x01, n+72(FP)
+	SUBQ   $0x01, n+80(FP)
 	VXORPS Z1, Z1, Z1
-	MOVQ   blocks+80(FP), DX
-	MOVQ   w+32(FP), BX
-	MOVQ   s+48(FP), SI
+	MOVQ   blocks+88(FP), DX
+	MOVQ   w+40(FP), BX
+	MOVQ   s+56(FP), SI
 	MOVQ   x+16(FP), DI
-	MOVQ   BX, R8
-	MOVQ   SI, R9
+	MOVQ   xs+24(FP), R8
+	MOVQ   BX, R9
 	LEAQ   4096(BX), BX
-	LEAQ   512(SI), SI
 
 blocks152:
-	SUBQ        $0x02, DX
-	JL          rest151
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVUPS     (R8), Z2
-	VMOVSD      (R9), X11
-	VPERMPS     Z11, Z0, Z11
-	VMOVUPS     128(DI), Z3
-	VPDPBUSD    (DI), Z2, Z3
-	VCVTDQ2PS   Z3, Z3
-	VMULPS      64(DI), Z11, Z2
-	VFMADD231PS Z2, Z3, Z1
-	ADDQ        $+64, R8
-	ADDQ        $+8, R9
-	ADDQ        $+64, BX
-	ADDQ        $+8, SI
-	ADDQ        $+192, DI
-	JMP         blocks152
+	SUBQ              $0x02, DX
+	JL                rest151
+	PREFETCHT1        (BX)
+	VMOVUPS           (R9), Z4
+	VMOVSD            (SI), X8
+	VBROADCASTI32X2.Z 8(R8), K1, Z2
+	VBROADCASTSD      (R8), Z3
+	VPDPBUSD          (DI), Z4, Z2
+	VCVTDQ2PS         Z2, Z2
+	VMULPS            Z8, Z3, Z3
+	VPERMPS           Z3, Z0, Z3
+	VFMADD231PS       Z3, Z2, Z1
+	ADDQ              $+64, R9
+	ADDQ              $+8, SI
+	ADDQ              $+64, BX
+	ADDQ              $+64, DI
+	ADDQ              $+16, R8
+	JMP               blocks152
 
 rest151:
-	ADDQ        $0x02, DX
-	JZ          columns150
-	MOVQ        $-1, R10
-	BZHIQ       DX, R10, R10
-	KMOVW       R10, K2
-	MOVQ        $-1, R10
-	SHLQ        $0x05, DX
-	BZHIQ       DX, R10, DX
-	KMOVQ       DX, K1
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVDQU8.Z  (R8), K1, Z2
-	VMOVUPS.Z   (R9), K2, Z3
-	VPERMPS     Z3, Z0, Z3
-	VMOVUPS     128(DI), Z4
-	VPDPBUSD    (DI), Z2, Z4
-	VCVTDQ2PS   Z4, Z4
-	VMULPS      64(DI), Z3, Z2
-	VFMADD231PS Z2, Z4, Z1
+	ADDQ              $0x02, DX
+	JZ                columns150
+	MOVQ              $-1, R10
+	BZHIQ             DX, R10, R10
+	KMOVW             R10, K3
+	MOVQ              $-1, R10
+	SHLQ              $0x05, DX
+	BZHIQ             DX, R10, DX
+	KMOVQ             DX, K2
+	PREFETCHT1        (BX)
+	VMOVDQU8.Z        (R9), K2, Z4
+	VMOVUPS.Z         (SI), K3, Z5
+	VBROADCASTI32X2.Z 8(R8), K1, Z2
+	VBROADCASTSD      (R8), Z3
+	VPDPBUSD          (DI), Z4, Z2
+	VCVTDQ2PS         Z2, Z2
+	VMULPS            Z5, Z3, Z3
+	VPERMPS           Z3, Z0, Z3
+	VFMADD231PS       Z3, Z2, Z1
 
 columns150:
 	MOVQ          c+0(FP), DX
@@ -4537,8 +4675,8 @@ columns150:
 	VMOVSS        X1, (DX)
 	ADDQ          BX, DX
 	ADDQ          $0x04, c+0(FP)
-	ADDQ          AX, w+32(FP)
-	ADDQ          CX, s+48(FP)
+	ADDQ          AX, w+40(FP)
+	ADDQ          CX, s+56(FP)
 	JMP           columns148
 
 columns149:
@@ -4546,16 +4684,18 @@ columns149:
 	RET
 
 rows2:
-	MOVQ    ldx+24(FP), AX
-	MOVQ    ldw+40(FP), CX
-	MOVQ    lds+56(FP), DX
+	MOVQ    ldx+32(FP), AX
+	MOVQ    ldw+48(FP), CX
+	MOVQ    lds+64(FP), DX
 	SHLQ    $0x02, DX
 	VMOVUPS lanes2<>+0(SB), Z0
+	MOVL    $0x00000201, BX
+	KMOVW   BX, K1
 
 columns153:
-	CMPQ   n+72(FP), $0x04
+	CMPQ   n+80(FP), $0x04
 	JL     columns154
-	SUBQ   $0x04, n+72(FP)
+	SUBQ   $0x04, n+80(FP)
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
@@ -4564,155 +4704,164 @@ columns153:
 	VXORPS Z6, Z6, Z6
 	VXORPS Z7, Z7, Z7
 	VXORPS Z8, Z8, Z8
-	MOVQ   blocks+80(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
+	MOVQ   blocks+88(FP), BX
+	MOVQ   w+40(FP), SI
+	MOVQ   s+56(FP), DI
 	MOVQ   x+16(FP), R8
-	MOVQ   SI, R9
-	LEAQ   (R9)(CX*2), R10
-	ADDQ   CX, R10
-	MOVQ   DI, R11
-	LEAQ   (R11)(DX*2), R12
+	MOVQ   xs+24(FP), R9
+	MOVQ   SI, R10
+	LEAQ   (R10)(CX*2), R11
+	ADDQ   CX, R11
+	LEAQ   (DI)(DX*2), R12
 	ADDQ   DX, R12
 	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
 
 blocks157:
-	SUBQ        $0x02, BX
-	JL          rest156
-	PREFETCHT0  (SI)
-	PREFETCHT0  64(SI)
-	PREFETCHT0  128(SI)
-	PREFETCHT0  192(SI)
-	PREFETCHT0  (DI)
-	VMOVUPS     (R9), Z9
-	VMOVSD      (R11), X10
-	VPERMPS     Z10, Z0, Z10
-	VMOVUPS     128(R8), Z11
-	VPDPBUSD    (R8), Z9, Z11
-	VCVTDQ2PS   Z11, Z11
-	VMULPS      64(R8), Z10, Z12
-	VFMADD231PS Z12, Z11, Z1
-	VMOVUPS     128(R8)(AX*1), Z11
-	VPDPBUSD    (R8)(AX*1), Z9, Z11
-	VCVTDQ2PS   Z11, Z11
-	VMULPS      64(R8)(AX*1), Z10, Z9
-	VFMADD231PS Z9, Z11, Z5
-	VMOVUPS     (R9)(CX*1), Z9
-	VMOVSD      (R11)(DX*1), X13
-	VPERMPS     Z13, Z0, Z13
-	VMOVUPS     128(R8), Z11
-	VPDPBUSD    (R8), Z9, Z11
-	VCVTDQ2PS   Z11, Z11
-	VMULPS      64(R8), Z13, Z12
-	VFMADD231PS Z12, Z11, Z2
-	VMOVUPS     128(R8)(AX*1), Z11
-	VPDPBUSD    (R8)(AX*1), Z9, Z11
-	VCVTDQ2PS   Z11, Z11
-	VMULPS      64(R8)(AX*1), Z13, Z9
-	VFMADD231PS Z9, Z11, Z6
-	VMOVUPS     (R9)(CX*2), Z9
-	VMOVSD      (R11)(DX*2), X14
-	VPERMPS     Z14, Z0, Z14
-	VMOVUPS     128(R8), Z11
-	VPDPBUSD    (R8), Z9, Z11
-	VCVTDQ2PS   Z11, Z11
-	VMULPS      64(R8), Z14, Z12
-	VFMADD231PS Z12, Z11, Z3
-	VMOVUPS     128(R8)(AX*1), Z11
-	VPDPBUSD    (R8)(AX*1), Z9, Z11
-	VCVTDQ2PS   Z11, Z11
-	VMULPS      64(R8)(AX*1), Z14, Z9
-	VFMADD231PS Z9, Z11, Z7
-	VMOVUPS     (R10), Z9
-	VMOVSD      (R12), X15
-	VPERMPS     Z15, Z0, Z15
-	VMOVUPS     128(R8), Z11
-	VPDPBUSD    (R8), Z9, Z11
-	VCVTDQ2PS   Z11, Z11
-	VMULPS      64(R8), Z15, Z12
-	VFMADD231PS Z12, Z11, Z4
-	VMOVUPS     128(R8)(AX*1), Z11
-	VPDPBUSD    (R8)(AX*1), Z9, Z11
-	VCVTDQ2PS   Z11, Z11
-	VMULPS      64(R8)(AX*1), Z15, Z9
-	VFMADD231PS Z9, Z11, Z8
-	ADDQ        $+64, R9
-	ADDQ        $+64, R10
-	ADDQ        $+8, R11
-	ADDQ        $+8, R12
-	ADDQ        $+256, SI
-	ADDQ        $+32, DI
-	ADDQ        $+192, R8
-	JMP         blocks157
+	SUBQ              $0x02, BX
+	JL                rest156
+	PREFETCHT0        (SI)
+	PREFETCHT0        64(SI)
+	PREFETCHT0        128(SI)
+	PREFETCHT0        192(SI)
+	VBROADCASTI32X2.Z 8(R9), K1, Z9
+	VBROADCASTSD      (R9), Z11
+	VPERMPS           Z11, Z0, Z11
+	VBROADCASTI32X2.Z 8(R9)(AX*1), K1, Z10
+	VBROADCASTSD      (R9)(AX*1), Z12
+	VPERMPS           Z12, Z0, Z12
+	VMOVUPS           (R10), Z13
+	VMOVSD            (DI), X14
+	VPERMPS           Z14, Z0, Z14
+	VMOVDQA32         Z9, Z16
+	VPDPBUSD          (R8), Z13, Z16
+	VCVTDQ2PS         Z16, Z16
+	VMULPS            Z14, Z11, Z15
+	VFMADD231PS       Z15, Z16, Z1
+	VMOVDQA32         Z10, Z15
+	VPDPBUSD          (R8)(AX*1), Z13, Z15
+	VCVTDQ2PS         Z15, Z15
+	VMULPS            Z14, Z12, Z13
+	VFMADD231PS       Z13, Z15, Z5
+	VMOVUPS           (R10)(CX*1), Z13
+	VMOVSD            (DI)(DX*1), X17
+	VPERMPS           Z17, Z0, Z17
+	VMOVDQA32         Z9, Z16
+	VPDPBUSD          (R8), Z13, Z16
+	VCVTDQ2PS         Z16, Z16
+	VMULPS            Z17, Z11, Z15
+	VFMADD231PS       Z15, Z16, Z2
+	VMOVDQA32         Z10, Z15
+	VPDPBUSD          (R8)(AX*1), Z13, Z15
+	VCVTDQ2PS         Z15, Z15
+	VMULPS            Z17, Z12, Z13
+	VFMADD231PS       Z13, Z15, Z6
+	VMOVUPS           (R10)(CX*2), Z13
+	VMOVSD            (DI)(DX*2), X18
+	VPERMPS           Z18, Z0, Z18
+	VMOVDQA32         Z9, Z16
+	VPDPBUSD          (R8), Z13, Z16
+	VCVTDQ2PS         Z16, Z16
+	VMULPS            Z18, Z11, Z15
+	VFMADD231PS       Z15, Z16, Z3
+	VMOVDQA32         Z10, Z15
+	VPDPBUSD          (R8)(AX*1), Z13, Z15
+	VCVTDQ2PS         Z15, Z15
+	VMULPS            Z18, Z12, Z13
+	VFMADD231PS       Z13, Z15, Z7
+	VMOVUPS           (R11), Z13
+	VMOVSD            (R12), X19
+	VPERMPS           Z19, Z0, Z19
+	VMOVDQA32         Z9, Z9
+	VPDPBUSD          (R8), Z13, Z9
+	VCVTDQ2PS         Z9, Z9
+	VMULPS            Z19, Z11, Z11
+	VFMADD231PS       Z11, Z9, Z4
+	VMOVDQA32         Z10, Z9
+	VPDPBUSD          (R8)(AX*1), Z13, Z9
+	VCVTDQ2PS         Z9, Z9
+	VMULPS            Z19, Z12, Z10
+	VFMADD231PS       Z10, Z9, Z8
+	ADDQ              $+64, R10
+	ADDQ              $+64, R11
+	ADDQ              $+8, DI
+	ADDQ              $+8, R12
+	ADDQ              $+256, SI
+	ADDQ              $+64, R8
+	ADDQ              $+16, R9
+	JMP               blocks157
 
 rest156:
-	ADDQ        $0x02, BX
-	JZ          columns155
-	MOVQ        $-1, R13
-	BZHIQ       BX, R13, R13
-	KMOVW       R13, K2
-	MOVQ        $-1, R13
-	SHLQ        $0x05, BX
-	BZHIQ       BX, R13, BX
-	KMOVQ       BX, K1
-	PREFETCHT0  (SI)
-	PREFETCHT0  64(SI)
-	PREFETCHT0  128(SI)
-	PREFETCHT0  192(SI)
-	PREFETCHT0  (DI)
-	VMOVDQU8.Z  (R9), K1, Z9
-	VMOVUPS.Z   (R11), K2, Z11
-	VPERMPS     Z11, Z0, Z11
-	VMOVUPS     128(R8), Z12
-	VPDPBUSD    (R8), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8), Z11, Z17
-	VFMADD231PS Z17, Z12, Z1
-	VMOVUPS     128(R8)(AX*1), Z12
-	VPDPBUSD    (R8)(AX*1), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8)(AX*1), Z11, Z9
-	VFMADD231PS Z9, Z12, Z5
-	VMOVDQU8.Z  (R9)(CX*1), K1, Z9
-	VMOVUPS.Z   (R11)(DX*1), K2, Z11
-	VPERMPS     Z11, Z0, Z11
-	VMOVUPS     128(R8), Z12
-	VPDPBUSD    (R8), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8), Z11, Z17
-	VFMADD231PS Z17, Z12, Z2
-	VMOVUPS     128(R8)(AX*1), Z12
-	VPDPBUSD    (R8)(AX*1), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8)(AX*1), Z11, Z9
-	VFMADD231PS Z9, Z12, Z6
-	VMOVDQU8.Z  (R9)(CX*2), K1, Z9
-	VMOVUPS.Z   (R11)(DX*2), K2, Z11
-	VPERMPS     Z11, Z0, Z11
-	VMOVUPS     128(R8), Z12
-	VPDPBUSD    (R8), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8), Z11, Z17
-	VFMADD231PS Z17, Z12, Z3
-	VMOVUPS     128(R8)(AX*1), Z12
-	VPDPBUSD    (R8)(AX*1), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8)(AX*1), Z11, Z9
-	VFMADD231PS Z9, Z12, Z7
-	VMOVDQU8.Z  (R10), K1, Z9
-	VMOVUPS.Z   (R12), K2, Z11
-	VPERMPS     Z11, Z0, Z11
-	VMOVUPS     128(R8), Z12
-	VPDPBUSD    (R8), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8), Z11, Z17
-	VFMADD231PS Z17, Z12, Z4
-	VMOVUPS     128(R8)(AX*1), Z12
-	VPDPBUSD    (R8)(AX*1), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8)(AX*1), Z11, Z9
-	VFMADD231PS Z9, Z12, Z8
+	ADDQ              $0x02, BX
+	JZ                columns155
+	MOVQ              $-1, R13
+	BZHIQ             BX, R13, R13
+	KMOVW             R13, K3
+	MOVQ              $-1, R13
+	SHLQ              $0x05, BX
+	BZHIQ             BX, R13, BX
+	KMOVQ             BX, K2
+	PREFETCHT0        (SI)
+	PREFETCHT0        64(SI)
+	PREFETCHT0        128(SI)
+	PREFETCHT0        192(SI)
+	VBROADCASTI32X2.Z 8(R9), K1, Z9
+	VBROADCASTSD      (R9), Z11
+	VPERMPS           Z11, Z0, Z11
+	VBROADCASTI32X2.Z 8(R9)(AX*1), K1, Z10
+	VBROADCASTSD      (R9)(AX*1), Z12
+	VPERMPS           Z12, Z0, Z12
+	VMOVDQU8.Z        (R10), K2, Z13
+	VMOVUPS.Z         (DI), K3, Z15
+	VPERMPS           Z15, Z0, Z15
+	VMOVDQA32         Z9, Z21
+	VPDPBUSD          (R8), Z13, Z21
+	VCVTDQ2PS         Z21, Z21
+	VMULPS            Z15, Z11, Z16
+	VFMADD231PS       Z16, Z21, Z1
+	VMOVDQA32         Z10, Z16
+	VPDPBUSD          (R8)(AX*1), Z13, Z16
+	VCVTDQ2PS         Z16, Z16
+	VMULPS            Z15, Z12, Z13
+	VFMADD231PS       Z13, Z16, Z5
+	VMOVDQU8.Z        (R10)(CX*1), K2, Z13
+	VMOVUPS.Z         (DI)(DX*1), K3, Z15
+	VPERMPS           Z15, Z0, Z15
+	VMOVDQA32         Z9, Z21
+	VPDPBUSD          (R8), Z13, Z21
+	VCVTDQ2PS         Z21, Z21
+	VMULPS            Z15, Z11, Z16
+	VFMADD231PS       Z16, Z21, Z2
+	VMOVDQA32         Z10, Z16
+	VPDPBUSD          (R8)(AX*1), Z13, Z16
+	VCVTDQ2PS         Z16, Z16
+	VMULPS            Z15, Z12, Z13
+	VFMADD231PS       Z13, Z16, Z6
+	VMOVDQU8.Z        (R10)(CX*2), K2, Z13
+	VMOVUPS.Z         (DI)(DX*2), K3, Z15
+	VPERMPS           Z15, Z0, Z15
+	VMOVDQA32         Z9, Z21
+	VPDPBUSD          (R8), Z13, Z21
+	VCVTDQ2PS         Z21, Z21
+	VMULPS            Z15, Z11, Z16
+	VFMADD231PS       Z16, Z21, Z3
+	VMOVDQA32         Z10, Z16
+	VPDPBUSD          (R8)(AX*1), Z13, Z16
+	VCVTDQ2PS         Z16, Z16
+	VMULPS            Z15, Z12, Z13
+	VFMADD231PS       Z13, Z16, Z7
+	VMOVDQU8.Z        (R11), K2, Z13
+	VMOVUPS.Z         (R12), K3, Z15
+	VPERMPS           Z15, Z0, Z15
+	VMOVDQA32         Z9, Z9
+	VPDPBUSD          (R8), Z13, Z9
+	VCVTDQ2PS         Z9, Z9
+	VMULPS            Z15, Z11, Z11
+	VFMADD231PS       Z11, Z9, Z4
+	VMOVDQA32         Z10, Z9
+	VPDPBUSD          (R8)(AX*1), Z13, Z9
+	VCVTDQ2PS         Z9, Z9
+	VMULPS            Z15, Z12, Z10
+	VFMADD231PS       Z10, Z9, Z8
 
 columns155:
 	MOVQ          c+0(FP), BX
@@ -4763,82 +4912,85 @@ columns155:
 	VMOVUPS       X1, (BX)
 	ADDQ          SI, BX
 	ADDQ          $0x10, c+0(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
+	ADDQ          CX, w+40(FP)
+	ADDQ          DX, s+56(FP)
+	ADDQ          CX, w+40(FP)
+	ADDQ          DX, s+56(FP)
+	ADDQ          CX, w+40(FP)
+	ADDQ          DX, s+56(FP)
+	ADDQ          CX, w+40(FP)
+	ADDQ          DX, s+56(FP)
 	JMP           columns153
 
 columns154:
 columns158:
-	CMPQ   n+72(FP), $0x01
+	CMPQ   n+80(FP), $0x01
 	JL     columns159
-	SUBQ   $0x01, n+72(FP)
+	SUBQ   $0x01, n+80(FP)
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
-	MOVQ   blocks+80(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
+	MOVQ   blocks+88(FP), BX
+	MOVQ   w+40(FP), SI
+	MOVQ   s+56(FP), DI
 	MOVQ   x+16(FP), R8
-	MOVQ   SI, R9
-	MOVQ   DI, R10
+	MOVQ   xs+24(FP), R9
+	MOVQ   SI, R10
 	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
 
 blocks162:
-	SUBQ        $0x02, BX
-	JL          rest161
-	PREFETCHT0  (SI)
-	PREFETCHT0  (DI)
-	VMOVUPS     (R9), Z3
-	VMOVSD      (R10), X16
-	VPERMPS     Z16, Z0, Z16
-	VMOVUPS     128(R8), Z4
-	VPDPBUSD    (R8), Z3, Z4
-	VCVTDQ2PS   Z4, Z4
-	VMULPS      64(R8), Z16, Z5
-	VFMADD231PS Z5, Z4, Z1
-	VMOVUPS     128(R8)(AX*1), Z4
-	VPDPBUSD    (R8)(AX*1), Z3, Z4
-	VCVTDQ2PS   Z4, Z4
-	VMULPS      64(R8)(AX*1), Z16, Z3
-	VFMADD231PS Z3, Z4, Z2
-	ADDQ        $+64, R9
-	ADDQ        $+8, R10
-	ADDQ        $+64, SI
-	ADDQ        $+8, DI
-	ADDQ        $+192, R8
-	JMP         blocks162
+	SUBQ              $0x02, BX
+	JL                rest161
+	PREFETCHT0        (SI)
+	VMOVUPS           (R10), Z5
+	VMOVSD            (DI), X20
+	VBROADCASTI32X2.Z 8(R9), K1, Z3
+	VBROADCASTSD      (R9), Z4
+	VPDPBUSD          (R8), Z5, Z3
+	VCVTDQ2PS         Z3, Z3
+	VMULPS            Z20, Z4, Z4
+	VPERMPS           Z4, Z0, Z4
+	VFMADD231PS       Z4, Z3, Z1
+	VBROADCASTI32X2.Z 8(R9)(AX*1), K1, Z3
+	VBROADCASTSD      (R9)(AX*1), Z4
+	VPDPBUSD          (R8)(AX*1), Z5, Z3
+	VCVTDQ2PS         Z3, Z3
+	VMULPS            Z20, Z4, Z4
+	VPERMPS           Z4, Z0, Z4
+	VFMADD231PS       Z4, Z3, Z2
+	ADDQ              $+64, R10
+	ADDQ              $+8, DI
+	ADDQ              $+64, SI
+	ADDQ              $+64, R8
+	ADDQ              $+16, R9
+	JMP               blocks162
 
 rest161:
-	ADDQ        $0x02, BX
-	JZ          columns160
-	MOVQ        $-1, R11
-	BZHIQ       BX, R11, R11
-	KMOVW       R11, K2
-	MOVQ        $-1, R11
-	SHLQ        $0x05, BX
-	BZHIQ       BX, R11, BX
-	KMOVQ       BX, K1
-	PREFETCHT0  (SI)
-	PREFETCHT0  (DI)
-	VMOVDQU8.Z  (R9), K1, Z3
-	VMOVUPS.Z   (R10), K2, Z4
-	VPERMPS     Z4, Z0, Z4
-	VMOVUPS     128(R8), Z5
-	VPDPBUSD    (R8), Z3, Z5
-	VCVTDQ2PS   Z5, Z5
-	VMULPS      64(R8), Z4, Z6
-	VFMADD231PS Z6, Z5, Z1
-	VMOVUPS     128(R8)(AX*1), Z5
-	VPDPBUSD    (R8)(AX*1), Z3, Z5
-	VCVTDQ2PS   Z5, Z5
-	VMULPS      64(R8)(AX*1), Z4, Z3
-	VFMADD231PS Z3, Z5, Z2
+	ADDQ              $0x02, BX
+	JZ                columns160
+	MOVQ              $-1, R11
+	BZHIQ             BX, R11, R11
+	KMOVW             R11, K3
+	MOVQ              $-1, R11
+	SHLQ              $0x05, BX
+	BZHIQ             BX, R11, BX
+	KMOVQ             BX, K2
+	PREFETCHT0        (SI)
+	VMOVDQU8.Z        (R10), K2, Z5
+	VMOVUPS.Z         (DI), K3, Z6
+	VBROADCASTI32X2.Z 8(R9), K1, Z3
+	VBROADCASTSD      (R9), Z4
+	VPDPBUSD          (R8), Z5, Z3
+	VCVTDQ2PS         Z3, Z3
+	VMULPS            Z6, Z4, Z4
+	VPERMPS           Z4, Z0, Z4
+	VFMADD231PS       Z4, Z3, Z1
+	VBROADCASTI32X2.Z 8(R9)(AX*1), K1, Z3
+	VBROADCASTSD      (R9)(AX*1), Z4
+	VPDPBUSD          (R8)(AX*1), Z5, Z3
+	VCVTDQ2PS         Z3, Z3
+	VMULPS            Z6, Z4, Z4
+	VPERMPS           Z4, Z0, Z4
+	VFMADD231PS       Z4, Z3, Z2
 
 columns160:
 	MOVQ          c+0(FP), BX
@@ -4871,8 +5023,8 @@ columns160:
 	VMOVSS        X1, (BX)
 	ADDQ          SI, BX
 	ADDQ          $0x04, c+0(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
+	ADDQ          CX, w+40(FP)
+	ADDQ          DX, s+56(FP)
 	JMP           columns158
 
 columns159:
@@ -4880,16 +5032,18 @@ columns159:
 	RET
 
 rows4:
-	MOVQ    ldx+24(FP), AX
-	MOVQ    ldw+40(FP), CX
-	MOVQ    lds+56(FP), DX
+	MOVQ    ldx+32(FP), AX
+	MOVQ    ldw+48(FP), CX
+	MOVQ    lds+64(FP), DX
 	SHLQ    $0x02, DX
 	VMOVUPS lanes2<>+0(SB), Z0
+	MOVL    $0x00000201, BX
+	KMOVW   BX, K1
 
 columns163:
-	CMPQ   n+72(FP), $0x02
+	CMPQ   n+80(FP), $0x02
 	JL     columns164
-	SUBQ   $0x02, n+72(FP)
+	SUBQ   $0x02, n+80(FP)
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
@@ -4898,136 +5052,160 @@ columns163:
 	VXORPS Z6, Z6, Z6
 	VXORPS Z7, Z7, Z7
 	VXORPS Z8, Z8, Z8
-	MOVQ   blocks+80(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
+	MOVQ   blocks+88(FP), BX
+	MOVQ   w+40(FP), SI
+	MOVQ   s+56(FP), DI
 	MOVQ   x+16(FP), R8
 	LEAQ   (R8)(AX*2), R9
 	ADDQ   AX, R9
-	MOVQ   SI, R10
-	MOVQ   DI, R11
+	MOVQ   xs+24(FP), R10
+	LEAQ   (R10)(AX*2), R11
+	ADDQ   AX, R11
+	MOVQ   SI, R12
 	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
 
 blocks167:
-	SUBQ        $0x02, BX
-	JL          rest166
-	PREFETCHT0  (SI)
-	PREFETCHT0  64(SI)
-	PREFETCHT0  (DI)
-	VMOVUPS     (R10), Z9
-	VMOVSD      (R11), X10
-	VPERMPS     Z10, Z0, Z10
-	VMOVUPS     128(R8), Z11
-	VPDPBUSD    (R8), Z9, Z11
-	VCVTDQ2PS   Z11, Z11
-	VMULPS      64(R8), Z10, Z12
-	VFMADD231PS Z12, Z11, Z1
-	VMOVUPS     128(R8)(AX*1), Z11
-	VPDPBUSD    (R8)(AX*1), Z9, Z11
-	VCVTDQ2PS   Z11, Z11
-	VMULPS      64(R8)(AX*1), Z10, Z12
-	VFMADD231PS Z12, Z11, Z3
-	VMOVUPS     128(R8)(AX*2), Z11
-	VPDPBUSD    (R8)(AX*2), Z9, Z11
-	VCVTDQ2PS   Z11, Z11
-	VMULPS      64(R8)(AX*2), Z10, Z12
-	VFMADD231PS Z12, Z11, Z5
-	VMOVUPS     128(R9), Z11
-	VPDPBUSD    (R9), Z9, Z11
-	VCVTDQ2PS   Z11, Z11
-	VMULPS      64(R9), Z10, Z9
-	VFMADD231PS Z9, Z11, Z7
-	VMOVUPS     (R10)(CX*1), Z9
-	VMOVSD      (R11)(DX*1), X13
-	VPERMPS     Z13, Z0, Z13
-	VMOVUPS     128(R8), Z11
-	VPDPBUSD    (R8), Z9, Z11
-	VCVTDQ2PS   Z11, Z11
-	VMULPS      64(R8), Z13, Z12
-	VFMADD231PS Z12, Z11, Z2
-	VMOVUPS     128(R8)(AX*1), Z11
-	VPDPBUSD    (R8)(AX*1), Z9, Z11
-	VCVTDQ2PS   Z11, Z11
-	VMULPS      64(R8)(AX*1), Z13, Z12
-	VFMADD231PS Z12, Z11, Z4
-	VMOVUPS     128(R8)(AX*2), Z11
-	VPDPBUSD    (R8)(AX*2), Z9, Z11
-	VCVTDQ2PS   Z11, Z11
-	VMULPS      64(R8)(AX*2), Z13, Z12
-	VFMADD231PS Z12, Z11, Z6
-	VMOVUPS     128(R9), Z11
-	VPDPBUSD    (R9), Z9, Z11
-	VCVTDQ2PS   Z11, Z11
-	VMULPS      64(R9), Z13, Z9
-	VFMADD231PS Z9, Z11, Z8
-	ADDQ        $+64, R10
-	ADDQ        $+8, R11
-	ADDQ        $+128, SI
-	ADDQ        $+16, DI
-	ADDQ        $+192, R8
-	ADDQ        $+192, R9
-	JMP         blocks167
+	SUBQ              $0x02, BX
+	JL                rest166
+	PREFETCHT0        (SI)
+	PREFETCHT0        64(SI)
+	VBROADCASTI32X2.Z 8(R10), K1, Z9
+	VBROADCASTSD      (R10), Z13
+	VPERMPS           Z13, Z0, Z13
+	VBROADCASTI32X2.Z 8(R10)(AX*1), K1, Z10
+	VBROADCASTSD      (R10)(AX*1), Z14
+	VPERMPS           Z14, Z0, Z14
+	VBROADCASTI32X2.Z 8(R10)(AX*2), K1, Z11
+	VBROADCASTSD      (R10)(AX*2), Z15
+	VPERMPS           Z15, Z0, Z15
+	VBROADCASTI32X2.Z 8(R11), K1, Z12
+	VBROADCASTSD      (R11), Z16
+	VPERMPS           Z16, Z0, Z16
+	VMOVUPS           (R12), Z17
+	VMOVSD            (DI), X18
+	VPERMPS           Z18, Z0, Z18
+	VMOVDQA32         Z9, Z20
+	VPDPBUSD          (R8), Z17, Z20
+	VCVTDQ2PS         Z20, Z20
+	VMULPS            Z18, Z13, Z19
+	VFMADD231PS       Z19, Z20, Z1
+	VMOVDQA32         Z10, Z20
+	VPDPBUSD          (R8)(AX*1), Z17, Z20
+	VCVTDQ2PS         Z20, Z20
+	VMULPS            Z18, Z14, Z19
+	VFMADD231PS       Z19, Z20, Z3
+	VMOVDQA32         Z11, Z20
+	VPDPBUSD          (R8)(AX*2), Z17, Z20
+	VCVTDQ2PS         Z20, Z20
+	VMULPS            Z18, Z15, Z19
+	VFMADD231PS       Z19, Z20, Z5
+	VMOVDQA32         Z12, Z19
+	VPDPBUSD          (R9), Z17, Z19
+	VCVTDQ2PS         Z19, Z19
+	VMULPS            Z18, Z16, Z17
+	VFMADD231PS       Z17, Z19, Z7
+	VMOVUPS           (R12)(CX*1), Z17
+	VMOVSD            (DI)(DX*1), X21
+	VPERMPS           Z21, Z0, Z21
+	VMOVDQA32         Z9, Z9
+	VPDPBUSD          (R8), Z17, Z9
+	VCVTDQ2PS         Z9, Z9
+	VMULPS            Z21, Z13, Z13
+	VFMADD231PS       Z13, Z9, Z2
+	VMOVDQA32         Z10, Z9
+	VPDPBUSD          (R8)(AX*1), Z17, Z9
+	VCVTDQ2PS         Z9, Z9
+	VMULPS            Z21, Z14, Z10
+	VFMADD231PS       Z10, Z9, Z4
+	VMOVDQA32         Z11, Z9
+	VPDPBUSD          (R8)(AX*2), Z17, Z9
+	VCVTDQ2PS         Z9, Z9
+	VMULPS            Z21, Z15, Z10
+	VFMADD231PS       Z10, Z9, Z6
+	VMOVDQA32         Z12, Z9
+	VPDPBUSD          (R9), Z17, Z9
+	VCVTDQ2PS         Z9, Z9
+	VMULPS            Z21, Z16, Z10
+	VFMADD231PS       Z10, Z9, Z8
+	ADDQ              $+64, R12
+	ADDQ              $+8, DI
+	ADDQ              $+128, SI
+	ADDQ              $+64, R8
+	ADDQ              $+64, R9
+	ADDQ              $+16, R10
+	ADDQ              $+16, R11
+	JMP               blocks167
 
 rest166:
-	ADDQ        $0x02, BX
-	JZ          columns165
-	MOVQ        $-1, R12
-	BZHIQ       BX, R12, R12
-	KMOVW       R12, K2
-	MOVQ        $-1, R12
-	SHLQ        $0x05, BX
-	BZHIQ       BX, R12, BX
-	KMOVQ       BX, K1
-	PREFETCHT0  (SI)
-	PREFETCHT0  64(SI)
-	PREFETCHT0  (DI)
-	VMOVDQU8.Z  (R10), K1, Z9
-	VMOVUPS.Z   (R11), K2, Z11
-	VPERMPS     Z11, Z0, Z11
-	VMOVUPS     128(R8), Z12
-	VPDPBUSD    (R8), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8), Z11, Z15
-	VFMADD231PS Z15, Z12, Z1
-	VMOVUPS     128(R8)(AX*1), Z12
-	VPDPBUSD    (R8)(AX*1), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8)(AX*1), Z11, Z15
-	VFMADD231PS Z15, Z12, Z3
-	VMOVUPS     128(R8)(AX*2), Z12
-	VPDPBUSD    (R8)(AX*2), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8)(AX*2), Z11, Z15
-	VFMADD231PS Z15, Z12, Z5
-	VMOVUPS     128(R9), Z12
-	VPDPBUSD    (R9), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R9), Z11, Z9
-	VFMADD231PS Z9, Z12, Z7
-	VMOVDQU8.Z  (R10)(CX*1), K1, Z9
-	VMOVUPS.Z   (R11)(DX*1), K2, Z11
-	VPERMPS     Z11, Z0, Z11
-	VMOVUPS     128(R8), Z12
-	VPDPBUSD    (R8), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8), Z11, Z15
-	VFMADD231PS Z15, Z12, Z2
-	VMOVUPS     128(R8)(AX*1), Z12
-	VPDPBUSD    (R8)(AX*1), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8)(AX*1), Z11, Z15
-	VFMADD231PS Z15, Z12, Z4
-	VMOVUPS     128(R8)(AX*2), Z12
-	VPDPBUSD    (R8)(AX*2), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8)(AX*2), Z11, Z15
-	VFMADD231PS Z15, Z12, Z6
-	VMOVUPS     128(R9), Z12
-	VPDPBUSD    (R9), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R9), Z11, Z9
-	VFMADD231PS Z9, Z12, Z8
+	ADDQ              $0x02, BX
+	JZ                columns165
+	MOVQ              $-1, R13
+	BZHIQ             BX, R13, R13
+	KMOVW             R13, K3
+	MOVQ              $-1, R13
+	SHLQ              $0x05, BX
+	BZHIQ             BX, R13, BX
+	KMOVQ             BX, K2
+	PREFETCHT0        (SI)
+	PREFETCHT0        64(SI)
+	VBROADCASTI32X2.Z 8(R10), K1, Z9
+	VBROADCASTSD      (R10), Z13
+	VPERMPS           Z13, Z0, Z13
+	VBROADCASTI32X2.Z 8(R10)(AX*1), K1, Z10
+	VBROADCASTSD      (R10)(AX*1), Z14
+	VPERMPS           Z14, Z0, Z14
+	VBROADCASTI32X2.Z 8(R10)(AX*2), K1, Z11
+	VBROADCASTSD      (R10)(AX*2), Z15
+	VPERMPS           Z15, Z0, Z15
+	VBROADCASTI32X2.Z 8(R11), K1, Z12
+	VBROADCASTSD      (R11), Z16
+	VPERMPS           Z16, Z0, Z16
+	VMOVDQU8.Z        (R12), K2, Z17
+	VMOVUPS.Z         (DI), K3, Z19
+	VPERMPS           Z19, Z0, Z19
+	VMOVDQA32         Z9, Z23
+	VPDPBUSD          (R8), Z17, Z23
+	VCVTDQ2PS         Z23, Z23
+	VMULPS            Z19, Z13, Z20
+	VFMADD231PS       Z20, Z23, Z1
+	VMOVDQA32         Z10, Z23
+	VPDPBUSD          (R8)(AX*1), Z17, Z23
+	VCVTDQ2PS         Z23, Z23
+	VMULPS            Z19, Z14, Z20
+	VFMADD231PS       Z20, Z23, Z3
+	VMOVDQA32         Z11, Z23
+	VPDPBUSD          (R8)(AX*2), Z17, Z23
+	VCVTDQ2PS         Z23, Z23
+	VMULPS            Z19, Z15, Z20
+	VFMADD231PS       Z20, Z23, Z5
+	VMOVDQA32         Z12, Z20
+	VPDPBUSD          (R9), Z17, Z20
+	VCVTDQ2PS         Z20, Z20
+	VMULPS            Z19, Z16, Z17
+	VFMADD231PS       Z17, Z20, Z7
+	VMOVDQU8.Z        (R12)(CX*1), K2, Z17
+	VMOVUPS.Z         (DI)(DX*1), K3, Z19
+	VPERMPS           Z19, Z0, Z19
+	VMOVDQA32         Z9, Z9
+	VPDPBUSD          (R8), Z17, Z9
+	VCVTDQ2PS         Z9, Z9
+	VMULPS            Z19, Z13, Z13
+	VFMADD231PS       Z13, Z9, Z2
+	VMOVDQA32         Z10, Z9
+	VPDPBUSD          (R8)(AX*1), Z17, Z9
+	VCVTDQ2PS         Z9, Z9
+	VMULPS            Z19, Z14, Z10
+	VFMADD231PS       Z10, Z9, Z4
+	VMOVDQA32         Z11, Z9
+	VPDPBUSD          (R8)(AX*2), Z17, Z9
+	VCVTDQ2PS         Z9, Z9
+	VMULPS            Z19, Z15, Z10
+	VFMADD231PS       Z10, Z9, Z6
+	VMOVDQA32         Z12, Z9
+	VPDPBUSD          (R9), Z17, Z9
+	VCVTDQ2PS         Z9, Z9
+	VMULPS            Z19, Z16, Z10
+	VFMADD231PS       Z10, Z9, Z8
 
 columns165:
 	MOVQ          c+0(FP), BX
@@ -5098,103 +5276,117 @@ columns165:
 	VMOVSD        X1, (BX)
 	ADDQ          SI, BX
 	ADDQ          $0x08, c+0(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
+	ADDQ          CX, w+40(FP)
+	ADDQ          DX, s+56(FP)
+	ADDQ          CX, w+40(FP)
+	ADDQ          DX, s+56(FP)
 	JMP           columns163
 
 columns164:
 columns168:
-	CMPQ   n+72(FP), $0x01
+	CMPQ   n+80(FP), $0x01
 	JL     columns169
-	SUBQ   $0x01, n+72(FP)
+	SUBQ   $0x01, n+80(FP)
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
-	MOVQ   blocks+80(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
+	MOVQ   blocks+88(FP), BX
+	MOVQ   w+40(FP), SI
+	MOVQ   s+56(FP), DI
 	MOVQ   x+16(FP), R8
 	LEAQ   (R8)(AX*2), R9
 	ADDQ   AX, R9
-	MOVQ   SI, R10
-	MOVQ   DI, R11
+	MOVQ   xs+24(FP), R10
+	LEAQ   (R10)(AX*2), R11
+	ADDQ   AX, R11
+	MOVQ   SI, R12
 	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
 
 blocks172:
-	SUBQ        $0x02, BX
-	JL          rest171
-	PREFETCHT0  (SI)
-	PREFETCHT0  (DI)
-	VMOVUPS     (R10), Z5
-	VMOVSD      (R11), X14
-	VPERMPS     Z14, Z0, Z14
-	VMOVUPS     128(R8), Z6
-	VPDPBUSD    (R8), Z5, Z6
-	VCVTDQ2PS   Z6, Z6
-	VMULPS      64(R8), Z14, Z7
-	VFMADD231PS Z7, Z6, Z1
-	VMOVUPS     128(R8)(AX*1), Z6
-	VPDPBUSD    (R8)(AX*1), Z5, Z6
-	VCVTDQ2PS   Z6, Z6
-	VMULPS      64(R8)(AX*1), Z14, Z7
-	VFMADD231PS Z7, Z6, Z2
-	VMOVUPS     128(R8)(AX*2), Z6
-	VPDPBUSD    (R8)(AX*2), Z5, Z6
-	VCVTDQ2PS   Z6, Z6
-	VMULPS      64(R8)(AX*2), Z14, Z7
-	VFMADD231PS Z7, Z6, Z3
-	VMOVUPS     128(R9), Z6
-	VPDPBUSD    (R9), Z5, Z6
-	VCVTDQ2PS   Z6, Z6
-	VMULPS      64(R9), Z14, Z5
-	VFMADD231PS Z5, Z6, Z4
-	ADDQ        $+64, R10
-	ADDQ        $+8, R11
-	ADDQ        $+64, SI
-	ADDQ        $+8, DI
-	ADDQ        $+192, R8
-	ADDQ        $+192, R9
-	JMP         blocks172
+	SUBQ              $0x02, BX
+	JL                rest171
+	PREFETCHT0        (SI)
+	VMOVUPS           (R12), Z7
+	VMOVSD            (DI), X22
+	VBROADCASTI32X2.Z 8(R10), K1, Z5
+	VBROADCASTSD      (R10), Z6
+	VPDPBUSD          (R8), Z7, Z5
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z22, Z6, Z6
+	VPERMPS           Z6, Z0, Z6
+	VFMADD231PS       Z6, Z5, Z1
+	VBROADCASTI32X2.Z 8(R10)(AX*1), K1, Z5
+	VBROADCASTSD      (R10)(AX*1), Z6
+	VPDPBUSD          (R8)(AX*1), Z7, Z5
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z22, Z6, Z6
+	VPERMPS           Z6, Z0, Z6
+	VFMADD231PS       Z6, Z5, Z2
+	VBROADCASTI32X2.Z 8(R10)(AX*2), K1, Z5
+	VBROADCASTSD      (R10)(AX*2), Z6
+	VPDPBUSD          (R8)(AX*2), Z7, Z5
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z22, Z6, Z6
+	VPERMPS           Z6, Z0, Z6
+	VFMADD231PS       Z6, Z5, Z3
+	VBROADCASTI32X2.Z 8(R11), K1, Z5
+	VBROADCASTSD      (R11), Z6
+	VPDPBUSD          (R9), Z7, Z5
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z22, Z6, Z6
+	VPERMPS           Z6, Z0, Z6
+	VFMADD231PS       Z6, Z5, Z4
+	ADDQ              $+64, R12
+	ADDQ              $+8, DI
+	ADDQ              $+64, SI
+	ADDQ              $+64, R8
+	ADDQ              $+64, R9
+	ADDQ              $+16, R10
+	ADDQ              $+16, R11
+	JMP               blocks172
 
 rest171:
-	ADDQ        $0x02, BX
-	JZ          columns170
-	MOVQ        $-1, R12
-	BZHIQ       BX, R12, R12
-	KMOVW       R12, K2
-	MOVQ        $-1, R12
-	SHLQ        $0x05, BX
-	BZHIQ       BX, R12, BX
-	KMOVQ       BX, K1
-	PREFETCHT0  (SI)
-	PREFETCHT0  (DI)
-	VMOVDQU8.Z  (R10), K1, Z5
-	VMOVUPS.Z   (R11), K2, Z6
-	VPERMPS     Z6, Z0, Z6
-	VMOVUPS     128(R8), Z7
-	VPDPBUSD    (R8), Z5, Z7
-	VCVTDQ2PS   Z7, Z7
-	VMULPS      64(R8), Z6, Z8
-	VFMADD231PS Z8, Z7, Z1
-	VMOVUPS     128(R8)(AX*1), Z7
-	VPDPBUSD    (R8)(AX*1), Z5, Z7
-	VCVTDQ2PS   Z7, Z7
-	VMULPS      64(R8)(AX*1), Z6, Z8
-	VFMADD231PS Z8, Z7, Z2
-	VMOVUPS     128(R8)(AX*2), Z7
-	VPDPBUSD    (R8)(AX*2), Z5, Z7
-	VCVTDQ2PS   Z7, Z7
-	VMULPS      64(R8)(AX*2), Z6, Z8
-	VFMADD231PS Z8, Z7, Z3
-	VMOVUPS     128(R9), Z7
-	VPDPBUSD    (R9), Z5, Z7
-	VCVTDQ2PS   Z7, Z7
-	VMULPS      64(R9), Z6, Z5
-	VFMADD231PS Z5, Z7, Z4
+	ADDQ              $0x02, BX
+	JZ                columns170
+	MOVQ              $-1, R13
+	BZHIQ             BX, R13, R13
+	KMOVW             R13, K3
+	MOVQ              $-1, R13
+	SHLQ              $0x05, BX
+	BZHIQ             BX, R13, BX
+	KMOVQ             BX, K2
+	PREFETCHT0        (SI)
+	VMOVDQU8.Z        (R12), K2, Z7
+	VMOVUPS.Z         (DI), K3, Z8
+	VBROADCASTI32X2.Z 8(R10), K1, Z5
+	VBROADCASTSD      (R10), Z6
+	VPDPBUSD          (R8), Z7, Z5
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z8, Z6, Z6
+	VPERMPS           Z6, Z0, Z6
+	VFMADD231PS       Z6, Z5, Z1
+	VBROADCASTI32X2.Z 8(R10)(AX*1), K1, Z5
+	VBROADCASTSD      (R10)(AX*1), Z6
+	VPDPBUSD          (R8)(AX*1), Z7, Z5
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z8, Z6, Z6
+	VPERMPS           Z6, Z0, Z6
+	VFMADD231PS       Z6, Z5, Z2
+	VBROADCASTI32X2.Z 8(R10)(AX*2), K1, Z5
+	VBROADCASTSD      (R10)(AX*2), Z6
+	VPDPBUSD          (R8)(AX*2), Z7, Z5
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z8, Z6, Z6
+	VPERMPS           Z6, Z0, Z6
+	VFMADD231PS       Z6, Z5, Z3
+	VBROADCASTI32X2.Z 8(R11), K1, Z5
+	VBROADCASTSD      (R11), Z6
+	VPDPBUSD          (R9), Z7, Z5
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z8, Z6, Z6
+	VPERMPS           Z6, Z0, Z6
+	VFMADD231PS       Z6, Z5, Z4
 
 columns170:
 	MOVQ          c+0(FP), BX
@@ -5253,8 +5445,8 @@ columns170:
 	VMOVSS        X1, (BX)
 	ADDQ          SI, BX
 	ADDQ          $0x04, c+0(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
+	ADDQ          CX, w+40(FP)
+	ADDQ          DX, s+56(FP)
 	JMP           columns168
 
 columns169:
@@ -5279,193 +5471,192 @@ DATA lanes2<>+56(SB)/4, $0x00000001
 DATA lanes2<>+60(SB)/4, $0x00000001
 GLOBL lanes2<>(SB), RODATA|NOPTR, $64
 
-// func dotQuantised8F16AVX512(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *uint16, lds int, m int, n int, blocks int)
+// func dotQuantised8F16AVX512(c *float32, ldc int, x *uint8, xs *uint8, ldx int, w *uint8, ldw int, s *uint16, lds int, m int, n int, blocks int)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, BMI2, F16C, MMX+
-TEXT ·dotQuantised8F16AVX512(SB), NOSPLIT, $0-88
-	MOVQ    m+64(FP), AX
+TEXT ·dotQuantised8F16AVX512(SB), NOSPLIT, $0-96
+	MOVQ    m+72(FP), AX
 	CMPQ    AX, $0x04
 	JE      rows4
 	CMPQ    AX, $0x02
 	JE      rows2
-	MOVQ    ldx+24(FP), AX
-	MOVQ    ldw+40(FP), AX
-	MOVQ    lds+56(FP), CX
+	MOVQ    ldx+32(FP), AX
+	MOVQ    ldw+48(FP), AX
+	MOVQ    lds+64(FP), CX
 	SHLQ    $0x01, CX
 	VMOVUPS lanes2<>+0(SB), Z0
+	MOVL    $0x00000201, DX
+	KMOVW   DX, K1
 
 columns173:
-	CMPQ   n+72(FP), $0x04
+	CMPQ   n+80(FP), $0x04
 	JL     columns174
-	SUBQ   $0x04, n+72(FP)
+	SUBQ   $0x04, n+80(FP)
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
-	MOVQ   blocks+80(FP), DX
-	MOVQ   w+32(FP), BX
-	MOVQ   s+48(FP), SI
+	MOVQ   blocks+88(FP), DX
+	MOVQ   w+40(FP), BX
+	MOVQ   s+56(FP), SI
 	MOVQ   x+16(FP), DI
-	MOVQ   BX, R8
-	MOVQ   SI, R9
+	MOVQ   xs+24(FP), R8
+	MOVQ   BX, R9
 	LEAQ   4096(BX), BX
-	LEAQ   512(SI), SI
 
 blocks177:
-	SUBQ        $0x02, DX
-	JL          rest176
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVUPS     (R8), Z5
-	VMOVD       (R9), X6
-	VCVTPH2PS   X6, X6
-	VPERMPS     Z6, Z0, Z6
-	VMOVUPS     128(DI), Z7
-	VPDPBUSD    (DI), Z5, Z7
-	VCVTDQ2PS   Z7, Z7
-	VMULPS      64(DI), Z6, Z5
-	VFMADD231PS Z5, Z7, Z1
-	ADDQ        $+64, R8
-	ADDQ        $+4, R9
-	ADDQ        $+64, BX
-	ADDQ        $+4, SI
-	ADDQ        $+192, DI
-	JMP         blocks177
+	SUBQ              $0x02, DX
+	JL                rest176
+	PREFETCHT1        (BX)
+	VMOVUPS           (R9), Z7
+	VMOVD             (SI), X8
+	VCVTPH2PS         X8, X8
+	VBROADCASTI32X2.Z 8(R8), K1, Z5
+	VBROADCASTSD      (R8), Z6
+	VPDPBUSD          (DI), Z7, Z5
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z8, Z6, Z6
+	VPERMPS           Z6, Z0, Z6
+	VFMADD231PS       Z6, Z5, Z1
+	ADDQ              $+64, R9
+	ADDQ              $+4, SI
+	ADDQ              $+64, BX
+	ADDQ              $+64, DI
+	ADDQ              $+16, R8
+	JMP               blocks177
 
 rest176:
-	ADDQ        $0x02, DX
-	JZ          columns175
-	MOVQ        $-1, R10
-	BZHIQ       DX, R10, R10
-	KMOVW       R10, K2
-	MOVQ        $-1, R10
-	SHLQ        $0x05, DX
-	BZHIQ       DX, R10, DX
-	KMOVQ       DX, K1
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVDQU8.Z  (R8), K1, Z5
-	VCVTPH2PS.Z (R9), K2, Z7
-	VPERMPS     Z7, Z0, Z7
-	VMOVUPS     128(DI), Z12
-	VPDPBUSD    (DI), Z5, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(DI), Z7, Z5
-	VFMADD231PS Z5, Z12, Z1
+	ADDQ              $0x02, DX
+	JZ                columns175
+	MOVQ              $-1, R10
+	BZHIQ             DX, R10, R10
+	KMOVW             R10, K3
+	MOVQ              $-1, R10
+	SHLQ              $0x05, DX
+	BZHIQ             DX, R10, DX
+	KMOVQ             DX, K2
+	PREFETCHT1        (BX)
+	VMOVDQU8.Z        (R9), K2, Z7
+	VCVTPH2PS.Z       (SI), K3, Z9
+	VBROADCASTI32X2.Z 8(R8), K1, Z5
+	VBROADCASTSD      (R8), Z6
+	VPDPBUSD          (DI), Z7, Z5
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z9, Z6, Z6
+	VPERMPS           Z6, Z0, Z6
+	VFMADD231PS       Z6, Z5, Z1
 
 columns175:
-	MOVQ blocks+80(FP), DX
-	MOVQ w+32(FP), BX
-	MOVQ s+48(FP), SI
+	MOVQ blocks+88(FP), DX
+	MOVQ w+40(FP), BX
+	MOVQ s+56(FP), SI
 	ADDQ AX, BX
 	ADDQ CX, SI
 	MOVQ x+16(FP), DI
-	MOVQ BX, R8
-	MOVQ SI, R9
+	MOVQ xs+24(FP), R8
+	MOVQ BX, R9
 	LEAQ 4096(BX), BX
-	LEAQ 512(SI), SI
 
 blocks180:
-	SUBQ        $0x02, DX
-	JL          rest179
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVUPS     (R8), Z5
-	VMOVD       (R9), X8
-	VCVTPH2PS   X8, X8
-	VPERMPS     Z8, Z0, Z8
-	VMOVUPS     128(DI), Z7
-	VPDPBUSD    (DI), Z5, Z7
-	VCVTDQ2PS   Z7, Z7
-	VMULPS      64(DI), Z8, Z5
-	VFMADD231PS Z5, Z7, Z2
-	ADDQ        $+64, R8
-	ADDQ        $+4, R9
-	ADDQ        $+64, BX
-	ADDQ        $+4, SI
-	ADDQ        $+192, DI
-	JMP         blocks180
+	SUBQ              $0x02, DX
+	JL                rest179
+	PREFETCHT1        (BX)
+	VMOVUPS           (R9), Z7
+	VMOVD             (SI), X8
+	VCVTPH2PS         X8, X8
+	VBROADCASTI32X2.Z 8(R8), K1, Z5
+	VBROADCASTSD      (R8), Z6
+	VPDPBUSD          (DI), Z7, Z5
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z8, Z6, Z6
+	VPERMPS           Z6, Z0, Z6
+	VFMADD231PS       Z6, Z5, Z2
+	ADDQ              $+64, R9
+	ADDQ              $+4, SI
+	ADDQ              $+64, BX
+	ADDQ              $+64, DI
+	ADDQ              $+16, R8
+	JMP               blocks180
 
 rest179:
-	ADDQ        $0x02, DX
-	JZ          columns178
-	MOVQ        $-1, R10
-	BZHIQ       DX, R10, R10
-	KMOVW       R10, K2
-	MOVQ        $-1, R10
-	SHLQ        $0x05, DX
-	BZHIQ       DX, R10, DX
-	KMOVQ       DX, K1
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVDQU8.Z  (R8), K1, Z5
-	VCVTPH2PS.Z (R9), K2, Z7
-	VPERMPS     Z7, Z0, Z7
-	VMOVUPS     128(DI), Z12
-	VPDPBUSD    (DI), Z5, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(DI), Z7, Z5
-	VFMADD231PS Z5, Z12, Z2
+	ADDQ              $0x02, DX
+	JZ                columns178
+	MOVQ              $-1, R10
+	BZHIQ             DX, R10, R10
+	KMOVW             R10, K3
+	MOVQ              $-1, R10
+	SHLQ              $0x05, DX
+	BZHIQ             DX, R10, DX
+	KMOVQ             DX, K2
+	PREFETCHT1        (BX)
+	VMOVDQU8.Z        (R9), K2, Z7
+	VCVTPH2PS.Z       (SI), K3, Z9
+	VBROADCASTI32X2.Z 8(R8), K1, Z5
+	VBROADCASTSD      (R8), Z6
+	VPDPBUSD          (DI), Z7, Z5
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z9, Z6, Z6
+	VPERMPS           Z6, Z0, Z6
+	VFMADD231PS       Z6, Z5, Z2
 
 columns178:
-	MOVQ blocks+80(FP), DX
-	MOVQ w+32(FP), BX
-	MOVQ s+48(FP), SI
+	MOVQ blocks+88(FP), DX
+	MOVQ w+40(FP), BX
+	MOVQ s+56(FP), SI
 	ADDQ AX, BX
 	ADDQ CX, SI
 	ADDQ AX, BX
 	ADDQ CX, SI
 	MOVQ x+16(FP), DI
-	MOVQ BX, R8
-	MOVQ SI, R9
+	MOVQ xs+24(FP), R8
+	MOVQ BX, R9
 	LEAQ 4096(BX), BX
-	LEAQ 512(SI), SI
 
 blocks183:
-	SUBQ        $0x02, DX
-	JL          rest182
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVUPS     (R8), Z5
-	VMOVD       (R9), X9
-	VCVTPH2PS   X9, X9
-	VPERMPS     Z9, Z0, Z9
-	VMOVUPS     128(DI), Z7
-	VPDPBUSD    (DI), Z5, Z7
-	VCVTDQ2PS   Z7, Z7
-	VMULPS      64(DI), Z9, Z5
-	VFMADD231PS Z5, Z7, Z3
-	ADDQ        $+64, R8
-	ADDQ        $+4, R9
-	ADDQ        $+64, BX
-	ADDQ        $+4, SI
-	ADDQ        $+192, DI
-	JMP         blocks183
+	SUBQ              $0x02, DX
+	JL                rest182
+	PREFETCHT1        (BX)
+	VMOVUPS           (R9), Z7
+	VMOVD             (SI), X8
+	VCVTPH2PS         X8, X8
+	VBROADCASTI32X2.Z 8(R8), K1, Z5
+	VBROADCASTSD      (R8), Z6
+	VPDPBUSD          (DI), Z7, Z5
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z8, Z6, Z6
+	VPERMPS           Z6, Z0, Z6
+	VFMADD231PS       Z6, Z5, Z3
+	ADDQ              $+64, R9
+	ADDQ              $+4, SI
+	ADDQ              $+64, BX
+	ADDQ              $+64, DI
+	ADDQ              $+16, R8
+	JMP               blocks183
 
 rest182:
-	ADDQ        $0x02, DX
-	JZ          columns181
-	MOVQ        $-1, R10
-	BZHIQ       DX, R10, R10
-	KMOVW       R10, K2
-	MOVQ        $-1, R10
-	SHLQ        $0x05, DX
-	BZHIQ       DX, R10, DX
-	KMOVQ       DX, K1
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVDQU8.Z  (R8), K1, Z5
-	VCVTPH2PS.Z (R9), K2, Z7
-	VPERMPS     Z7, Z0, Z7
-	VMOVUPS     128(DI), Z12
-	VPDPBUSD    (DI), Z5, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(DI), Z7, Z5
-	VFMADD231PS Z5, Z12, Z3
+	ADDQ              $0x02, DX
+	JZ                columns181
+	MOVQ              $-1, R10
+	BZHIQ             DX, R10, R10
+	KMOVW             R10, K3
+	MOVQ              $-1, R10
+	SHLQ              $0x05, DX
+	BZHIQ             DX, R10, DX
+	KMOVQ             DX, K2
+	PREFETCHT1        (BX)
+	VMOVDQU8.Z        (R9), K2, Z7
+	VCVTPH2PS.Z       (SI), K3, Z9
+	VBROADCASTI32X2.Z 8(R8), K1, Z5
+	VBROADCASTSD      (R8), Z6
+	VPDPBUSD          (DI), Z7, Z5
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z9, Z6, Z6
+	VPERMPS           Z6, Z0, Z6
+	VFMADD231PS       Z6, Z5, Z3
 
 columns181:
-	MOVQ blocks+80(FP), DX
-	MOVQ w+32(FP), BX
-	MOVQ s+48(FP), SI
+	MOVQ blocks+88(FP), DX
+	MOVQ w+40(FP), BX
+	MOVQ s+56(FP), SI
 	ADDQ AX, BX
 	ADDQ CX, SI
 	ADDQ AX, BX
@@ -5473,52 +5664,51 @@ columns181:
 	ADDQ AX, BX
 	ADDQ CX, SI
 	MOVQ x+16(FP), DI
-	MOVQ BX, R8
-	MOVQ SI, R9
+	MOVQ xs+24(FP), R8
+	MOVQ BX, R9
 	LEAQ 4096(BX), BX
-	LEAQ 512(SI), SI
 
 blocks186:
-	SUBQ        $0x02, DX
-	JL          rest185
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVUPS     (R8), Z5
-	VMOVD       (R9), X10
-	VCVTPH2PS   X10, X10
-	VPERMPS     Z10, Z0, Z10
-	VMOVUPS     128(DI), Z7
-	VPDPBUSD    (DI), Z5, Z7
-	VCVTDQ2PS   Z7, Z7
-	VMULPS      64(DI), Z10, Z5
-	VFMADD231PS Z5, Z7, Z4
-	ADDQ        $+64, R8
-	ADDQ        $+4, R9
-	ADDQ        $+64, BX
-	ADDQ        $+4, SI
-	ADDQ        $+192, DI
-	JMP         blocks186
+	SUBQ              $0x02, DX
+	JL                rest185
+	PREFETCHT1        (BX)
+	VMOVUPS           (R9), Z7
+	VMOVD             (SI), X8
+	VCVTPH2PS         X8, X8
+	VBROADCASTI32X2.Z 8(R8), K1, Z5
+	VBROADCASTSD      (R8), Z6
+	VPDPBUSD          (DI), Z7, Z5
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z8, Z6, Z6
+	VPERMPS           Z6, Z0, Z6
+	VFMADD231PS       Z6, Z5, Z4
+	ADDQ              $+64, R9
+	ADDQ              $+4, SI
+	ADDQ              $+64, BX
+	ADDQ              $+64, DI
+	ADDQ              $+16, R8
+	JMP               blocks186
 
 rest185:
-	ADDQ        $0x02, DX
-	JZ          columns184
-	MOVQ        $-1, R10
-	BZHIQ       DX, R10, R10
-	KMOVW       R10, K2
-	MOVQ        $-1, R10
-	SHLQ        $0x05, DX
-	BZHIQ       DX, R10, DX
-	KMOVQ       DX, K1
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVDQU8.Z  (R8), K1, Z5
-	VCVTPH2PS.Z (R9), K2, Z7
-	VPERMPS     Z7, Z0, Z7
-	VMOVUPS     128(DI), Z12
-	VPDPBUSD    (DI), Z5, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(DI), Z7, Z5
-	VFMADD231PS Z5, Z12, Z4
+	ADDQ              $0x02, DX
+	JZ                columns184
+	MOVQ              $-1, R10
+	BZHIQ             DX, R10, R10
+	KMOVW             R10, K3
+	MOVQ              $-1, R10
+	SHLQ              $0x05, DX
+	BZHIQ             DX, R10, DX
+	KMOVQ             DX, K2
+	PREFETCHT1        (BX)
+	VMOVDQU8.Z        (R9), K2, Z7
+	VCVTPH2PS.Z       (SI), K3, Z9
+	VBROADCASTI32X2.Z 8(R8), K1, Z5
+	VBROADCASTSD      (R8), Z6
+	VPDPBUSD          (DI), Z7, Z5
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z9, Z6, Z6
+	VPERMPS           Z6, Z0, Z6
+	VFMADD231PS       Z6, Z5, Z4
 
 columns184:
 	MOVQ          c+0(FP), DX
@@ -5547,72 +5737,71 @@ columns184:
 	VMOVUPS       X1, (DX)
 	ADDQ          BX, DX
 	ADDQ          $0x10, c+0(FP)
-	ADDQ          AX, w+32(FP)
-	ADDQ          CX, s+48(FP)
-	ADDQ          AX, w+32(FP)
-	ADDQ          CX, s+48(FP)
-	ADDQ          AX, w+32(FP)
-	ADDQ          CX, s+48(FP)
-	ADDQ          AX, w+32(FP)
-	ADDQ          CX, s+48(FP)
+	ADDQ          AX, w+40(FP)
+	ADDQ          CX, s+56(FP)
+	ADDQ          AX, w+40(FP)
+	ADDQ          CX, s+56(FP)
+	ADDQ          AX, w+40(FP)
+	ADDQ          CX, s+56(FP)
+	ADDQ          AX, w+40(FP)
+	ADDQ          CX, s+56(FP)
 	JMP           columns173
 
 columns174:
 columns187:
-	CMPQ   n+72(FP), $0x01
+	CMPQ   n+80(FP), $0x01
 	JL     columns188
-	SUBQ   $0x01, n+72(FP)
+	SUBQ   $0x01, n+80(FP)
 	VXORPS Z1, Z1, Z1
-	MOVQ   blocks+80(FP), DX
-	MOVQ   w+32(FP), BX
-	MOVQ   s+48(FP), SI
+	MOVQ   blocks+88(FP), DX
+	MOVQ   w+40(FP), BX
+	MOVQ   s+56(FP), SI
 	MOVQ   x+16(FP), DI
-	MOVQ   BX, R8
-	MOVQ   SI, R9
+	MOVQ   xs+24(FP), R8
+	MOVQ   BX, R9
 	LEAQ   4096(BX), BX
-	LEAQ   512(SI), SI
 
 blocks191:
-	SUBQ        $0x02, DX
-	JL          rest190
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVUPS     (R8), Z2
-	VMOVD       (R9), X11
-	VCVTPH2PS   X11, X11
-	VPERMPS     Z11, Z0, Z11
-	VMOVUPS     128(DI), Z3
-	VPDPBUSD    (DI), Z2, Z3
-	VCVTDQ2PS   Z3, Z3
-	VMULPS      64(DI), Z11, Z2
-	VFMADD231PS Z2, Z3, Z1
-	ADDQ        $+64, R8
-	ADDQ        $+4, R9
-	ADDQ        $+64, BX
-	ADDQ        $+4, SI
-	ADDQ        $+192, DI
-	JMP         blocks191
+	SUBQ              $0x02, DX
+	JL                rest190
+	PREFETCHT1        (BX)
+	VMOVUPS           (R9), Z4
+	VMOVD             (SI), X8
+	VCVTPH2PS         X8, X8
+	VBROADCASTI32X2.Z 8(R8), K1, Z2
+	VBROADCASTSD      (R8), Z3
+	VPDPBUSD          (DI), Z4, Z2
+	VCVTDQ2PS         Z2, Z2
+	VMULPS            Z8, Z3, Z3
+	VPERMPS           Z3, Z0, Z3
+	VFMADD231PS       Z3, Z2, Z1
+	ADDQ              $+64, R9
+	ADDQ              $+4, SI
+	ADDQ              $+64, BX
+	ADDQ              $+64, DI
+	ADDQ              $+16, R8
+	JMP               blocks191
 
 rest190:
-	ADDQ        $0x02, DX
-	JZ          columns189
-	MOVQ        $-1, R10
-	BZHIQ       DX, R10, R10
-	KMOVW       R10, K2
-	MOVQ        $-1, R10
-	SHLQ        $0x05, DX
-	BZHIQ       DX, R10, DX
-	KMOVQ       DX, K1
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVDQU8.Z  (R8), K1, Z2
-	VCVTPH2PS.Z (R9), K2, Z3
-	VPERMPS     Z3, Z0, Z3
-	VMOVUPS     128(DI), Z4
-	VPDPBUSD    (DI), Z2, Z4
-	VCVTDQ2PS   Z4, Z4
-	VMULPS      64(DI), Z3, Z2
-	VFMADD231PS Z2, Z4, Z1
+	ADDQ              $0x02, DX
+	JZ                columns189
+	MOVQ              $-1, R10
+	BZHIQ             DX, R10, R10
+	KMOVW             R10, K3
+	MOVQ              $-1, R10
+	SHLQ              $0x05, DX
+	BZHIQ             DX, R10, DX
+	KMOVQ             DX, K2
+	PREFETCHT1        (BX)
+	VMOVDQU8.Z        (R9), K2, Z4
+	VCVTPH2PS.Z       (SI), K3, Z5
+	VBROADCASTI32X2.Z 8(R8), K1, Z2
+	VBROADCASTSD      (R8), Z3
+	VPDPBUSD          (DI), Z4, Z2
+	VCVTDQ2PS         Z2, Z2
+	VMULPS            Z5, Z3, Z3
+	VPERMPS           Z3, Z0, Z3
+	VFMADD231PS       Z3, Z2, Z1
 
 columns189:
 	MOVQ          c+0(FP), DX
@@ -5632,8 +5821,8 @@ columns189:
 	VMOVSS        X1, (DX)
 	ADDQ          BX, DX
 	ADDQ          $0x04, c+0(FP)
-	ADDQ          AX, w+32(FP)
-	ADDQ          CX, s+48(FP)
+	ADDQ          AX, w+40(FP)
+	ADDQ          CX, s+56(FP)
 	JMP           columns187
 
 columns188:
@@ -5641,16 +5830,18 @@ columns188:
 	RET
 
 rows2:
-	MOVQ    ldx+24(FP), AX
-	MOVQ    ldw+40(FP), CX
-	MOVQ    lds+56(FP), DX
+	MOVQ    ldx+32(FP), AX
+	MOVQ    ldw+48(FP), CX
+	MOVQ    lds+64(FP), DX
 	SHLQ    $0x01, DX
 	VMOVUPS lanes2<>+0(SB), Z0
+	MOVL    $0x00000201, BX
+	KMOVW   BX, K1
 
 columns192:
-	CMPQ   n+72(FP), $0x04
+	CMPQ   n+80(FP), $0x04
 	JL     columns193
-	SUBQ   $0x04, n+72(FP)
+	SUBQ   $0x04, n+80(FP)
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
@@ -5659,159 +5850,168 @@ columns192:
 	VXORPS Z6, Z6, Z6
 	VXORPS Z7, Z7, Z7
 	VXORPS Z8, Z8, Z8
-	MOVQ   blocks+80(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
+	MOVQ   blocks+88(FP), BX
+	MOVQ   w+40(FP), SI
+	MOVQ   s+56(FP), DI
 	MOVQ   x+16(FP), R8
-	MOVQ   SI, R9
-	LEAQ   (R9)(CX*2), R10
-	ADDQ   CX, R10
-	MOVQ   DI, R11
-	LEAQ   (R11)(DX*2), R12
+	MOVQ   xs+24(FP), R9
+	MOVQ   SI, R10
+	LEAQ   (R10)(CX*2), R11
+	ADDQ   CX, R11
+	LEAQ   (DI)(DX*2), R12
 	ADDQ   DX, R12
 	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
 
 blocks196:
-	SUBQ        $0x02, BX
-	JL          rest195
-	PREFETCHT0  (SI)
-	PREFETCHT0  64(SI)
-	PREFETCHT0  128(SI)
-	PREFETCHT0  192(SI)
-	PREFETCHT0  (DI)
-	VMOVUPS     (R9), Z9
-	VMOVD       (R11), X10
-	VCVTPH2PS   X10, X10
-	VPERMPS     Z10, Z0, Z10
-	VMOVUPS     128(R8), Z11
-	VPDPBUSD    (R8), Z9, Z11
-	VCVTDQ2PS   Z11, Z11
-	VMULPS      64(R8), Z10, Z12
-	VFMADD231PS Z12, Z11, Z1
-	VMOVUPS     128(R8)(AX*1), Z11
-	VPDPBUSD    (R8)(AX*1), Z9, Z11
-	VCVTDQ2PS   Z11, Z11
-	VMULPS      64(R8)(AX*1), Z10, Z9
-	VFMADD231PS Z9, Z11, Z5
-	VMOVUPS     (R9)(CX*1), Z9
-	VMOVD       (R11)(DX*1), X13
-	VCVTPH2PS   X13, X13
-	VPERMPS     Z13, Z0, Z13
-	VMOVUPS     128(R8), Z11
-	VPDPBUSD    (R8), Z9, Z11
-	VCVTDQ2PS   Z11, Z11
-	VMULPS      64(R8), Z13, Z12
-	VFMADD231PS Z12, Z11, Z2
-	VMOVUPS     128(R8)(AX*1), Z11
-	VPDPBUSD    (R8)(AX*1), Z9, Z11
-	VCVTDQ2PS   Z11, Z11
-	VMULPS      64(R8)(AX*1), Z13, Z9
-	VFMADD231PS Z9, Z11, Z6
-	VMOVUPS     (R9)(CX*2), Z9
-	VMOVD       (R11)(DX*2), X14
-	VCVTPH2PS   X14, X14
-	VPERMPS     Z14, Z0, Z14
-	VMOVUPS     128(R8), Z11
-	VPDPBUSD    (R8), Z9, Z11
-	VCVTDQ2PS   Z11, Z11
-	VMULPS      64(R8), Z14, Z12
-	VFMADD231PS Z12, Z11, Z3
-	VMOVUPS     128(R8)(AX*1), Z11
-	VPDPBUSD    (R8)(AX*1), Z9, Z11
-	VCVTDQ2PS   Z11, Z11
-	VMULPS      64(R8)(AX*1), Z14, Z9
-	VFMADD231PS Z9, Z11, Z7
-	VMOVUPS     (R10), Z9
-	VMOVD       (R12), X15
-	VCVTPH2PS   X15, X15
-	VPERMPS     Z15, Z0, Z15
-	VMOVUPS     128(R8), Z11
-	VPDPBUSD    (R8), Z9, Z11
-	VCVTDQ2PS   Z11, Z11
-	VMULPS      64(R8), Z15, Z12
-	VFMADD231PS Z12, Z11, Z4
-	VMOVUPS     128(R8)(AX*1), Z11
-	VPDPBUSD    (R8)(AX*1), Z9, Z11
-	VCVTDQ2PS   Z11, Z11
-	VMULPS      64(R8)(AX*1), Z15, Z9
-	VFMADD231PS Z9, Z11, Z8
-	ADDQ        $+64, R9
-	ADDQ        $+64, R10
-	ADDQ        $+4, R11
-	ADDQ        $+4, R12
-	ADDQ        $+256, SI
-	ADDQ        $+16, DI
-	ADDQ        $+192, R8
-	JMP         blocks196
+	SUBQ              $0x02, BX
+	JL                rest195
+	PREFETCHT0        (SI)
+	PREFETCHT0        64(SI)
+	PREFETCHT0        128(SI)
+	PREFETCHT0        192(SI)
+	VBROADCASTI32X2.Z 8(R9), K1, Z9
+	VBROADCASTSD      (R9), Z11
+	VPERMPS           Z11, Z0, Z11
+	VBROADCASTI32X2.Z 8(R9)(AX*1), K1, Z10
+	VBROADCASTSD      (R9)(AX*1), Z12
+	VPERMPS           Z12, Z0, Z12
+	VMOVUPS           (R10), Z13
+	VMOVD             (DI), X14
+	VCVTPH2PS         X14, X14
+	VPERMPS           Z14, Z0, Z14
+	VMOVDQA32         Z9, Z16
+	VPDPBUSD          (R8), Z13, Z16
+	VCVTDQ2PS         Z16, Z16
+	VMULPS            Z14, Z11, Z15
+	VFMADD231PS       Z15, Z16, Z1
+	VMOVDQA32         Z10, Z15
+	VPDPBUSD          (R8)(AX*1), Z13, Z15
+	VCVTDQ2PS         Z15, Z15
+	VMULPS            Z14, Z12, Z13
+	VFMADD231PS       Z13, Z15, Z5
+	VMOVUPS           (R10)(CX*1), Z13
+	VMOVD             (DI)(DX*1), X17
+	VCVTPH2PS         X17, X17
+	VPERMPS           Z17, Z0, Z17
+	VMOVDQA32         Z9, Z16
+	VPDPBUSD          (R8), Z13, Z16
+	VCVTDQ2PS         Z16, Z16
+	VMULPS            Z17, Z11, Z15
+	VFMADD231PS       Z15, Z16, Z2
+	VMOVDQA32         Z10, Z15
+	VPDPBUSD          (R8)(AX*1), Z13, Z15
+	VCVTDQ2PS         Z15, Z15
+	VMULPS            Z17, Z12, Z13
+	VFMADD231PS       Z13, Z15, Z6
+	VMOVUPS           (R10)(CX*2), Z13
+	VMOVD             (DI)(DX*2), X18
+	VCVTPH2PS         X18, X18
+	VPERMPS           Z18, Z0, Z18
+	VMOVDQA32         Z9, Z16
+	VPDPBUSD          (R8), Z13, Z16
+	VCVTDQ2PS         Z16, Z16
+	VMULPS            Z18, Z11, Z15
+	VFMADD231PS       Z15, Z16, Z3
+	VMOVDQA32         Z10, Z15
+	VPDPBUSD          (R8)(AX*1), Z13, Z15
+	VCVTDQ2PS         Z15, Z15
+	VMULPS            Z18, Z12, Z13
+	VFMADD231PS       Z13, Z15, Z7
+	VMOVUPS           (R11), Z13
+	VMOVD             (R12), X19
+	VCVTPH2PS         X19, X19
+	VPERMPS           Z19, Z0, Z19
+	VMOVDQA32         Z9, Z9
+	VPDPBUSD          (R8), Z13, Z9
+	VCVTDQ2PS         Z9, Z9
+	VMULPS            Z19, Z11, Z11
+	VFMADD231PS       Z11, Z9, Z4
+	VMOVDQA32         Z10, Z9
+	VPDPBUSD          (R8)(AX*1), Z13, Z9
+	VCVTDQ2PS         Z9, Z9
+	VMULPS            Z19, Z12, Z10
+	VFMADD231PS       Z10, Z9, Z8
+	ADDQ              $+64, R10
+	ADDQ              $+64, R11
+	ADDQ              $+4, DI
+	ADDQ              $+4, R12
+	ADDQ              $+256, SI
+	ADDQ              $+64, R8
+	ADDQ              $+16, R9
+	JMP               blocks196
 
 rest195:
-	ADDQ        $0x02, BX
-	JZ          columns194
-	MOVQ        $-1, R13
-	BZHIQ       BX, R13, R13
-	KMOVW       R13, K2
-	MOVQ        $-1, R13
-	SHLQ        $0x05, BX
-	BZHIQ       BX, R13, BX
-	KMOVQ       BX, K1
-	PREFETCHT0  (SI)
-	PREFETCHT0  64(SI)
-	PREFETCHT0  128(SI)
-	PREFETCHT0  192(SI)
-	PREFETCHT0  (DI)
-	VMOVDQU8.Z  (R9), K1, Z9
-	VCVTPH2PS.Z (R11), K2, Z11
-	VPERMPS     Z11, Z0, Z11
-	VMOVUPS     128(R8), Z12
-	VPDPBUSD    (R8), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8), Z11, Z17
-	VFMADD231PS Z17, Z12, Z1
-	VMOVUPS     128(R8)(AX*1), Z12
-	VPDPBUSD    (R8)(AX*1), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8)(AX*1), Z11, Z9
-	VFMADD231PS Z9, Z12, Z5
-	VMOVDQU8.Z  (R9)(CX*1), K1, Z9
-	VCVTPH2PS.Z (R11)(DX*1), K2, Z11
-	VPERMPS     Z11, Z0, Z11
-	VMOVUPS     128(R8), Z12
-	VPDPBUSD    (R8), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8), Z11, Z17
-	VFMADD231PS Z17, Z12, Z2
-	VMOVUPS     128(R8)(AX*1), Z12
-	VPDPBUSD    (R8)(AX*1), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8)(AX*1), Z11, Z9
-	VFMADD231PS Z9, Z12, Z6
-	VMOVDQU8.Z  (R9)(CX*2), K1, Z9
-	VCVTPH2PS.Z (R11)(DX*2), K2, Z11
-	VPERMPS     Z11, Z0, Z11
-	VMOVUPS     128(R8), Z12
-	VPDPBUSD    (R8), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8), Z11, Z17
-	VFMADD231PS Z17, Z12, Z3
-	VMOVUPS     128(R8)(AX*1), Z12
-	VPDPBUSD    (R8)(AX*1), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8)(AX*1), Z11, Z9
-	VFMADD231PS Z9, Z12, Z7
-	VMOVDQU8.Z  (R10), K1, Z9
-	VCVTPH2PS.Z (R12), K2, Z11
-	VPERMPS     Z11, Z0, Z11
-	VMOVUPS     128(R8), Z12
-	VPDPBUSD    (R8), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8), Z11, Z17
-	VFMADD231PS Z17, Z12, Z4
-	VMOVUPS     128(R8)(AX*1), Z12
-	VPDPBUSD    (R8)(AX*1), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8)(AX*1), Z11, Z9
-	VFMADD231PS Z9, Z12, Z8
+	ADDQ              $0x02, BX
+	JZ                columns194
+	MOVQ              $-1, R13
+	BZHIQ             BX, R13, R13
+	KMOVW             R13, K3
+	MOVQ              $-1, R13
+	SHLQ              $0x05, BX
+	BZHIQ             BX, R13, BX
+	KMOVQ             BX, K2
+	PREFETCHT0        (SI)
+	PREFETCHT0        64(SI)
+	PREFETCHT0        128(SI)
+	PREFETCHT0        192(SI)
+	VBROADCASTI32X2.Z 8(R9), K1, Z9
+	VBROADCASTSD      (R9), Z11
+	VPERMPS           Z11, Z0, Z11
+	VBROADCASTI32X2.Z 8(R9)(AX*1), K1, Z10
+	VBROADCASTSD      (R9)(AX*1), Z12
+	VPERMPS           Z12, Z0, Z12
+	VMOVDQU8.Z        (R10), K2, Z13
+	VCVTPH2PS.Z       (DI), K3, Z15
+	VPERMPS           Z15, Z0, Z15
+	VMOVDQA32         Z9, Z21
+	VPDPBUSD          (R8), Z13, Z21
+	VCVTDQ2PS         Z21, Z21
+	VMULPS            Z15, Z11, Z16
+	VFMADD231PS       Z16, Z21, Z1
+	VMOVDQA32         Z10, Z16
+	VPDPBUSD          (R8)(AX*1), Z13, Z16
+	VCVTDQ2PS         Z16, Z16
+	VMULPS            Z15, Z12, Z13
+	VFMADD231PS       Z13, Z16, Z5
+	VMOVDQU8.Z        (R10)(CX*1), K2, Z13
+	VCVTPH2PS.Z       (DI)(DX*1), K3, Z15
+	VPERMPS           Z15, Z0, Z15
+	VMOVDQA32         Z9, Z21
+	VPDPBUSD          (R8), Z13, Z21
+	VCVTDQ2PS         Z21, Z21
+	VMULPS            Z15, Z11, Z16
+	VFMADD231PS       Z16, Z21, Z2
+	VMOVDQA32         Z10, Z16
+	VPDPBUSD          (R8)(AX*1), Z13, Z16
+	VCVTDQ2PS         Z16, Z16
+	VMULPS            Z15, Z12, Z13
+	VFMADD231PS       Z13, Z16, Z6
+	VMOVDQU8.Z        (R10)(CX*2), K2, Z13
+	VCVTPH2PS.Z       (DI)(DX*2), K3, Z15
+	VPERMPS           Z15, Z0, Z15
+	VMOVDQA32         Z9, Z21
+	VPDPBUSD          (R8), Z13, Z21
+	VCVTDQ2PS         Z21, Z21
+	VMULPS            Z15, Z11, Z16
+	VFMADD231PS       Z16, Z21, Z3
+	VMOVDQA32         Z10, Z16
+	VPDPBUSD          (R8)(AX*1), Z13, Z16
+	VCVTDQ2PS         Z16, Z16
+	VMULPS            Z15, Z12, Z13
+	VFMADD231PS       Z13, Z16, Z7
+	VMOVDQU8.Z        (R11), K2, Z13
+	VCVTPH2PS.Z       (R12), K3, Z15
+	VPERMPS           Z15, Z0, Z15
+	VMOVDQA32         Z9, Z9
+	VPDPBUSD          (R8), Z13, Z9
+	VCVTDQ2PS         Z9, Z9
+	VMULPS            Z15, Z11, Z11
+	VFMADD231PS       Z11, Z9, Z4
+	VMOVDQA32         Z10, Z9
+	VPDPBUSD          (R8)(AX*1), Z13, Z9
+	VCVTDQ2PS         Z9, Z9
+	VMULPS            Z15, Z12, Z10
+	VFMADD231PS       Z10, Z9, Z8
 
 columns194:
 	MOVQ          c+0(FP), BX
@@ -5862,83 +6062,86 @@ columns194:
 	VMOVUPS       X1, (BX)
 	ADDQ          SI, BX
 	ADDQ          $0x10, c+0(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
+	ADDQ          CX, w+40(FP)
+	ADDQ          DX, s+56(FP)
+	ADDQ          CX, w+40(FP)
+	ADDQ          DX, s+56(FP)
+	ADDQ          CX, w+40(FP)
+	ADDQ          DX, s+56(FP)
+	ADDQ          CX, w+40(FP)
+	ADDQ          DX, s+56(FP)
 	JMP           columns192
 
 columns193:
 columns197:
-	CMPQ   n+72(FP), $0x01
+	CMPQ   n+80(FP), $0x01
 	JL     columns198
-	SUBQ   $0x01, n+72(FP)
+	SUBQ   $0x01, n+80(FP)
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
-	MOVQ   blocks+80(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
+	MOVQ   blocks+88(FP), BX
+	MOVQ   w+40(FP), SI
+	MOVQ   s+56(FP), DI
 	MOVQ   x+16(FP), R8
-	MOVQ   SI, R9
-	MOVQ   DI, R10
+	MOVQ   xs+24(FP), R9
+	MOVQ   SI, R10
 	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
 
 blocks201:
-	SUBQ        $0x02, BX
-	JL          rest200
-	PREFETCHT0  (SI)
-	PREFETCHT0  (DI)
-	VMOVUPS     (R9), Z3
-	VMOVD       (R10), X16
-	VCVTPH2PS   X16, X16
-	VPERMPS     Z16, Z0, Z16
-	VMOVUPS     128(R8), Z4
-	VPDPBUSD    (R8), Z3, Z4
-	VCVTDQ2PS   Z4, Z4
-	VMULPS      64(R8), Z16, Z5
-	VFMADD231PS Z5, Z4, Z1
-	VMOVUPS     128(R8)(AX*1), Z4
-	VPDPBUSD    (R8)(AX*1), Z3, Z4
-	VCVTDQ2PS   Z4, Z4
-	VMULPS      64(R8)(AX*1), Z16, Z3
-	VFMADD231PS Z3, Z4, Z2
-	ADDQ        $+64, R9
-	ADDQ        $+4, R10
-	ADDQ        $+64, SI
-	ADDQ        $+4, DI
-	ADDQ        $+192, R8
-	JMP         blocks201
+	SUBQ              $0x02, BX
+	JL                rest200
+	PREFETCHT0        (SI)
+	VMOVUPS           (R10), Z5
+	VMOVD             (DI), X20
+	VCVTPH2PS         X20, X20
+	VBROADCASTI32X2.Z 8(R9), K1, Z3
+	VBROADCASTSD      (R9), Z4
+	VPDPBUSD          (R8), Z5, Z3
+	VCVTDQ2PS         Z3, Z3
+	VMULPS            Z20, Z4, Z4
+	VPERMPS           Z4, Z0, Z4
+	VFMADD231PS       Z4, Z3, Z1
+	VBROADCASTI32X2.Z 8(R9)(AX*1), K1, Z3
+	VBROADCASTSD      (R9)(AX*1), Z4
+	VPDPBUSD          (R8)(AX*1), Z5, Z3
+	VCVTDQ2PS         Z3, Z3
+	VMULPS            Z20, Z4, Z4
+	VPERMPS           Z4, Z0, Z4
+	VFMADD231PS       Z4, Z3, Z2
+	ADDQ              $+64, R10
+	ADDQ              $+4, DI
+	ADDQ              $+64, SI
+	ADDQ              $+64, R8
+	ADDQ              $+16, R9
+	JMP               blocks201
 
 rest200:
-	ADDQ        $0x02, BX
-	JZ          columns199
-	MOVQ        $-1, R11
-	BZHIQ       BX, R11, R11
-	KMOVW       R11, K2
-	MOVQ        $-1, R11
-	SHLQ        $0x05, BX
-	BZHIQ       BX, R11, BX
-	KMOVQ       BX, K1
-	PREFETCHT0  (SI)
-	PREFETCHT0  (DI)
-	VMOVDQU8.Z  (R9), K1, Z3
-	VCVTPH2PS.Z (R10), K2, Z4
-	VPERMPS     Z4, Z0, Z4
-	VMOVUPS     128(R8), Z5
-	VPDPBUSD    (R8), Z3, Z5
-	VCVTDQ2PS   Z5, Z5
-	VMULPS      64(R8), Z4, Z6
-	VFMADD231PS Z6, Z5, Z1
-	VMOVUPS     128(R8)(AX*1), Z5
-	VPDPBUSD    (R8)(AX*1), Z3, Z5
-	VCVTDQ2PS   Z5, Z5
-	VMULPS      64(R8)(AX*1), Z4, Z3
-	VFMADD231PS Z3, Z5, Z2
+	ADDQ              $0x02, BX
+	JZ                columns199
+	MOVQ              $-1, R11
+	BZHIQ             BX, R11, R11
+	KMOVW             R11, K3
+	MOVQ              $-1, R11
+	SHLQ              $0x05, BX
+	BZHIQ             BX, R11, BX
+	KMOVQ             BX, K2
+	PREFETCHT0        (SI)
+	VMOVDQU8.Z        (R10), K2, Z5
+	VCVTPH2PS.Z       (DI), K3, Z6
+	VBROADCASTI32X2.Z 8(R9), K1, Z3
+	VBROADCASTSD      (R9), Z4
+	VPDPBUSD          (R8), Z5, Z3
+	VCVTDQ2PS         Z3, Z3
+	VMULPS            Z6, Z4, Z4
+	VPERMPS           Z4, Z0, Z4
+	VFMADD231PS       Z4, Z3, Z1
+	VBROADCASTI32X2.Z 8(R9)(AX*1), K1, Z3
+	VBROADCASTSD      (R9)(AX*1), Z4
+	VPDPBUSD          (R8)(AX*1), Z5, Z3
+	VCVTDQ2PS         Z3, Z3
+	VMULPS            Z6, Z4, Z4
+	VPERMPS           Z4, Z0, Z4
+	VFMADD231PS       Z4, Z3, Z2
 
 columns199:
 	MOVQ          c+0(FP), BX
@@ -5971,8 +6174,8 @@ columns199:
 	VMOVSS        X1, (BX)
 	ADDQ          SI, BX
 	ADDQ          $0x04, c+0(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
+	ADDQ          CX, w+40(FP)
+	ADDQ          DX, s+56(FP)
 	JMP           columns197
 
 columns198:
@@ -5980,16 +6183,18 @@ columns198:
 	RET
 
 rows4:
-	MOVQ    ldx+24(FP), AX
-	MOVQ    ldw+40(FP), CX
-	MOVQ    lds+56(FP), DX
+	MOVQ    ldx+32(FP), AX
+	MOVQ    ldw+48(FP), CX
+	MOVQ    lds+64(FP), DX
 	SHLQ    $0x01, DX
 	VMOVUPS lanes2<>+0(SB), Z0
+	MOVL    $0x00000201, BX
+	KMOVW   BX, K1
 
 columns202:
-	CMPQ   n+72(FP), $0x02
+	CMPQ   n+80(FP), $0x02
 	JL     columns203
-	SUBQ   $0x02, n+72(FP)
+	SUBQ   $0x02, n+80(FP)
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
@@ -5998,138 +6203,162 @@ columns202:
 	VXORPS Z6, Z6, Z6
 	VXORPS Z7, Z7, Z7
 	VXORPS Z8, Z8, Z8
-	MOVQ   blocks+80(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
+	MOVQ   blocks+88(FP), BX
+	MOVQ   w+40(FP), SI
+	MOVQ   s+56(FP), DI
 	MOVQ   x+16(FP), R8
 	LEAQ   (R8)(AX*2), R9
 	ADDQ   AX, R9
-	MOVQ   SI, R10
-	MOVQ   DI, R11
+	MOVQ   xs+24(FP), R10
+	LEAQ   (R10)(AX*2), R11
+	ADDQ   AX, R11
+	MOVQ   SI, R12
 	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
 
 blocks206:
-	SUBQ        $0x02, BX
-	JL          rest205
-	PREFETCHT0  (SI)
-	PREFETCHT0  64(SI)
-	PREFETCHT0  (DI)
-	VMOVUPS     (R10), Z9
-	VMOVD       (R11), X10
-	VCVTPH2PS   X10, X10
-	VPERMPS     Z10, Z0, Z10
-	VMOVUPS     128(R8), Z11
-	VPDPBUSD    (R8), Z9, Z11
-	VCVTDQ2PS   Z11, Z11
-	VMULPS      64(R8), Z10, Z12
-	VFMADD231PS Z12, Z11, Z1
-	VMOVUPS     128(R8)(AX*1), Z11
-	VPDPBUSD    (R8)(AX*1), Z9, Z11
-	VCVTDQ2PS   Z11, Z11
-	VMULPS      64(R8)(AX*1), Z10, Z12
-	VFMADD231PS Z12, Z11, Z3
-	VMOVUPS     128(R8)(AX*2), Z11
-	VPDPBUSD    (R8)(AX*2), Z9, Z11
-	VCVTDQ2PS   Z11, Z11
-	VMULPS      64(R8)(AX*2), Z10, Z12
-	VFMADD231PS Z12, Z11, Z5
-	VMOVUPS     128(R9), Z11
-	VPDPBUSD    (R9), Z9, Z11
-	VCVTDQ2PS   Z11, Z11
-	VMULPS      64(R9), Z10, Z9
-	VFMADD231PS Z9, Z11, Z7
-	VMOVUPS     (R10)(CX*1), Z9
-	VMOVD       (R11)(DX*1), X13
-	VCVTPH2PS   X13, X13
-	VPERMPS     Z13, Z0, Z13
-	VMOVUPS     128(R8), Z11
-	VPDPBUSD    (R8), Z9, Z11
-	VCVTDQ2PS   Z11, Z11
-	VMULPS      64(R8), Z13, Z12
-	VFMADD231PS Z12, Z11, Z2
-	VMOVUPS     128(R8)(AX*1), Z11
-	VPDPBUSD    (R8)(AX*1), Z9, Z11
-	VCVTDQ2PS   Z11, Z11
-	VMULPS      64(R8)(AX*1), Z13, Z12
-	VFMADD231PS Z12, Z11, Z4
-	VMOVUPS     128(R8)(AX*2), Z11
-	VPDPBUSD    (R8)(AX*2), Z9, Z11
-	VCVTDQ2PS   Z11, Z11
-	VMULPS      64(R8)(AX*2), Z13, Z12
-	VFMADD231PS Z12, Z11, Z6
-	VMOVUPS     128(R9), Z11
-	VPDPBUSD    (R9), Z9, Z11
-	VCVTDQ2PS   Z11, Z11
-	VMULPS      64(R9), Z13, Z9
-	VFMADD231PS Z9, Z11, Z8
-	ADDQ        $+64, R10
-	ADDQ        $+4, R11
-	ADDQ        $+128, SI
-	ADDQ        $+8, DI
-	ADDQ        $+192, R8
-	ADDQ        $+192, R9
-	JMP         blocks206
+	SUBQ              $0x02, BX
+	JL                rest205
+	PREFETCHT0        (SI)
+	PREFETCHT0        64(SI)
+	VBROADCASTI32X2.Z 8(R10), K1, Z9
+	VBROADCASTSD      (R10), Z13
+	VPERMPS           Z13, Z0, Z13
+	VBROADCASTI32X2.Z 8(R10)(AX*1), K1, Z10
+	VBROADCASTSD      (R10)(AX*1), Z14
+	VPERMPS           Z14, Z0, Z14
+	VBROADCASTI32X2.Z 8(R10)(AX*2), K1, Z11
+	VBROADCASTSD      (R10)(AX*2), Z15
+	VPERMPS           Z15, Z0, Z15
+	VBROADCASTI32X2.Z 8(R11), K1, Z12
+	VBROADCASTSD      (R11), Z16
+	VPERMPS           Z16, Z0, Z16
+	VMOVUPS           (R12), Z17
+	VMOVD             (DI), X18
+	VCVTPH2PS         X18, X18
+	VPERMPS           Z18, Z0, Z18
+	VMOVDQA32         Z9, Z20
+	VPDPBUSD          (R8), Z17, Z20
+	VCVTDQ2PS         Z20, Z20
+	VMULPS            Z18, Z13, Z19
+	VFMADD231PS       Z19, Z20, Z1
+	VMOVDQA32         Z10, Z20
+	VPDPBUSD          (R8)(AX*1), Z17, Z20
+	VCVTDQ2PS         Z20, Z20
+	VMULPS            Z18, Z14, Z19
+	VFMADD231PS       Z19, Z20, Z3
+	VMOVDQA32         Z11, Z20
+	VPDPBUSD          (R8)(AX*2), Z17, Z20
+	VCVTDQ2PS         Z20, Z20
+	VMULPS            Z18, Z15, Z19
+	VFMADD231PS       Z19, Z20, Z5
+	VMOVDQA32         Z12, Z19
+	VPDPBUSD          (R9), Z17, Z19
+	VCVTDQ2PS         Z19, Z19
+	VMULPS            Z18, Z16, Z17
+	VFMADD231PS       Z17, Z19, Z7
+	VMOVUPS           (R12)(CX*1), Z17
+	VMOVD             (DI)(DX*1), X21
+	VCVTPH2PS         X21, X21
+	VPERMPS           Z21, Z0, Z21
+	VMOVDQA32         Z9, Z9
+	VPDPBUSD          (R8), Z17, Z9
+	VCVTDQ2PS         Z9, Z9
+	VMULPS            Z21, Z13, Z13
+	VFMADD231PS       Z13, Z9, Z2
+	VMOVDQA32         Z10, Z9
+	VPDPBUSD          (R8)(AX*1), Z17, Z9
+	VCVTDQ2PS         Z9, Z9
+	VMULPS            Z21, Z14, Z10
+	VFMADD231PS       Z10, Z9, Z4
+	VMOVDQA32         Z11, Z9
+	VPDPBUSD          (R8)(AX*2), Z17, Z9
+	VCVTDQ2PS         Z9, Z9
+	VMULPS            Z21, Z15, Z10
+	VFMADD231PS       Z10, Z9, Z6
+	VMOVDQA32         Z12, Z9
+	VPDPBUSD          (R9), Z17, Z9
+	VCVTDQ2PS         Z9, Z9
+	VMULPS            Z21, Z16, Z10
+	VFMADD231PS       Z10, Z9, Z8
+	ADDQ              $+64, R12
+	ADDQ              $+4, DI
+	ADDQ              $+128, SI
+	ADDQ              $+64, R8
+	ADDQ              $+64, R9
+	ADDQ              $+16, R10
+	ADDQ              $+16, R11
+	JMP               blocks206
 
 rest205:
-	ADDQ        $0x02, BX
-	JZ          columns204
-	MOVQ        $-1, R12
-	BZHIQ       BX, R12, R12
-	KMOVW       R12, K2
-	MOVQ        $-1, R12
-	SHLQ        $0x05, BX
-	BZHIQ       BX, R12, BX
-	KMOVQ       BX, K1
-	PREFETCHT0  (SI)
-	PREFETCHT0  64(SI)
-	PREFETCHT0  (DI)
-	VMOVDQU8.Z  (R10), K1, Z9
-	VCVTPH2PS.Z (R11), K2, Z11
-	VPERMPS     Z11, Z0, Z11
-	VMOVUPS     128(R8), Z12
-	VPDPBUSD    (R8), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8), Z11, Z15
-	VFMADD231PS Z15, Z12, Z1
-	VMOVUPS     128(R8)(AX*1), Z12
-	VPDPBUSD    (R8)(AX*1), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8)(AX*1), Z11, Z15
-	VFMADD231PS Z15, Z12, Z3
-	VMOVUPS     128(R8)(AX*2), Z12
-	VPDPBUSD    (R8)(AX*2), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8)(AX*2), Z11, Z15
-	VFMADD231PS Z15, Z12, Z5
-	VMOVUPS     128(R9), Z12
-	VPDPBUSD    (R9), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R9), Z11, Z9
-	VFMADD231PS Z9, Z12, Z7
-	VMOVDQU8.Z  (R10)(CX*1), K1, Z9
-	VCVTPH2PS.Z (R11)(DX*1), K2, Z11
-	VPERMPS     Z11, Z0, Z11
-	VMOVUPS     128(R8), Z12
-	VPDPBUSD    (R8), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8), Z11, Z15
-	VFMADD231PS Z15, Z12, Z2
-	VMOVUPS     128(R8)(AX*1), Z12
-	VPDPBUSD    (R8)(AX*1), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8)(AX*1), Z11, Z15
-	VFMADD231PS Z15, Z12, Z4
-	VMOVUPS     128(R8)(AX*2), Z12
-	VPDPBUSD    (R8)(AX*2), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8)(AX*2), Z11, Z15
-	VFMADD231PS Z15, Z12, Z6
-	VMOVUPS     128(R9), Z12
-	VPDPBUSD    (R9), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R9), Z11, Z9
-	VFMADD231PS Z9, Z12, Z8
+	ADDQ              $0x02, BX
+	JZ                columns204
+	MOVQ              $-1, R13
+	BZHIQ             BX, R13, R13
+	KMOVW             R13, K3
+	MOVQ              $-1, R13
+	SHLQ              $0x05, BX
+	BZHIQ             BX, R13, BX
+	KMOVQ             BX, K2
+	PREFETCHT0        (SI)
+	PREFETCHT0        64(SI)
+	VBROADCASTI32X2.Z 8(R10), K1, Z9
+	VBROADCASTSD      (R10), Z13
+	VPERMPS           Z13, Z0, Z13
+	VBROADCASTI32X2.Z 8(R10)(AX*1), K1, Z10
+	VBROADCASTSD      (R10)(AX*1), Z14
+	VPERMPS           Z14, Z0, Z14
+	VBROADCASTI32X2.Z 8(R10)(AX*2), K1, Z11
+	VBROADCASTSD      (R10)(AX*2), Z15
+	VPERMPS           Z15, Z0, Z15
+	VBROADCASTI32X2.Z 8(R11), K1, Z12
+	VBROADCASTSD      (R11), Z16
+	VPERMPS           Z16, Z0, Z16
+	VMOVDQU8.Z        (R12), K2, Z17
+	VCVTPH2PS.Z       (DI), K3, Z19
+	VPERMPS           Z19, Z0, Z19
+	VMOVDQA32         Z9, Z23
+	VPDPBUSD          (R8), Z17, Z23
+	VCVTDQ2PS         Z23, Z23
+	VMULPS            Z19, Z13, Z20
+	VFMADD231PS       Z20, Z23, Z1
+	VMOVDQA32         Z10, Z23
+	VPDPBUSD          (R8)(AX*1), Z17, Z23
+	VCVTDQ2PS         Z23, Z23
+	VMULPS            Z19, Z14, Z20
+	VFMADD231PS       Z20, Z23, Z3
+	VMOVDQA32         Z11, Z23
+	VPDPBUSD          (R8)(AX*2), Z17, Z23
+	VCVTDQ2PS         Z23, Z23
+	VMULPS            Z19, Z15, Z20
+	VFMADD231PS       Z20, Z23, Z5
+	VMOVDQA32         Z12, Z20
+	VPDPBUSD          (R9), Z17, Z20
+	VCVTDQ2PS         Z20, Z20
+	VMULPS            Z19, Z16, Z17
+	VFMADD231PS       Z17, Z20, Z7
+	VMOVDQU8.Z        (R12)(CX*1), K2, Z17
+	VCVTPH2PS.Z       (DI)(DX*1), K3, Z19
+	VPERMPS           Z19, Z0, Z19
+	VMOVDQA32         Z9, Z9
+	VPDPBUSD          (R8), Z17, Z9
+	VCVTDQ2PS         Z9, Z9
+	VMULPS            Z19, Z13, Z13
+	VFMADD231PS       Z13, Z9, Z2
+	VMOVDQA32         Z10, Z9
+	VPDPBUSD          (R8)(AX*1), Z17, Z9
+	VCVTDQ2PS         Z9, Z9
+	VMULPS            Z19, Z14, Z10
+	VFMADD231PS       Z10, Z9, Z4
+	VMOVDQA32         Z11, Z9
+	VPDPBUSD          (R8)(AX*2), Z17, Z9
+	VCVTDQ2PS         Z9, Z9
+	VMULPS            Z19, Z15, Z10
+	VFMADD231PS       Z10, Z9, Z6
+	VMOVDQA32         Z12, Z9
+	VPDPBUSD          (R9), Z17, Z9
+	VCVTDQ2PS         Z9, Z9
+	VMULPS            Z19, Z16, Z10
+	VFMADD231PS       Z10, Z9, Z8
 
 columns204:
 	MOVQ          c+0(FP), BX
@@ -6200,104 +6429,118 @@ columns204:
 	VMOVSD        X1, (BX)
 	ADDQ          SI, BX
 	ADDQ          $0x08, c+0(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
+	ADDQ          CX, w+40(FP)
+	ADDQ          DX, s+56(FP)
+	ADDQ          CX, w+40(FP)
+	ADDQ          DX, s+56(FP)
 	JMP           columns202
 
 columns203:
 columns207:
-	CMPQ   n+72(FP), $0x01
+	CMPQ   n+80(FP), $0x01
 	JL     columns208
-	SUBQ   $0x01, n+72(FP)
+	SUBQ   $0x01, n+80(FP)
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
-	MOVQ   blocks+80(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
+	MOVQ   blocks+88(FP), BX
+	MOVQ   w+40(FP), SI
+	MOVQ   s+56(FP), DI
 	MOVQ   x+16(FP), R8
 	LEAQ   (R8)(AX*2), R9
 	ADDQ   AX, R9
-	MOVQ   SI, R10
-	MOVQ   DI, R11
+	MOVQ   xs+24(FP), R10
+	LEAQ   (R10)(AX*2), R11
+	ADDQ   AX, R11
+	MOVQ   SI, R12
 	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
 
 blocks211:
-	SUBQ        $0x02, BX
-	JL          rest210
-	PREFETCHT0  (SI)
-	PREFETCHT0  (DI)
-	VMOVUPS     (R10), Z5
-	VMOVD       (R11), X14
-	VCVTPH2PS   X14, X14
-	VPERMPS     Z14, Z0, Z14
-	VMOVUPS     128(R8), Z6
-	VPDPBUSD    (R8), Z5, Z6
-	VCVTDQ2PS   Z6, Z6
-	VMULPS      64(R8), Z14, Z7
-	VFMADD231PS Z7, Z6, Z1
-	VMOVUPS     128(R8)(AX*1), Z6
-	VPDPBUSD    (R8)(AX*1), Z5, Z6
-	VCVTDQ2PS   Z6, Z6
-	VMULPS      64(R8)(AX*1), Z14, Z7
-	VFMADD231PS Z7, Z6, Z2
-	VMOVUPS     128(R8)(AX*2), Z6
-	VPDPBUSD    (R8)(AX*2), Z5, Z6
-	VCVTDQ2PS   Z6, Z6
-	VMULPS      64(R8)(AX*2), Z14, Z7
-	VFMADD231PS Z7, Z6, Z3
-	VMOVUPS     128(R9), Z6
-	VPDPBUSD    (R9), Z5, Z6
-	VCVTDQ2PS   Z6, Z6
-	VMULPS      64(R9), Z14, Z5
-	VFMADD231PS Z5, Z6, Z4
-	ADDQ        $+64, R10
-	ADDQ        $+4, R11
-	ADDQ        $+64, SI
-	ADDQ        $+4, DI
-	ADDQ        $+192, R8
-	ADDQ        $+192, R9
-	JMP         blocks211
+	SUBQ              $0x02, BX
+	JL                rest210
+	PREFETCHT0        (SI)
+	VMOVUPS           (R12), Z7
+	VMOVD             (DI), X22
+	VCVTPH2PS         X22, X22
+	VBROADCASTI32X2.Z 8(R10), K1, Z5
+	VBROADCASTSD      (R10), Z6
+	VPDPBUSD          (R8), Z7, Z5
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z22, Z6, Z6
+	VPERMPS           Z6, Z0, Z6
+	VFMADD231PS       Z6, Z5, Z1
+	VBROADCASTI32X2.Z 8(R10)(AX*1), K1, Z5
+	VBROADCASTSD      (R10)(AX*1), Z6
+	VPDPBUSD          (R8)(AX*1), Z7, Z5
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z22, Z6, Z6
+	VPERMPS           Z6, Z0, Z6
+	VFMADD231PS       Z6, Z5, Z2
+	VBROADCASTI32X2.Z 8(R10)(AX*2), K1, Z5
+	VBROADCASTSD      (R10)(AX*2), Z6
+	VPDPBUSD          (R8)(AX*2), Z7, Z5
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z22, Z6, Z6
+	VPERMPS           Z6, Z0, Z6
+	VFMADD231PS       Z6, Z5, Z3
+	VBROADCASTI32X2.Z 8(R11), K1, Z5
+	VBROADCASTSD      (R11), Z6
+	VPDPBUSD          (R9), Z7, Z5
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z22, Z6, Z6
+	VPERMPS           Z6, Z0, Z6
+	VFMADD231PS       Z6, Z5, Z4
+	ADDQ              $+64, R12
+	ADDQ              $+4, DI
+	ADDQ              $+64, SI
+	ADDQ              $+64, R8
+	ADDQ              $+64, R9
+	ADDQ              $+16, R10
+	ADDQ              $+16, R11
+	JMP               blocks211
 
 rest210:
-	ADDQ        $0x02, BX
-	JZ          columns209
-	MOVQ        $-1, R12
-	BZHIQ       BX, R12, R12
-	KMOVW       R12, K2
-	MOVQ        $-1, R12
-	SHLQ        $0x05, BX
-	BZHIQ       BX, R12, BX
-	KMOVQ       BX, K1
-	PREFETCHT0  (SI)
-	PREFETCHT0  (DI)
-	VMOVDQU8.Z  (R10), K1, Z5
-	VCVTPH2PS.Z (R11), K2, Z6
-	VPERMPS     Z6, Z0, Z6
-	VMOVUPS     128(R8), Z7
-	VPDPBUSD    (R8), Z5, Z7
-	VCVTDQ2PS   Z7, Z7
-	VMULPS      64(R8), Z6, Z8
-	VFMADD231PS Z8, Z7, Z1
-	VMOVUPS     128(R8)(AX*1), Z7
-	VPDPBUSD    (R8)(AX*1), Z5, Z7
-	VCVTDQ2PS   Z7, Z7
-	VMULPS      64(R8)(AX*1), Z6, Z8
-	VFMADD231PS Z8, Z7, Z2
-	VMOVUPS     128(R8)(AX*2), Z7
-	VPDPBUSD    (R8)(AX*2), Z5, Z7
-	VCVTDQ2PS   Z7, Z7
-	VMULPS      64(R8)(AX*2), Z6, Z8
-	VFMADD231PS Z8, Z7, Z3
-	VMOVUPS     128(R9), Z7
-	VPDPBUSD    (R9), Z5, Z7
-	VCVTDQ2PS   Z7, Z7
-	VMULPS      64(R9), Z6, Z5
-	VFMADD231PS Z5, Z7, Z4
+	ADDQ              $0x02, BX
+	JZ                columns209
+	MOVQ              $-1, R13
+	BZHIQ             BX, R13, R13
+	KMOVW             R13, K3
+	MOVQ              $-1, R13
+	SHLQ              $0x05, BX
+	BZHIQ             BX, R13, BX
+	KMOVQ             BX, K2
+	PREFETCHT0        (SI)
+	VMOVDQU8.Z        (R12), K2, Z7
+	VCVTPH2PS.Z       (DI), K3, Z8
+	VBROADCASTI32X2.Z 8(R10), K1, Z5
+	VBROADCASTSD      (R10), Z6
+	VPDPBUSD          (R8), Z7, Z5
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z8, Z6, Z6
+	VPERMPS           Z6, Z0, Z6
+	VFMADD231PS       Z6, Z5, Z1
+	VBROADCASTI32X2.Z 8(R10)(AX*1), K1, Z5
+	VBROADCASTSD      (R10)(AX*1), Z6
+	VPDPBUSD          (R8)(AX*1), Z7, Z5
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z8, Z6, Z6
+	VPERMPS           Z6, Z0, Z6
+	VFMADD231PS       Z6, Z5, Z2
+	VBROADCASTI32X2.Z 8(R10)(AX*2), K1, Z5
+	VBROADCASTSD      (R10)(AX*2), Z6
+	VPDPBUSD          (R8)(AX*2), Z7, Z5
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z8, Z6, Z6
+	VPERMPS           Z6, Z0, Z6
+	VFMADD231PS       Z6, Z5, Z3
+	VBROADCASTI32X2.Z 8(R11), K1, Z5
+	VBROADCASTSD      (R11), Z6
+	VPDPBUSD          (R9), Z7, Z5
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z8, Z6, Z6
+	VPERMPS           Z6, Z0, Z6
+	VFMADD231PS       Z6, Z5, Z4
 
 columns209:
 	MOVQ          c+0(FP), BX
@@ -6356,206 +6599,205 @@ columns209:
 	VMOVSS        X1, (BX)
 	ADDQ          SI, BX
 	ADDQ          $0x04, c+0(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
+	ADDQ          CX, w+40(FP)
+	ADDQ          DX, s+56(FP)
 	JMP           columns207
 
 columns208:
 	VZEROUPPER
 	RET
 
-// func dotQuantised8I8AVX512(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *int8, lds int, f *float32, m int, n int, blocks int)
+// func dotQuantised8I8AVX512(c *float32, ldc int, x *uint8, xs *uint8, ldx int, w *uint8, ldw int, s *int8, lds int, f *float32, m int, n int, blocks int)
 // Requires: AVX, AVX2, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, BMI2, MMX+
-TEXT ·dotQuantised8I8AVX512(SB), NOSPLIT, $0-96
-	MOVQ    m+72(FP), AX
+TEXT ·dotQuantised8I8AVX512(SB), NOSPLIT, $0-104
+	MOVQ    m+80(FP), AX
 	CMPQ    AX, $0x04
 	JE      rows4
 	CMPQ    AX, $0x02
 	JE      rows2
-	MOVQ    ldx+24(FP), AX
-	MOVQ    ldw+40(FP), AX
-	MOVQ    lds+56(FP), CX
+	MOVQ    ldx+32(FP), AX
+	MOVQ    ldw+48(FP), AX
+	MOVQ    lds+64(FP), CX
 	VMOVUPS lanes2<>+0(SB), Z0
+	MOVL    $0x00000201, DX
+	KMOVW   DX, K1
 
 columns212:
-	CMPQ   n+80(FP), $0x04
+	CMPQ   n+88(FP), $0x04
 	JL     columns213
-	SUBQ   $0x04, n+80(FP)
+	SUBQ   $0x04, n+88(FP)
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
-	MOVQ   blocks+88(FP), DX
-	MOVQ   w+32(FP), BX
-	MOVQ   s+48(FP), SI
+	MOVQ   blocks+96(FP), DX
+	MOVQ   w+40(FP), BX
+	MOVQ   s+56(FP), SI
 	MOVQ   x+16(FP), DI
-	MOVQ   BX, R8
-	MOVQ   SI, R9
+	MOVQ   xs+24(FP), R8
+	MOVQ   BX, R9
 	LEAQ   4096(BX), BX
-	LEAQ   512(SI), SI
 
 blocks216:
-	SUBQ         $0x02, DX
-	JL           rest215
-	PREFETCHT1   (BX)
-	PREFETCHT1   (SI)
-	VMOVUPS      (R8), Z5
-	VPBROADCASTW (R9), X6
-	VPMOVSXBD    X6, X6
-	VCVTDQ2PS    X6, X6
-	VPERMPS      Z6, Z0, Z6
-	VMOVUPS      128(DI), Z7
-	VPDPBUSD     (DI), Z5, Z7
-	VCVTDQ2PS    Z7, Z7
-	VMULPS       64(DI), Z6, Z5
-	VFMADD231PS  Z5, Z7, Z1
-	ADDQ         $+64, R8
-	ADDQ         $+2, R9
-	ADDQ         $+64, BX
-	ADDQ         $+2, SI
-	ADDQ         $+192, DI
-	JMP          blocks216
+	SUBQ              $0x02, DX
+	JL                rest215
+	PREFETCHT1        (BX)
+	VMOVUPS           (R9), Z7
+	VPBROADCASTW      (SI), X8
+	VPMOVSXBD         X8, X8
+	VCVTDQ2PS         X8, X8
+	VBROADCASTI32X2.Z 8(R8), K1, Z5
+	VBROADCASTSD      (R8), Z6
+	VPDPBUSD          (DI), Z7, Z5
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z8, Z6, Z6
+	VPERMPS           Z6, Z0, Z6
+	VFMADD231PS       Z6, Z5, Z1
+	ADDQ              $+64, R9
+	ADDQ              $+2, SI
+	ADDQ              $+64, BX
+	ADDQ              $+64, DI
+	ADDQ              $+16, R8
+	JMP               blocks216
 
 rest215:
-	ADDQ        $0x02, DX
-	JZ          columns214
-	MOVQ        $-1, R10
-	BZHIQ       DX, R10, R10
-	KMOVW       R10, K2
-	MOVQ        $-1, R10
-	SHLQ        $0x05, DX
-	BZHIQ       DX, R10, DX
-	KMOVQ       DX, K1
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVDQU8.Z  (R8), K1, Z5
-	VPMOVSXBD.Z (R9), K2, Z7
-	VCVTDQ2PS   Z7, Z7
-	VPERMPS     Z7, Z0, Z7
-	VMOVUPS     128(DI), Z12
-	VPDPBUSD    (DI), Z5, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(DI), Z7, Z5
-	VFMADD231PS Z5, Z12, Z1
+	ADDQ              $0x02, DX
+	JZ                columns214
+	MOVQ              $-1, R10
+	BZHIQ             DX, R10, R10
+	KMOVW             R10, K3
+	MOVQ              $-1, R10
+	SHLQ              $0x05, DX
+	BZHIQ             DX, R10, DX
+	KMOVQ             DX, K2
+	PREFETCHT1        (BX)
+	VMOVDQU8.Z        (R9), K2, Z7
+	VPMOVSXBD.Z       (SI), K3, Z9
+	VCVTDQ2PS         Z9, Z9
+	VBROADCASTI32X2.Z 8(R8), K1, Z5
+	VBROADCASTSD      (R8), Z6
+	VPDPBUSD          (DI), Z7, Z5
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z9, Z6, Z6
+	VPERMPS           Z6, Z0, Z6
+	VFMADD231PS       Z6, Z5, Z1
 
 columns214:
-	MOVQ blocks+88(FP), DX
-	MOVQ w+32(FP), BX
-	MOVQ s+48(FP), SI
+	MOVQ blocks+96(FP), DX
+	MOVQ w+40(FP), BX
+	MOVQ s+56(FP), SI
 	ADDQ AX, BX
 	ADDQ CX, SI
 	MOVQ x+16(FP), DI
-	MOVQ BX, R8
-	MOVQ SI, R9
+	MOVQ xs+24(FP), R8
+	MOVQ BX, R9
 	LEAQ 4096(BX), BX
-	LEAQ 512(SI), SI
 
 blocks219:
-	SUBQ         $0x02, DX
-	JL           rest218
-	PREFETCHT1   (BX)
-	PREFETCHT1   (SI)
-	VMOVUPS      (R8), Z5
-	VPBROADCASTW (R9), X8
-	VPMOVSXBD    X8, X8
-	VCVTDQ2PS    X8, X8
-	VPERMPS      Z8, Z0, Z8
-	VMOVUPS      128(DI), Z7
-	VPDPBUSD     (DI), Z5, Z7
-	VCVTDQ2PS    Z7, Z7
-	VMULPS       64(DI), Z8, Z5
-	VFMADD231PS  Z5, Z7, Z2
-	ADDQ         $+64, R8
-	ADDQ         $+2, R9
-	ADDQ         $+64, BX
-	ADDQ         $+2, SI
-	ADDQ         $+192, DI
-	JMP          blocks219
+	SUBQ              $0x02, DX
+	JL                rest218
+	PREFETCHT1        (BX)
+	VMOVUPS           (R9), Z7
+	VPBROADCASTW      (SI), X8
+	VPMOVSXBD         X8, X8
+	VCVTDQ2PS         X8, X8
+	VBROADCASTI32X2.Z 8(R8), K1, Z5
+	VBROADCASTSD      (R8), Z6
+	VPDPBUSD          (DI), Z7, Z5
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z8, Z6, Z6
+	VPERMPS           Z6, Z0, Z6
+	VFMADD231PS       Z6, Z5, Z2
+	ADDQ              $+64, R9
+	ADDQ              $+2, SI
+	ADDQ              $+64, BX
+	ADDQ              $+64, DI
+	ADDQ              $+16, R8
+	JMP               blocks219
 
 rest218:
-	ADDQ        $0x02, DX
-	JZ          columns217
-	MOVQ        $-1, R10
-	BZHIQ       DX, R10, R10
-	KMOVW       R10, K2
-	MOVQ        $-1, R10
-	SHLQ        $0x05, DX
-	BZHIQ       DX, R10, DX
-	KMOVQ       DX, K1
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVDQU8.Z  (R8), K1, Z5
-	VPMOVSXBD.Z (R9), K2, Z7
-	VCVTDQ2PS   Z7, Z7
-	VPERMPS     Z7, Z0, Z7
-	VMOVUPS     128(DI), Z12
-	VPDPBUSD    (DI), Z5, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(DI), Z7, Z5
-	VFMADD231PS Z5, Z12, Z2
+	ADDQ              $0x02, DX
+	JZ                columns217
+	MOVQ              $-1, R10
+	BZHIQ             DX, R10, R10
+	KMOVW             R10, K3
+	MOVQ              $-1, R10
+	SHLQ              $0x05, DX
+	BZHIQ             DX, R10, DX
+	KMOVQ             DX, K2
+	PREFETCHT1        (BX)
+	VMOVDQU8.Z        (R9), K2, Z7
+	VPMOVSXBD.Z       (SI), K3, Z9
+	VCVTDQ2PS         Z9, Z9
+	VBROADCASTI32X2.Z 8(R8), K1, Z5
+	VBROADCASTSD      (R8), Z6
+	VPDPBUSD          (DI), Z7, Z5
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z9, Z6, Z6
+	VPERMPS           Z6, Z0, Z6
+	VFMADD231PS       Z6, Z5, Z2
 
 columns217:
-	MOVQ blocks+88(FP), DX
-	MOVQ w+32(FP), BX
-	MOVQ s+48(FP), SI
+	MOVQ blocks+96(FP), DX
+	MOVQ w+40(FP), BX
+	MOVQ s+56(FP), SI
 	ADDQ AX, BX
 	ADDQ CX, SI
 	ADDQ AX, BX
 	ADDQ CX, SI
 	MOVQ x+16(FP), DI
-	MOVQ BX, R8
-	MOVQ SI, R9
+	MOVQ xs+24(FP), R8
+	MOVQ BX, R9
 	LEAQ 4096(BX), BX
-	LEAQ 512(SI), SI
 
 blocks222:
-	SUBQ         $0x02, DX
-	JL           rest221
-	PREFETCHT1   (BX)
-	PREFETCHT1   (SI)
-	VMOVUPS      (R8), Z5
-	VPBROADCASTW (R9), X9
-	VPMOVSXBD    X9, X9
-	VCVTDQ2PS    X9, X9
-	VPERMPS      Z9, Z0, Z9
-	VMOVUPS      128(DI), Z7
-	VPDPBUSD     (DI), Z5, Z7
-	VCVTDQ2PS    Z7, Z7
-	VMULPS       64(DI), Z9, Z5
-	VFMADD231PS  Z5, Z7, Z3
-	ADDQ         $+64, R8
-	ADDQ         $+2, R9
-	ADDQ         $+64, BX
-	ADDQ         $+2, SI
-	ADDQ         $+192, DI
-	JMP          blocks222
+	SUBQ              $0x02, DX
+	JL                rest221
+	PREFETCHT1        (BX)
+	VMOVUPS           (R9), Z7
+	VPBROADCASTW      (SI), X8
+	VPMOVSXBD         X8, X8
+	VCVTDQ2PS         X8, X8
+	VBROADCASTI32X2.Z 8(R8), K1, Z5
+	VBROADCASTSD      (R8), Z6
+	VPDPBUSD          (DI), Z7, Z5
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z8, Z6, Z6
+	VPERMPS           Z6, Z0, Z6
+	VFMADD231PS       Z6, Z5, Z3
+	ADDQ              $+64, R9
+	ADDQ              $+2, SI
+	ADDQ              $+64, BX
+	ADDQ              $+64, DI
+	ADDQ              $+16, R8
+	JMP               blocks222
 
 rest221:
-	ADDQ        $0x02, DX
-	JZ          columns220
-	MOVQ        $-1, R10
-	BZHIQ       DX, R10, R10
-	KMOVW       R10, K2
-	MOVQ        $-1, R10
-	SHLQ        $0x05, DX
-	BZHIQ       DX, R10, DX
-	KMOVQ       DX, K1
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVDQU8.Z  (R8), K1, Z5
-	VPMOVSXBD.Z (R9), K2, Z7
-	VCVTDQ2PS   Z7, Z7
-	VPERMPS     Z7, Z0, Z7
-	VMOVUPS     128(DI), Z12
-	VPDPBUSD    (DI), Z5, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(DI), Z7, Z5
-	VFMADD231PS Z5, Z12, Z3
+	ADDQ              $0x02, DX
+	JZ                columns220
+	MOVQ              $-1, R10
+	BZHIQ             DX, R10, R10
+	KMOVW             R10, K3
+	MOVQ              $-1, R10
+	SHLQ              $0x05, DX
+	BZHIQ             DX, R10, DX
+	KMOVQ             DX, K2
+	PREFETCHT1        (BX)
+	VMOVDQU8.Z        (R9), K2, Z7
+	VPMOVSXBD.Z       (SI), K3, Z9
+	VCVTDQ2PS         Z9, Z9
+	VBROADCASTI32X2.Z 8(R8), K1, Z5
+	VBROADCASTSD      (R8), Z6
+	VPDPBUSD          (DI), Z7, Z5
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z9, Z6, Z6
+	VPERMPS           Z6, Z0, Z6
+	VFMADD231PS       Z6, Z5, Z3
 
 columns220:
-	MOVQ blocks+88(FP), DX
-	MOVQ w+32(FP), BX
-	MOVQ s+48(FP), SI
+	MOVQ blocks+96(FP), DX
+	MOVQ w+40(FP), BX
+	MOVQ s+56(FP), SI
 	ADDQ AX, BX
 	ADDQ CX, SI
 	ADDQ AX, BX
@@ -6563,62 +6805,61 @@ columns220:
 	ADDQ AX, BX
 	ADDQ CX, SI
 	MOVQ x+16(FP), DI
-	MOVQ BX, R8
-	MOVQ SI, R9
+	MOVQ xs+24(FP), R8
+	MOVQ BX, R9
 	LEAQ 4096(BX), BX
-	LEAQ 512(SI), SI
 
 blocks225:
-	SUBQ         $0x02, DX
-	JL           rest224
-	PREFETCHT1   (BX)
-	PREFETCHT1   (SI)
-	VMOVUPS      (R8), Z5
-	VPBROADCASTW (R9), X10
-	VPMOVSXBD    X10, X10
-	VCVTDQ2PS    X10, X10
-	VPERMPS      Z10, Z0, Z10
-	VMOVUPS      128(DI), Z7
-	VPDPBUSD     (DI), Z5, Z7
-	VCVTDQ2PS    Z7, Z7
-	VMULPS       64(DI), Z10, Z5
-	VFMADD231PS  Z5, Z7, Z4
-	ADDQ         $+64, R8
-	ADDQ         $+2, R9
-	ADDQ         $+64, BX
-	ADDQ         $+2, SI
-	ADDQ         $+192, DI
-	JMP          blocks225
+	SUBQ              $0x02, DX
+	JL                rest224
+	PREFETCHT1        (BX)
+	VMOVUPS           (R9), Z7
+	VPBROADCASTW      (SI), X8
+	VPMOVSXBD         X8, X8
+	VCVTDQ2PS         X8, X8
+	VBROADCASTI32X2.Z 8(R8), K1, Z5
+	VBROADCASTSD      (R8), Z6
+	VPDPBUSD          (DI), Z7, Z5
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z8, Z6, Z6
+	VPERMPS           Z6, Z0, Z6
+	VFMADD231PS       Z6, Z5, Z4
+	ADDQ              $+64, R9
+	ADDQ              $+2, SI
+	ADDQ              $+64, BX
+	ADDQ              $+64, DI
+	ADDQ              $+16, R8
+	JMP               blocks225
 
 rest224:
-	ADDQ        $0x02, DX
-	JZ          columns223
-	MOVQ        $-1, R10
-	BZHIQ       DX, R10, R10
-	KMOVW       R10, K2
-	MOVQ        $-1, R10
-	SHLQ        $0x05, DX
-	BZHIQ       DX, R10, DX
-	KMOVQ       DX, K1
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVDQU8.Z  (R8), K1, Z5
-	VPMOVSXBD.Z (R9), K2, Z7
-	VCVTDQ2PS   Z7, Z7
-	VPERMPS     Z7, Z0, Z7
-	VMOVUPS     128(DI), Z12
-	VPDPBUSD    (DI), Z5, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(DI), Z7, Z5
-	VFMADD231PS Z5, Z12, Z4
+	ADDQ              $0x02, DX
+	JZ                columns223
+	MOVQ              $-1, R10
+	BZHIQ             DX, R10, R10
+	KMOVW             R10, K3
+	MOVQ              $-1, R10
+	SHLQ              $0x05, DX
+	BZHIQ             DX, R10, DX
+	KMOVQ             DX, K2
+	PREFETCHT1        (BX)
+	VMOVDQU8.Z        (R9), K2, Z7
+	VPMOVSXBD.Z       (SI), K3, Z9
+	VCVTDQ2PS         Z9, Z9
+	VBROADCASTI32X2.Z 8(R8), K1, Z5
+	VBROADCASTSD      (R8), Z6
+	VPDPBUSD          (DI), Z7, Z5
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z9, Z6, Z6
+	VPERMPS           Z6, Z0, Z6
+	VFMADD231PS       Z6, Z5, Z4
 
 columns223:
 	MOVQ          c+0(FP), DX
 	MOVQ          ldc+8(FP), BX
 	SHLQ          $0x02, BX
-	MOVQ          f+64(FP), SI
+	MOVQ          f+72(FP), SI
 	VMOVUPS       (SI), X6
-	ADDQ          $0x10, f+64(FP)
+	ADDQ          $0x10, f+72(FP)
 	VEXTRACTF64X4 $0x01, Z1, Y5
 	VADDPS        Y5, Y1, Y5
 	VEXTRACTF64X4 $0x01, Z2, Y1
@@ -6643,82 +6884,81 @@ columns223:
 	VMOVUPS       X1, (DX)
 	ADDQ          BX, DX
 	ADDQ          $0x10, c+0(FP)
-	ADDQ          AX, w+32(FP)
-	ADDQ          CX, s+48(FP)
-	ADDQ          AX, w+32(FP)
-	ADDQ          CX, s+48(FP)
-	ADDQ          AX, w+32(FP)
-	ADDQ          CX, s+48(FP)
-	ADDQ          AX, w+32(FP)
-	ADDQ          CX, s+48(FP)
+	ADDQ          AX, w+40(FP)
+	ADDQ          CX, s+56(FP)
+	ADDQ          AX, w+40(FP)
+	ADDQ          CX, s+56(FP)
+	ADDQ          AX, w+40(FP)
+	ADDQ          CX, s+56(FP)
+	ADDQ          AX, w+40(FP)
+	ADDQ          CX, s+56(FP)
 	JMP           columns212
 
 columns213:
 columns226:
-	CMPQ   n+80(FP), $0x01
+	CMPQ   n+88(FP), $0x01
 	JL     columns227
-	SUBQ   $0x01, n+80(FP)
+	SUBQ   $0x01, n+88(FP)
 	VXORPS Z1, Z1, Z1
-	MOVQ   blocks+88(FP), DX
-	MOVQ   w+32(FP), BX
-	MOVQ   s+48(FP), SI
+	MOVQ   blocks+96(FP), DX
+	MOVQ   w+40(FP), BX
+	MOVQ   s+56(FP), SI
 	MOVQ   x+16(FP), DI
-	MOVQ   BX, R8
-	MOVQ   SI, R9
+	MOVQ   xs+24(FP), R8
+	MOVQ   BX, R9
 	LEAQ   4096(BX), BX
-	LEAQ   512(SI), SI
 
 blocks230:
-	SUBQ         $0x02, DX
-	JL           rest229
-	PREFETCHT1   (BX)
-	PREFETCHT1   (SI)
-	VMOVUPS      (R8), Z2
-	VPBROADCASTW (R9), X11
-	VPMOVSXBD    X11, X11
-	VCVTDQ2PS    X11, X11
-	VPERMPS      Z11, Z0, Z11
-	VMOVUPS      128(DI), Z3
-	VPDPBUSD     (DI), Z2, Z3
-	VCVTDQ2PS    Z3, Z3
-	VMULPS       64(DI), Z11, Z2
-	VFMADD231PS  Z2, Z3, Z1
-	ADDQ         $+64, R8
-	ADDQ         $+2, R9
-	ADDQ         $+64, BX
-	ADDQ         $+2, SI
-	ADDQ         $+192, DI
-	JMP          blocks230
+	SUBQ              $0x02, DX
+	JL                rest229
+	PREFETCHT1        (BX)
+	VMOVUPS           (R9), Z4
+	VPBROADCASTW      (SI), X8
+	VPMOVSXBD         X8, X8
+	VCVTDQ2PS         X8, X8
+	VBROADCASTI32X2.Z 8(R8), K1, Z2
+	VBROADCASTSD      (R8), Z3
+	VPDPBUSD          (DI), Z4, Z2
+	VCVTDQ2PS         Z2, Z2
+	VMULPS            Z8, Z3, Z3
+	VPERMPS           Z3, Z0, Z3
+	VFMADD231PS       Z3, Z2, Z1
+	ADDQ              $+64, R9
+	ADDQ              $+2, SI
+	ADDQ              $+64, BX
+	ADDQ              $+64, DI
+	ADDQ              $+16, R8
+	JMP               blocks230
 
 rest229:
-	ADDQ        $0x02, DX
-	JZ          columns228
-	MOVQ        $-1, R10
-	BZHIQ       DX, R10, R10
-	KMOVW       R10, K2
-	MOVQ        $-1, R10
-	SHLQ        $0x05, DX
-	BZHIQ       DX, R10, DX
-	KMOVQ       DX, K1
-	PREFETCHT1  (BX)
-	PREFETCHT1  (SI)
-	VMOVDQU8.Z  (R8), K1, Z2
-	VPMOVSXBD.Z (R9), K2, Z3
-	VCVTDQ2PS   Z3, Z3
-	VPERMPS     Z3, Z0, Z3
-	VMOVUPS     128(DI), Z4
-	VPDPBUSD    (DI), Z2, Z4
-	VCVTDQ2PS   Z4, Z4
-	VMULPS      64(DI), Z3, Z2
-	VFMADD231PS Z2, Z4, Z1
+	ADDQ              $0x02, DX
+	JZ                columns228
+	MOVQ              $-1, R10
+	BZHIQ             DX, R10, R10
+	KMOVW             R10, K3
+	MOVQ              $-1, R10
+	SHLQ              $0x05, DX
+	BZHIQ             DX, R10, DX
+	KMOVQ             DX, K2
+	PREFETCHT1        (BX)
+	VMOVDQU8.Z        (R9), K2, Z4
+	VPMOVSXBD.Z       (SI), K3, Z5
+	VCVTDQ2PS         Z5, Z5
+	VBROADCASTI32X2.Z 8(R8), K1, Z2
+	VBROADCASTSD      (R8), Z3
+	VPDPBUSD          (DI), Z4, Z2
+	VCVTDQ2PS         Z2, Z2
+	VMULPS            Z5, Z3, Z3
+	VPERMPS           Z3, Z0, Z3
+	VFMADD231PS       Z3, Z2, Z1
 
 columns228:
 	MOVQ          c+0(FP), DX
 	MOVQ          ldc+8(FP), BX
 	SHLQ          $0x02, BX
-	MOVQ          f+64(FP), SI
+	MOVQ          f+72(FP), SI
 	VMOVSS        (SI), X3
-	ADDQ          $0x04, f+64(FP)
+	ADDQ          $0x04, f+72(FP)
 	VEXTRACTF64X4 $0x01, Z1, Y2
 	VADDPS        Y2, Y1, Y2
 	VUNPCKLPS     Y2, Y2, Y1
@@ -6734,8 +6974,8 @@ columns228:
 	VMOVSS        X1, (DX)
 	ADDQ          BX, DX
 	ADDQ          $0x04, c+0(FP)
-	ADDQ          AX, w+32(FP)
-	ADDQ          CX, s+48(FP)
+	ADDQ          AX, w+40(FP)
+	ADDQ          CX, s+56(FP)
 	JMP           columns226
 
 columns227:
@@ -6743,15 +6983,17 @@ columns227:
 	RET
 
 rows2:
-	MOVQ    ldx+24(FP), AX
-	MOVQ    ldw+40(FP), CX
-	MOVQ    lds+56(FP), DX
+	MOVQ    ldx+32(FP), AX
+	MOVQ    ldw+48(FP), CX
+	MOVQ    lds+64(FP), DX
 	VMOVUPS lanes2<>+0(SB), Z0
+	MOVL    $0x00000201, BX
+	KMOVW   BX, K1
 
 columns231:
-	CMPQ   n+80(FP), $0x04
+	CMPQ   n+88(FP), $0x04
 	JL     columns232
-	SUBQ   $0x04, n+80(FP)
+	SUBQ   $0x04, n+88(FP)
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
@@ -6760,175 +7002,184 @@ columns231:
 	VXORPS Z6, Z6, Z6
 	VXORPS Z7, Z7, Z7
 	VXORPS Z8, Z8, Z8
-	MOVQ   blocks+88(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
+	MOVQ   blocks+96(FP), BX
+	MOVQ   w+40(FP), SI
+	MOVQ   s+56(FP), DI
 	MOVQ   x+16(FP), R8
-	MOVQ   SI, R9
-	LEAQ   (R9)(CX*2), R10
-	ADDQ   CX, R10
-	MOVQ   DI, R11
-	LEAQ   (R11)(DX*2), R12
+	MOVQ   xs+24(FP), R9
+	MOVQ   SI, R10
+	LEAQ   (R10)(CX*2), R11
+	ADDQ   CX, R11
+	LEAQ   (DI)(DX*2), R12
 	ADDQ   DX, R12
 	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
 
 blocks235:
-	SUBQ         $0x02, BX
-	JL           rest234
-	PREFETCHT0   (SI)
-	PREFETCHT0   64(SI)
-	PREFETCHT0   128(SI)
-	PREFETCHT0   192(SI)
-	PREFETCHT0   (DI)
-	VMOVUPS      (R9), Z9
-	VPBROADCASTW (R11), X10
-	VPMOVSXBD    X10, X10
-	VCVTDQ2PS    X10, X10
-	VPERMPS      Z10, Z0, Z10
-	VMOVUPS      128(R8), Z11
-	VPDPBUSD     (R8), Z9, Z11
-	VCVTDQ2PS    Z11, Z11
-	VMULPS       64(R8), Z10, Z12
-	VFMADD231PS  Z12, Z11, Z1
-	VMOVUPS      128(R8)(AX*1), Z11
-	VPDPBUSD     (R8)(AX*1), Z9, Z11
-	VCVTDQ2PS    Z11, Z11
-	VMULPS       64(R8)(AX*1), Z10, Z9
-	VFMADD231PS  Z9, Z11, Z5
-	VMOVUPS      (R9)(CX*1), Z9
-	VPBROADCASTW (R11)(DX*1), X13
-	VPMOVSXBD    X13, X13
-	VCVTDQ2PS    X13, X13
-	VPERMPS      Z13, Z0, Z13
-	VMOVUPS      128(R8), Z11
-	VPDPBUSD     (R8), Z9, Z11
-	VCVTDQ2PS    Z11, Z11
-	VMULPS       64(R8), Z13, Z12
-	VFMADD231PS  Z12, Z11, Z2
-	VMOVUPS      128(R8)(AX*1), Z11
-	VPDPBUSD     (R8)(AX*1), Z9, Z11
-	VCVTDQ2PS    Z11, Z11
-	VMULPS       64(R8)(AX*1), Z13, Z9
-	VFMADD231PS  Z9, Z11, Z6
-	VMOVUPS      (R9)(CX*2), Z9
-	VPBROADCASTW (R11)(DX*2), X14
-	VPMOVSXBD    X14, X14
-	VCVTDQ2PS    X14, X14
-	VPERMPS      Z14, Z0, Z14
-	VMOVUPS      128(R8), Z11
-	VPDPBUSD     (R8), Z9, Z11
-	VCVTDQ2PS    Z11, Z11
-	VMULPS       64(R8), Z14, Z12
-	VFMADD231PS  Z12, Z11, Z3
-	VMOVUPS      128(R8)(AX*1), Z11
-	VPDPBUSD     (R8)(AX*1), Z9, Z11
-	VCVTDQ2PS    Z11, Z11
-	VMULPS       64(R8)(AX*1), Z14, Z9
-	VFMADD231PS  Z9, Z11, Z7
-	VMOVUPS      (R10), Z9
-	VPBROADCASTW (R12), X15
-	VPMOVSXBD    X15, X15
-	VCVTDQ2PS    X15, X15
-	VPERMPS      Z15, Z0, Z15
-	VMOVUPS      128(R8), Z11
-	VPDPBUSD     (R8), Z9, Z11
-	VCVTDQ2PS    Z11, Z11
-	VMULPS       64(R8), Z15, Z12
-	VFMADD231PS  Z12, Z11, Z4
-	VMOVUPS      128(R8)(AX*1), Z11
-	VPDPBUSD     (R8)(AX*1), Z9, Z11
-	VCVTDQ2PS    Z11, Z11
-	VMULPS       64(R8)(AX*1), Z15, Z9
-	VFMADD231PS  Z9, Z11, Z8
-	ADDQ         $+64, R9
-	ADDQ         $+64, R10
-	ADDQ         $+2, R11
-	ADDQ         $+2, R12
-	ADDQ         $+256, SI
-	ADDQ         $+8, DI
-	ADDQ         $+192, R8
-	JMP          blocks235
+	SUBQ              $0x02, BX
+	JL                rest234
+	PREFETCHT0        (SI)
+	PREFETCHT0        64(SI)
+	PREFETCHT0        128(SI)
+	PREFETCHT0        192(SI)
+	VBROADCASTI32X2.Z 8(R9), K1, Z9
+	VBROADCASTSD      (R9), Z11
+	VPERMPS           Z11, Z0, Z11
+	VBROADCASTI32X2.Z 8(R9)(AX*1), K1, Z10
+	VBROADCASTSD      (R9)(AX*1), Z12
+	VPERMPS           Z12, Z0, Z12
+	VMOVUPS           (R10), Z13
+	VPBROADCASTW      (DI), X14
+	VPMOVSXBD         X14, X14
+	VCVTDQ2PS         X14, X14
+	VPERMPS           Z14, Z0, Z14
+	VMOVDQA32         Z9, Z16
+	VPDPBUSD          (R8), Z13, Z16
+	VCVTDQ2PS         Z16, Z16
+	VMULPS            Z14, Z11, Z15
+	VFMADD231PS       Z15, Z16, Z1
+	VMOVDQA32         Z10, Z15
+	VPDPBUSD          (R8)(AX*1), Z13, Z15
+	VCVTDQ2PS         Z15, Z15
+	VMULPS            Z14, Z12, Z13
+	VFMADD231PS       Z13, Z15, Z5
+	VMOVUPS           (R10)(CX*1), Z13
+	VPBROADCASTW      (DI)(DX*1), X17
+	VPMOVSXBD         X17, X17
+	VCVTDQ2PS         X17, X17
+	VPERMPS           Z17, Z0, Z17
+	VMOVDQA32         Z9, Z16
+	VPDPBUSD          (R8), Z13, Z16
+	VCVTDQ2PS         Z16, Z16
+	VMULPS            Z17, Z11, Z15
+	VFMADD231PS       Z15, Z16, Z2
+	VMOVDQA32         Z10, Z15
+	VPDPBUSD          (R8)(AX*1), Z13, Z15
+	VCVTDQ2PS         Z15, Z15
+	VMULPS            Z17, Z12, Z13
+	VFMADD231PS       Z13, Z15, Z6
+	VMOVUPS           (R10)(CX*2), Z13
+	VPBROADCASTW      (DI)(DX*2), X18
+	VPMOVSXBD         X18, X18
+	VCVTDQ2PS         X18, X18
+	VPERMPS           Z18, Z0, Z18
+	VMOVDQA32         Z9, Z16
+	VPDPBUSD          (R8), Z13, Z16
+	VCVTDQ2PS         Z16, Z16
+	VMULPS            Z18, Z11, Z15
+	VFMADD231PS       Z15, Z16, Z3
+	VMOVDQA32         Z10, Z15
+	VPDPBUSD          (R8)(AX*1), Z13, Z15
+	VCVTDQ2PS         Z15, Z15
+	VMULPS            Z18, Z12, Z13
+	VFMADD231PS       Z13, Z15, Z7
+	VMOVUPS           (R11), Z13
+	VPBROADCASTW      (R12), X19
+	VPMOVSXBD         X19, X19
+	VCVTDQ2PS         X19, X19
+	VPERMPS           Z19, Z0, Z19
+	VMOVDQA32         Z9, Z9
+	VPDPBUSD          (R8), Z13, Z9
+	VCVTDQ2PS         Z9, Z9
+	VMULPS            Z19, Z11, Z11
+	VFMADD231PS       Z11, Z9, Z4
+	VMOVDQA32         Z10, Z9
+	VPDPBUSD          (R8)(AX*1), Z13, Z9
+	VCVTDQ2PS         Z9, Z9
+	VMULPS            Z19, Z12, Z10
+	VFMADD231PS       Z10, Z9, Z8
+	ADDQ              $+64, R10
+	ADDQ              $+64, R11
+	ADDQ              $+2, DI
+	ADDQ              $+2, R12
+	ADDQ              $+256, SI
+	ADDQ              $+64, R8
+	ADDQ              $+16, R9
+	JMP               blocks235
 
 rest234:
-	ADDQ        $0x02, BX
-	JZ          columns233
-	MOVQ        $-1, R13
-	BZHIQ       BX, R13, R13
-	KMOVW       R13, K2
-	MOVQ        $-1, R13
-	SHLQ        $0x05, BX
-	BZHIQ       BX, R13, BX
-	KMOVQ       BX, K1
-	PREFETCHT0  (SI)
-	PREFETCHT0  64(SI)
-	PREFETCHT0  128(SI)
-	PREFETCHT0  192(SI)
-	PREFETCHT0  (DI)
-	VMOVDQU8.Z  (R9), K1, Z9
-	VPMOVSXBD.Z (R11), K2, Z11
-	VCVTDQ2PS   Z11, Z11
-	VPERMPS     Z11, Z0, Z11
-	VMOVUPS     128(R8), Z12
-	VPDPBUSD    (R8), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8), Z11, Z17
-	VFMADD231PS Z17, Z12, Z1
-	VMOVUPS     128(R8)(AX*1), Z12
-	VPDPBUSD    (R8)(AX*1), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8)(AX*1), Z11, Z9
-	VFMADD231PS Z9, Z12, Z5
-	VMOVDQU8.Z  (R9)(CX*1), K1, Z9
-	VPMOVSXBD.Z (R11)(DX*1), K2, Z11
-	VCVTDQ2PS   Z11, Z11
-	VPERMPS     Z11, Z0, Z11
-	VMOVUPS     128(R8), Z12
-	VPDPBUSD    (R8), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8), Z11, Z17
-	VFMADD231PS Z17, Z12, Z2
-	VMOVUPS     128(R8)(AX*1), Z12
-	VPDPBUSD    (R8)(AX*1), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8)(AX*1), Z11, Z9
-	VFMADD231PS Z9, Z12, Z6
-	VMOVDQU8.Z  (R9)(CX*2), K1, Z9
-	VPMOVSXBD.Z (R11)(DX*2), K2, Z11
-	VCVTDQ2PS   Z11, Z11
-	VPERMPS     Z11, Z0, Z11
-	VMOVUPS     128(R8), Z12
-	VPDPBUSD    (R8), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8), Z11, Z17
-	VFMADD231PS Z17, Z12, Z3
-	VMOVUPS     128(R8)(AX*1), Z12
-	VPDPBUSD    (R8)(AX*1), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8)(AX*1), Z11, Z9
-	VFMADD231PS Z9, Z12, Z7
-	VMOVDQU8.Z  (R10), K1, Z9
-	VPMOVSXBD.Z (R12), K2, Z11
-	VCVTDQ2PS   Z11, Z11
-	VPERMPS     Z11, Z0, Z11
-	VMOVUPS     128(R8), Z12
-	VPDPBUSD    (R8), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8), Z11, Z17
-	VFMADD231PS Z17, Z12, Z4
-	VMOVUPS     128(R8)(AX*1), Z12
-	VPDPBUSD    (R8)(AX*1), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8)(AX*1), Z11, Z9
-	VFMADD231PS Z9, Z12, Z8
+	ADDQ              $0x02, BX
+	JZ                columns233
+	MOVQ              $-1, R13
+	BZHIQ             BX, R13, R13
+	KMOVW             R13, K3
+	MOVQ              $-1, R13
+	SHLQ              $0x05, BX
+	BZHIQ             BX, R13, BX
+	KMOVQ             BX, K2
+	PREFETCHT0        (SI)
+	PREFETCHT0        64(SI)
+	PREFETCHT0        128(SI)
+	PREFETCHT0        192(SI)
+	VBROADCASTI32X2.Z 8(R9), K1, Z9
+	VBROADCASTSD      (R9), Z11
+	VPERMPS           Z11, Z0, Z11
+	VBROADCASTI32X2.Z 8(R9)(AX*1), K1, Z10
+	VBROADCASTSD      (R9)(AX*1), Z12
+	VPERMPS           Z12, Z0, Z12
+	VMOVDQU8.Z        (R10), K2, Z13
+	VPMOVSXBD.Z       (DI), K3, Z15
+	VCVTDQ2PS         Z15, Z15
+	VPERMPS           Z15, Z0, Z15
+	VMOVDQA32         Z9, Z21
+	VPDPBUSD          (R8), Z13, Z21
+	VCVTDQ2PS         Z21, Z21
+	VMULPS            Z15, Z11, Z16
+	VFMADD231PS       Z16, Z21, Z1
+	VMOVDQA32         Z10, Z16
+	VPDPBUSD          (R8)(AX*1), Z13, Z16
+	VCVTDQ2PS         Z16, Z16
+	VMULPS            Z15, Z12, Z13
+	VFMADD231PS       Z13, Z16, Z5
+	VMOVDQU8.Z        (R10)(CX*1), K2, Z13
+	VPMOVSXBD.Z       (DI)(DX*1), K3, Z15
+	VCVTDQ2PS         Z15, Z15
+	VPERMPS           Z15, Z0, Z15
+	VMOVDQA32         Z9, Z21
+	VPDPBUSD          (R8), Z13, Z21
+	VCVTDQ2PS         Z21, Z21
+	VMULPS            Z15, Z11, Z16
+	VFMADD231PS       Z16, Z21, Z2
+	VMOVDQA32         Z10, Z16
+	VPDPBUSD          (R8)(AX*1), Z13, Z16
+	VCVTDQ2PS         Z16, Z16
+	VMULPS            Z15, Z12, Z13
+	VFMADD231PS       Z13, Z16, Z6
+	VMOVDQU8.Z        (R10)(CX*2), K2, Z13
+	VPMOVSXBD.Z       (DI)(DX*2), K3, Z15
+	VCVTDQ2PS         Z15, Z15
+	VPERMPS           Z15, Z0, Z15
+	VMOVDQA32         Z9, Z21
+	VPDPBUSD          (R8), Z13, Z21
+	VCVTDQ2PS         Z21, Z21
+	VMULPS            Z15, Z11, Z16
+	VFMADD231PS       Z16, Z21, Z3
+	VMOVDQA32         Z10, Z16
+	VPDPBUSD          (R8)(AX*1), Z13, Z16
+	VCVTDQ2PS         Z16, Z16
+	VMULPS            Z15, Z12, Z13
+	VFMADD231PS       Z13, Z16, Z7
+	VMOVDQU8.Z        (R11), K2, Z13
+	VPMOVSXBD.Z       (R12), K3, Z15
+	VCVTDQ2PS         Z15, Z15
+	VPERMPS           Z15, Z0, Z15
+	VMOVDQA32         Z9, Z9
+	VPDPBUSD          (R8), Z13, Z9
+	VCVTDQ2PS         Z9, Z9
+	VMULPS            Z15, Z11, Z11
+	VFMADD231PS       Z11, Z9, Z4
+	VMOVDQA32         Z10, Z9
+	VPDPBUSD          (R8)(AX*1), Z13, Z9
+	VCVTDQ2PS         Z9, Z9
+	VMULPS            Z15, Z12, Z10
+	VFMADD231PS       Z10, Z9, Z8
 
 columns233:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), SI
 	SHLQ          $0x02, SI
-	MOVQ          f+64(FP), DI
+	MOVQ          f+72(FP), DI
 	VMOVUPS       (DI), X10
-	ADDQ          $0x10, f+64(FP)
+	ADDQ          $0x10, f+72(FP)
 	VEXTRACTF64X4 $0x01, Z1, Y9
 	VADDPS        Y9, Y1, Y9
 	VEXTRACTF64X4 $0x01, Z2, Y1
@@ -6976,93 +7227,96 @@ columns233:
 	VMOVUPS       X1, (BX)
 	ADDQ          SI, BX
 	ADDQ          $0x10, c+0(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
+	ADDQ          CX, w+40(FP)
+	ADDQ          DX, s+56(FP)
+	ADDQ          CX, w+40(FP)
+	ADDQ          DX, s+56(FP)
+	ADDQ          CX, w+40(FP)
+	ADDQ          DX, s+56(FP)
+	ADDQ          CX, w+40(FP)
+	ADDQ          DX, s+56(FP)
 	JMP           columns231
 
 columns232:
 columns236:
-	CMPQ   n+80(FP), $0x01
+	CMPQ   n+88(FP), $0x01
 	JL     columns237
-	SUBQ   $0x01, n+80(FP)
+	SUBQ   $0x01, n+88(FP)
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
-	MOVQ   blocks+88(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
+	MOVQ   blocks+96(FP), BX
+	MOVQ   w+40(FP), SI
+	MOVQ   s+56(FP), DI
 	MOVQ   x+16(FP), R8
-	MOVQ   SI, R9
-	MOVQ   DI, R10
+	MOVQ   xs+24(FP), R9
+	MOVQ   SI, R10
 	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
 
 blocks240:
-	SUBQ         $0x02, BX
-	JL           rest239
-	PREFETCHT0   (SI)
-	PREFETCHT0   (DI)
-	VMOVUPS      (R9), Z3
-	VPBROADCASTW (R10), X16
-	VPMOVSXBD    X16, X16
-	VCVTDQ2PS    X16, X16
-	VPERMPS      Z16, Z0, Z16
-	VMOVUPS      128(R8), Z4
-	VPDPBUSD     (R8), Z3, Z4
-	VCVTDQ2PS    Z4, Z4
-	VMULPS       64(R8), Z16, Z5
-	VFMADD231PS  Z5, Z4, Z1
-	VMOVUPS      128(R8)(AX*1), Z4
-	VPDPBUSD     (R8)(AX*1), Z3, Z4
-	VCVTDQ2PS    Z4, Z4
-	VMULPS       64(R8)(AX*1), Z16, Z3
-	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         $+64, R9
-	ADDQ         $+2, R10
-	ADDQ         $+64, SI
-	ADDQ         $+2, DI
-	ADDQ         $+192, R8
-	JMP          blocks240
+	SUBQ              $0x02, BX
+	JL                rest239
+	PREFETCHT0        (SI)
+	VMOVUPS           (R10), Z5
+	VPBROADCASTW      (DI), X20
+	VPMOVSXBD         X20, X20
+	VCVTDQ2PS         X20, X20
+	VBROADCASTI32X2.Z 8(R9), K1, Z3
+	VBROADCASTSD      (R9), Z4
+	VPDPBUSD          (R8), Z5, Z3
+	VCVTDQ2PS         Z3, Z3
+	VMULPS            Z20, Z4, Z4
+	VPERMPS           Z4, Z0, Z4
+	VFMADD231PS       Z4, Z3, Z1
+	VBROADCASTI32X2.Z 8(R9)(AX*1), K1, Z3
+	VBROADCASTSD      (R9)(AX*1), Z4
+	VPDPBUSD          (R8)(AX*1), Z5, Z3
+	VCVTDQ2PS         Z3, Z3
+	VMULPS            Z20, Z4, Z4
+	VPERMPS           Z4, Z0, Z4
+	VFMADD231PS       Z4, Z3, Z2
+	ADDQ              $+64, R10
+	ADDQ              $+2, DI
+	ADDQ              $+64, SI
+	ADDQ              $+64, R8
+	ADDQ              $+16, R9
+	JMP               blocks240
 
 rest239:
-	ADDQ        $0x02, BX
-	JZ          columns238
-	MOVQ        $-1, R11
-	BZHIQ       BX, R11, R11
-	KMOVW       R11, K2
-	MOVQ        $-1, R11
-	SHLQ        $0x05, BX
-	BZHIQ       BX, R11, BX
-	KMOVQ       BX, K1
-	PREFETCHT0  (SI)
-	PREFETCHT0  (DI)
-	VMOVDQU8.Z  (R9), K1, Z3
-	VPMOVSXBD.Z (R10), K2, Z4
-	VCVTDQ2PS   Z4, Z4
-	VPERMPS     Z4, Z0, Z4
-	VMOVUPS     128(R8), Z5
-	VPDPBUSD    (R8), Z3, Z5
-	VCVTDQ2PS   Z5, Z5
-	VMULPS      64(R8), Z4, Z6
-	VFMADD231PS Z6, Z5, Z1
-	VMOVUPS     128(R8)(AX*1), Z5
-	VPDPBUSD    (R8)(AX*1), Z3, Z5
-	VCVTDQ2PS   Z5, Z5
-	VMULPS      64(R8)(AX*1), Z4, Z3
-	VFMADD231PS Z3, Z5, Z2
+	ADDQ              $0x02, BX
+	JZ                columns238
+	MOVQ              $-1, R11
+	BZHIQ             BX, R11, R11
+	KMOVW             R11, K3
+	MOVQ              $-1, R11
+	SHLQ              $0x05, BX
+	BZHIQ             BX, R11, BX
+	KMOVQ             BX, K2
+	PREFETCHT0        (SI)
+	VMOVDQU8.Z        (R10), K2, Z5
+	VPMOVSXBD.Z       (DI), K3, Z6
+	VCVTDQ2PS         Z6, Z6
+	VBROADCASTI32X2.Z 8(R9), K1, Z3
+	VBROADCASTSD      (R9), Z4
+	VPDPBUSD          (R8), Z5, Z3
+	VCVTDQ2PS         Z3, Z3
+	VMULPS            Z6, Z4, Z4
+	VPERMPS           Z4, Z0, Z4
+	VFMADD231PS       Z4, Z3, Z1
+	VBROADCASTI32X2.Z 8(R9)(AX*1), K1, Z3
+	VBROADCASTSD      (R9)(AX*1), Z4
+	VPDPBUSD          (R8)(AX*1), Z5, Z3
+	VCVTDQ2PS         Z3, Z3
+	VMULPS            Z6, Z4, Z4
+	VPERMPS           Z4, Z0, Z4
+	VFMADD231PS       Z4, Z3, Z2
 
 columns238:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), SI
 	SHLQ          $0x02, SI
-	MOVQ          f+64(FP), DI
+	MOVQ          f+72(FP), DI
 	VMOVSS        (DI), X4
-	ADDQ          $0x04, f+64(FP)
+	ADDQ          $0x04, f+72(FP)
 	VEXTRACTF64X4 $0x01, Z1, Y3
 	VADDPS        Y3, Y1, Y3
 	VUNPCKLPS     Y3, Y3, Y1
@@ -7092,8 +7346,8 @@ columns238:
 	VMOVSS        X1, (BX)
 	ADDQ          SI, BX
 	ADDQ          $0x04, c+0(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
+	ADDQ          CX, w+40(FP)
+	ADDQ          DX, s+56(FP)
 	JMP           columns236
 
 columns237:
@@ -7101,15 +7355,17 @@ columns237:
 	RET
 
 rows4:
-	MOVQ    ldx+24(FP), AX
-	MOVQ    ldw+40(FP), CX
-	MOVQ    lds+56(FP), DX
+	MOVQ    ldx+32(FP), AX
+	MOVQ    ldw+48(FP), CX
+	MOVQ    lds+64(FP), DX
 	VMOVUPS lanes2<>+0(SB), Z0
+	MOVL    $0x00000201, BX
+	KMOVW   BX, K1
 
 columns241:
-	CMPQ   n+80(FP), $0x02
+	CMPQ   n+88(FP), $0x02
 	JL     columns242
-	SUBQ   $0x02, n+80(FP)
+	SUBQ   $0x02, n+88(FP)
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
@@ -7118,150 +7374,174 @@ columns241:
 	VXORPS Z6, Z6, Z6
 	VXORPS Z7, Z7, Z7
 	VXORPS Z8, Z8, Z8
-	MOVQ   blocks+88(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
+	MOVQ   blocks+96(FP), BX
+	MOVQ   w+40(FP), SI
+	MOVQ   s+56(FP), DI
 	MOVQ   x+16(FP), R8
 	LEAQ   (R8)(AX*2), R9
 	ADDQ   AX, R9
-	MOVQ   SI, R10
-	MOVQ   DI, R11
+	MOVQ   xs+24(FP), R10
+	LEAQ   (R10)(AX*2), R11
+	ADDQ   AX, R11
+	MOVQ   SI, R12
 	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
 
 blocks245:
-	SUBQ         $0x02, BX
-	JL           rest244
-	PREFETCHT0   (SI)
-	PREFETCHT0   64(SI)
-	PREFETCHT0   (DI)
-	VMOVUPS      (R10), Z9
-	VPBROADCASTW (R11), X10
-	VPMOVSXBD    X10, X10
-	VCVTDQ2PS    X10, X10
-	VPERMPS      Z10, Z0, Z10
-	VMOVUPS      128(R8), Z11
-	VPDPBUSD     (R8), Z9, Z11
-	VCVTDQ2PS    Z11, Z11
-	VMULPS       64(R8), Z10, Z12
-	VFMADD231PS  Z12, Z11, Z1
-	VMOVUPS      128(R8)(AX*1), Z11
-	VPDPBUSD     (R8)(AX*1), Z9, Z11
-	VCVTDQ2PS    Z11, Z11
-	VMULPS       64(R8)(AX*1), Z10, Z12
-	VFMADD231PS  Z12, Z11, Z3
-	VMOVUPS      128(R8)(AX*2), Z11
-	VPDPBUSD     (R8)(AX*2), Z9, Z11
-	VCVTDQ2PS    Z11, Z11
-	VMULPS       64(R8)(AX*2), Z10, Z12
-	VFMADD231PS  Z12, Z11, Z5
-	VMOVUPS      128(R9), Z11
-	VPDPBUSD     (R9), Z9, Z11
-	VCVTDQ2PS    Z11, Z11
-	VMULPS       64(R9), Z10, Z9
-	VFMADD231PS  Z9, Z11, Z7
-	VMOVUPS      (R10)(CX*1), Z9
-	VPBROADCASTW (R11)(DX*1), X13
-	VPMOVSXBD    X13, X13
-	VCVTDQ2PS    X13, X13
-	VPERMPS      Z13, Z0, Z13
-	VMOVUPS      128(R8), Z11
-	VPDPBUSD     (R8), Z9, Z11
-	VCVTDQ2PS    Z11, Z11
-	VMULPS       64(R8), Z13, Z12
-	VFMADD231PS  Z12, Z11, Z2
-	VMOVUPS      128(R8)(AX*1), Z11
-	VPDPBUSD     (R8)(AX*1), Z9, Z11
-	VCVTDQ2PS    Z11, Z11
-	VMULPS       64(R8)(AX*1), Z13, Z12
-	VFMADD231PS  Z12, Z11, Z4
-	VMOVUPS      128(R8)(AX*2), Z11
-	VPDPBUSD     (R8)(AX*2), Z9, Z11
-	VCVTDQ2PS    Z11, Z11
-	VMULPS       64(R8)(AX*2), Z13, Z12
-	VFMADD231PS  Z12, Z11, Z6
-	VMOVUPS      128(R9), Z11
-	VPDPBUSD     (R9), Z9, Z11
-	VCVTDQ2PS    Z11, Z11
-	VMULPS       64(R9), Z13, Z9
-	VFMADD231PS  Z9, Z11, Z8
-	ADDQ         $+64, R10
-	ADDQ         $+2, R11
-	ADDQ         $+128, SI
-	ADDQ         $+4, DI
-	ADDQ         $+192, R8
-	ADDQ         $+192, R9
-	JMP          blocks245
+	SUBQ              $0x02, BX
+	JL                rest244
+	PREFETCHT0        (SI)
+	PREFETCHT0        64(SI)
+	VBROADCASTI32X2.Z 8(R10), K1, Z9
+	VBROADCASTSD      (R10), Z13
+	VPERMPS           Z13, Z0, Z13
+	VBROADCASTI32X2.Z 8(R10)(AX*1), K1, Z10
+	VBROADCASTSD      (R10)(AX*1), Z14
+	VPERMPS           Z14, Z0, Z14
+	VBROADCASTI32X2.Z 8(R10)(AX*2), K1, Z11
+	VBROADCASTSD      (R10)(AX*2), Z15
+	VPERMPS           Z15, Z0, Z15
+	VBROADCASTI32X2.Z 8(R11), K1, Z12
+	VBROADCASTSD      (R11), Z16
+	VPERMPS           Z16, Z0, Z16
+	VMOVUPS           (R12), Z17
+	VPBROADCASTW      (DI), X18
+	VPMOVSXBD         X18, X18
+	VCVTDQ2PS         X18, X18
+	VPERMPS           Z18, Z0, Z18
+	VMOVDQA32         Z9, Z20
+	VPDPBUSD          (R8), Z17, Z20
+	VCVTDQ2PS         Z20, Z20
+	VMULPS            Z18, Z13, Z19
+	VFMADD231PS       Z19, Z20, Z1
+	VMOVDQA32         Z10, Z20
+	VPDPBUSD          (R8)(AX*1), Z17, Z20
+	VCVTDQ2PS         Z20, Z20
+	VMULPS            Z18, Z14, Z19
+	VFMADD231PS       Z19, Z20, Z3
+	VMOVDQA32         Z11, Z20
+	VPDPBUSD          (R8)(AX*2), Z17, Z20
+	VCVTDQ2PS         Z20, Z20
+	VMULPS            Z18, Z15, Z19
+	VFMADD231PS       Z19, Z20, Z5
+	VMOVDQA32         Z12, Z19
+	VPDPBUSD          (R9), Z17, Z19
+	VCVTDQ2PS         Z19, Z19
+	VMULPS            Z18, Z16, Z17
+	VFMADD231PS       Z17, Z19, Z7
+	VMOVUPS           (R12)(CX*1), Z17
+	VPBROADCASTW      (DI)(DX*1), X21
+	VPMOVSXBD         X21, X21
+	VCVTDQ2PS         X21, X21
+	VPERMPS           Z21, Z0, Z21
+	VMOVDQA32         Z9, Z9
+	VPDPBUSD          (R8), Z17, Z9
+	VCVTDQ2PS         Z9, Z9
+	VMULPS            Z21, Z13, Z13
+	VFMADD231PS       Z13, Z9, Z2
+	VMOVDQA32         Z10, Z9
+	VPDPBUSD          (R8)(AX*1), Z17, Z9
+	VCVTDQ2PS         Z9, Z9
+	VMULPS            Z21, Z14, Z10
+	VFMADD231PS       Z10, Z9, Z4
+	VMOVDQA32         Z11, Z9
+	VPDPBUSD          (R8)(AX*2), Z17, Z9
+	VCVTDQ2PS         Z9, Z9
+	VMULPS            Z21, Z15, Z10
+	VFMADD231PS       Z10, Z9, Z6
+	VMOVDQA32         Z12, Z9
+	VPDPBUSD          (R9), Z17, Z9
+	VCVTDQ2PS         Z9, Z9
+	VMULPS            Z21, Z16, Z10
+	VFMADD231PS       Z10, Z9, Z8
+	ADDQ              $+64, R12
+	ADDQ              $+2, DI
+	ADDQ              $+128, SI
+	ADDQ              $+64, R8
+	ADDQ              $+64, R9
+	ADDQ              $+16, R10
+	ADDQ              $+16, R11
+	JMP               blocks245
 
 rest244:
-	ADDQ        $0x02, BX
-	JZ          columns243
-	MOVQ        $-1, R12
-	BZHIQ       BX, R12, R12
-	KMOVW       R12, K2
-	MOVQ        $-1, R12
-	SHLQ        $0x05, BX
-	BZHIQ       BX, R12, BX
-	KMOVQ       BX, K1
-	PREFETCHT0  (SI)
-	PREFETCHT0  64(SI)
-	PREFETCHT0  (DI)
-	VMOVDQU8.Z  (R10), K1, Z9
-	VPMOVSXBD.Z (R11), K2, Z11
-	VCVTDQ2PS   Z11, Z11
-	VPERMPS     Z11, Z0, Z11
-	VMOVUPS     128(R8), Z12
-	VPDPBUSD    (R8), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8), Z11, Z15
-	VFMADD231PS Z15, Z12, Z1
-	VMOVUPS     128(R8)(AX*1), Z12
-	VPDPBUSD    (R8)(AX*1), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8)(AX*1), Z11, Z15
-	VFMADD231PS Z15, Z12, Z3
-	VMOVUPS     128(R8)(AX*2), Z12
-	VPDPBUSD    (R8)(AX*2), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8)(AX*2), Z11, Z15
-	VFMADD231PS Z15, Z12, Z5
-	VMOVUPS     128(R9), Z12
-	VPDPBUSD    (R9), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R9), Z11, Z9
-	VFMADD231PS Z9, Z12, Z7
-	VMOVDQU8.Z  (R10)(CX*1), K1, Z9
-	VPMOVSXBD.Z (R11)(DX*1), K2, Z11
-	VCVTDQ2PS   Z11, Z11
-	VPERMPS     Z11, Z0, Z11
-	VMOVUPS     128(R8), Z12
-	VPDPBUSD    (R8), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8), Z11, Z15
-	VFMADD231PS Z15, Z12, Z2
-	VMOVUPS     128(R8)(AX*1), Z12
-	VPDPBUSD    (R8)(AX*1), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8)(AX*1), Z11, Z15
-	VFMADD231PS Z15, Z12, Z4
-	VMOVUPS     128(R8)(AX*2), Z12
-	VPDPBUSD    (R8)(AX*2), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R8)(AX*2), Z11, Z15
-	VFMADD231PS Z15, Z12, Z6
-	VMOVUPS     128(R9), Z12
-	VPDPBUSD    (R9), Z9, Z12
-	VCVTDQ2PS   Z12, Z12
-	VMULPS      64(R9), Z11, Z9
-	VFMADD231PS Z9, Z12, Z8
+	ADDQ              $0x02, BX
+	JZ                columns243
+	MOVQ              $-1, R13
+	BZHIQ             BX, R13, R13
+	KMOVW             R13, K3
+	MOVQ              $-1, R13
+	SHLQ              $0x05, BX
+	BZHIQ             BX, R13, BX
+	KMOVQ             BX, K2
+	PREFETCHT0        (SI)
+	PREFETCHT0        64(SI)
+	VBROADCASTI32X2.Z 8(R10), K1, Z9
+	VBROADCASTSD      (R10), Z13
+	VPERMPS           Z13, Z0, Z13
+	VBROADCASTI32X2.Z 8(R10)(AX*1), K1, Z10
+	VBROADCASTSD      (R10)(AX*1), Z14
+	VPERMPS           Z14, Z0, Z14
+	VBROADCASTI32X2.Z 8(R10)(AX*2), K1, Z11
+	VBROADCASTSD      (R10)(AX*2), Z15
+	VPERMPS           Z15, Z0, Z15
+	VBROADCASTI32X2.Z 8(R11), K1, Z12
+	VBROADCASTSD      (R11), Z16
+	VPERMPS           Z16, Z0, Z16
+	VMOVDQU8.Z        (R12), K2, Z17
+	VPMOVSXBD.Z       (DI), K3, Z19
+	VCVTDQ2PS         Z19, Z19
+	VPERMPS           Z19, Z0, Z19
+	VMOVDQA32         Z9, Z23
+	VPDPBUSD          (R8), Z17, Z23
+	VCVTDQ2PS         Z23, Z23
+	VMULPS            Z19, Z13, Z20
+	VFMADD231PS       Z20, Z23, Z1
+	VMOVDQA32         Z10, Z23
+	VPDPBUSD          (R8)(AX*1), Z17, Z23
+	VCVTDQ2PS         Z23, Z23
+	VMULPS            Z19, Z14, Z20
+	VFMADD231PS       Z20, Z23, Z3
+	VMOVDQA32         Z11, Z23
+	VPDPBUSD          (R8)(AX*2), Z17, Z23
+	VCVTDQ2PS         Z23, Z23
+	VMULPS            Z19, Z15, Z20
+	VFMADD231PS       Z20, Z23, Z5
+	VMOVDQA32         Z12, Z20
+	VPDPBUSD          (R9), Z17, Z20
+	VCVTDQ2PS         Z20, Z20
+	VMULPS            Z19, Z16, Z17
+	VFMADD231PS       Z17, Z20, Z7
+	VMOVDQU8.Z        (R12)(CX*1), K2, Z17
+	VPMOVSXBD.Z       (DI)(DX*1), K3, Z19
+	VCVTDQ2PS         Z19, Z19
+	VPERMPS           Z19, Z0, Z19
+	VMOVDQA32         Z9, Z9
+	VPDPBUSD          (R8), Z17, Z9
+	VCVTDQ2PS         Z9, Z9
+	VMULPS            Z19, Z13, Z13
+	VFMADD231PS       Z13, Z9, Z2
+	VMOVDQA32         Z10, Z9
+	VPDPBUSD          (R8)(AX*1), Z17, Z9
+	VCVTDQ2PS         Z9, Z9
+	VMULPS            Z19, Z14, Z10
+	VFMADD231PS       Z10, Z9, Z4
+	VMOVDQA32         Z11, Z9
+	VPDPBUSD          (R8)(AX*2), Z17, Z9
+	VCVTDQ2PS         Z9, Z9
+	VMULPS            Z19, Z15, Z10
+	VFMADD231PS       Z10, Z9, Z6
+	VMOVDQA32         Z12, Z9
+	VPDPBUSD          (R9), Z17, Z9
+	VCVTDQ2PS         Z9, Z9
+	VMULPS            Z19, Z16, Z10
+	VFMADD231PS       Z10, Z9, Z8
 
 columns243:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), SI
 	SHLQ          $0x02, SI
-	MOVQ          f+64(FP), DI
+	MOVQ          f+72(FP), DI
 	VMOVSD        (DI), X10
-	ADDQ          $0x08, f+64(FP)
+	ADDQ          $0x08, f+72(FP)
 	VEXTRACTF64X4 $0x01, Z1, Y9
 	VADDPS        Y9, Y1, Y9
 	VEXTRACTF64X4 $0x01, Z2, Y1
@@ -7331,114 +7611,128 @@ columns243:
 	VMOVSD        X1, (BX)
 	ADDQ          SI, BX
 	ADDQ          $0x08, c+0(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
+	ADDQ          CX, w+40(FP)
+	ADDQ          DX, s+56(FP)
+	ADDQ          CX, w+40(FP)
+	ADDQ          DX, s+56(FP)
 	JMP           columns241
 
 columns242:
 columns246:
-	CMPQ   n+80(FP), $0x01
+	CMPQ   n+88(FP), $0x01
 	JL     columns247
-	SUBQ   $0x01, n+80(FP)
+	SUBQ   $0x01, n+88(FP)
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
-	MOVQ   blocks+88(FP), BX
-	MOVQ   w+32(FP), SI
-	MOVQ   s+48(FP), DI
+	MOVQ   blocks+96(FP), BX
+	MOVQ   w+40(FP), SI
+	MOVQ   s+56(FP), DI
 	MOVQ   x+16(FP), R8
 	LEAQ   (R8)(AX*2), R9
 	ADDQ   AX, R9
-	MOVQ   SI, R10
-	MOVQ   DI, R11
+	MOVQ   xs+24(FP), R10
+	LEAQ   (R10)(AX*2), R11
+	ADDQ   AX, R11
+	MOVQ   SI, R12
 	LEAQ   4096(SI), SI
-	LEAQ   512(DI), DI
 
 blocks250:
-	SUBQ         $0x02, BX
-	JL           rest249
-	PREFETCHT0   (SI)
-	PREFETCHT0   (DI)
-	VMOVUPS      (R10), Z5
-	VPBROADCASTW (R11), X14
-	VPMOVSXBD    X14, X14
-	VCVTDQ2PS    X14, X14
-	VPERMPS      Z14, Z0, Z14
-	VMOVUPS      128(R8), Z6
-	VPDPBUSD     (R8), Z5, Z6
-	VCVTDQ2PS    Z6, Z6
-	VMULPS       64(R8), Z14, Z7
-	VFMADD231PS  Z7, Z6, Z1
-	VMOVUPS      128(R8)(AX*1), Z6
-	VPDPBUSD     (R8)(AX*1), Z5, Z6
-	VCVTDQ2PS    Z6, Z6
-	VMULPS       64(R8)(AX*1), Z14, Z7
-	VFMADD231PS  Z7, Z6, Z2
-	VMOVUPS      128(R8)(AX*2), Z6
-	VPDPBUSD     (R8)(AX*2), Z5, Z6
-	VCVTDQ2PS    Z6, Z6
-	VMULPS       64(R8)(AX*2), Z14, Z7
-	VFMADD231PS  Z7, Z6, Z3
-	VMOVUPS      128(R9), Z6
-	VPDPBUSD     (R9), Z5, Z6
-	VCVTDQ2PS    Z6, Z6
-	VMULPS       64(R9), Z14, Z5
-	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         $+64, R10
-	ADDQ         $+2, R11
-	ADDQ         $+64, SI
-	ADDQ         $+2, DI
-	ADDQ         $+192, R8
-	ADDQ         $+192, R9
-	JMP          blocks250
+	SUBQ              $0x02, BX
+	JL                rest249
+	PREFETCHT0        (SI)
+	VMOVUPS           (R12), Z7
+	VPBROADCASTW      (DI), X22
+	VPMOVSXBD         X22, X22
+	VCVTDQ2PS         X22, X22
+	VBROADCASTI32X2.Z 8(R10), K1, Z5
+	VBROADCASTSD      (R10), Z6
+	VPDPBUSD          (R8), Z7, Z5
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z22, Z6, Z6
+	VPERMPS           Z6, Z0, Z6
+	VFMADD231PS       Z6, Z5, Z1
+	VBROADCASTI32X2.Z 8(R10)(AX*1), K1, Z5
+	VBROADCASTSD      (R10)(AX*1), Z6
+	VPDPBUSD          (R8)(AX*1), Z7, Z5
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z22, Z6, Z6
+	VPERMPS           Z6, Z0, Z6
+	VFMADD231PS       Z6, Z5, Z2
+	VBROADCASTI32X2.Z 8(R10)(AX*2), K1, Z5
+	VBROADCASTSD      (R10)(AX*2), Z6
+	VPDPBUSD          (R8)(AX*2), Z7, Z5
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z22, Z6, Z6
+	VPERMPS           Z6, Z0, Z6
+	VFMADD231PS       Z6, Z5, Z3
+	VBROADCASTI32X2.Z 8(R11), K1, Z5
+	VBROADCASTSD      (R11), Z6
+	VPDPBUSD          (R9), Z7, Z5
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z22, Z6, Z6
+	VPERMPS           Z6, Z0, Z6
+	VFMADD231PS       Z6, Z5, Z4
+	ADDQ              $+64, R12
+	ADDQ              $+2, DI
+	ADDQ              $+64, SI
+	ADDQ              $+64, R8
+	ADDQ              $+64, R9
+	ADDQ              $+16, R10
+	ADDQ              $+16, R11
+	JMP               blocks250
 
 rest249:
-	ADDQ        $0x02, BX
-	JZ          columns248
-	MOVQ        $-1, R12
-	BZHIQ       BX, R12, R12
-	KMOVW       R12, K2
-	MOVQ        $-1, R12
-	SHLQ        $0x05, BX
-	BZHIQ       BX, R12, BX
-	KMOVQ       BX, K1
-	PREFETCHT0  (SI)
-	PREFETCHT0  (DI)
-	VMOVDQU8.Z  (R10), K1, Z5
-	VPMOVSXBD.Z (R11), K2, Z6
-	VCVTDQ2PS   Z6, Z6
-	VPERMPS     Z6, Z0, Z6
-	VMOVUPS     128(R8), Z7
-	VPDPBUSD    (R8), Z5, Z7
-	VCVTDQ2PS   Z7, Z7
-	VMULPS      64(R8), Z6, Z8
-	VFMADD231PS Z8, Z7, Z1
-	VMOVUPS     128(R8)(AX*1), Z7
-	VPDPBUSD    (R8)(AX*1), Z5, Z7
-	VCVTDQ2PS   Z7, Z7
-	VMULPS      64(R8)(AX*1), Z6, Z8
-	VFMADD231PS Z8, Z7, Z2
-	VMOVUPS     128(R8)(AX*2), Z7
-	VPDPBUSD    (R8)(AX*2), Z5, Z7
-	VCVTDQ2PS   Z7, Z7
-	VMULPS      64(R8)(AX*2), Z6, Z8
-	VFMADD231PS Z8, Z7, Z3
-	VMOVUPS     128(R9), Z7
-	VPDPBUSD    (R9), Z5, Z7
-	VCVTDQ2PS   Z7, Z7
-	VMULPS      64(R9), Z6, Z5
-	VFMADD231PS Z5, Z7, Z4
+	ADDQ              $0x02, BX
+	JZ                columns248
+	MOVQ              $-1, R13
+	BZHIQ             BX, R13, R13
+	KMOVW             R13, K3
+	MOVQ              $-1, R13
+	SHLQ              $0x05, BX
+	BZHIQ             BX, R13, BX
+	KMOVQ             BX, K2
+	PREFETCHT0        (SI)
+	VMOVDQU8.Z        (R12), K2, Z7
+	VPMOVSXBD.Z       (DI), K3, Z8
+	VCVTDQ2PS         Z8, Z8
+	VBROADCASTI32X2.Z 8(R10), K1, Z5
+	VBROADCASTSD      (R10), Z6
+	VPDPBUSD          (R8), Z7, Z5
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z8, Z6, Z6
+	VPERMPS           Z6, Z0, Z6
+	VFMADD231PS       Z6, Z5, Z1
+	VBROADCASTI32X2.Z 8(R10)(AX*1), K1, Z5
+	VBROADCASTSD      (R10)(AX*1), Z6
+	VPDPBUSD          (R8)(AX*1), Z7, Z5
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z8, Z6, Z6
+	VPERMPS           Z6, Z0, Z6
+	VFMADD231PS       Z6, Z5, Z2
+	VBROADCASTI32X2.Z 8(R10)(AX*2), K1, Z5
+	VBROADCASTSD      (R10)(AX*2), Z6
+	VPDPBUSD          (R8)(AX*2), Z7, Z5
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z8, Z6, Z6
+	VPERMPS           Z6, Z0, Z6
+	VFMADD231PS       Z6, Z5, Z3
+	VBROADCASTI32X2.Z 8(R11), K1, Z5
+	VBROADCASTSD      (R11), Z6
+	VPDPBUSD          (R9), Z7, Z5
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z8, Z6, Z6
+	VPERMPS           Z6, Z0, Z6
+	VFMADD231PS       Z6, Z5, Z4
 
 columns248:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), SI
 	SHLQ          $0x02, SI
-	MOVQ          f+64(FP), DI
+	MOVQ          f+72(FP), DI
 	VMOVSS        (DI), X6
-	ADDQ          $0x04, f+64(FP)
+	ADDQ          $0x04, f+72(FP)
 	VEXTRACTF64X4 $0x01, Z1, Y5
 	VADDPS        Y5, Y1, Y5
 	VUNPCKLPS     Y5, Y5, Y1
@@ -7496,8 +7790,8 @@ columns248:
 	VMOVSS        X1, (BX)
 	ADDQ          SI, BX
 	ADDQ          $0x04, c+0(FP)
-	ADDQ          CX, w+32(FP)
-	ADDQ          DX, s+48(FP)
+	ADDQ          CX, w+40(FP)
+	ADDQ          DX, s+56(FP)
 	JMP           columns246
 
 columns247:

@@ -8,22 +8,32 @@ import (
 // Activations are quantised by blocks of 32, each number to an integer from -127 to
 // 127 times the block's scale, and kept in records of bytes: q, scales, and what the
 // sum of a block starts at, which is less the middle of the weights' range times the
-// sum of q. Dots take records of some blocks, with a scale for each lane of a vector
-// of 512 bits, tiles a record for each block. Where weights have 4 bits, the 16
-// numbers of even index of a block come before those of odd index, as they do there.
+// sum of q. Where weights have 4 bits, the 16 numbers of even index of a block come
+// before those of odd index, as they do there. Tiles take a record for each block. Dots
+// take records of some blocks, q of all of them first, then scales and starts: all rows
+// of weights pass by them, so the fewer lines of a cache they take, the better.
 const (
-	dotRecord4 = 256 // 64 q of even index of 4 blocks, 64 of odd index, 16 scales, 16 starts
-	dotRecord8 = 192 // 64 q of 2 blocks, 16 scales, 16 starts
+	dotQ4      = 128 // 64 q of even index of 4 blocks, 64 of odd index
+	dotQ8      = 64  // q of 2 blocks
 	tileRecord = 40  // 32 q, a scale, a start
 )
 
-// DotRecords returns how many bytes a row of blocks is for DotsQuantised with weights
-// of so many bits.
-func DotRecords(bits, blocks int) int {
+// dotSizes returns how many bytes of a row of records for dots are q, and how many come
+// behind them.
+func dotSizes(bits, blocks int) (q, factors int) {
 	if bits == 4 {
-		return (blocks + 3) / 4 * dotRecord4
+		records := (blocks + 3) / 4
+		return records * dotQ4, records * 32
 	}
-	return (blocks + 1) / 2 * dotRecord8
+	records := (blocks + 1) / 2
+	return records * dotQ8, records * 16
+}
+
+// DotRecords returns how many bytes a row of blocks is for DotsQuantised with weights
+// of so many bits: whole lines of a cache, so that no vector of q crosses one.
+func DotRecords(bits, blocks int) int {
+	q, factors := dotSizes(bits, blocks)
+	return q + (factors+63)&^63
 }
 
 // TileRecords returns how many bytes a row of blocks is for TileQuantised.
@@ -33,13 +43,15 @@ func TileRecords(blocks int) int { return blocks * tileRecord }
 // the scale and the start.
 type record struct{ q, rest, scale, start int }
 
-func dotRecord(bits, b int) record {
+// dotRecord is of a row of so many blocks.
+func dotRecord(bits, blocks, b int) record {
+	factors, _ := dotSizes(bits, blocks)
 	if bits == 4 {
-		at, b := b/4*dotRecord4, b%4
-		return record{at + 16*b, at + 64 + 16*b, at + 128 + 16*b, at + 192 + 16*b}
+		at, factors, b := b/4*dotQ4, factors+b/4*32, b%4
+		return record{at + 16*b, at + 64 + 16*b, factors + 4*b, factors + 16 + 4*b}
 	}
-	at, b := b/2*dotRecord8, b%2
-	return record{at + 32*b, at + 32*b + 16, at + 64 + 32*b, at + 128 + 32*b}
+	factors += b / 2 * 16
+	return record{32 * b, 32*b + 16, factors + b%2*4, factors + 8 + b%2*4}
 }
 
 func tileRecordOf(b int) record {
@@ -54,18 +66,15 @@ func (l *Level) QuantiseDots(dst []uint8, x []float32, bits, blocks int) {
 		return
 	}
 	_ = x[blocks*Block-1]
+	factors, _ := dotSizes(bits, blocks)
 	switch {
 	case l.lanes > 0 && bits == 4:
-		l.quantiseDot4(&dst[0], &x[0], blocks)
+		l.quantiseDot4(&dst[0], &dst[factors], &x[0], blocks)
 	case l.lanes > 0:
-		l.quantiseDot8(&dst[0], &x[0], blocks)
+		l.quantiseDot8(&dst[0], &dst[factors], &x[0], blocks)
 	default:
 		for b := range blocks {
-			r := dotRecord(bits, b)
-			quantise(dst, x[b*Block:][:Block], bits, r)
-			for lane := 1; lane < 16*bits/16; lane++ {
-				copy(dst[r.scale+4*lane:], dst[r.scale:][:4])
-			}
+			quantise(dst, x[b*Block:][:Block], bits, dotRecord(bits, blocks, b))
 		}
 	}
 }
@@ -144,11 +153,11 @@ func floatAt(b []uint8, at int) float32 {
 	return math.Float32frombits(binary.LittleEndian.Uint32(b[at:]))
 }
 
-// BlockSums stores, for each block of a row of records, the sum of the numbers that
+// BlockSums stores, for each block of a whole row of records, the sum of the numbers that
 // its q stand for: of dots, or of tiles.
 func BlockSums(dst []float32, x []uint8, bits int, tiles bool) {
 	for b := range dst {
-		r := dotRecord(bits, b)
+		r := dotRecord(bits, len(dst), b)
 		if tiles {
 			r = tileRecordOf(b)
 		}
@@ -176,21 +185,22 @@ func (l *Level) DotsQuantised(c Panel[float32], x Panel[uint8], w *Blocks, m, bl
 		if w.Bits == 8 {
 			dot, halves, codes = l.dotQuantised8, l.dotQuantised8F16, l.dotQuantised8I8
 		}
+		factors, _ := dotSizes(w.Bits, blocks)
 		for i := 0; i < m && whole > 0; {
 			some := together(m - i)
 			switch {
 			case w.Halves.At != nil:
-				halves(&c.At[i*c.Stride], c.Stride, &x.At[i*x.Stride], x.Stride, &w.Data.At[0], w.Data.Stride, &w.Halves.At[0], w.Halves.Stride, some, n, whole)
+				halves(&c.At[i*c.Stride], c.Stride, &x.At[i*x.Stride], &x.At[i*x.Stride+factors], x.Stride, &w.Data.At[0], w.Data.Stride, &w.Halves.At[0], w.Halves.Stride, some, n, whole)
 			case w.Codes.At != nil:
-				codes(&c.At[i*c.Stride], c.Stride, &x.At[i*x.Stride], x.Stride, &w.Data.At[0], w.Data.Stride, &w.Codes.At[0], w.Codes.Stride, &w.Factor[0], some, n, whole)
+				codes(&c.At[i*c.Stride], c.Stride, &x.At[i*x.Stride], &x.At[i*x.Stride+factors], x.Stride, &w.Data.At[0], w.Data.Stride, &w.Codes.At[0], w.Codes.Stride, &w.Factor[0], some, n, whole)
 			default:
-				dot(&c.At[i*c.Stride], c.Stride, &x.At[i*x.Stride], x.Stride, &w.Data.At[0], w.Data.Stride, &w.Scales.At[0], w.Scales.Stride, some, n, whole)
+				dot(&c.At[i*c.Stride], c.Stride, &x.At[i*x.Stride], &x.At[i*x.Stride+factors], x.Stride, &w.Data.At[0], w.Data.Stride, &w.Scales.At[0], w.Scales.Stride, some, n, whole)
 			}
 			i += some
 		}
 	}
 	for b := whole; b < blocks; b++ {
-		r := dotRecord(w.Bits, b)
+		r := dotRecord(w.Bits, blocks, b)
 		for i := range m {
 			row := x.Row(i, DotRecords(w.Bits, blocks))
 			scale := floatAt(row, r.scale)

@@ -12,17 +12,20 @@ import (
 // bits. Start is what a sum of products with unsigned weights starts at: less the
 // middle of their range times the sum of q.
 //
-//   - For dots with weights of 4 bits, 4 blocks: 64 q of even index, 64 of odd index,
-//     16 scales and 16 starts, four lanes for each block.
-//   - For dots with weights of 8 bits, 2 blocks: 64 q, 16 scales and 16 starts, eight
-//     lanes for each block.
+//   - For dots with weights of 4 bits, 4 blocks: 64 q of even index, 64 of odd index.
+//   - For dots with weights of 8 bits, 2 blocks: 64 q.
 //   - For tiles, one block: 32 q, the scale, the start. Where weights have 4 bits, q of
 //     even index come first.
+//
+// Behind those of dots are records of the scales of their blocks, and then their starts.
 const (
-	record4    = 256
-	record8    = 192
+	record4    = 128
+	record8    = 64
 	recordTile = 40
 )
+
+// blocksOf is how many a record of dots has.
+func blocksOf(bits int) int { return 16 / bits }
 
 // integers writes products of weights in blocks and activations quantised to 8 bits
 // by the block: sums of a block are integers.
@@ -44,13 +47,19 @@ func (g *gen) quantise(bits int, tile bool) {
 	if tile {
 		what = "Tile"
 	}
-	g.function(fmt.Sprintf("quantise%s%d", what, bits), "(dst *uint8, x *float32, blocks int)",
+	where := "dst, factors"
+	if tile {
+		where = "dst"
+	}
+	g.function(fmt.Sprintf("quantise%s%d", what, bits), "("+where+" *uint8, x *float32, blocks int)",
 		fmt.Sprintf("quantise%s%d%s stores records of blocks of x.", what, bits, g.name))
 	dst, x, n := g.param("dst"), g.param("x"), g.param("blocks")
-	factors, left := g.GP64(), g.GP64()
-	inGroup := 16 / bits // blocks of a record of dots
-	g.LEAQ(operand.Mem{Base: dst, Disp: 512 / bits}, factors)
-	g.MOVQ(operand.I32(inGroup), left)
+	inGroup, left := blocksOf(bits), g.GP64()
+	var factors reg.GPVirtual
+	if !tile {
+		factors = g.param("factors")
+		g.MOVQ(operand.I32(inGroup), left)
+	}
 	absolute, tiny, most := g.broadcastBits(1<<31-1), g.broadcast(1e-30), g.broadcast(127)
 	nothing := g.broadcastBits(0x7fc00000)
 	middle := g.broadcastBits(uint32(int32(-1) << (bits - 1)))
@@ -166,32 +175,18 @@ func (g *gen) quantise(bits int, tile bool) {
 		g.VMOVD(sum, operand.Mem{Base: dst, Disp: 36})
 		g.ADDQ(operand.Imm(recordTile), dst)
 	} else {
-		zero, first := g.XMM(), g.XMM()
-		g.VXORPS(zero, zero, zero)
-		g.VMOVSS(sum, zero, first) // lane 0, and zeros
-		scales := g.YMM()
-		g.VBROADCASTSS(scale, scales)
-		if bits == 4 {
-			g.VMOVUPS(scales.AsX(), operand.Mem{Base: factors})
-			g.VMOVUPS(first, operand.Mem{Base: factors, Disp: 64})
-		} else {
-			g.VMOVUPS(scales, operand.Mem{Base: factors})
-			g.VMOVUPS(first, operand.Mem{Base: factors, Disp: 64})
-			g.VMOVUPS(zero, operand.Mem{Base: factors, Disp: 80})
-		}
+		g.VMOVSS(scale, operand.Mem{Base: factors})
+		g.VMOVD(sum, operand.Mem{Base: factors, Disp: 4 * inGroup})
+		g.ADDQ(operand.Imm(4), factors)
 		g.ADDQ(operand.Imm(uint64(4*bits)), dst)
-		g.ADDQ(operand.Imm(uint64(4*bits)), factors)
 		same := g.label("group")
 		g.DECQ(left)
 		g.JNZ(operand.LabelRef(same))
 		g.MOVQ(operand.I32(inGroup), left)
-		skip := record4
-		if bits == 8 {
-			skip = record8
+		if bits == 4 {
+			g.ADDQ(operand.I32(record4-inGroup*4*bits), dst)
 		}
-		skip -= inGroup * 4 * bits
-		g.ADDQ(operand.I32(skip), dst)
-		g.ADDQ(operand.I32(skip), factors)
+		g.ADDQ(operand.Imm(uint64(4*inGroup)), factors)
 		g.Label(same)
 	}
 	g.ADDQ(operand.I32(4*block), x)
@@ -222,8 +217,8 @@ func (g *gen) dotQuantised(bits int, scales stored) {
 	if scales.size == 1 {
 		factors, what = "f *float32, ", "scales s times their rows' factors f"
 	}
-	g.function(name, "(c *float32, ldc int, x *uint8, ldx int, w *uint8, ldw int, s *"+scales.goType+", lds int, "+factors+"m, n, blocks int)",
-		name+g.name+" adds the products of m rows of records x and n rows of blocks w, with "+what+", to c.",
+	g.function(name, "(c *float32, ldc int, x, xs *uint8, ldx int, w *uint8, ldw int, s *"+scales.goType+", lds int, "+factors+"m, n, blocks int)",
+		name+g.name+" adds the products of m rows of records x, with factors xs, and n rows of blocks w, with "+what+", to c.",
 		"Strides are in numbers, those of x and w in bytes. m is 1, 2 or 4.")
 	g.byRows(
 		func() { g.dotQuantisedOf(bits, scales, 1, g.floats/4) },
@@ -242,9 +237,8 @@ const ahead = 4096
 func (g *gen) dotQuantisedOf(bits int, stored stored, m, n int) {
 	ldx, ldw, lds := g.param("ldx"), g.param("ldw"), g.stride("lds", stored.size)
 	per, record := g.perVector(bits), record4
-	factors := 128 // where a record's scales are
 	if bits == 8 {
-		record, factors = record8, 64
+		record = record8
 	}
 	var low, repeat, ones reg.VecVirtual
 	if bits == 4 {
@@ -261,6 +255,7 @@ func (g *gen) dotQuantisedOf(bits int, stored stored, m, n int) {
 	if g.floats == 8 {
 		ones = g.broadcastBits(0x00010001)
 	}
+	starts := g.startsOf(bits)
 	for _, wide := range []int{n, 1} {
 		loop, end := g.label("columns"), g.label("columns")
 		g.Label(loop)
@@ -284,17 +279,33 @@ func (g *gen) dotQuantisedOf(bits int, stored stored, m, n int) {
 				g.ADDQ(ldw, at)
 				g.ADDQ(lds, scalesAt)
 			}
-			x, w, s := g.rowsAt(g.param("x"), ldx, m), g.rowsAt(at, ldw, together), g.rowsAt(scalesAt, lds, together)
-			soon, soonScales := g.GP64(), g.GP64()
+			x, xs := g.rowsAt(g.param("x"), ldx, m), g.rowsAt(g.param("xs"), ldx, m)
+			w, s := g.rowsAt(at, ldw, together), g.rowsAt(scalesAt, lds, together)
+			soon := g.GP64()
 			g.LEAQ(operand.Mem{Base: at, Disp: ahead}, soon)
-			g.LEAQ(operand.Mem{Base: scalesAt, Disp: ahead / 8}, soonScales)
-			// step takes one vector of each row, the part at of a record on. Of the last one
-			// there may be no more than the masks say.
-			step := func(at int, bytes, scales *reg.OpmaskVirtual) {
+			// step takes vector part of a record of each row. Of the last one there may be no
+			// more than the masks say.
+			step := func(part int, bytes, scales *reg.OpmaskVirtual) {
+				at := part * g.bytes()
 				for at := 0; at < together*g.bytes(); at += 64 {
 					ask(operand.Mem{Base: soon, Disp: at})
 				}
-				ask(operand.Mem{Base: soonScales})
+				// What a row of activations has for these blocks is loaded once where several rows
+				// of weights meet it and there are registers to keep it.
+				start, factor := g.vecs(m), g.vecs(m)
+				kept := together > 1 && (g.floats == 16 || m < 4)
+				load := func(i int) {
+					starts.load(xs.row(i, 0), part, start[i])
+					g.repeated(per, xs.row(i, 4*per*part), factor[i])
+				}
+				for i := range m {
+					if !kept {
+						break
+					}
+					if load(i); per > 1 {
+						g.VPERMPS(factor[i], repeat, factor[i])
+					}
+				}
 				for j := range together {
 					v, h, scale := g.vec(), g.vec(), g.vec()
 					if bytes != nil {
@@ -303,7 +314,7 @@ func (g *gen) dotQuantisedOf(bits int, stored stored, m, n int) {
 						g.VMOVUPS(w.row(j, 0), v)
 					}
 					g.someScales(stored, per, s.row(j, 0), scale, scales)
-					if per > 1 {
+					if kept && per > 1 {
 						g.VPERMPS(scale, repeat, scale)
 					}
 					if bits == 4 {
@@ -313,9 +324,15 @@ func (g *gen) dotQuantisedOf(bits int, stored stored, m, n int) {
 					}
 					for i := range m {
 						sum, by := g.vec(), g.vec()
+						if !kept {
+							load(i)
+						}
 						switch {
 						case g.floats == 16:
-							g.VMOVUPS(x.row(i, factors+64+at), sum)
+							if sum = start[i]; kept {
+								sum = g.vec()
+								g.VMOVDQA32(start[i], sum)
+							}
 							g.VPDPBUSD(x.row(i, at), v, sum)
 							if bits == 4 {
 								g.VPDPBUSD(x.row(i, 64+at), h, sum)
@@ -326,16 +343,19 @@ func (g *gen) dotQuantisedOf(bits int, stored stored, m, n int) {
 							g.VPMADDUBSW(x.row(i, 64+at), h, t)
 							g.VPADDW(t, sum, sum)
 							g.VPMADDWD(ones, sum, sum)
-							g.VPADDD(x.row(i, factors+64+at), sum, sum)
+							g.VPADDD(start[i], sum, sum)
 						default:
 							g.wideProducts(x.row(i, at), w.row(j, 0), sum)
 							t := g.vec()
 							g.wideProducts(x.row(i, at+16), w.row(j, 16), t)
 							g.VPADDD(t, sum, sum)
-							g.VPADDD(x.row(i, factors+64+at), sum, sum)
+							g.VPADDD(start[i], sum, sum)
 						}
 						g.VCVTDQ2PS(sum, sum)
-						g.VMULPS(x.row(i, factors+at), scale, by)
+						g.VMULPS(scale, factor[i], by)
+						if !kept && per > 1 {
+							g.VPERMPS(by, repeat, by)
+						}
 						g.VFMADD231PS(by, sum, sums[i*wide+first+j])
 					}
 				}
@@ -345,13 +365,13 @@ func (g *gen) dotQuantisedOf(bits int, stored stored, m, n int) {
 			for i := range 16 / g.floats { // a record is a vector of 512 bits
 				g.SUBQ(operand.Imm(uint64(per)), k)
 				g.JL(operand.LabelRef(rest))
-				step(i*32, nil, nil)
+				step(i, nil, nil)
 				g.advance(w, g.bytes())
 				g.advance(s, stored.size*per)
 				g.ADDQ(operand.I32(together*g.bytes()), soon)
-				g.ADDQ(operand.I32(together*stored.size*per), soonScales)
 			}
 			g.advance(x, record)
+			g.advance(xs, 8*blocksOf(bits))
 			g.JMP(operand.LabelRef(inner))
 			g.Label(rest)
 			g.ADDQ(operand.Imm(uint64(per)), k)
@@ -390,6 +410,70 @@ func (g *gen) dotQuantisedOf(bits int, stored stored, m, n int) {
 	}
 	g.VZEROUPPER()
 	g.RET()
+}
+
+// starts loads those of the blocks of a vector, each to one of its block's lanes, and
+// zeros to the others: their record is repeated, so that every block meets its own.
+type starts struct {
+	*gen
+	bits  int
+	mask  reg.OpmaskVirtual
+	masks []operand.Mem // of the vectors of a record, where there are no masks of bits
+}
+
+// startsOf prepares them.
+func (g *gen) startsOf(bits int) *starts {
+	s := &starts{gen: g, bits: bits}
+	blocks := blocksOf(bits)
+	switch lanes := g.floats / g.perVector(bits); {
+	case g.floats == 16:
+		own := 0
+		for b := range blocks {
+			own |= 1 << (b*lanes + b)
+		}
+		r := g.GP32()
+		g.MOVL(operand.U32(uint32(own)), r)
+		s.mask = g.K()
+		g.KMOVW(r, s.mask)
+	case bits == 4:
+		for part := range 2 {
+			own := make([]int, 8)
+			for b := range 2 {
+				own[b*lanes+2*part+b] = -1
+			}
+			s.masks = append(s.masks, g.integers(fmt.Sprintf("starts%d", part), own))
+		}
+	}
+	return s
+}
+
+// load loads those of vector part of the record at factors.
+func (s *starts) load(factors operand.Mem, part int, to reg.VecVirtual) {
+	factors.Disp += 4 * blocksOf(s.bits)
+	switch {
+	case s.floats == 16 && s.bits == 4:
+		s.VBROADCASTI32X4_Z(factors, s.mask, to)
+	case s.floats == 16:
+		s.VBROADCASTI32X2_Z(factors, s.mask, to)
+	case s.bits == 4:
+		s.VBROADCASTI128(factors, to)
+		s.VPAND(s.masks[part], to, to)
+	default:
+		factors.Disp += 4 * part
+		s.VMOVD(factors, to.AsX())
+	}
+}
+
+// repeated loads the factors of 1, 2 or 4 blocks, one behind the other, again and again.
+func (g *gen) repeated(n int, factors operand.Mem, to reg.VecVirtual) {
+	switch {
+	case n == 1:
+		g.VBROADCASTSS(factors, to)
+	case n == 2:
+		g.VBROADCASTSD(factors, to)
+	default:
+		g.VBROADCASTF32X4(factors, to)
+	}
 }
 
 // rowFactors loads those of the next 1, 2 or 4 rows of weights.
