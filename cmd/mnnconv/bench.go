@@ -133,7 +133,16 @@ func runBench(ctx context.Context, o *benchOptions, src string) (err error) {
 	if b.sizes, err = pictureSizes(o.sizes); err != nil {
 		return err
 	}
-	if o.json {
+	json := o.json && (given(o.flags, "json") || !given(o.flags, "format"))
+	err = refuseIdle(o.flags,
+		idle{"format", json && o.format != "json", "with --json"},
+		idle{"depth", len(b.answers) == 0, "without lengths of answers (-n)"},
+		idle{"fail-slower", o.against == "", "without --against FILE"},
+	)
+	if err != nil {
+		return err
+	}
+	if json {
 		o.format = "json"
 	}
 	switch {
@@ -143,8 +152,8 @@ func runBench(ctx context.Context, o *benchOptions, src string) (err error) {
 		return usagef("--repeats %d: want 1 to 10000", o.repeats)
 	case !slices.Contains([]string{"md", "csv", "json"}, o.format):
 		return usagef("--format %q: want md, csv or json", o.format)
-	case o.failSlower < 0 || o.failSlower != 0 && o.against == "":
-		return usagef("--fail-slower %g: want a percentage above 0, and --against FILE", o.failSlower)
+	case o.failSlower < 0:
+		return usagef("--fail-slower %g: want 0 or a percentage above it", o.failSlower)
 	}
 	var before *benchReport
 	if o.against != "" { // before anything is measured
@@ -200,7 +209,7 @@ func (b *bench) measure(ctx context.Context, src string, w mnnconv.Options) (err
 		b.recorder = trace.New(time.Now(), trace.Options{})
 		w.Trace = b.recorder
 		start := time.Now()
-		m, err := open(src, w)
+		m, err := open(src, w, &b.o.modelOptions)
 		if err != nil {
 			return err
 		}
@@ -232,7 +241,7 @@ type loaded struct {
 	session models.Session
 }
 
-func open(src string, w mnnconv.Options) (*loaded, error) {
+func open(src string, w mnnconv.Options, o *modelOptions) (*loaded, error) {
 	m := &loaded{}
 	var err error
 	if m.source, err = mnnconv.Load(src, w); err != nil {
@@ -240,6 +249,9 @@ func open(src string, w mnnconv.Options) (*loaded, error) {
 	}
 	if m.source.Model == nil {
 		return nil, errors.Join(usagef("%s is one graph and answers no questions: give a model folder", src), m.close())
+	}
+	if err := o.unheeded(m.source, w); err != nil {
+		return nil, errors.Join(err, m.close())
 	}
 	if m.program, err = mnnconv.Open(m.source, w); err != nil {
 		return nil, errors.Join(err, m.close())

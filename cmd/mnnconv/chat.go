@@ -60,6 +60,9 @@ func runChat(ctx context.Context, o *chatOptions, src string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close(), p.Source.Close()) }()
+	if err := o.sampling.idle(p.Source); err != nil {
+		return err
+	}
 	session, err := p.Chat(o.context)
 	if err != nil {
 		return err

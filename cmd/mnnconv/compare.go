@@ -100,7 +100,15 @@ func (o *compareOptions) check() error {
 	case !knownReference(o.reference):
 		return usagef("--reference %q: want cpu, onnxruntime or onnxruntime=FILE", o.reference)
 	}
-	return nil
+	return o.idle()
+}
+
+// idle refuses flags of questions where none is asked.
+func (o *compareOptions) idle() error {
+	return refuseIdle(o.flags,
+		idle{"fps", !showsVideo(o.media), "without --video FOLDER"},
+		idle{"max-tokens", o.prompt == "", "without -p TEXT"},
+	)
 }
 
 func knownReference(text string) bool {
@@ -155,7 +163,7 @@ func (o *compareOptions) open(w mnnconv.Options, loaded func(*mnnconv.Source)) (
 		opened = append(opened, r)
 		co.Reference, co.Name = r, "onnxruntime "+r.Version()
 	}
-	s, err := o.load(o.src, w)
+	s, err := o.load(o.app, o.src, w)
 	if err != nil {
 		return nil, nil, err
 	}

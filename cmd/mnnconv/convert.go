@@ -70,6 +70,10 @@ func runConvert(ctx context.Context, o *convertOptions) (err error) {
 	if err := inFolder("-o", o.out); err != nil {
 		return err
 	}
+	err = errors.Join(o.idle(o.flags), refuseIdle(o.flags, idle{"device-timeout", o.calibrate == "", "without --calibrate: no device runs anything"}))
+	if err != nil {
+		return err
+	}
 	asked, err := o.parse()
 	if err != nil {
 		return err
@@ -85,7 +89,7 @@ func runConvert(ctx context.Context, o *convertOptions) (err error) {
 		return err
 	}
 	w.Load.Batched = o.batched
-	s, err := o.load(o.src, w)
+	s, err := o.load(o.app, o.src, w)
 	if err != nil {
 		return err
 	}

@@ -69,7 +69,7 @@ func runDemo(ctx context.Context, o *demoOptions) (err error) {
 	if err := tinyvl.Extract(o.disk, dir); err != nil {
 		return fmt.Errorf("temporary folder: %w", err)
 	}
-	s, err := o.load(dir, w)
+	s, err := o.load(o.app, dir, w)
 	if err != nil {
 		return err
 	}

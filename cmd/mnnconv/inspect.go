@@ -74,7 +74,7 @@ func runInspect(_ context.Context, o *inspectOptions) (err error) {
 		return err
 	}
 	w.Load.Batchable = true
-	s, err := o.load(o.src, w)
+	s, err := o.load(o.app, o.src, w)
 	if err != nil {
 		return err
 	}

@@ -78,10 +78,15 @@ func loadMedia(list []medium, fps float64, most int) ([]models.Media, error) {
 // mostFrames bounds the frames of a video that a session has room for: 0, whatever its
 // context holds, unless there are pictures alone.
 func mostFrames(media []medium) int {
-	if slices.ContainsFunc(media, func(m medium) bool { return m.video }) {
+	if showsVideo(media) {
 		return 0
 	}
 	return 1
+}
+
+// showsVideo reports whether there is a video among what a question shows.
+func showsVideo(list []medium) bool {
+	return slices.ContainsFunc(list, func(m medium) bool { return m.video })
 }
 
 // frames lists the files of a folder in the order of the numbers in their names.

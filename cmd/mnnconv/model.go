@@ -7,15 +7,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"mnnconv"
 	"mnnconv/graph"
-	"mnnconv/models"
 	"mnnconv/partition"
 	"mnnconv/passes"
 	"mnnconv/runtime/host"
@@ -23,6 +22,7 @@ import (
 
 // modelOptions are the flags of commands that read a model.
 type modelOptions struct {
+	flags                *pflag.FlagSet // of the command
 	place, fallback      string
 	devices              string
 	threads              int
@@ -37,6 +37,7 @@ type modelOptions struct {
 const srcArg = "SRC, a model folder, a package or an .onnx file"
 
 func (o *modelOptions) addPlace(cmd *cobra.Command) {
+	o.flags = cmd.Flags()
 	cmd.Flags().StringVar(&o.place, "place", "", "`RULES` for what runs where: DEVICE, or PATH=DEVICE,... such as vision=sim:0,llm.layers.0-1=sim:1, or @FILE.yaml, or auto; the rest runs on cpu")
 	cmd.Flags().StringVar(&o.devices, "devices", "", "plan for the devices in `FILE`, which devices --json wrote, or of a machine known by name: "+strings.Join(partition.ShippedNames(), ", "))
 	cmd.Flags().StringVar(&o.fallback, "fallback", "", "run on `DEVICE` what the device chosen by --place lacks an operator for, and say so")
@@ -159,18 +160,21 @@ func readDevices(name string) ([]partition.Profile, error) {
 }
 
 // load reads a model. The caller closes it.
-func (a *app) load(path string, o mnnconv.Options) (*mnnconv.Source, error) {
+func (o *modelOptions) load(a *app, path string, w mnnconv.Options) (*mnnconv.Source, error) {
 	p := a.progress("reading "+printable(filepath.Base(path)), -1, false)
 	defer p.end()
-	s, err := mnnconv.Load(path, o)
-	if err == nil && o.Load.State != graph.Undefined && !slices.ContainsFunc(s.Phases, func(p models.Phase) bool { return len(p.Graph.States) > 0 }) {
-		return nil, errors.Join(usagef("--state: %s keeps no keys and values", printable(path)), s.Close())
+	s, err := mnnconv.Load(path, w)
+	if err != nil {
+		return nil, err
 	}
-	if err == nil && s.Recut(o) {
+	if err := o.unheeded(s, w); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	if s.Recut(w) {
 		p.end()
 		fmt.Fprintf(a.err, "mnnconv: note: cut anew in memory by --place; the package's own placement (%s) is set aside\n", printable(cmp.Or(s.Package.Rules, "cpu")))
 	}
-	return s, err
+	return s, nil
 }
 
 // note tells people how a model was read.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"mnnconv"
 	"mnnconv/partition"
@@ -48,12 +49,17 @@ func (o *quantizeOptions) addQuantize(cmd *cobra.Command) {
 	f.StringVar(&o.calibrate, "calibrate", "", "choose codes by what questions in `QUESTIONS.jsonl`, as run --batch takes them, bring to each layer")
 }
 
+// idle refuses flags that say how to quantise where nothing is.
+func (o *quantizeOptions) idle(flags *pflag.FlagSet) error {
+	return refuseIdle(flags,
+		idle{"quantize-budget", o.spec == "", "without --quantize SPEC"},
+		idle{"calibrate", o.spec == "", "without --quantize SPEC"},
+	)
+}
+
 // parse reads the flags; nil: nothing is asked for.
 func (o *quantizeOptions) parse() (*quantize.Options, error) {
 	if o.spec == "" {
-		if o.budget != "" || o.calibrate != "" {
-			return nil, usagef("--quantize-budget and --calibrate say how to quantise: give --quantize too")
-		}
 		return nil, nil
 	}
 	spec, err := quantize.ParseSpec(o.spec)

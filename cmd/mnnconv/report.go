@@ -63,6 +63,14 @@ func runReport(ctx context.Context, o *reportOptions, commands []string) error {
 			return err
 		}
 	}
+	err := errors.Join(o.idle(), refuseIdle(o.flags,
+		idle{"compare", !o.asks(), "without -p, --input or --inputs"},
+		idle{"reference", !o.asks(), "without -p, --input or --inputs"},
+		idle{"reference", o.asks() && !o.compare, "with --compare=false"},
+	))
+	if err != nil {
+		return err
+	}
 	if err := writable("-o", o.file); err != nil {
 		return err
 	}
@@ -91,7 +99,7 @@ func (o *reportOptions) planned(context.Context) (_ *report.Document, found, err
 	if err := o.bound(&w, 1); err != nil {
 		return nil, nil, err
 	}
-	s, err := o.load(o.src, w)
+	s, err := o.load(o.app, o.src, w)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -210,7 +210,8 @@ func newRootCmd(a *app) *cobra.Command {
 		Long: "mnnconv reads a model folder or an .onnx file, places its parts on devices, cuts it\n" +
 			"there, shows every copy between memories, and runs it.\n\n" +
 			"Results go to stdout, everything else to stderr. Every flag can also be given as the\n" +
-			"environment variable that its help names; the flag wins.\n\n" + exitHelp(),
+			"environment variable that its help names; the flag wins. A flag that changes nothing is\n" +
+			"refused; a variable that says nothing to a command is not.\n\n" + exitHelp(),
 		Example:                    "  mnnconv demo\n  mnnconv run FOLDER --image picture.png -p \"Describe the image.\"\n  mnnconv run FOLDER --image picture.png -p \"What is it?\" --place vision=sim:0",
 		SuggestionsMinimumDistance: 2,
 		SilenceErrors:              true,
@@ -314,6 +315,7 @@ func setFromEnvironment(cmd *cobra.Command) error {
 				errs = append(errs, usagef("environment variable %s: %w", variable(f.Name), err))
 			}
 		}
+		f.Annotations = map[string][]string{fromEnvironment: nil}
 	})
 	return errors.Join(errs...)
 }

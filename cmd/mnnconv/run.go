@@ -89,7 +89,7 @@ func runRun(ctx context.Context, o *runOptions) (err error) {
 		return err
 	}
 	w.Session.Slots = o.slots
-	if o.stats || o.trace.file != "" || o.lookup > 0 || o.batch == "" { // times are of one question then, drafts of one sequence
+	if o.alone() {
 		w.Session.Slots = 1
 	}
 	w.Load.Batched = w.Session.Slots > 1
@@ -108,7 +108,7 @@ func runRun(ctx context.Context, o *runOptions) (err error) {
 	}
 	defer func() { err = errors.Join(err, o.trace.write(o.app, "mnnconv run")) }()
 	w.Trace = o.trace.recorder
-	s, err := o.load(o.src, w)
+	s, err := o.load(o.app, o.src, w)
 	if err != nil {
 		return err
 	}
@@ -122,6 +122,9 @@ func runRun(ctx context.Context, o *runOptions) (err error) {
 		return usagef("%s is a model folder: give one of its .onnx files with --input, or a question with -p", o.src)
 	case s.Model != nil && !asks:
 		return usagef("give a question with -p, or a file of them with --batch")
+	}
+	if err := o.sampling.idle(s); err != nil {
+		return err
 	}
 	o.note(s)
 	p, err := mnnconv.Open(s, w)
@@ -150,10 +153,6 @@ func (o *runOptions) check() error {
 		return usagef("--input and --output-dir run a graph, -p and --batch ask a model: give one or the other")
 	case len(o.media) > 0 && !o.hasPrompt:
 		return usagef("pictures need a question: give one with -p")
-	case o.trace.nodes && o.trace.file == "":
-		return usagef("--trace-nodes needs --trace FILE")
-	case graph && o.lookup != 0:
-		return usagef("--prompt-lookup-num-tokens drafts answers: give it with -p or --batch")
 	case o.slots < 1 || o.slots > mostSlots:
 		return usagef("--slots %d: want 1 to %d", o.slots, mostSlots)
 	case o.lookup < 0 || o.lookup > 15:
@@ -161,7 +160,18 @@ func (o *runOptions) check() error {
 	case !(o.fps > 0 && o.fps <= 1000):
 		return usagef("--fps %v: want a number above 0, at most 1000", o.fps)
 	}
-	return o.sampling.check()
+	return errors.Join(o.sampling.check(), refuseIdle(o.flags,
+		idle{"fps", !showsVideo(o.media), "without --video FOLDER"},
+		idle{"slots", o.batch == "", "without --batch FILE.jsonl"},
+		idle{"slots", o.batch != "" && o.slots > 1 && o.alone(), "with --stats, --trace or --prompt-lookup-num-tokens, which take one question at a time"},
+		idle{"trace-nodes", o.trace.file == "", "without --trace FILE"},
+	))
+}
+
+// alone reports whether one question is answered at a time: times are of one then, and
+// drafts of one sequence.
+func (o *runOptions) alone() bool {
+	return o.stats || o.trace.file != "" || o.lookup > 0 || o.batch == ""
 }
 
 // frames bounds the videos that will be asked about: pictures alone are one frame

@@ -36,6 +36,16 @@ func (s *samplingFlags) check() error {
 	return nil
 }
 
+// idle refuses flags that say by which chance a token is taken, where none is.
+func (s *samplingFlags) idle(source *mnnconv.Source) error {
+	greedy := !s.over(source.Info.Generate.Sampling).Sample
+	var all []idle
+	for _, f := range []string{"top-k", "top-p", "min-p", "seed"} {
+		all = append(all, idle{f, greedy, "where always the likeliest token is taken: give a --temperature above 0"})
+	}
+	return refuseIdle(s.flags, all...)
+}
+
 // settings are the model's own, with the flags' in their place.
 func (s *samplingFlags) settings(p *mnnconv.Program) models.Settings {
 	own := p.Source.Info.Generate

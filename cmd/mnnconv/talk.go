@@ -41,7 +41,7 @@ func (o *talkOptions) open(src string, frames, slots int) (*mnnconv.Program, err
 		return nil, err
 	}
 	w.Session.Slots, w.Load.Batched = slots, slots > 1
-	s, err := o.load(src, w)
+	s, err := o.load(o.app, src, w)
 	if err != nil {
 		return nil, err
 	}

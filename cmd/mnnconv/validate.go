@@ -59,7 +59,7 @@ func runValidate(ctx context.Context, o *validateOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	s, err := o.load(o.src, w)
+	s, err := o.load(o.app, o.src, w)
 	if err != nil {
 		return err
 	}
