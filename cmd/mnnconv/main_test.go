@@ -129,6 +129,7 @@ func fixtures(dir, src string) error {
 	}
 	for name, data := range map[string][]byte{
 		"sum.onnx":       sum,
+		"twice.onnx":     modelOf(nil, [][]byte{node("Add", "sum/of", "x", "y")}, "sum/of", "sum/of"),
 		"cyclic.onnx":    model(nil, node("Add", "a", "x", "b"), node("Add", "b", "a", "y"), node("Add", "sum/of", "a", "b")),
 		"unknown.onnx":   model(nil, node("NoSuchOperator", "sum/of", "x", "y")),
 		"surplus.onnx":   model(nil, node("Neg", "sum/of", "x", "y")),
@@ -162,7 +163,10 @@ func stored(name, file string) []byte {
 
 // model is an ONNX file of opset 17 from x and y, float32 [n], to sum/of, with one
 // initializer or nil.
-func model(weight []byte, nodes ...[]byte) []byte {
+func model(weight []byte, nodes ...[]byte) []byte { return modelOf(weight, nodes, "sum/of") }
+
+// modelOf is such a file with outputs of those names.
+func modelOf(weight []byte, nodes [][]byte, outputs ...string) []byte {
 	value := func(name string) []byte {
 		extent := field(nil, 2, []byte("n"))
 		tensor := protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), 1)
@@ -178,7 +182,9 @@ func model(weight []byte, nodes ...[]byte) []byte {
 		g = field(g, 5, weight)
 	}
 	g = field(field(g, 11, value("x")), 11, value("y"))
-	g = field(g, 12, value("sum/of"))
+	for _, name := range outputs {
+		g = field(g, 12, value(name))
+	}
 	m := protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), 8)
 	m = field(m, 7, g)
 	return field(m, 8, protowire.AppendVarint(protowire.AppendTag(nil, 2, protowire.VarintType), 17))

@@ -184,13 +184,16 @@ func (o *runOptions) writeOutputs(names []string, outs []*graph.Tensor, report *
 		row := outputRow{Name: names[i], DType: t.DType.String(), Shape: append([]int64{}, t.Shape...), kind: t.Type().String()}
 		if o.outputDir != "" {
 			name := fileName(row.Name)
-			if other, twice := files[name]; twice {
+			other, twice := files[name]
+			if twice && other != row.Name {
 				return fmt.Errorf("outputs %q and %q would both be %s: %w", other, row.Name, name, disk.ErrWrite)
 			}
 			files[name] = row.Name
 			row.File = filepath.Join(o.outputDir, name)
-			if err := npy.Write(o.disk, row.File, t); err != nil {
-				return fmt.Errorf("output %q: %w", row.Name, err)
+			if !twice { // an exporter may list an output again
+				if err := npy.Write(o.disk, row.File, t); err != nil {
+					return fmt.Errorf("output %q: %w", row.Name, err)
+				}
 			}
 		}
 		row.min, row.max, row.mean = spread(t)

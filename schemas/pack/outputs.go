@@ -1,15 +1,20 @@
 package pack
 
-import "mnnconv/graph"
+import (
+	"slices"
+
+	"mnnconv/graph"
+)
 
 // In a plan an output that is copied to the host is the copy, and the value it
 // was made from has the output's name. In the file it is the other way about, so
 // that a graph's outputs are called the same however it is cut.
 
-// keepOutputNames swaps the names for the file.
+// keepOutputNames swaps the names for the file, of an output that is listed twice
+// once.
 func keepOutputNames(g *graph.Graph) {
-	for _, v := range g.Outputs {
-		if from := copied(v); from != nil {
+	for i, v := range g.Outputs {
+		if from := copied(v); from != nil && !slices.Contains(g.Outputs[:i], v) {
 			v.Name, from.Name = from.Name, from.Name+deviceMark+string(from.Type.Space)
 		}
 	}
