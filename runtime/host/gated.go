@@ -36,11 +36,11 @@ func lowerGated(n *graph.Node, uses map[*graph.Value][]graph.Use) (Group, bool) 
 	return Group{}, false
 }
 
-// part computes part i of both products, and of the output.
-func (k *gate) part(w *Worker, g, u *product, i int) {
+// stretch computes parts of both products, and of the output.
+func (k *gate) stretch(w *Worker, g, u *product, from, to int) {
 	kept := g.kept()
 	scratch := w.Floats(kept + max(g.scratch-kept, u.scratch))
-	g.part(i, func(t task) {
+	g.stretch(from, to, func(t task) {
 		gates, gateBias, _ := g.sums(w, scratch[:g.scratch], t)
 		ups, upBias, _ := u.sums(w, scratch[kept:], t)
 		for r := range t.m {

@@ -51,6 +51,11 @@ func (c *Call) shared(n int) []uint8 {
 // Run does the parts of a kernel, see [Pool.Run].
 func (c *Call) Run(n int, parts Parts) error { return c.Pool.Run(c.Ctx, n, parts) }
 
+// RunStretches is the same of stretches, see [Pool.RunStretches].
+func (c *Call) RunStretches(n int, long Stretches) error {
+	return c.Pool.RunStretches(c.Ctx, n, long)
+}
+
 // memo returns the T that the kernel keeps from call to call of one step, so
 // that describing its parts does not allocate again.
 func memo[T any](c *Call) *T {

@@ -58,6 +58,29 @@ type Parts interface {
 	Part(w *Worker, i int)
 }
 
+// Stretches is work whose neighbouring parts are done faster as one. A worker takes half of
+// what is left of a share each time, so that all workers end at about the same time.
+type Stretches interface {
+	// Stretch does the parts from from to to-1.
+	Stretch(w *Worker, from, to int)
+}
+
+// work is one of the two.
+type work struct {
+	parts Parts
+	long  Stretches
+}
+
+func (x work) do(w *Worker, from, to int) {
+	if x.long != nil {
+		x.long.Stretch(w, from, to)
+		return
+	}
+	for i := from; i < to; i++ {
+		x.parts.Part(w, i)
+	}
+}
+
 // Worker is one processor's share of a pool.
 type Worker struct {
 	floats []float32
@@ -116,22 +139,31 @@ func (p *Pool) Workers() int {
 // from the others. So it is while helpers are late, because another process has
 // their processor: a run is as slow as its last part.
 func (p *Pool) Run(ctx context.Context, n int, parts Parts) error {
+	return p.do(ctx, n, work{parts: parts})
+}
+
+// RunStretches is [Pool.Run] of parts that are done in stretches.
+func (p *Pool) RunStretches(ctx context.Context, n int, long Stretches) error {
+	return p.do(ctx, n, work{long: long})
+}
+
+func (p *Pool) do(ctx context.Context, n int, x work) error {
 	if p == nil {
-		return alone(ctx, n, parts, &Worker{})
+		return alone(ctx, n, x, &Worker{})
 	}
 	if !p.taken.TryLock() {
 		p.crowded.Store(int64(time.Since(p.start) + apart))
 		w := p.spare.Get().(*Worker)
 		defer p.spare.Put(w)
-		return alone(ctx, n, parts, w)
+		return alone(ctx, n, x, w)
 	}
 	defer p.taken.Unlock()
 	began := time.Since(p.start)
 	if n < 2 || len(p.workers) < 2 || p.isCrowded(began) {
-		return alone(ctx, n, parts, &p.workers[0])
+		return alone(ctx, n, x, &p.workers[0])
 	}
 	r := &p.run
-	r.ctx, r.parts = ctx, parts
+	r.ctx, r.work = ctx, x
 	r.skipped.Store(false)
 	for i := range r.shares {
 		s := &r.shares[i]
@@ -148,7 +180,7 @@ func (p *Pool) Run(ctx context.Context, n int, parts Parts) error {
 	}
 	r.help(&p.workers[0], 0)
 	p.wait(began)
-	r.ctx, r.parts = nil, nil
+	r.ctx, r.work = nil, work{}
 	if r.skipped.Load() {
 		return ctx.Err()
 	}
@@ -185,14 +217,18 @@ func (p *Pool) wait(began time.Duration) {
 func (p *Pool) isCrowded(now time.Duration) bool { return now < time.Duration(p.crowded.Load()) }
 
 // alone does all parts on the caller.
-func alone(ctx context.Context, n int, parts Parts, w *Worker) error {
-	for i := range n {
+func alone(ctx context.Context, n int, x work, w *Worker) error {
+	s := share{end: int64(n)}
+	for {
+		from, to := s.take(x.long != nil)
+		if from == to {
+			return nil
+		}
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		parts.Part(w, i)
+		x.do(w, from, to)
 	}
-	return nil
 }
 
 // help is a helper's life.
@@ -258,8 +294,8 @@ func (p *Pool) enter() bool {
 
 // run is one call of Pool.Run.
 type run struct {
+	work
 	ctx     context.Context
-	parts   Parts
 	skipped atomic.Bool
 	shares  []share // of each worker
 }
@@ -271,20 +307,38 @@ type share struct {
 	_    [48]byte
 }
 
+// take returns the next part that nobody has taken, or the first half of those that are left.
+// There are none where from is to.
+func (s *share) take(half bool) (from, to int) {
+	for {
+		n := s.next.Load()
+		if n >= s.end {
+			return 0, 0
+		}
+		some := int64(1)
+		if half {
+			some = (s.end - n + 1) / 2
+		}
+		if s.next.CompareAndSwap(n, n+some) {
+			return int(n), int(n + some)
+		}
+	}
+}
+
 // help does the parts of worker i, and then those that are left of others.
 func (r *run) help(w *Worker, i int) {
 	for j := range r.shares {
 		s := &r.shares[(i+j)%len(r.shares)]
 		for {
-			part := s.next.Add(1) - 1
-			if part >= s.end {
+			from, to := s.take(r.long != nil)
+			if from == to {
 				break
 			}
 			if r.ctx.Err() != nil {
 				r.skipped.Store(true)
 				return
 			}
-			r.parts.Part(w, int(part))
+			r.do(w, from, to)
 		}
 	}
 }

@@ -50,6 +50,47 @@ func TestPoolRunsEveryPartOnce(t *testing.T) {
 	}
 }
 
+// stretched counts parts as counts does, and stretches of more than one.
+type stretched struct {
+	counts
+	long atomic.Int32
+}
+
+func (s *stretched) Stretch(w *Worker, from, to int) {
+	if to-from > 1 {
+		s.long.Add(1)
+	}
+	for i := from; i < to; i++ {
+		s.Part(w, i)
+	}
+}
+
+func TestPoolRunsStretchesOnce(t *testing.T) {
+	four := NewPool(4)
+	defer four.Close()
+	for _, p := range []*Pool{nil, four} {
+		for n := range 40 {
+			s := &stretched{counts: counts{t: t, n: make([]atomic.Int32, n)}}
+			if err := p.RunStretches(context.Background(), n, s); err != nil {
+				t.Fatal(err)
+			}
+			for i := range s.n {
+				if k := s.n[i].Load(); k != 1 {
+					t.Errorf("%d workers: part %d of %d ran %d times", p.Workers(), i, n, k)
+				}
+			}
+			if n > 16 && s.long.Load() == 0 {
+				t.Errorf("%d workers: %d parts one by one", p.Workers(), n)
+			}
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		s := &stretched{counts: counts{t: t, n: make([]atomic.Int32, 1000), cancel: cancel}}
+		if err := p.RunStretches(ctx, len(s.n), s); !errors.Is(err, context.Canceled) {
+			t.Errorf("%d workers: got %v, want %v", p.Workers(), err, context.Canceled)
+		}
+	}
+}
+
 func TestPoolStopsWithItsContext(t *testing.T) {
 	p := NewPool(2)
 	defer p.Close()

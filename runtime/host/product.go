@@ -31,10 +31,12 @@ type product struct {
 	m, k, n    int // of each matrix
 
 	way            way
-	rows, cols     int // of a task
-	bands, stripes int // of rows, of columns, in a matrix
-	depth          int // of a panel
-	stride         int // of rows of the left side that were converted
+	rows, cols     int  // of a task
+	fine           bool // tasks are small, as those side by side are done as one where [product.streams]
+	widest         int  // columns of tasks that are done as one
+	bands, stripes int  // of rows, of columns, in a matrix
+	depth          int  // of a panel
+	stride         int  // of rows of the left side that were converted
 	tasks, together,
 	scratch int
 
@@ -137,9 +139,9 @@ func (p *product) operations() int { return p.batch.count() * p.m * p.n * p.k }
 // weights, each of so many operations, which are streamed. Those of many
 // rows are as even as they can be and have parts of some ten microseconds at least:
 // a band of rows is converted again for each stripe, a stripe of weights for each
-// band.
-func (p *product) cut(workers, each int) {
-	p.pieces, p.apart = 1, false
+// band. Fine ones are for work that is worth it.
+func (p *product) cut(workers, each int, fine bool) {
+	p.pieces, p.apart, p.fine = 1, false, fine
 	if p.out.Len() == 0 {
 		p.tasks, p.together = 0, 1
 		return
@@ -175,6 +177,9 @@ func (p *product) cut(workers, each int) {
 	}
 	if p.way == byDots || p.way == byQuantisedDots || p.way == byRows {
 		p.rows, p.bands = p.m, 1
+		if p.streams() && p.fine {
+			each = ceil(each, finer)
+		}
 		cols := ceil(max(1, each), max(1, p.m*p.k))
 		switch {
 		case p.apart && p.partials() < joinWhole: // what is left to do is to add them
@@ -206,6 +211,12 @@ func (p *product) divide() {
 	count := p.batch.count()
 	p.stripes, p.bands = ceil(p.n, p.cols), ceil(p.m, p.rows)
 	p.tasks = count * p.stripes * p.bands
+	if p.widest = p.cols; p.streams() {
+		p.widest = min(4096, (p.n+7)&^7)
+		if p.fine {
+			part /= finer
+		}
+	}
 	p.together = max(1, int(float64(part)/(float64(p.rows)*float64(p.cols)*float64(p.k+8))))
 
 	whole := (p.depth + simd.Block - 1) &^ (simd.Block - 1)
@@ -244,7 +255,14 @@ func (p *product) divide() {
 }
 
 // kept is how much of its scratch a task still needs once it has its sums.
-func (p *product) kept() int { return p.rows*((p.cols+strip-1)&^(strip-1)) + 2*p.cols }
+func (p *product) kept() int { return p.rows*((p.widest+strip-1)&^(strip-1)) + 2*p.widest }
+
+// streams tells whether a task reads rows of weights in order, whole and only once, so that tasks
+// side by side are done faster as one.
+func (p *product) streams() bool { return p.way == byDots || p.way == byQuantisedDots }
+
+// finer is into how many parts what would be one is cut where those side by side are done as one.
+const finer = 8
 
 const (
 	strip = 32 // columns of byStrips
@@ -290,10 +308,14 @@ func ceil(a, b int) int { return (a + b - 1) / b }
 // parts returns into how many parts the tasks fall.
 func (p *product) parts() int { return ceil(p.tasks, p.together) }
 
-// part calls do for the tasks of part i.
-func (p *product) part(i int, do func(task)) {
-	for t := i * p.together; t < min((i+1)*p.together, p.tasks); t++ {
-		do(p.task(t))
+// stretch calls do for the tasks of parts from to to-1, as few as there may be.
+func (p *product) stretch(from, to int, do func(task)) {
+	for i, end := from*p.together, min(to*p.together, p.tasks); i < end; {
+		t := p.task(i)
+		for i++; p.streams() && i < end && i%p.stripes > 0 && t.n+p.cols <= p.widest; i++ {
+			t.n = min(t.n+p.cols, p.n-t.col)
+		}
+		do(t)
 	}
 }
 

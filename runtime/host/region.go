@@ -52,6 +52,10 @@ func (g *Group) quantise(math Math) (ok bool) {
 	return g.region.gate == nil || len(modes) == 1
 }
 
+// fineWork is how many products a region has at least whose tasks are cut finely: some
+// ten microseconds on all processors.
+const fineWork = 2 << 20
+
 // running is one call of a region.
 type running struct {
 	form     *region
@@ -85,9 +89,10 @@ func (f *region) run(c *Call) error {
 	}
 	workers := c.Pool.Workers()
 	each := ceil(all, max(1, min(4*workers, all/(64<<10))))
-	parts, partials := 0, 0
+	parts, partials, streams := 0, 0, true
 	for i := range r.products {
-		r.products[i].cut(workers, each)
+		r.products[i].cut(workers, each, all > fineWork)
+		streams = streams && r.products[i].streams()
 		partials += r.products[i].partials()
 		if f.gate == nil || i == 0 {
 			parts += r.products[i].parts()
@@ -102,22 +107,30 @@ func (f *region) run(c *Call) error {
 			return err
 		}
 	}
+	if streams {
+		return c.RunStretches(parts, r)
+	}
 	return c.Run(parts, r)
 }
 
 // Part implements [Parts].
-func (r *running) Part(w *Worker, i int) {
+func (r *running) Part(w *Worker, i int) { r.Stretch(w, i, i+1) }
+
+// Stretch implements [Stretches].
+func (r *running) Stretch(w *Worker, from, to int) {
 	if r.form.gate != nil {
-		r.form.gate.part(w, &r.products[0], &r.products[1], i)
+		r.form.gate.stretch(w, &r.products[0], &r.products[1], from, to)
 		return
 	}
-	j, from := 0, 0
-	for i >= r.ends[j] {
-		j, from = j+1, r.ends[j]
+	start := 0
+	for j, end := range r.ends {
+		if from < end && to > start {
+			p := &r.products[j]
+			scratch := w.Floats(p.scratch)
+			p.stretch(max(from, start)-start, min(to, end)-start, func(t task) { p.store(w, scratch, t) })
+		}
+		start = end
 	}
-	p := &r.products[j]
-	scratch := w.Floats(p.scratch)
-	p.part(i-from, func(t task) { p.store(w, scratch, t) })
 }
 
 // left makes, of the rows that products share, what they want: records of dots or of
