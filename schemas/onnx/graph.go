@@ -32,13 +32,14 @@ func (d *decoder) graph(at span, parent *scope, depth int) (*scope, error) {
 	}
 	var weights []weight
 	err := d.message(at, depth, p, held{1<<graphNode | 1<<graphWeight | 1<<graphSparse, func(num protowire.Number, s span) error {
+		read := d.tensor
 		switch num {
 		case graphNode:
 			return counted(&nodes, d.o.MaxNodes-d.nodeCount, s, "nodes")
 		case graphSparse:
-			return unsupported("byte %d: sparse initializers have no support: store the weight dense", s.at)
+			read = d.sparse
 		}
-		name, t, err := d.tensor(s)
+		name, t, err := read(s)
 		weights = append(weights, weight{name, t})
 		return err
 	}})

@@ -61,7 +61,6 @@ func TestStructure(t *testing.T) {
 		{"input without a name", []*pb.NodeProto{node("Neg", "x", "y")}, func(g *pb.GraphProto) { g.Input[0].Name = "" }, ErrMalformed, []string{"a graph input has no name"}},
 		{"input without a type", []*pb.NodeProto{node("Neg", "x", "y")}, func(g *pb.GraphProto) { g.Input[0].Type = nil }, ErrMalformed, []string{`"x" has no type`}},
 		{"node without an operator", []*pb.NodeProto{{Input: []string{"x"}, Output: []string{"y"}}}, nil, ErrMalformed, []string{"has no operator"}},
-		{"sparse initializer", []*pb.NodeProto{node("Neg", "x", "y")}, func(g *pb.GraphProto) { g.SparseInitializer = [][]byte{nil} }, ErrUnsupported, []string{"sparse"}},
 		{"nested too deep", []*pb.NodeProto{deep}, nil, ErrLimit, []string{"nested more than 32 deep"}},
 		{"If without outputs", []*pb.NodeProto{node("If", "c", "y", graphAttr("then_branch", &pb.GraphProto{Name: "t"}))}, nil, ErrMalformed,
 			[]string{`"then_branch" has 0 inputs and 0 outputs, must have 0 and 1`}},
