@@ -14,15 +14,15 @@ import (
 // ahead is what a session has of runs that are started before the run in front of them
 // has ended.
 type ahead struct {
-	queue  string       // that all commands are of; empty: no run is started so
-	feeds  int          // command that brings the input to the device
-	from   *graph.Value // that the output is there
-	bytes  int64        // of the number
-	room   View         // of the input on the device: its slot, as far as it is not the output's
-	frames [2]*frame    // they take turns, so that what the host reads of one run is left alone by the next
-	turn   int          // whose it is
-	under  []*frame     // way, the oldest first
-	span   trace.Span   // of the oldest, since the one before it ended
+	queue  string     // that all commands are of; empty: no run is started so
+	feeds  int        // command that brings the input to the device
+	from   int        // the number of the value that the output is there
+	bytes  int64      // of the number
+	room   View       // of the input on the device: its slot, as far as it is not the output's
+	frames [2]*frame  // they take turns, so that what the host reads of one run is left alone by the next
+	turn   int        // whose it is
+	under  []*frame   // way, the oldest first
+	span   trace.Span // of the oldest, since the one before it ended
 }
 
 // Feed reports whether runs can be started with Start, and has those that are fed take the
@@ -38,12 +38,12 @@ func (s *Session) Feed(input, output int, size int64) bool {
 	}
 	l := s.arenas.phases[plan.Phase]
 	a := ahead{feeds: -1}
-	var to *graph.Value
+	var from, to *graph.Value
 	for i, c := range l.commands {
 		if a.queue = c.Queue; a.queue != l.commands[0].Queue || a.queue == string(graph.Host) {
 			return false
 		}
-		n := plan.Steps[c.Step].Copy
+		n := l.steps[i].Copy
 		switch {
 		case n == nil && a.feeds < 0: // it may write where the number is
 			return false
@@ -51,14 +51,14 @@ func (s *Session) Feed(input, output int, size int64) bool {
 		case n.Inputs[0] == g.Inputs[input]:
 			a.feeds, to = i, n.Outputs[0]
 		case n.Outputs[0] == g.Outputs[output]:
-			a.from = n.Inputs[0]
+			from, a.from = n.Inputs[0], l.steps[i].in[0]
 		}
 	}
-	if a.feeds < 0 || a.from == nil || a.from.Type.DType != to.Type.DType {
+	if a.feeds < 0 || from == nil || from.Type.DType != to.Type.DType {
 		return false
 	}
 	a.bytes, _ = to.Type.DType.Bytes(1)
-	dst, src := l.memory.Slot(to), l.memory.Slot(a.from)
+	dst, src := l.memory.Slot(to), l.memory.Slot(from)
 	if a.bytes == 0 || dst == nil || src == nil {
 		return false
 	}
@@ -203,13 +203,12 @@ func (f *frame) begin(inputs []*graph.Tensor, from *frame) (err error) {
 // feed copies a number from where another frame's run leaves it, behind command i.
 func (f *frame) feed(i int, from *frame) (err error) {
 	a := &f.s.ahead
-	to := f.s.e.plan.Steps[f.l.commands[i].Step].Copy.Outputs[0]
-	src, ok1 := from.get(a.from)
-	dst, ok2 := f.get(to)
-	if !ok1 || !ok2 || src.View.Size < a.bytes || dst.View.Size < a.bytes {
-		return f.where(i, fmt.Errorf("%w: there is no number of %q to feed it", graph.ErrInvalid, a.from.Name))
+	s := &f.l.steps[i]
+	src, dst := from.bound[a.from].View, f.bound[s.out[0]].View
+	if src.Size < a.bytes || dst.Size < a.bytes {
+		return f.where(i, fmt.Errorf("%w: there is no number of %q to feed it", graph.ErrInvalid, f.l.values[a.from].Name))
 	}
-	f.fed, err = f.move(to.Type.Space, View{dst.View.Buffer, dst.View.Offset, a.bytes}, View{src.View.Buffer, src.View.Offset, a.bytes}, nil)
+	f.fed, err = s.by.Transfer(View{dst.Buffer, dst.Offset, a.bytes}, View{src.Buffer, src.Offset, a.bytes}, nil)
 	return f.where(i, err)
 }
 

@@ -23,14 +23,6 @@ type Arenas struct {
 	trace   *trace.Recorder
 }
 
-// laidOut is a phase's layout with the commands that follow from it.
-type laidOut struct {
-	plan     *partition.Plan
-	memory   *partition.Memory
-	commands []partition.Command
-	fetches  []int // of each command, see partition.Plan.Fetches
-}
-
 // Need is what a phase needs in one space.
 type Need struct {
 	Phase string
@@ -57,12 +49,21 @@ func NewArenas(bounds map[string]graph.Env, executors ...*Executor) (*Arenas, er
 			sizes[r.Space] = max(sizes[r.Space], r.Size)
 			devices[r.Space] = e.devices[string(r.Space)]
 		}
+		for _, n := range e.plan.Copies() {
+			for _, space := range partition.SpacesOf(n) {
+				devices[space] = e.devices[string(space)]
+			}
+		}
 	}
 	shared := a.promised(devices)
-	for _, space := range slices.Sorted(maps.Keys(sizes)) {
-		d, size := devices[space], sizes[space]
+	for _, space := range slices.Sorted(maps.Keys(devices)) {
+		d := devices[space]
 		if d == nil {
 			return nil, errors.Join(fmt.Errorf("%w: %s was planned and not opened", ErrUnavailable, space), a.Close())
+		}
+		size, used := sizes[space]
+		if !used {
+			continue
 		}
 		kind := DeviceMemory
 		if shared[space] {
@@ -76,14 +77,14 @@ func NewArenas(bounds map[string]graph.Env, executors ...*Executor) (*Arenas, er
 		a.buffers[space] = b
 	}
 	a.openLinks(devices)
-	if err := a.order(); err != nil {
+	if err := a.order(devices); err != nil {
 		return nil, errors.Join(err, a.Close())
 	}
 	return a, nil
 }
 
 // order writes the commands of all phases, for the ways that there are.
-func (a *Arenas) order() error {
+func (a *Arenas) order(devices map[graph.Space]Device) error {
 	links := partition.Links{}
 	for between, l := range a.links {
 		if l.err == nil {
@@ -96,6 +97,7 @@ func (a *Arenas) order() error {
 		if err := l.plan.VerifyCommands(l.memory, l.commands); err != nil {
 			return err
 		}
+		l.number(a, devices)
 	}
 	return nil
 }
@@ -138,17 +140,4 @@ func (a *Arenas) Close() error {
 	}
 	clear(a.buffers)
 	return errors.Join(errs...)
-}
-
-// view returns the memory of a value in its arena, for a tensor of size bytes;
-// ok is false if the value is not in an arena.
-func (a *Arenas) view(phase string, v *graph.Value, size int64) (View, bool, error) {
-	s := a.phases[phase].memory.Slot(v)
-	if s == nil {
-		return View{}, false, nil
-	}
-	if size > s.Size {
-		return View{}, false, fmt.Errorf("%w: value %q needs %d bytes, the session was opened for %d (%v)", partition.ErrLimit, v.Name, size, s.Size, a.phases[phase].memory.Bounds)
-	}
-	return View{a.buffers[s.Value.Type.Space], s.Offset, size}, true, nil
 }

@@ -133,15 +133,10 @@ func (f *frame) fitsType(v *graph.Value, d graph.DType, shape []int64) error {
 	return nil
 }
 
-// checkCrossing checks the real shape of a value that is about to be copied; the
-// same shape is looked at once.
-func (f *frame) checkCrossing(src, dst *graph.Value, b Bound) error {
-	if f.s.checks == checkNone {
-		return nil
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if seen, ok := f.seen[dst]; ok && slices.Equal(seen, b.Shape) {
+// checkCrossing checks the real shape of what command i is about to copy; the same
+// shape is looked at once.
+func (f *frame) checkCrossing(i int, src, dst *graph.Value, b Bound) error {
+	if seen := f.seen[i]; f.s.checks == checkNone || seen != nil && slices.Equal(seen, b.Shape) {
 		return nil
 	}
 	for _, v := range []*graph.Value{src, dst} {
@@ -149,7 +144,7 @@ func (f *frame) checkCrossing(src, dst *graph.Value, b Bound) error {
 			return f.broken(src.Name, string(src.Type.Space), dst.Type.Space, err)
 		}
 	}
-	f.seen[dst] = slices.Clone(b.Shape)
+	f.seen[i] = slices.Clone(b.Shape)
 	return nil
 }
 

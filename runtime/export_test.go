@@ -7,3 +7,12 @@ func (s *Session) DropWaits() {
 		cmds[i].Waits = nil
 	}
 }
+
+// Before returns, for each command of a phase, the one that its queue has before it, or -1.
+func (a *Arenas) Before(phase string) []int {
+	var out []int
+	for _, s := range a.phases[phase].steps {
+		out = append(out, s.before)
+	}
+	return out
+}

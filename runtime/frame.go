@@ -5,24 +5,26 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 
 	"mnnconv/graph"
-	"mnnconv/partition"
 	"mnnconv/runtime/trace"
 )
 
 // frame is a plan recorded for one set of input shapes. A launch is recorded once
-// its inputs' shapes are known, and again where data changed them.
+// its inputs' shapes are known, and again where data changed them. Queues may start
+// commands at once: what a command writes, here as well as in memory, is read by those
+// alone that come after it in its queue or wait for it.
 type frame struct {
 	s      *Session
 	l      *laidOut
-	inputs []*graph.Tensor         // shapes only
-	slots  slots                   // whose states it works on
-	own    bool                    // inputs and outputs have memory of their own on the host: see Session.Start
-	fed    Event                   // of the number that an input was fed; nil: none
-	apart  map[*graph.Value]Buffer // values that crossed and have memory of their own
-	launch map[*partition.Partition]*recorded
+	inputs []*graph.Tensor // shapes only
+	slots  slots           // whose states it works on
+	own    bool            // inputs and outputs have memory of their own on the host: see Session.Start
+	fed    Event           // of the number that an input was fed; nil: none
+	bound  []Bound         // of each value, by its number
+	apart  []Buffer        // values that crossed and have memory of their own, by number
+	seen   [][]int64       // of each copy: the value's shape that fits its types
+	launch []recorded      // of each command, but for copies
 	outs   []*graph.Tensor
 	flat   []graph.Tensor // what outs points to, but for constants and held values
 	events []Event        // of the commands of this run; nil: not started, or nothing to wait for
@@ -30,23 +32,31 @@ type frame struct {
 	env    graph.Env      // the symbols' values
 	trace  *tracing       // of this run; nil: nobody wants to know
 	parts  map[string]*tracing
-
-	mu    sync.Mutex               // of the maps and bound: queues may start commands at once
-	seen  map[*graph.Value][]int64 // shapes of copied values that fit their types
-	bound map[*graph.Value]Bound
 }
 
 type recorded struct {
-	launch Launch
+	launch Launch // nil: none
 	inputs []Bound
 }
 
+func (r *recorded) close() error {
+	if r.launch == nil {
+		return nil
+	}
+	old := r.launch
+	r.launch = nil
+	return old.Close()
+}
+
 func newFrame(s *Session, inputs []*graph.Tensor, own bool) (*frame, error) {
-	plan := s.e.plan
-	f := &frame{s: s, slots: s.slots, own: own, l: s.arenas.phases[plan.Phase], inputs: make([]*graph.Tensor, len(inputs)),
-		apart: map[*graph.Value]Buffer{}, launch: map[*partition.Partition]*recorded{},
-		outs: make([]*graph.Tensor, len(plan.Graph.Outputs)), flat: make([]graph.Tensor, len(plan.Graph.Outputs)), bound: map[*graph.Value]Bound{}, seen: map[*graph.Value][]int64{}}
-	f.events, f.waits = make([]Event, len(f.l.commands)), make([][]Event, len(f.l.commands))
+	l := s.arenas.phases[s.e.plan.Phase]
+	values, commands, outputs := len(l.values), len(l.commands), len(l.outputs)
+	f := &frame{s: s, slots: s.slots, own: own, l: l, inputs: make([]*graph.Tensor, len(inputs)),
+		bound: make([]Bound, values), apart: make([]Buffer, values), seen: make([][]int64, commands), launch: make([]recorded, commands),
+		outs: make([]*graph.Tensor, outputs), flat: make([]graph.Tensor, outputs), events: make([]Event, commands), waits: make([][]Event, commands)}
+	for i, s := range l.steps {
+		f.launch[i].inputs = make([]Bound, len(s.in))
+	}
 	if err := f.checkInputs(inputs); err != nil {
 		return nil, err
 	}
@@ -59,11 +69,11 @@ func newFrame(s *Session, inputs []*graph.Tensor, own bool) (*frame, error) {
 // bind gives the graph's inputs their memory: states where they lie, others in the
 // host's arena.
 func (f *frame) bind(inputs []*graph.Tensor) error {
-	s, plan := f.s, f.s.e.plan
-	for i, v := range plan.Graph.Inputs {
-		t := inputs[i]
+	s := f.s
+	for i, v := range s.e.plan.Graph.Inputs {
+		t, k := inputs[i], f.l.inputs[i]
 		if b, ok := s.state(v.Name); ok && t == nil {
-			f.bound[v] = b
+			f.bound[k] = b
 			continue
 		}
 		if t == nil {
@@ -73,31 +83,50 @@ func (f *frame) bind(inputs []*graph.Tensor) error {
 		if !t.Flat() {
 			continue // handed over in each run
 		}
-		view, ok, err := s.arenas.view(plan.Phase, v, int64(len(t.Data)))
+		view, ok, err := f.l.view(k, int64(len(t.Data)))
 		if err != nil {
 			return err
 		}
-		d := s.e.host()
+		d := s.e.devices[string(graph.Host)] // which every plan has
 		if f.own && len(t.Data) > 0 {
 			ok, d = false, s.e.devices[s.ahead.queue]
 		}
 		if !ok { // or a rank that is not declared: memory of its own
-			b, err := d.Alloc(int64(len(t.Data)), PinnedHost)
-			if err != nil {
+			if view, err = f.allocate(k, d, int64(len(t.Data)), PinnedHost); err != nil {
 				return fmt.Errorf("input %q: %w", v.Name, err)
 			}
-			f.grow(graph.Host, apartMemory, b.Size())
-			f.apart[v] = b
-			view = View{b, 0, b.Size()}
 		}
-		f.bound[v] = Bound{View: view, DType: t.DType, Shape: f.inputs[i].Shape}
+		f.bound[k] = Bound{View: view, DType: t.DType, Shape: f.inputs[i].Shape}
 	}
 	return nil
 }
 
-// host returns the device whose space is the host's, which every plan has:
-// graph inputs and outputs live there.
-func (e *Executor) host() Device { return e.devices[string(graph.Host)] }
+// allocate gives value k memory of its own.
+func (f *frame) allocate(k int, d Device, size int64, kind MemoryKind) (View, error) {
+	b, err := d.Alloc(size, kind)
+	if err != nil {
+		return View{}, err
+	}
+	f.grow(k, size)
+	f.apart[k] = b
+	return View{b, 0, size}, nil
+}
+
+// release takes from value k the memory of its own, if it has any.
+func (f *frame) release(k int) error {
+	b := f.apart[k]
+	if b == nil {
+		return nil
+	}
+	f.apart[k] = nil
+	f.grow(k, -b.Size())
+	return b.Close()
+}
+
+// grow counts memory of value k that was allocated beside its arena, or released.
+func (f *frame) grow(k int, bytes int64) {
+	f.s.e.trace.Grow(string(f.l.values[k].Type.Space), apartMemory, bytes)
+}
 
 func (f *frame) fits(inputs []*graph.Tensor) bool {
 	if f.slots != f.s.slots {
@@ -152,10 +181,10 @@ func (f *frame) put(inputs []*graph.Tensor) error {
 			continue
 		}
 		if !t.Flat() {
-			f.bound[f.s.e.plan.Graph.Inputs[i]] = Bound{Held: t, DType: t.DType, Shape: t.Shape}
+			f.bound[f.l.inputs[i]] = Bound{Held: t, DType: t.DType, Shape: t.Shape}
 			continue
 		}
-		v := f.bound[f.s.e.plan.Graph.Inputs[i]].View
+		v := f.bound[f.l.inputs[i]].View
 		b, err := v.Buffer.(HostBuffer).Bytes()
 		if err != nil {
 			return err
@@ -168,28 +197,27 @@ func (f *frame) put(inputs []*graph.Tensor) error {
 // start starts command i, after the events of the commands that it waits for: all
 // of them have been started.
 func (f *frame) start(ctx context.Context, i int) error {
-	waits, before := f.waits[i][:0], f.before(i)
-	if before >= 0 && f.events[before] == nil { // it held back nobody behind it, who may rely on that
-		waits = f.since(waits, before)
+	s, waits := &f.l.steps[i], f.waits[i][:0]
+	if s.before >= 0 && f.events[s.before] == nil { // it held back nobody behind it, who may rely on that
+		waits = f.since(waits, s.before)
 	}
 	f.waits[i] = waits
 	if f.leaves(i) {
 		return nil
 	}
 	defer f.span(func(t *tracing) *trace.Label { return t.start[i] }).End()
-	c := f.l.commands[i]
-	for _, w := range c.Waits {
+	for _, w := range f.l.commands[i].Waits {
 		waits = f.since(waits, w)
 	}
 	f.waits[i] = waits
 	var err error
-	if s := f.s.e.plan.Steps[c.Step]; s.Partition != nil {
-		f.events[i], err = f.partition(ctx, s.Partition, waits)
+	if s.Partition != nil {
+		f.events[i], err = f.partition(ctx, i, waits)
 	} else {
-		f.events[i], err = f.copy(i, s.Copy, waits)
+		f.events[i], err = f.copy(i, waits)
 	}
 	if f.events[i] == nil {
-		f.waits[i] = f.since(waits, before)
+		f.waits[i] = f.since(waits, s.before)
 	}
 	return f.where(i, err)
 }
@@ -209,14 +237,6 @@ func (f *frame) since(events []Event, w int) []Event {
 		}
 	}
 	return events
-}
-
-// before returns the command that the queue of command i has before it, or -1.
-func (f *frame) before(i int) int {
-	j := i - 1
-	for ; j >= 0 && f.l.commands[j].Queue != f.l.commands[i].Queue; j-- {
-	}
-	return j
 }
 
 // watched reports whether somebody looks at what each command made.
@@ -252,7 +272,7 @@ func (f *frame) where(i int, err error) error {
 	if err == nil {
 		return nil
 	}
-	s := f.s.e.plan.Steps[f.l.commands[i].Step]
+	s := &f.l.steps[i]
 	if s.Partition != nil {
 		return fmt.Errorf("partition %d on %s: %w", s.Partition.Index, s.Partition.Target, err)
 	}
@@ -260,33 +280,14 @@ func (f *frame) where(i int, err error) error {
 	return fmt.Errorf("%s: value %q from %s to %s: %w", s.Copy.ID(), src.Name, src.Type.Space, dst.Type.Space, err)
 }
 
-func (f *frame) get(v *graph.Value) (Bound, bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	b, ok := f.bound[v]
-	return b, ok
-}
-
-func (f *frame) set(v *graph.Value, b Bound) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.bound[v] = b
-}
-
-// partition starts one partition. Where the shapes of its outputs depend on data it
-// ends it too, since what follows is recorded for them.
-func (f *frame) partition(ctx context.Context, p *partition.Partition, waits []Event) (Event, error) {
-	f.mu.Lock()
-	r := f.launch[p]
-	if r == nil {
-		r = &recorded{inputs: make([]Bound, len(p.Inputs))}
-		f.launch[p] = r
-	}
-	f.mu.Unlock()
-	fresh := r.launch == nil
-	for i, v := range p.Inputs {
-		b, ok := f.get(v)
-		if !ok {
+// partition starts command i, a partition. Where the shapes of its outputs depend on data
+// it ends it too, since what follows is recorded for them.
+func (f *frame) partition(ctx context.Context, i int, waits []Event) (Event, error) {
+	s, r := &f.l.steps[i], &f.launch[i]
+	p, fresh := s.Partition, r.launch == nil
+	for j, v := range p.Inputs {
+		b := f.bound[s.in[j]]
+		if unknown(b) {
 			return nil, fmt.Errorf("%w: value %q has not been made", graph.ErrInvalid, v.Name)
 		}
 		if b.Held == nil || p.Space != graph.Host {
@@ -294,17 +295,14 @@ func (f *frame) partition(ctx context.Context, p *partition.Partition, waits []E
 				return nil, err
 			}
 		}
-		if !fresh && (b.View != r.inputs[i].View || b.Held != r.inputs[i].Held || !slices.Equal(b.Shape, r.inputs[i].Shape)) {
+		if !fresh && (b.View != r.inputs[j].View || b.Held != r.inputs[j].Held || !slices.Equal(b.Shape, r.inputs[j].Shape)) {
 			fresh = true
 		}
-		r.inputs[i] = b
+		r.inputs[j] = b
 	}
 	if fresh {
-		if old := r.launch; old != nil {
-			r.launch = nil
-			if err := old.Close(); err != nil {
-				return nil, err
-			}
+		if err := r.close(); err != nil {
+			return nil, err
 		}
 		prog, err := f.s.e.program(p)
 		if err != nil {
@@ -330,101 +328,75 @@ func (f *frame) partition(ctx context.Context, p *partition.Partition, waits []E
 	if err != nil {
 		return ev, err
 	}
-	for i, v := range p.Outputs {
-		f.set(v, outs[i])
+	for j, k := range s.out {
+		f.bound[k] = outs[j]
 	}
 	return ev, f.checkMade(p, outs, ev)
 }
 
+// unknown reports whether a value has not been made yet.
 func unknown(b Bound) bool { return b.View.Buffer == nil && b.Held == nil }
 
-// copy starts moving one value from its space to another. Of an empty tensor there is
-// nothing to move.
-func (f *frame) copy(i int, n *graph.Node, waits []Event) (Event, error) {
-	src, dst := n.Inputs[0], n.Outputs[0]
-	from, ok := f.get(src)
-	if !ok {
+// copy starts command i, which moves a value from its space to another. Of an empty
+// tensor there is nothing to move.
+func (f *frame) copy(i int, waits []Event) (Event, error) {
+	s := &f.l.steps[i]
+	src, dst := s.Copy.Inputs[0], s.Copy.Outputs[0]
+	from := f.bound[s.in[0]]
+	if unknown(from) {
 		return nil, fmt.Errorf("%w: it has not been made", graph.ErrInvalid)
 	}
 	if err := from.View.Check(src.Type.Space, src.Name); err != nil {
 		return nil, err
 	}
-	if err := f.checkCrossing(src, dst, from); err != nil {
+	if err := f.checkCrossing(i, src, dst, from); err != nil {
 		return nil, err
 	}
 	if err := f.checkCrossingValues(src, dst, from, waits); err != nil {
 		return nil, err
 	}
-	to, err := f.crossed(i, n, from.View.Size)
+	to, err := f.crossed(i, from.View.Size)
 	if err != nil {
 		return nil, err
 	}
-	f.set(dst, Bound{View: to, DType: from.DType, Shape: from.Shape})
+	f.bound[s.out[0]] = Bound{View: to, DType: from.DType, Shape: from.Shape}
 	if from.View.Size == 0 {
 		return nil, nil
 	}
 	switch {
-	case src.Type.Space == graph.Host:
-		return f.move(dst.Type.Space, to, from.View, waits)
-	case dst.Type.Space == graph.Host:
-		return f.move(src.Type.Space, to, from.View, waits)
+	case s.link != nil:
+		return f.linked(i, to, from.View, waits)
+	case s.stage != nil:
+		return s.stage.copy(to, from.View, waits)
 	}
-	if l := f.s.arenas.links[partition.SpacesOf(n)]; l != nil && l.err == nil {
-		return f.linked(i, l, to, from.View, waits)
-	}
-	return f.staged(to, from.View, waits)
-}
-
-// move has the device of a space transfer.
-func (f *frame) move(by graph.Space, dst, src View, waits []Event) (Event, error) {
-	d := f.s.e.devices[string(by)]
-	if d == nil {
-		return nil, fmt.Errorf("%w: it was not opened", ErrUnavailable)
-	}
-	return d.Transfer(dst, src, waits)
+	return s.by.Transfer(to, from.View, waits)
 }
 
 // linked moves bytes between two arenas directly. What lies elsewhere, because only
 // running told its size, goes through the host: then all that the queue did before has
 // ended, and so has this when it returns, since the queue's order says nothing of it.
-func (f *frame) linked(i int, l *link, dst, src View, waits []Event) (Event, error) {
-	far := &dst
-	if l.by == dst.Buffer.Space() {
-		far = &src
+func (f *frame) linked(i int, dst, src View, waits []Event) (Event, error) {
+	s := &f.l.steps[i]
+	if f.l.places[s.out[0]].Buffer == dst.Buffer && f.l.places[s.in[0]].Buffer == src.Buffer {
+		far := &dst
+		if s.link.by == dst.Buffer.Space() {
+			far = &src
+		}
+		far.Buffer = s.link.far
+		return s.by.Transfer(dst, src, waits)
 	}
-	if a := f.s.arenas.buffers; a[dst.Buffer.Space()] == dst.Buffer && a[src.Buffer.Space()] == src.Buffer {
-		far.Buffer = l.far
-		return f.move(l.by, dst, src, waits)
-	}
-	for j, c := range f.l.commands[:i] {
-		if e := f.events[j]; c.Queue == f.l.commands[i].Queue && e != nil {
+	for j := s.before; j >= 0; j = f.l.steps[j].before {
+		if e := f.events[j]; e != nil {
 			if err := e.Wait(context.Background()); err != nil {
 				return nil, err
 			}
 		}
 	}
-	e, err := f.staged(dst, src, waits)
+	e, err := s.stage.copy(dst, src, waits)
 	if err != nil {
 		return nil, err
 	}
 	return e, e.Wait(context.Background())
-}
-
-// staged moves bytes through the ring between two devices.
-func (f *frame) staged(dst, src View, waits []Event) (Event, error) {
-	from, to := src.Buffer.Space(), dst.Buffer.Space()
-	source, target := f.s.e.devices[string(from)], f.s.e.devices[string(to)]
-	if source == nil || target == nil {
-		return nil, fmt.Errorf("%w: it was not opened", ErrUnavailable)
-	}
-	f.mu.Lock()
-	s := f.s.arenas.stages[[2]graph.Space{from, to}]
-	if s == nil {
-		s = newStage(source, target, func(n int64) { f.s.e.trace.Grow(string(to), stagingMemory, n) })
-		f.s.arenas.stages[[2]graph.Space{from, to}] = s
-	}
-	f.mu.Unlock()
-	return s.copy(dst, src, waits)
 }
 
 // few is how many bytes of an output are brought to memory of its own, which the device
@@ -433,60 +405,44 @@ const few = 4 << 10
 
 // crossed returns where the value goes that command i copies: its slot, or memory of its
 // own.
-func (f *frame) crossed(i int, n *graph.Node, size int64) (View, error) {
-	v := n.Outputs[0]
-	by, kind := v.Type.Space, DeviceMemory
-	if by == graph.Host {
+func (f *frame) crossed(i int, size int64) (View, error) {
+	s := &f.l.steps[i]
+	k, d, kind := s.out[0], s.target, DeviceMemory
+	host := f.l.values[k].Type.Space == graph.Host
+	if host {
 		kind = PinnedHost
 	}
 	switch {
-	case by == graph.Host && (f.own || f.l.fetches[i] >= 0 && size <= few):
-		by = n.Inputs[0].Type.Space
+	case host && (f.own || f.l.fetches[i] >= 0 && size <= few):
+		d = s.source
 	case f.own && i == f.s.ahead.feeds:
 		return f.s.ahead.place(size)
 	default:
-		if view, ok, err := f.s.arenas.view(f.s.e.plan.Phase, v, size); ok || err != nil {
+		if view, ok, err := f.l.view(k, size); ok || err != nil {
 			return view, err
 		}
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if b := f.apart[v]; b != nil {
-		if b.Size() == size {
-			return View{b, 0, size}, nil
-		}
-		delete(f.apart, v)
-		f.grow(v.Type.Space, apartMemory, -b.Size())
-		if err := b.Close(); err != nil {
-			return View{}, err
-		}
+	if b := f.apart[k]; b != nil && b.Size() == size {
+		return View{b, 0, size}, nil
 	}
-	d := f.s.e.devices[string(by)]
-	if d == nil {
-		return View{}, fmt.Errorf("%w: %s was not opened", ErrUnavailable, by)
-	}
-	b, err := d.Alloc(size, kind)
-	if err != nil {
+	if err := f.release(k); err != nil {
 		return View{}, err
 	}
-	f.grow(v.Type.Space, apartMemory, size)
-	f.apart[v] = b
-	return View{b, 0, size}, nil
+	return f.allocate(k, d, size, kind)
 }
 
 // output reads graph output i, which lives on the host; a state has none.
 func (f *frame) output(i int, v *graph.Value) error {
-	for _, s := range f.s.e.plan.Graph.States {
-		if s.Out == v {
-			return nil
-		}
+	k := f.l.outputs[i]
+	if k < 0 {
+		return nil
 	}
 	if v.Const != nil {
 		f.outs[i] = v.Const
 		return nil
 	}
-	b, ok := f.bound[v]
-	if !ok {
+	b := f.bound[k]
+	if unknown(b) {
 		return fmt.Errorf("%w: output %q has not been made", graph.ErrInvalid, v.Name)
 	}
 	if b.Held != nil {
@@ -508,14 +464,11 @@ func (f *frame) output(i int, v *graph.Value) error {
 
 func (f *frame) close() error {
 	var errs []error
-	for _, r := range f.launch {
-		if r.launch != nil {
-			errs = append(errs, r.launch.Close())
-		}
+	for i := range f.launch {
+		errs = append(errs, f.launch[i].close())
 	}
-	for v, b := range f.apart {
-		f.grow(v.Type.Space, apartMemory, -b.Size())
-		errs = append(errs, b.Close())
+	for k := range f.apart {
+		errs = append(errs, f.release(k))
 	}
 	return errors.Join(errs...)
 }

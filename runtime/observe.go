@@ -19,16 +19,9 @@ func (s *Session) Observe(o Observer) { s.observer = o }
 
 // observe shows what command i made.
 func (f *frame) observe(i int) error {
-	s := f.s.e.plan.Steps[f.l.commands[i].Step]
-	var made []*graph.Value
-	if s.Partition != nil {
-		made = s.Partition.Outputs
-	} else {
-		made = s.Copy.Outputs
-	}
-	for _, v := range made {
-		b, ok := f.get(v)
-		if !ok {
+	for _, k := range f.l.steps[i].out {
+		v, b := f.l.values[k], f.bound[k]
+		if unknown(b) {
 			return fmt.Errorf("%w: value %q has not been made", graph.ErrInvalid, v.Name)
 		}
 		t, err := Fetch(f.s.e.devices[string(v.Type.Space)], b)

@@ -3,6 +3,7 @@ package runtime
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"mnnconv/partition"
 )
@@ -40,12 +41,10 @@ func (e *Executor) begin() {
 // go, and with the last run under way their programs, weights included.
 func (e *Executor) end(s *Session) error {
 	var errs []error
-	for _, f := range s.frames {
-		for _, p := range e.released {
-			if r := f.launch[p]; r != nil && r.launch != nil {
-				errs = append(errs, r.launch.Close())
-				r.launch = nil
-			}
+	for _, p := range e.released {
+		for _, f := range s.frames {
+			i := slices.IndexFunc(f.l.steps, func(s step) bool { return s.Partition == p })
+			errs = append(errs, f.launch[i].close())
 		}
 	}
 	e.mu.Lock()

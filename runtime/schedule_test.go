@@ -14,7 +14,7 @@ import (
 
 // diamond is two long arms over one input that meet at the end: arms.left.N and
 // arms.right.N.
-func diamond(t *testing.T) *graph.Graph {
+func diamond(t testing.TB) *graph.Graph {
 	t.Helper()
 	g := graph.New("diamond")
 	x := g.NewInput("x", graph.TensorOf(graph.Float32, "n"))
@@ -128,6 +128,31 @@ func TestParseSchedule(t *testing.T) {
 	for _, bad := range []string{"fast", "random", "random:x", "random:-1", "serial:1"} {
 		if _, err := runtime.ParseSchedule(bad); err == nil {
 			t.Errorf("%q was accepted", bad)
+		}
+	}
+}
+
+// TestBefore looks back through the commands for what each queue has before them.
+func TestBefore(t *testing.T) {
+	b := newBench(t)
+	e, err := runtime.NewExecutor(build(t, b, diamond(t), "/[135]$/=sim:0,/[024]$/=sim:1"), b.devices)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := runtime.NewArenas(map[string]graph.Env{"graph": {"n": 9}}, e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeAll(t, a, e)
+	_, cmds := a.Layout("graph")
+	got := a.Before("graph")
+	for i, c := range cmds {
+		want := i - 1
+		for want >= 0 && cmds[want].Queue != c.Queue {
+			want--
+		}
+		if got[i] != want {
+			t.Errorf("before command %d of %s comes %d, want %d", i, c.Queue, got[i], want)
 		}
 	}
 }

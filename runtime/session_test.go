@@ -23,7 +23,7 @@ type bench struct {
 }
 
 // newBench opens cpu, sim:0 and sim:1; configs are of the simulated devices.
-func newBench(t *testing.T, configs ...sim.Config) *bench {
+func newBench(t testing.TB, configs ...sim.Config) *bench {
 	t.Helper()
 	table := op.All()
 	b := &bench{devices: map[string]runtime.Device{}}
@@ -71,7 +71,7 @@ func chain(t *testing.T) *graph.Graph {
 	return g
 }
 
-func build(t *testing.T, b *bench, g *graph.Graph, place string) *partition.Plan {
+func build(t testing.TB, b *bench, g *graph.Graph, place string) *partition.Plan {
 	t.Helper()
 	rules, err := partition.ParseRules(place)
 	if err != nil {
@@ -281,7 +281,7 @@ func TestShapesFromData(t *testing.T) {
 	}
 }
 
-func closeAll(t *testing.T, cs ...interface{ Close() error }) {
+func closeAll(t testing.TB, cs ...interface{ Close() error }) {
 	t.Helper()
 	for _, c := range cs {
 		if err := c.Close(); err != nil {

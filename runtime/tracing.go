@@ -100,7 +100,7 @@ func (f *frame) newTracing(name string, env graph.Env) *tracing {
 	t.rec.Sum(name, plan.Phase, t.whole)
 	makers := map[*graph.Value]int{} // number of the command that makes a value
 	for i, c := range cmds {
-		s := plan.Steps[c.Step]
+		s := f.l.steps[i]
 		var l *trace.Label
 		if s.Partition != nil {
 			l = partitionLabel(plan, s.Partition, env)
@@ -210,20 +210,16 @@ func (f *frame) ended(i int, e Event) {
 		return
 	}
 	l := t.work[i]
-	s := f.s.e.plan.Steps[f.l.commands[i].Step]
-	if s.Copy != nil {
-		l = t.moved(i, f.moved(s.Copy))
+	if s := &f.l.steps[i]; s.Copy != nil {
+		l = t.moved(i, f.bound[s.in[0]].View.Size)
 	} else {
-		f.count(t, i, s.Partition)
+		f.count(t, i)
 	}
 	t.rec.Slice(l, start, end, t.run, t.context)
 	if t.kernels[i] == nil {
 		return
 	}
-	f.mu.Lock()
-	r := f.launch[s.Partition]
-	f.mu.Unlock()
-	if k, ok := r.launch.(KernelTimer); ok {
+	if k, ok := f.launch[i].launch.(KernelTimer); ok {
 		k.KernelTimes(func(kernel int, from, to time.Time) {
 			if !from.Before(start) && !to.After(end) {
 				t.rec.Slice(t.kernels[i][kernel], from, to, t.run, t.context)
@@ -233,25 +229,16 @@ func (f *frame) ended(i int, e Event) {
 }
 
 // count adds to the label of command i which kernels it launches, once.
-func (f *frame) count(t *tracing, i int, p *partition.Partition) {
+func (f *frame) count(t *tracing, i int) {
 	if t.counted[i] {
 		return
 	}
 	t.counted[i] = true
-	f.mu.Lock()
-	r := f.launch[p]
-	f.mu.Unlock()
-	if c, ok := r.launch.(LaunchCounter); ok {
+	if c, ok := f.launch[i].launch.(LaunchCounter); ok {
 		for _, k := range c.LaunchCounts() {
 			t.work[i].Args = append(t.work[i].Args, trace.Arg{Name: k.Kernel, Value: int64(k.Count)})
 		}
 	}
-}
-
-// moved returns the bytes that a copy moves now.
-func (f *frame) moved(n *graph.Node) int64 {
-	b, _ := f.get(n.Inputs[0])
-	return b.View.Size
 }
 
 // moved returns the label of copy command i for the bytes that it really moved,
@@ -271,9 +258,4 @@ func (t *tracing) moved(i int, bytes int64) *trace.Label {
 	other.Bytes = float64(bytes)
 	t.work[i] = &other
 	return &other
-}
-
-// grow counts memory that was allocated beside an arena, or released.
-func (f *frame) grow(space graph.Space, kind string, bytes int64) {
-	f.s.e.trace.Grow(string(space), kind, bytes)
 }

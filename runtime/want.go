@@ -53,7 +53,7 @@ func (s *Session) Fetch(ctx context.Context, output int) (*graph.Tensor, error) 
 // fetch runs command i, which the run left out: all others have ended.
 func (f *frame) fetch(i int) error {
 	defer f.span(func(t *tracing) *trace.Label { return t.start[i] }).End()
-	e, err := f.copy(i, f.s.e.plan.Steps[f.l.commands[i].Step].Copy, nil)
+	e, err := f.copy(i, nil)
 	if err != nil || e == nil {
 		return f.where(i, err)
 	}
