@@ -289,3 +289,31 @@ func closeAll(t testing.TB, cs ...interface{ Close() error }) {
 		}
 	}
 }
+
+// TestReleased runs a plan whose weights on one device go after each run: the next run
+// compiles its program again and gives the same.
+func TestReleased(t *testing.T) {
+	b := newBench(t)
+	e, err := runtime.NewExecutorWith(build(t, b, diamond(t), "arms.left=sim:0"), b.devices,
+		runtime.ExecutorOptions{Policy: partition.Policy{"sim:0": {Release: []string{"arms"}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := e.NewSession(nil, nil, runtime.Schedule{})
+	defer closeAll(t, s, e)
+	var want []float32
+	for range 3 {
+		compiled := b.sims[0].Stats().Calls[sim.Compile]
+		outs, err := s.Run(context.Background(), []*graph.Tensor{graph.Floats([]float32{1, -2})})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := slices.Clone(graph.View[float32](outs[1]))
+		if want == nil {
+			want = got
+		}
+		if n := b.sims[0].Stats().Calls[sim.Compile] - compiled; n != 1 || !slices.Equal(got, want) {
+			t.Errorf("compiled %d times, want 1; got %v, want %v", n, got, want)
+		}
+	}
+}
