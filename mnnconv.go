@@ -208,7 +208,7 @@ func Plan(s *Source, o Options) ([]*partition.Plan, error) {
 		}
 		plans = append(plans, p)
 		for _, reason := range slices.Sorted(maps.Keys(p.Fallbacks())) {
-			d.notes = append(d.notes, fmt.Sprintf("phase %s: %s: %d nodes", p.Phase, reason, p.Fallbacks()[reason]))
+			d.notes = append(d.notes, fmt.Sprintf("phase %s: %s: %d of its nodes", p.Phase, reason, p.Fallbacks()[reason]))
 		}
 	}
 	if err := errors.Join(errs...); err != nil {

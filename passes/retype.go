@@ -33,7 +33,7 @@ func (t *Types) Apply(g *graph.Graph, table op.Table) ([]string, error) {
 	}
 	var notes []string
 	for _, s := range stages {
-		notes = append(notes, fmt.Sprintf("%s computes in %s instead of %s: %d nodes", s.text, s.to, s.from, s.nodes))
+		notes = append(notes, fmt.Sprintf("%s computes in %s instead of %s: %d of its nodes", s.text, s.to, s.from, s.nodes))
 	}
 	return notes, nil
 }

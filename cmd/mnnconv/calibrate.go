@@ -19,6 +19,20 @@ import (
 // calibrationTokens bounds the answers to calibration questions.
 const calibrationTokens = 64
 
+// questionError is of a line of a questions file, whichever weight it was asked for.
+type questionError struct{ error }
+
+func (e questionError) Unwrap() error { return e.error }
+
+// ofQuestion returns the error of a question in err, without the weight whose codes
+// needed it first, or else err.
+func ofQuestion(err error) error {
+	if q := (questionError{}); errors.As(err, &q) {
+		return q.error
+	}
+	return err
+}
+
 // calibrator asks the model all questions of a file, and takes the likeliest
 // answers.
 func (a *app) calibrator(ctx context.Context, questions, src string, w mnnconv.Options) (quantize.Calibrator, error) {
@@ -37,9 +51,9 @@ func (a *app) calibrator(ctx context.Context, questions, src string, w mnnconv.O
 		b := &batch{o: &runOptions{talkOptions: talkOptions{app: a, memoryOptions: memoryOptions{maxImages: mostImages}}}, dir: filepath.Dir(questions), settings: set}
 		bar := a.progress("calibrating", int64(len(lines)), false)
 		defer bar.end()
-		for i, line := range lines {
-			if _, err := b.ask(ctx, s, &asked{line: line}); err != nil {
-				return fmt.Errorf("%s: question %d: %w", questions, i+1, err)
+		for _, x := range lines {
+			if _, err := b.ask(ctx, s, x); err != nil {
+				return questionError{fmt.Errorf("%s: line %d: %w", questions, x.n, err)}
 			}
 			bar.add(1)
 		}
@@ -47,9 +61,10 @@ func (a *app) calibrator(ctx context.Context, questions, src string, w mnnconv.O
 	}), nil
 }
 
-// readQuestions returns the lines of a questions file that hold something.
-func readQuestions(r io.Reader) ([][]byte, error) {
-	var out [][]byte
+// readQuestions returns the lines of a questions file that hold something, which must
+// be questions.
+func readQuestions(r io.Reader) ([]*asked, error) {
+	var out []*asked
 	in := bufio.NewReaderSize(r, 1<<16)
 	for n := 1; ; n++ {
 		line, err := readLine(in, maxLine)
@@ -57,7 +72,10 @@ func readQuestions(r io.Reader) ([][]byte, error) {
 			return nil, fmt.Errorf("line %d: %w", n, err)
 		}
 		if len(bytes.TrimSpace(line)) > 0 {
-			out = append(out, bytes.Clone(line))
+			if _, err := parseQuestion(line); err != nil {
+				return nil, fmt.Errorf("line %d: %w", n, err)
+			}
+			out = append(out, &asked{n: n, line: bytes.Clone(line)})
 		}
 		if err != nil {
 			break

@@ -42,7 +42,7 @@ func newConvertCmd(a *app) *cobra.Command {
 		Args: args(1, 1, srcArg),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.src = args[0]
-			return runConvert(cmd.Context(), o)
+			return ofQuestion(runConvert(cmd.Context(), o))
 		},
 	}
 	f := cmd.Flags()

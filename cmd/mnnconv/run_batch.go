@@ -211,21 +211,28 @@ func (b *batch) write(x *asked, bar *progress) error {
 	return x.err
 }
 
+// parseQuestion reads a line. Also with an error, its ID is there if the line has one.
+func parseQuestion(line []byte) (q questionLine, err error) {
+	err = decodeLine(line, &q)
+	switch {
+	case err != nil:
+		return q, err
+	case q.Image != nil:
+		return q, fmt.Errorf(`%w: "image" shows nothing: write "images": [FILES]`, errLine)
+	case q.Videos != nil:
+		return q, fmt.Errorf(`%w: "videos" shows nothing: write "video": [FRAME FILES]`, errLine)
+	case q.Question == nil:
+		return q, fmt.Errorf(`%w: no "question" in the line`, errLine)
+	}
+	return q, nil
+}
+
 // ask answers a line in a session.
 func (b *batch) ask(ctx context.Context, s models.Session, x *asked) (*models.Answer, error) {
-	var q questionLine
-	err := decodeLine(x.line, &q)
+	q, err := parseQuestion(x.line)
 	x.id = q.ID
 	if err != nil {
 		return nil, err
-	}
-	switch {
-	case q.Image != nil:
-		return nil, fmt.Errorf(`%w: "image" shows nothing: write "images": [FILES]`, errLine)
-	case q.Videos != nil:
-		return nil, fmt.Errorf(`%w: "videos" shows nothing: write "video": [FRAME FILES]`, errLine)
-	case q.Question == nil:
-		return nil, fmt.Errorf(`%w: no "question" in the line`, errLine)
 	}
 	var media []medium
 	for _, f := range q.Images {

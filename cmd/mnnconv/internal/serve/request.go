@@ -55,8 +55,8 @@ type streamOptions struct {
 }
 
 type message struct {
-	Role    string  `json:"role"`
-	Name    string  `json:"name"`
+	Role    word    `json:"role"`
+	Name    word    `json:"name"`
 	Content content `json:"content"`
 
 	// In answers that are sent back.
@@ -109,9 +109,40 @@ func (c *content) UnmarshalJSON(data []byte) error {
 		*c = content{{Type: "text", Text: text}}
 		return err
 	}
+	if !bytes.HasPrefix(data, []byte{'['}) { // null, or what json has words for
+		return json.Unmarshal(data, (*[]part)(c))
+	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
-	return d.Decode((*[]part)(c))
+	if _, err := d.Token(); err != nil {
+		return err
+	}
+	*c = content{}
+	for d.More() {
+		*c = append(*c, part{})
+		err := d.Decode(&(*c)[len(*c)-1])
+		if kind := (*json.UnmarshalTypeError)(nil); errors.As(err, &kind) {
+			kind.Field = strings.TrimSuffix(fmt.Sprintf("[%d].%s", len(*c)-1, kind.Field), ".")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// word is a string. Unlike with one of Go's, decoding ends where it is none.
+type word string
+
+func (w *word) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, (*string)(w)) }
+
+// member names the member of q that has another type, where decoding ended with kind.
+func (q *request) member(kind *json.UnmarshalTypeError) string {
+	name := strings.ReplaceAll(kind.Field, ".[", "[")
+	if rest, ok := strings.CutPrefix(name, "messages."); ok { // the last that was begun
+		return fmt.Sprintf("messages[%d].%s", len(q.Messages)-1, rest)
+	}
+	return name
 }
 
 // stops is a string, or a list of strings.
@@ -159,7 +190,7 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, held *holding) (*r
 		if kind.Field == "" {
 			return nil, badBody("the body is a JSON " + kind.Value + ": want an object")
 		}
-		return nil, bad(kind.Field, "it is a JSON "+kind.Value+": want "+wanted(kind.Type.Kind()))
+		return nil, bad(q.member(kind), "it is a JSON "+kind.Value+": want "+wanted(kind.Type.Kind()))
 	case errors.Is(err, io.EOF):
 		return nil, badBody("the body is empty: want a JSON object")
 	case err != nil:
@@ -264,7 +295,7 @@ func (s *Server) question(ctx context.Context, q *request, held *holding) (model
 	images := 0
 	for i, m := range q.Messages {
 		at := fmt.Sprintf("messages[%d]", i)
-		t := models.Turn{Role: m.Role}
+		t := models.Turn{Role: string(m.Role)}
 		h := sha256.New()
 		fmt.Fprintf(h, "%q", m.Role)
 		switch m.Role {
@@ -272,7 +303,7 @@ func (s *Server) question(ctx context.Context, q *request, held *holding) (model
 			t.Role = "system"
 		case "system", "user", "assistant":
 		default:
-			return out, nil, bad(at+".role", quoted(m.Role)+": want system, user or assistant")
+			return out, nil, bad(at+".role", quoted(string(m.Role))+": want system, user or assistant")
 		}
 		if err := m.check(at); err != nil {
 			return out, nil, err
