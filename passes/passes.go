@@ -35,6 +35,7 @@ var All = []Pass{
 	{"segment-loop", "a Loop over slices of one attention becomes segmented attention; first, since a Loop hides the shapes that other patterns ask for", segmentLoop},
 	{"one-sequence", "rows reshaped to equal windows become one sequence again; before all that asks for extents", oneSequence},
 	{"contrib-fused", "what onnxruntime's optimiser joined is taken apart; before the patterns, which look for the parts", contribFused},
+	{"joined-softmax", "Softmax over several extents, of before opset 13, gets them joined; before planning, since packages are written at today's opset", joinedSoftmax},
 	{"contrib-norm", "onnxruntime's norms become Add and RMSNormalization", contribNorm},
 	{"rms-norm", "decomposed RMSNorm becomes RMSNormalization; before rope, whose pattern shares its Mul and Add", rmsNorm},
 	{"gelu", "decomposed Gelu becomes Gelu", gelu},
