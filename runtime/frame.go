@@ -377,7 +377,7 @@ func (f *frame) copy(i int, waits []Event) (Event, error) {
 // ended, and so has this when it returns, since the queue's order says nothing of it.
 func (f *frame) linked(i int, dst, src View, waits []Event) (Event, error) {
 	s := &f.l.steps[i]
-	if f.l.places[s.out[0]].Buffer == dst.Buffer && f.l.places[s.in[0]].Buffer == src.Buffer {
+	if f.l.places[s.out[0]].arena == dst.Buffer && f.l.places[s.in[0]].arena == src.Buffer {
 		far := &dst
 		if s.link.by == dst.Buffer.Space() {
 			far = &src

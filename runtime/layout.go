@@ -18,9 +18,15 @@ type laidOut struct {
 	steps    []step // of each command
 
 	values  []*graph.Value // by number
-	places  []View         // of each value in its arena, at the bounds; no buffer: it is not in one
+	places  []place        // of each value
 	inputs  []int          // the graph's, by number
 	outputs []int          // the graph's, by number; -1: a state
+}
+
+// place is where a value lies in an arena; none: it is not in one.
+type place struct {
+	arena Buffer
+	slot  *partition.Slot
 }
 
 // step is what a command does.
@@ -44,11 +50,11 @@ func (l *laidOut) number(a *Arenas, devices map[graph.Space]Device) {
 		for i, v := range values {
 			if _, ok := numbers[v]; !ok {
 				numbers[v] = len(l.values)
-				place := View{}
-				if s := l.memory.Slot(v); s != nil {
-					place = View{a.buffers[s.Value.Type.Space], s.Offset, s.Size}
+				at := place{slot: l.memory.Slot(v)}
+				if at.slot != nil {
+					at.arena = a.buffers[at.slot.Value.Type.Space]
 				}
-				l.values, l.places = append(l.values, v), append(l.places, place)
+				l.values, l.places = append(l.values, v), append(l.places, at)
 			}
 			out[i] = numbers[v]
 		}
@@ -99,11 +105,12 @@ func (s *step) way(a *Arenas, devices map[graph.Space]Device) {
 // view returns the memory of value k in its arena, for a tensor of size bytes; ok is
 // false if the value is not in an arena.
 func (l *laidOut) view(k int, size int64) (v View, ok bool, err error) {
-	v = l.places[k]
-	ok = v.Buffer != nil
-	if ok && size > v.Size {
-		return View{}, false, fmt.Errorf("%w: value %q needs %d bytes, the session was opened for %d (%v)", partition.ErrLimit, l.values[k].Name, size, v.Size, l.memory.Bounds)
+	at := l.places[k]
+	if at.arena == nil {
+		return View{}, false, nil
 	}
-	v.Size = size
-	return v, ok, nil
+	if size > at.slot.Size {
+		return View{}, false, fmt.Errorf("%w: value %q needs %d bytes, the session was opened for %d (%v)", partition.ErrLimit, l.values[k].Name, size, at.slot.Size, l.memory.Bounds)
+	}
+	return View{at.arena, at.slot.Offset, size}, true, nil
 }
