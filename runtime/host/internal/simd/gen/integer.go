@@ -298,12 +298,11 @@ func (g *gen) dotQuantisedOf(bits int, stored stored, m, n int) {
 					starts.load(xs.row(i, 0), part, start[i])
 					g.repeated(per, xs.row(i, 4*per*part), factor[i])
 				}
-				for i := range m {
-					if !kept {
-						break
-					}
-					if load(i); per > 1 {
-						g.VPERMPS(factor[i], repeat, factor[i])
+				if kept {
+					for i := range m {
+						if load(i); per > 1 {
+							g.VPERMPS(factor[i], repeat, factor[i])
+						}
 					}
 				}
 				for j := range together {
