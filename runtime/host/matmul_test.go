@@ -107,11 +107,35 @@ func BenchmarkMatMul(b *testing.B) {
 		{graph.Float16, 16, 2048, 11008},
 		{graph.Float16, 16, 11008, 2048},
 		{graph.Float16, 16, 2048, 256},
-		{graph.Float32, 256, 1280, 3420},
+		{graph.Float32, 1024, 1280, 3420},
+		{graph.Float32, 1024, 3420, 1280},
+		{graph.Float16, 1024, 1280, 3420},
+		{graph.BFloat16, 1024, 1280, 3420},
+		{graph.BFloat16, 1024, 3420, 1280},
 	} {
 		b.Run(fmt.Sprintf("%s/%dx%dx%d", s.d, s.m, s.k, s.n), func(b *testing.B) {
 			m := newMultiply(b, 1)
 			m.node("", "MatMul", nil, m.input(m.numbers(s.d, s.m, s.k)), m.constant(m.numbers(s.d, s.k, s.n)))
+			benchmark(b, m, int(s.m), int(s.k), int(s.n), int(s.k*s.n)*s.d.Bits()/8)
+		})
+	}
+}
+
+// As exporters write a vision tower's products: weights stored n×k.
+func BenchmarkGemm(b *testing.B) {
+	for _, s := range []struct {
+		d       graph.DType
+		m, k, n int64
+	}{
+		{graph.Float32, 1024, 1280, 3840},
+		{graph.Float32, 1024, 3420, 1280},
+		{graph.Float16, 1024, 1280, 3840},
+		{graph.BFloat16, 1024, 1280, 3840},
+		{graph.BFloat16, 1024, 3420, 1280},
+	} {
+		b.Run(fmt.Sprintf("%s/%dx%dx%d", s.d, s.m, s.k, s.n), func(b *testing.B) {
+			m := newMultiply(b, 1)
+			m.node("", "Gemm", []graph.Attr{{Name: "transB", Value: int64(1)}}, m.input(m.numbers(s.d, s.m, s.k)), m.constant(m.numbers(s.d, s.n, s.k)))
 			benchmark(b, m, int(s.m), int(s.k), int(s.n), int(s.k*s.n)*s.d.Bits()/8)
 		})
 	}

@@ -9,31 +9,32 @@ import (
 // tiles for bfloat16: each number is the sum of up to three of bfloat16, and the products
 // of these are summed in float32, but for those below its rounding.
 
-// splitLeft is the left side of such products, as the parts of all rows: one stretch of
-// panelDeep numbers behind the other.
+// splitLeft is the left side of such products, as the parts of all rows. Each matrix starts
+// with a block of them.
 type splitLeft struct {
-	memory []float32
-	rows   int
-	count  int
+	simd.Parts
+	matrices, rows int
 }
 
-const splitStride = panelDeep / 2 // pairs of a row of a stretch
-
-// splitSize returns how many numbers of memory m rows of k need.
-func splitSize(m, k int) int { return ceil(k, panelDeep) * 3 * m * splitStride }
-
-// stretch returns the parts from row on, and from number k0 on, which starts a stretch.
-func (l *splitLeft) stretch(row, k0 int) simd.Parts {
-	at := k0/panelDeep*3*l.rows*splitStride + row*splitStride
-	return simd.Parts{Panel: panelOf(l.memory[at:], splitStride), Apart: l.rows * splitStride, Count: l.count}
+// splitLeftOf returns that of a product, without memory.
+func splitLeftOf(p *product) splitLeft {
+	rows := len(p.left.data) * 8 / p.left.dtype.Bits() / p.k
+	return splitLeft{simd.Parts{Count: partsOf(p.left.dtype), Steps: ceil(p.k, simd.PartsStep)}, rows / p.m, p.m}
 }
 
-// set stores the parts of x as those of a row.
+// size returns how many numbers of memory it needs.
+func (l *splitLeft) size() int {
+	return l.matrices * simd.PartsSize(l.rows, l.Steps*simd.PartsStep, l.Count)
+}
+
+// at returns the parts of a matrix from row on, which starts a block.
+func (l *splitLeft) at(matrix, row int) simd.Parts {
+	return l.From(matrix*ceil(l.rows, simd.PartsBlock)*simd.PartsBlock+row, 0)
+}
+
+// set stores the parts of x, which is whole steps, as those of a row of all matrices.
 func (l *splitLeft) set(row int, x []float32) {
-	for k0 := 0; k0 < len(x); k0 += panelDeep {
-		s := l.stretch(row, k0)
-		vectors.Split(&s, 0, x[k0:min(k0+panelDeep, len(x))])
-	}
+	vectors.Split(l.at(row/l.rows, 0), row%l.rows, x[:l.Steps*simd.PartsStep])
 }
 
 // partsOf returns how many parts have all bits of a number.
@@ -47,78 +48,85 @@ func partsOf(d graph.DType) int {
 	return 3
 }
 
-// A task keeps the parts of its weights, so that many rows pass by what is turned and
-// split once: a stripe of so many stretches at most. As many rows at a time as leave
-// room in the second cache for a stretch of theirs and their sums.
+// A task keeps the parts of so many numbers of k of its weights, so that all its rows pass by
+// what is turned and split once: some rows at a time, for a stretch of k each, so that these,
+// the weights' and the sums leave room in the second cache for the next ones, and a block of
+// columns of a stretch stays in the first.
 const (
-	splitStretches = 5
-	splitRows      = 512
-	splitStrip     = 3 * splitStride * strip // numbers that hold a strip of a stretch
+	splitDeep    = 384
+	splitRows    = 256
+	splitStretch = 12 // tiles of a row's parts; splitDeep is whole stretches
+	splitAhead   = 16 // rows of weights that are asked for
 )
 
-// splitWeights is the right side of a task in parts: strips of stretches.
-type splitWeights struct {
-	memory []float32
-	strips int // of each stretch
-	count  int
-}
-
-// splitWeightsSize returns how many numbers of memory those of a task need.
-func (p *product) splitWeightsSize() int {
-	return min(splitStretches, ceil(p.k, panelDeep)) * ceil(p.cols, strip) * splitStrip
-}
-
-// at returns the parts of a strip of a stretch.
-func (s *splitWeights) at(stretch, i int) simd.Parts {
-	memory := s.memory[(stretch*s.strips+i)*splitStrip:][:splitStrip]
-	return simd.Parts{Panel: panelOf(memory, strip), Apart: splitStride * strip, Count: s.count}
+// splitScratch returns how many numbers of memory the parts of a task's weights need, and
+// how many more are needed to make them.
+func (p *product) splitScratch() (parts, more int) {
+	parts = simd.PartsSize(p.cols, min(p.k, splitDeep), p.right.parts())
+	if p.transposed {
+		return parts, (2*strip + 1) * splitDeep
+	}
+	return parts, (simd.PartsStep + 1) * p.cols
 }
 
 // splitProducts computes the sums of a task. What is no finite number there is computed
 // anew without parts: those of an infinite number are none.
-func (p *product) splitProducts(sums panel, scratch []float32, row, ib, col, m, n int) {
-	size := p.splitWeightsSize()
-	w, scratch := splitWeights{scratch[:size], ceil(n, strip), p.right.parts()}, scratch[size:]
-	rows := ceil(ceil(m, ceil(m, splitRows)), strip) * strip
-	for from := 0; from < p.k; from += splitStretches * panelDeep {
-		to := min(from+splitStretches*panelDeep, p.k)
-		for j := 0; j < n; j += strip {
-			for k0 := from; k0 < to; k0 += panelDeep {
-				d := w.at((k0-from)/panelDeep, j/strip)
-				p.splitRight(&d, scratch, ib, k0, col+j, min(panelDeep, to-k0), min(strip, n-j))
-			}
-		}
-		for i := 0; i < m; i += rows {
-			for k0 := from; k0 < to; k0 += panelDeep {
-				x, pairs := p.split.stretch(row+i, k0), ceil(min(panelDeep, to-k0), 2)
-				for j := 0; j < n; j += strip {
-					y := w.at((k0-from)/panelDeep, j/strip)
-					vectors.RowsParts(sums.From(i, j), &x, &y, min(rows, m-i), pairs, min(strip, n-j))
+func (p *product) splitProducts(sums panel, scratch []float32, matrix, row, ib, col, m, n int) {
+	size, _ := p.splitScratch()
+	left, strips := p.split.at(matrix, row), ceil(n, simd.PartsBlock)
+	for from := 0; from < p.k; from += splitDeep {
+		k, start := min(splitDeep, p.k-from), from/simd.PartsStep
+		w := simd.Parts{At: scratch[:size], Count: p.right.parts(), Steps: ceil(k, simd.PartsStep)}
+		p.splitRight(w, scratch[size:], ib, from, col, k, n)
+		for i := 0; i < m; i += splitRows {
+			for step := 0; step < w.Steps; step += splitStretch / left.Count {
+				x, steps := left.From(i, start+step), min(splitStretch/left.Count, w.Steps-step)
+				next := x
+				switch {
+				case step+steps < w.Steps:
+					next = left.From(i, start+step+steps)
+				case i+splitRows < m:
+					next = left.From(i+splitRows, start)
+				}
+				for j := range strips {
+					soon := next.At[j*steps*left.Count*simd.PartsTile/strips:]
+					vectors.RowsParts(sums.From(i, j*simd.PartsBlock), x, w.From(j*simd.PartsBlock, step), min(splitRows, m-i), steps, soon)
 				}
 			}
 		}
 	}
-	p.mend(sums, row, ib, col, m, n)
+	p.mend(sums, matrix*p.m+row, ib, col, m, n)
 }
 
 // splitRight stores the parts of k×n weights of matrix ib, from number k0 of column col on.
-func (p *product) splitRight(d *simd.Parts, scratch []float32, ib, k0, col, k, n int) {
-	if w, ok := p.right.(*dense); ok && w.dtype == graph.Float16 && !p.transposed {
-		vectors.SplitHalves(d, w.halves(ib*p.k+k0, col), k, n)
-		return
-	}
-	turned, scratch := panelOf(scratch[:p.depth*strip], strip), scratch[p.depth*strip:]
-	if p.transposed {
-		vectors.Transpose(turned, p.right.view(scratch, ib*p.n+col, k0, n, k), n, k)
-	} else {
-		p.right.panel(turned, ib*p.k+k0, col, k, n)
-	}
-	for q := range ceil(k, 2) {
-		var high []float32
-		if 2*q+1 < k {
-			high = turned.Row(2*q+1, n)
+func (p *product) splitRight(d simd.Parts, scratch []float32, ib, k0, col, k, n int) {
+	switch w, ok := p.right.(*dense); {
+	case p.transposed:
+		turned, scratch := panelOf(scratch[:splitDeep*strip], strip), scratch[splitDeep*strip:]
+		for j := 0; j < n; j += strip {
+			some := min(strip, n-j)
+			vectors.Transpose(turned, p.right.view(scratch, ib*p.n+col+j, k0, some, k), some, k)
+			splitPanel(d.From(j, 0), 0, turned, k, some, (*simd.Level).SplitPairs)
 		}
-		vectors.SplitPairs(d, q, turned.Row(2*q, n), high)
+	case ok && w.dtype == graph.Float16:
+		splitPanel(d, 0, w.halves(ib*p.k+k0, col), k, n, (*simd.Level).SplitHalves)
+	default:
+		for from := 0; from < k; from += simd.PartsStep {
+			deep := min(simd.PartsStep, k-from)
+			splitPanel(d, from/2, p.right.view(scratch, ib*p.k+k0+from, col, deep, n), deep, n, (*simd.Level).SplitPairs)
+		}
+	}
+	d.Clear(ceil(k, 2), n)
+}
+
+// splitPanel stores the parts of k×n numbers as pairs from q on.
+func splitPanel[T any](d simd.Parts, q int, w simd.Panel[T], k, n int, split func(l *simd.Level, d simd.Parts, q int, low, high []T, ahead int)) {
+	for i := 0; i < k; i += 2 {
+		var high []T
+		if i+1 < k {
+			high = w.Row(i+1, n)
+		}
+		split(vectors, d, q+i/2, w.Row(i, n), high, splitAhead*w.Stride)
 	}
 }
 

@@ -158,7 +158,7 @@ func (p *product) cut(workers, each int, fine bool) {
 	case p.inPairs():
 		p.way, p.depth = byPairs, 2*panelDeep
 	case p.m > manyDots && p.k >= splitLeast && vectors.HasTiles():
-		p.way, p.depth = bySplits, min(p.k, panelDeep)
+		p.way, p.depth = bySplits, 0
 	case p.transposed && p.m <= manyDots:
 		p.way, p.depth = byDots, min(p.k, dotsDeep)
 	case p.transposed:
@@ -242,7 +242,8 @@ func (p *product) divide() {
 	left := p.rows * p.stride
 	switch p.way {
 	case bySplits:
-		left, weights = 0, p.splitWeightsSize()+p.depth*strip+(strip+1)*whole
+		parts, more := p.splitScratch()
+		left, weights = 0, parts+more
 	case byRounded:
 		left, weights = 0, roundedScratch
 	case byQuantisedDots:
@@ -255,7 +256,20 @@ func (p *product) divide() {
 }
 
 // kept is how much of its scratch a task still needs once it has its sums.
-func (p *product) kept() int { return p.rows*((p.widest+strip-1)&^(strip-1)) + 2*p.widest }
+func (p *product) kept() int {
+	return (p.sumRows(p.rows) + 2) * wholeStrips(p.widest)
+}
+
+// sumRows is how many rows of sums m rows need.
+func (p *product) sumRows(m int) int {
+	if p.way == bySplits { // tiles write whole blocks
+		return ceil(m, simd.PartsBlock) * simd.PartsBlock
+	}
+	return m
+}
+
+// wholeStrips rounds a number of columns up to whole strips.
+func wholeStrips(n int) int { return (n + strip - 1) &^ (strip - 1) }
 
 // streams tells whether a task reads rows of weights in order, whole and only once, so that tasks
 // side by side are done faster as one.
@@ -282,7 +296,7 @@ func (p *product) grain(maxCols int) grain {
 	case p.way == byRounded:
 		return grain{32, 1024, maxCols, 4, 64}
 	case p.way == bySplits:
-		return grain{32, 2 * splitRows, maxCols, 4, 64}
+		return grain{32, 1024, 2 * maxCols, 4, 64}
 	}
 	return grain{12, 768, maxCols, 12, 64}
 }
@@ -337,10 +351,11 @@ func (p *product) at(t task, i int) int { return (t.matrix*p.m+t.row+i)*p.n + t.
 // extra is room for a row beside them.
 func (p *product) sums(w *Worker, scratch []float32, t task) (sums panel, bias, extra []float32) {
 	ia, ib := p.batch.at(t.matrix)
-	stride := (t.n + strip - 1) &^ (strip - 1) // whole panels
-	sums, scratch = panelOf(scratch[:t.m*stride], stride), scratch[t.m*stride:]
-	bias, scratch = scratch[:t.n], scratch[t.n:]
-	extra, scratch = scratch[:t.n], scratch[t.n:]
+	stride := wholeStrips(t.n)
+	size := p.sumRows(t.m) * stride
+	sums, scratch = panelOf(scratch[:size], stride), scratch[size:]
+	bias, scratch = scratch[:t.n], scratch[stride:]
+	extra, scratch = scratch[:t.n], scratch[stride:]
 	clear(sums.At)
 	switch p.way {
 	case byQuantisedDots:
@@ -352,7 +367,7 @@ func (p *product) sums(w *Worker, scratch []float32, t task) (sums panel, bias, 
 	case byPairs:
 		p.pairedProducts(sums, scratch, ia*p.m+t.row, ib, t.col, t.m, t.n)
 	case bySplits:
-		p.splitProducts(sums, scratch, ia*p.m+t.row, ib, t.col, t.m, t.n)
+		p.splitProducts(sums, scratch, ia, t.row, ib, t.col, t.m, t.n)
 	default:
 		switch {
 		case p.apart:

@@ -140,13 +140,23 @@ type left struct {
 	blocks  int
 	records [2][2]simd.Panel[uint8] // of dots and tiles; for 4 and 8 bits
 	rounded simd.Panel[uint8]       // pairs
-	split   splitLeft
+	splits  []splitLeft             // one for each number of rows that a matrix has
 	cut     cut
+}
+
+// split returns the parts of matrices of m rows.
+func (l *left) split(m int) *splitLeft {
+	for i := range l.splits {
+		if l.splits[i].rows == m {
+			return &l.splits[i]
+		}
+	}
+	return nil
 }
 
 // prepare makes them, and gives products room for so many sums of pieces.
 func (l *left) prepare(c *Call, products []product, partials int) error {
-	*l = left{}
+	*l = left{splits: l.splits[:0]}
 	size := 0
 	wanted := func(do func(p *product, x *simd.Panel[uint8])) {
 		for i := range products {
@@ -176,32 +186,32 @@ func (l *left) prepare(c *Call, products []product, partials int) error {
 	}
 	inParts := 0
 	for i := range products {
-		if p := &products[i]; p.way == bySplits && p.tasks > 0 {
-			rows := len(p.left.data) * 8 / p.left.dtype.Bits() / max(1, p.k)
-			l.rows, l.blocks, l.cut = p.left, max(l.blocks, ceil(p.k, simd.Block)), cutBy(rows, p.k)
-			l.split.rows, l.split.count = rows, partsOf(p.left.dtype)
-			inParts = splitSize(rows, p.k)
+		if p := &products[i]; p.way == bySplits && p.tasks > 0 && l.split(p.m) == nil {
+			s := splitLeftOf(p)
+			l.splits = append(l.splits, s)
+			l.rows, l.blocks, l.cut = p.left, max(l.blocks, s.Steps), cutBy(s.matrices*s.rows, p.k)
+			inParts += s.size()
 		}
 	}
 	if size+inParts+partials == 0 {
 		return nil
 	}
-	memory := c.shared(4*(partials+inParts) + size)
-	if partials > 0 {
-		for i := range products {
-			p := &products[i]
-			n := 4 * p.partials()
-			p.partial, memory = graph.ViewBytes[float32](memory[:n]), memory[n:]
+	memory := c.shared(4*(inParts+partials) + size)
+	for i := range l.splits { // first, since tiles are read fast where lines of a cache start
+		s := &l.splits[i]
+		n := 4 * s.size()
+		s.At, memory = graph.ViewBytes[float32](memory[:n]), memory[n:]
+	}
+	for i := range products {
+		p := &products[i]
+		if s := l.split(p.m); s != nil {
+			p.split = *s
 		}
+		n := 4 * p.partials()
+		p.partial, memory = graph.ViewBytes[float32](memory[:n]), memory[n:]
 	}
 	if size+inParts == 0 {
 		return nil
-	}
-	if inParts > 0 {
-		l.split.memory, memory = graph.ViewBytes[float32](memory[:4*inParts]), memory[4*inParts:]
-		for i := range products {
-			products[i].split = l.split
-		}
 	}
 	for i := range products {
 		if p := &products[i]; p.way == byRounded && p.tasks > 0 {
@@ -227,8 +237,8 @@ func (l *left) Part(w *Worker, i int) {
 	for r := from; r < to; r++ {
 		loadFloats(x[:l.rows.cols], l.rows.dtype, l.rows.data, r*l.rows.cols)
 		clear(x[l.rows.cols:])
-		if l.split.memory != nil {
-			l.split.set(r, x[:l.rows.cols])
+		for i := range l.splits {
+			l.splits[i].set(r, x)
 		}
 		if l.rounded.At != nil {
 			vectors.NarrowBF16(graph.ViewBytes[uint16](l.rounded.Row(r, 2*len(x))), x)

@@ -4,6 +4,14 @@
 
 package simd
 
+// partsAMX adds, to blocks of 32 rows of c and 32 columns, the products of a and b, so many steps of 16 pairs of bfloat16 numbers deep.
+// counts is 3·(parts of a - 1) + parts of b - 1. Bytes lie between rows of c, and between bands of 16 rows of a and of 16 columns of b;
+// config is what LDTILECFG loads: tiles 0 to 3 for sums, 4 and 5 for a, 6 and 7 for b.
+// Meanwhile what lies in two bands of 16 rows from soon on is asked for, some lines of each at every step, and behind them in as many bands as a has.
+//
+//go:noescape
+func partsAMX(c *float32, ldc int, a *float32, banda int, b *float32, bandb int, steps int, blocks int, counts int, config *uint8, soon *float32)
+
 // tilesAMX adds, to blocks of two tiles of rows of c and two of columns, the products of pairs of bfloat16 numbers of a and b, so many steps of 16 of them deep.
 // n terms each say how many bytes behind a and b their factors start; those equal to the ones before, of which the first term has some too, are not loaded again. Bit 0 of shape: one tile of columns, bit 1: one of rows.
 // Strides and stepb, which is 16·ldb, are in bytes; config is what LDTILECFG loads: tiles 0 to 3 for sums, 4 and 5 for a, 6 and 7 for b.

@@ -16,13 +16,13 @@ func BenchmarkRowsParts(b *testing.B) {
 			for _, m := range []int{32, 512} {
 				b.Run(fmt.Sprintf("%d parts/%d rows", count, m), func(b *testing.B) {
 					const k, n = 128, 32
-					a := &Parts{Panel[float32]{filled[float32](3 * m * k), k}, m * k, count}
-					w := &Parts{Panel[float32]{filled[float32](3 * k * n), n}, k * n, count}
+					part := func(n int) Parts { return Parts{filled[float32](PartsSize(n, k, count)), count, k / PartsStep} }
+					a, w := part(m), part(n)
 					c := Panel[float32]{make([]float32, m*256), 256}
 					for b.Loop() {
-						l.RowsParts(c, a, w, m, k, n)
+						l.RowsParts(c, a, w, m, k/PartsStep, a.At)
 					}
-					rate(b, 4*m*k*n*[]int{1, 3, 6}[count-1], 0)
+					rate(b, 2*m*k*n*[]int{1, 3, 6}[count-1], 0)
 				})
 			}
 		}

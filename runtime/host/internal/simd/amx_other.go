@@ -16,3 +16,8 @@ func tilesBytesAMX(c *int32, ldc int, a *uint8, lda int, b *uint32, ldb, stepb, 
 func tileBlocksAMX(c *float32, ldc int, x *uint8, ldx int, w, sums *uint8, m, groups, blocks int, config, soon *uint8, ldsoon, quads int) {
 	panic("simd: no tiles")
 }
+
+// partsAMX is never called either.
+func partsAMX(c *float32, ldc int, a *float32, banda int, b *float32, bandb, steps, blocks, counts int, config *uint8, soon *float32) {
+	panic("simd: no tiles")
+}

@@ -33,9 +33,9 @@ type Level struct {
 // whole vectors.
 type asm struct {
 	tileBF16                            func(c *float32, ldc int, a *float32, lda int, b *float32, ldb, m, n, k int) // nil where the processor has none
-	splitRow                            func(d0, d1, d2, x *float32, n int)
-	splitPairs                          func(d0, d1, d2, low, high *float32, n int)
-	splitHalves                         func(d0, d1 *float32, ldd int, w *uint16, ldw, k, n int) // nil like splitRow where there are no tiles
+	splitRow                            func(d, x *float32, steps, count int)
+	splitPairs                          func(d *float32, band int, low, high *float32, n, count, ahead int)
+	splitHalves                         func(d *float32, band int, low, high *uint16, n, count, ahead int) // nil like splitRow where there are no tiles
 	interleave                          func(dst *float32, low, high *uint16, n int)
 	tile                                func(c *float32, ldc int, a *float32, lda int, b *float32, ldb, m, n, k int)
 	tileI8                              func(c *float32, ldc int, a *float32, lda int, b *int8, ldb, m, n, k int)

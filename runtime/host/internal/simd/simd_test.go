@@ -257,7 +257,7 @@ func TestProductsOfHalves(t *testing.T) {
 // third is zero.
 func TestSplitHalves(t *testing.T) {
 	each(t, trials, func(l *Level, r *rand.Rand) error {
-		k, n := extent(r), min(extent(r), 32)
+		k, n := 2*extent(r), 2*extent(r)
 		w := panelOf(r, k, n)
 		for i := range w.At { // all exponents of float16, and numbers too small to be normal
 			w.At[i] *= float32(math.Exp2(float64(r.IntN(40) - 26)))
@@ -265,31 +265,37 @@ func TestSplitHalves(t *testing.T) {
 		h := Panel[uint16]{make([]uint16, len(w.At)), w.Stride}
 		l.NarrowF16(h.At, w.At)
 		l.WidenF16(w.At, h.At)
-		pairs, stride := (k+1)/2, n+r.IntN(20)
-		apart := pairs * stride
-		v, check := guarded(apart + (pairs-1)*stride + n)
-		twin := &Parts{Panel[float32]{make([]float32, 3*apart), stride}, apart, 3}
-		for q := range pairs {
-			var high []float32
-			if 2*q+1 < k {
-				high = w.Row(2*q+1, n)
-			}
-			portable.SplitPairs(twin, q, w.Row(2*q, n), high)
+		d, _, check := partsOf(r, n, k, 2)
+		_, twin, _ := partsOf(r, n, k, 3)
+		for q := range k / 2 {
+			l.SplitHalves(d, q, h.Row(2*q, n), h.Row(2*q+1, n), r.IntN(100))
+			portable.SplitPairs(twin, q, w.Row(2*q, n), w.Row(2*q+1, n), 0)
 		}
-		d := &Parts{Panel[float32]{v, stride}, apart, 2}
-		l.SplitHalves(d, h, k, n)
-		for q := range pairs {
-			for p := range 2 {
-				if err := bits("a pair's parts", d.Part(p, q, n), twin.Part(p, q, n)); err != nil {
-					return err
+		for band := range (n + tileSide - 1) / tileSide {
+			for q := range k / 2 {
+				for p := range 3 {
+					want := twin.line(band, q/tileSide, p, q%tileSide)
+					got := make([]float32, tileSide)
+					if p < 2 {
+						got = d.line(band, q/tileSide, p, q%tileSide)
+					}
+					if err := bits("a pair's parts", got, want); err != nil {
+						return err
+					}
 				}
-			}
-			if err := bits("what is left", twin.Part(2, q, n), make([]float32, n)); err != nil {
-				return err
 			}
 		}
 		return check()
 	})
+}
+
+// partsOf returns room for the parts of n rows or columns of k numbers, and as much for a
+// twin's.
+func partsOf(r *rand.Rand, n, k, count int) (p, twin Parts, check func() error) {
+	steps := (k+PartsStep-1)/PartsStep + r.IntN(2)
+	v, check := guarded(PartsSize(n, steps*PartsStep, count))
+	clear(v)
+	return Parts{v, count, steps}, Parts{make([]float32, len(v)), count, steps}, check
 }
 
 func TestRowsBF16(t *testing.T) {
@@ -761,11 +767,11 @@ func TestParts(t *testing.T) {
 	each(t, trials, func(l *Level, r *rand.Rand) error {
 		m, k, n := extent(r), extent(r), extent(r)
 		a, w := panelOf(r, m, k), panelOf(r, k, n)
-		left, right := 2+r.IntN(2), 2+r.IntN(2)
+		ofA, ofW := 2+r.IntN(2), 2+r.IntN(2)
 		for _, p := range []struct {
 			of    Panel[float32]
 			count int
-		}{{a, left}, {w, right}} {
+		}{{a, ofA}, {w, ofW}} {
 			for i, x := range p.of.At {
 				if x *= float32(math.Exp2(float64(r.IntN(40)-30) / 10)); p.count == 2 {
 					x = math.Float32frombits(math.Float32bits(x) &^ 0xff)
@@ -773,45 +779,62 @@ func TestParts(t *testing.T) {
 				p.of.At[i] = x
 			}
 		}
-		pairs := (k + 1) / 2
-		of := func(rows, cols, count int) (p, twin *Parts, check func() error) {
-			stride := cols + r.IntN(20)
-			apart := rows*stride + r.IntN(20)
-			v, check := guarded(2*apart + rows*stride)
-			return &Parts{Panel[float32]{v, stride}, apart, count}, &Parts{Panel[float32]{make([]float32, len(v)), stride}, apart, count}, check
-		}
-		x, xTwin, checkX := of(m, pairs, left)
-		y, yTwin, checkY := of(pairs, n, right)
+		steps := (k + PartsStep - 1) / PartsStep
+		x, xTwin, checkX := partsOf(r, m, k, ofA)
+		y, yTwin, checkY := partsOf(r, n, k, ofW)
 		for i := range m {
-			l.Split(x, i, a.Row(i, k))
-			portable.Split(xTwin, i, a.Row(i, k))
+			row := make([]float32, steps*PartsStep)
+			copy(row, a.Row(i, k))
+			l.Split(x, i, row)
+			portable.Split(xTwin, i, row)
 		}
-		for q := range pairs {
-			var high []float32
-			if 2*q+1 < k {
-				high = w.Row(2*q+1, n)
-			}
-			l.SplitPairs(y, q, w.Row(2*q, n), high)
-			portable.SplitPairs(yTwin, q, w.Row(2*q, n), high)
-		}
-		for p := range 3 {
-			for i := range m {
-				if err := bits("a row's parts", x.Part(p, i, pairs), xTwin.Part(p, i, pairs)); err != nil {
-					return err
+		for q := range steps * tileSide {
+			rows := [2][]float32{make([]float32, n), make([]float32, n)}
+			for i := range rows {
+				if 2*q+i < k {
+					rows[i] = w.Row(2*q+i, n)
 				}
 			}
-			for q := range pairs {
-				if err := bits("a pair's parts", y.Part(p, q, n), yTwin.Part(p, q, n)); err != nil {
-					return err
+			l.SplitPairs(y, q, rows[0], rows[1], r.IntN(100))
+			portable.SplitPairs(yTwin, q, rows[0], rows[1], 0)
+		}
+		for step := range steps {
+			for p := range ofA {
+				for i := range m {
+					if err := bits("a row's parts", x.line(i/tileSide, step, p, i%tileSide), xTwin.line(i/tileSide, step, p, i%tileSide)); err != nil {
+						return err
+					}
+				}
+			}
+			for p := range ofW {
+				for i := range (n + tileSide - 1) / tileSide * tileSide {
+					if err := bits("a pair's parts", y.line(i/tileSide, step, p, i%tileSide), yTwin.line(i/tileSide, step, p, i%tileSide)); err != nil {
+						return err
+					}
 				}
 			}
 		}
 		if err := errors.Join(checkX(), checkY()); err != nil || !l.tiles {
 			return err
 		}
-		c, before, check := sums(r, m, n)
-		want := product(before, a, func(p, j int) float32 { return w.At[p*w.Stride+j] }, m, k, n)
-		l.RowsParts(c, x, y, m, pairs, n)
+		whole := func(n int) int { return (n + PartsBlock - 1) / PartsBlock * PartsBlock }
+		c, before, check := sums(r, whole(m), whole(n))
+		left := Panel[float32]{make([]float32, whole(m)*k), k} // what is missing is zero
+		for i := range m {
+			copy(left.Row(i, k), a.Row(i, k))
+		}
+		want := product(before, left, func(p, j int) float32 {
+			if j >= n {
+				return 0
+			}
+			return w.At[p*w.Stride+j]
+		}, whole(m), k, whole(n))
+		from := r.IntN(steps + 1) // in two stretches
+		for j := 0; j < n; j += PartsBlock {
+			x1, y0, y1 := x.From(0, from), y.From(j, 0), y.From(j, from)
+			l.RowsParts(c.From(0, j), x, y0, m, from, x.At)
+			l.RowsParts(c.From(0, j), x1, y1, m, steps-from, x.At)
+		}
 		return check(want, k)
 	})
 }

@@ -6,104 +6,131 @@ import (
 	"mnnconv/graph"
 )
 
-// Parts is a matrix of float32 numbers, each as the sum of bfloat16 numbers: pairs as
-// RowsBF16 takes them, in as many matrices as there are parts, Apart numbers from each
-// other. Three parts have all bits of a number, two those of one that has sixteen.
+// Parts is one side of a product whose numbers each are the sum of Count of bfloat16: three
+// have all bits of float32, two those of a number of sixteen. It lies as tiles are read: 16
+// rows of the left side, or 16 columns of the right one, by a step of 32 numbers of k are as
+// many tiles as there are parts, one behind the other; steps follow each other, and then the
+// next 16. A line of a tile is 16 pairs of neighbours along k: those of one row, or one of
+// each column.
 type Parts struct {
-	Panel[float32]
-	Apart, Count int
+	At           []float32
+	Count, Steps int
 }
 
-// Part returns n pairs of part p of row i.
-func (m *Parts) Part(p, i, n int) []float32 { return m.At[p*m.Apart+i*m.Stride:][:n] }
+const (
+	// PartsStep is how many numbers of k a step has.
+	PartsStep = 2 * tileSide
+	// PartsBlock is how many rows or columns are multiplied at once: there is room for
+	// whole blocks.
+	PartsBlock = 2 * tileSide
 
-// Split stores x, a row of the left side, as all three parts of row i. A last number
-// alone has a zero beside it. What is no finite number, or is none as bfloat16, has
-// parts of which some is none.
-func (l *Level) Split(m *Parts, i int, x []float32) {
-	n := (len(x) + 1) / 2
-	if n == 0 {
-		return
-	}
-	d := [3][]float32{m.Part(0, i, n), m.Part(1, i, n), m.Part(2, i, n)}
-	whole := 0
-	if l.splitRow != nil {
-		if whole = l.whole(len(x)); whole > 0 {
-			l.splitRow(&d[0][0], &d[1][0], &d[2][0], &x[0], whole)
-		}
-	}
-	for j := whole; j < len(x); j += 2 {
-		low, high := parts(x[j]), [3]uint32{}
-		if j+1 < len(x) {
-			high = parts(x[j+1])
-		}
-		for p := range d {
-			d[p][j/2] = math.Float32frombits(low[p]>>16 | high[p])
-		}
-	}
+	// PartsTile is how many numbers a part of a step has in memory.
+	PartsTile = tileSide * tileSide
+
+	mostParts = 3
+)
+
+// PartsSize returns how many numbers hold n rows or columns of k numbers.
+func PartsSize(n, k, count int) int {
+	return (n + PartsBlock - 1) / PartsBlock * 2 * ((k + PartsStep - 1) / PartsStep) * count * PartsTile
 }
 
-// SplitPairs stores two rows of the right side, of which high may be nothing, for
-// zeros, as all three parts of row i.
-func (l *Level) SplitPairs(m *Parts, i int, low, high []float32) {
-	n := len(low)
-	if n == 0 {
+// band is how many numbers apart one of 16 rows or columns and the next are.
+func (m Parts) band() int { return m.Steps * m.Count * PartsTile }
+
+// From returns m from row or column i on, which starts a block, and from a step on.
+func (m Parts) From(i, step int) Parts {
+	return Parts{m.At[i/tileSide*m.band()+step*m.Count*PartsTile:], m.Count, m.Steps}
+}
+
+// line returns a line of the tile of a part.
+func (m Parts) line(band, step, part, i int) []float32 {
+	return m.At[band*m.band()+(step*m.Count+part)*PartsTile+i*tileSide:][:tileSide]
+}
+
+// Split stores x, which is whole steps, as row i of the left side. What is no finite number,
+// or is none as bfloat16, has parts of which some is none.
+func (l *Level) Split(m Parts, i int, x []float32) {
+	steps := len(x) / PartsStep
+	if steps == 0 {
 		return
 	}
-	d0, d1, d2 := m.Part(0, i, n), m.Part(1, i, n), m.Part(2, i, n)
-	whole := 0
-	if l.splitPairs != nil && high != nil {
-		if whole = l.whole(n); whole > 0 {
-			_ = high[n-1]
-			l.splitPairs(&d0[0], &d1[0], &d2[0], &low[0], &high[0], whole)
-		}
+	if band := i / tileSide; l.splitRow != nil {
+		_ = m.line(band, steps-1, m.Count-1, i%tileSide)
+		l.splitRow(&m.line(band, 0, 0, i%tileSide)[0], &x[0], steps, m.Count)
+		return
 	}
-	for j := whole; j < n; j++ {
-		a := parts(low[j])
-		var b [3]uint32
-		if high != nil {
-			b = parts(high[j])
+	for step := range steps {
+		for j := range tileSide {
+			at := step*PartsStep + 2*j
+			m.pair(i/tileSide, step, i%tileSide, j, x[at], x[at+1])
 		}
-		d0[j], d1[j], d2[j] = math.Float32frombits(a[0]>>16|b[0]), math.Float32frombits(a[1]>>16|b[1]), math.Float32frombits(a[2]>>16|b[2])
 	}
 }
 
-// SplitHalves stores k rows of n float16 numbers of the right side, n at most 32, as
-// parts 0 and 1 of the rows of pairs, which have all their bits. A last row alone has
-// zeros beside it. What is no finite number has parts of which some is none.
-func (l *Level) SplitHalves(m *Parts, w Panel[uint16], k, n int) {
-	if k == 0 || n == 0 {
-		return
+// pair stores the parts of two neighbours.
+func (m Parts) pair(band, step, i, j int, low, high float32) {
+	a, b := parts(low), parts(high)
+	for p := range m.Count {
+		m.line(band, step, p, i)[j] = math.Float32frombits(a[p]>>16 | b[p])
 	}
-	w.holds(k, n)
-	whole := 0
-	if l.splitHalves != nil && n <= l.tileCols {
-		if whole = k / 2; whole > 0 {
-			_ = m.Part(1, whole-1, n)
-			l.splitHalves(&m.At[0], &m.At[m.Apart], m.Stride, &w.At[0], w.Stride, whole, n)
-		}
-	}
-	for q := whole; 2*q < k; q++ {
-		d0, d1 := m.Part(0, q, n), m.Part(1, q, n)
-		var high []uint16
-		if 2*q+1 < k {
-			high = w.Row(2*q+1, n)
-		}
-		for j, h := range w.Row(2*q, n) {
-			a := halfParts(h)
-			var b [2]uint32
-			if high != nil {
-				b = halfParts(high[j])
+}
+
+// Clear makes the pairs of n columns zeros from pair q of k on, up to a whole step.
+func (m Parts) Clear(q, n int) {
+	for ; q%tileSide != 0; q++ {
+		for j := 0; j < n; j += tileSide {
+			for p := range m.Count {
+				clear(m.line(j/tileSide, q/tileSide, p, q%tileSide))
 			}
-			d0[j], d1[j] = math.Float32frombits(a[0]>>16|b[0]), math.Float32frombits(a[1]>>16|b[1])
 		}
 	}
 }
 
-// halfParts returns the bits of the parts of a float16 number.
-func halfParts(h uint16) [2]uint32 {
-	p := parts(graph.F16ToF32(h))
-	return [2]uint32{p[0], p[1]}
+// SplitPairs stores two rows of the right side, numbers 2q and 2q+1 of k, from the first
+// column on; high may be nothing, for zeros. Numbers of both that lie so many further on
+// are asked for meanwhile.
+func (l *Level) SplitPairs(m Parts, q int, low, high []float32, ahead int) {
+	if len(low) == 0 {
+		return
+	}
+	step, i, last := q/tileSide, q%tileSide, (len(low)-1)/tileSide
+	if high != nil && l.splitPairs != nil {
+		_, _ = m.line(last, step, m.Count-1, i), high[len(low)-1]
+		l.splitPairs(&m.line(0, step, 0, i)[0], 4*m.band(), &low[0], &high[0], len(low), m.Count, 4*ahead)
+		return
+	}
+	for j := range (last + 1) * tileSide {
+		var a, b float32
+		if j < len(low) {
+			if a = low[j]; high != nil {
+				b = high[j]
+			}
+		}
+		m.pair(j/tileSide, step, i, j%tileSide, a, b)
+	}
+}
+
+// SplitHalves is SplitPairs of float16 numbers.
+func (l *Level) SplitHalves(m Parts, q int, low, high []uint16, ahead int) {
+	if len(low) == 0 {
+		return
+	}
+	step, i, last := q/tileSide, q%tileSide, (len(low)-1)/tileSide
+	if high != nil && l.splitHalves != nil {
+		_, _ = m.line(last, step, m.Count-1, i), high[len(low)-1]
+		l.splitHalves(&m.line(0, step, 0, i)[0], 4*m.band(), &low[0], &high[0], len(low), m.Count, 2*ahead)
+		return
+	}
+	for j := range (last + 1) * tileSide {
+		var a, b float32
+		if j < len(low) {
+			if a = graph.F16ToF32(low[j]); high != nil {
+				b = graph.F16ToF32(high[j])
+			}
+		}
+		m.pair(j/tileSide, step, i, j%tileSide, a, b)
+	}
 }
 
 // parts returns the bits of the parts of x.
@@ -117,26 +144,27 @@ func parts(x float32) (h [3]uint32) {
 	return h
 }
 
-// RowsParts is Rows of parts: k counts pairs. The products of parts that matter beside
-// float32's rounding are summed as RowsBF16 does. There are such sums where HasTiles
-// says so.
-func (l *Level) RowsParts(c Panel[float32], a, w *Parts, m, k, n int) {
-	if m == 0 || k == 0 || n == 0 {
+// RowsParts adds the product of m rows of a and 32 columns of w, so many steps deep, to c,
+// which has room for whole blocks of rows. The products of parts that matter beside
+// float32's rounding are summed, the small ones of a step first. Of what lies like a from soon
+// on some is asked for meanwhile: four lines of a cache of each 16 rows for each step.
+// There are such sums where HasTiles says so.
+func (l *Level) RowsParts(c Panel[float32], a, w Parts, m, steps int, soon []float32) {
+	if m == 0 || steps == 0 {
 		return
 	}
-	c.holds(m, n)
-	_, _ = a.Part(a.Count-1, m-1, k), w.Part(w.Count-1, k-1, n)
-	terms := [7]term{{-1, -1}}
-	count := 1
-	for p := a.Count - 1; p >= 0; p-- { // neighbours share a factor, but for two
-		for i := range min(w.Count, 3-p) {
-			q := i
-			if p == 0 {
-				q = w.Count - 1 - i
-			}
-			terms[count] = term{4 * p * a.Apart, 4 * q * w.Apart}
-			count++
-		}
+	blocks := (m + PartsBlock - 1) / PartsBlock
+	c.holds(blocks*PartsBlock, PartsBlock)
+	_, _ = a.line(2*blocks-1, steps-1, a.Count-1, tileSide-1), w.line(1, steps-1, w.Count-1, tileSide-1)
+	call := func(i, blocks, rows int) {
+		config, _ := tileConfig(rows, PartsBlock, tileSide)
+		partsAMX(&c.At[i*c.Stride], 4*c.Stride, &a.At[i/tileSide*a.band()], 4*a.band(), &w.At[0], 4*w.band(), steps, blocks,
+			mostParts*(a.Count-1)+w.Count-1, &config[0], &soon[0])
 	}
-	rowsAMX(c, a.Panel, w.Panel, terms[:count], m, k, n)
+	if whole := m / PartsBlock; whole > 0 {
+		call(0, whole, PartsBlock)
+	}
+	if rest := m % PartsBlock; rest > 0 { // at least a row of each tile
+		call(m-rest, 1, max(rest, tileSide+1))
+	}
 }

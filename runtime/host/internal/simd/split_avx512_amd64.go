@@ -4,17 +4,17 @@
 
 package simd
 
-// splitRowAVX512 stores the parts of n numbers; n is whole vectors.
+// splitRowAVX512 stores the first count parts of so many steps of 32 numbers of a row: those of a step are a line of each tile.
 //
 //go:noescape
-func splitRowAVX512(d0 *float32, d1 *float32, d2 *float32, x *float32, n int)
+func splitRowAVX512(d *float32, x *float32, steps int, count int)
 
-// splitPairsAVX512 stores the parts of n numbers of two rows as pairs; n is whole vectors.
+// splitPairsAVX512 stores the first count parts of n numbers of two rows as pairs, a line of tiles that lie band bytes apart. Numbers so many bytes ahead are asked for.
 //
 //go:noescape
-func splitPairsAVX512(d0 *float32, d1 *float32, d2 *float32, low *float32, high *float32, n int)
+func splitPairsAVX512(d *float32, band int, low *float32, high *float32, n int, count int, ahead int)
 
-// splitHalvesAVX512 stores the two parts of 2k rows of n float16 numbers, 1 to 32, as pairs. Strides are in numbers.
+// splitHalvesAVX512 stores the first count parts of n numbers of two rows as pairs, a line of tiles that lie band bytes apart. Numbers so many bytes ahead are asked for.
 //
 //go:noescape
-func splitHalvesAVX512(d0 *float32, d1 *float32, ldd int, w *uint16, ldw int, k int, n int)
+func splitHalvesAVX512(d *float32, band int, low *uint16, high *uint16, n int, count int, ahead int)

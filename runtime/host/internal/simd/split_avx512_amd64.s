@@ -4,23 +4,20 @@
 
 #include "textflag.h"
 
-// func splitRowAVX512(d0 *float32, d1 *float32, d2 *float32, x *float32, n int)
+// func splitRowAVX512(d *float32, x *float32, steps int, count int)
 // Requires: AVX, AVX512F
-TEXT ·splitRowAVX512(SB), NOSPLIT, $0-40
-	MOVQ         d0+0(FP), AX
-	MOVQ         d1+8(FP), CX
-	MOVQ         d2+16(FP), DX
-	MOVQ         x+24(FP), BX
+TEXT ·splitRowAVX512(SB), NOSPLIT, $0-32
+	MOVQ         d+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         steps+16(FP), DX
+	MOVQ         count+24(FP), BX
 	MOVL         $0x00008000, SI
 	VPBROADCASTD SI, Z0
 	MOVL         $0xffff0000, SI
 	VPBROADCASTD SI, Z1
-	MOVQ         n+32(FP), SI
 
-loop1:
-	SUBQ    $0x10, SI
-	JL      loop2
-	VMOVUPS (BX), Z2
+steps1:
+	VMOVUPS (CX), Z2
 	VPADDD  Z0, Z2, Z3
 	VPANDD  Z1, Z3, Z3
 	VSUBPS  Z3, Z2, Z2
@@ -28,181 +25,175 @@ loop1:
 	VPANDD  Z1, Z4, Z4
 	VSUBPS  Z4, Z2, Z2
 	VPANDD  Z1, Z2, Z2
+	VMOVUPS 64(CX), Z5
+	VPADDD  Z0, Z5, Z6
+	VPANDD  Z1, Z6, Z6
+	VSUBPS  Z6, Z5, Z5
+	VPADDD  Z0, Z5, Z7
+	VPANDD  Z1, Z7, Z7
+	VSUBPS  Z7, Z5, Z5
+	VPANDD  Z1, Z5, Z5
 	VPSRLD  $0x10, Z3, Z3
 	VPMOVDW Z3, (AX)
-	ADDQ    $0x20, AX
+	VPSRLD  $0x10, Z6, Z6
+	VPMOVDW Z6, 32(AX)
+	ADDQ    $+1024, AX
+	CMPQ    BX, $0x01
+	JE      stored2
 	VPSRLD  $0x10, Z4, Z4
-	VPMOVDW Z4, (CX)
-	ADDQ    $0x20, CX
+	VPMOVDW Z4, (AX)
+	VPSRLD  $0x10, Z7, Z7
+	VPMOVDW Z7, 32(AX)
+	ADDQ    $+1024, AX
+	CMPQ    BX, $0x02
+	JE      stored2
 	VPSRLD  $0x10, Z2, Z2
-	VPMOVDW Z2, (DX)
-	ADDQ    $0x20, DX
-	ADDQ    $0x40, BX
-	JMP     loop1
+	VPMOVDW Z2, (AX)
+	VPSRLD  $0x10, Z5, Z5
+	VPMOVDW Z5, 32(AX)
+	ADDQ    $+1024, AX
 
-loop2:
+stored2:
+	ADDQ $0x80, CX
+	DECQ DX
+	JNZ  steps1
 	VZEROUPPER
 	RET
 
-// func splitPairsAVX512(d0 *float32, d1 *float32, d2 *float32, low *float32, high *float32, n int)
-// Requires: AVX, AVX512F
-TEXT ·splitPairsAVX512(SB), NOSPLIT, $0-48
-	MOVQ         d0+0(FP), AX
-	MOVQ         d1+8(FP), CX
-	MOVQ         d2+16(FP), DX
-	MOVQ         low+24(FP), BX
-	MOVQ         high+32(FP), SI
-	MOVL         $0x00008000, DI
-	VPBROADCASTD DI, Z0
-	MOVL         $0xffff0000, DI
-	VPBROADCASTD DI, Z1
-	MOVQ         n+40(FP), DI
+// func splitPairsAVX512(d *float32, band int, low *float32, high *float32, n int, count int, ahead int)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·splitPairsAVX512(SB), NOSPLIT, $0-56
+	MOVQ         d+0(FP), AX
+	MOVQ         band+8(FP), CX
+	MOVQ         low+16(FP), DX
+	MOVQ         high+24(FP), BX
+	MOVQ         n+32(FP), SI
+	MOVQ         count+40(FP), DI
+	MOVQ         ahead+48(FP), R8
+	MOVL         $0x00008000, R9
+	VPBROADCASTD R9, Z0
+	MOVL         $0xffff0000, R9
+	VPBROADCASTD R9, Z1
+	MOVQ         $-1, R9
+	KMOVW        R9, K1
 
 loop3:
-	SUBQ    $0x10, DI
-	JL      loop4
-	VMOVUPS (BX), Z2
-	VMOVUPS (SI), Z3
-	VPADDD  Z0, Z2, Z4
-	VPANDD  Z1, Z4, Z4
-	VSUBPS  Z4, Z2, Z2
-	VPADDD  Z0, Z2, Z5
-	VPANDD  Z1, Z5, Z5
-	VSUBPS  Z5, Z2, Z2
-	VPANDD  Z1, Z2, Z2
-	VPADDD  Z0, Z3, Z6
-	VPANDD  Z1, Z6, Z6
-	VSUBPS  Z6, Z3, Z3
-	VPADDD  Z0, Z3, Z7
-	VPANDD  Z1, Z7, Z7
-	VSUBPS  Z7, Z3, Z3
-	VPANDD  Z1, Z3, Z3
-	VPSRLD  $0x10, Z4, Z4
-	VPORD   Z4, Z6, Z6
-	VMOVUPS Z6, (AX)
-	VPSRLD  $0x10, Z5, Z5
-	VPORD   Z5, Z7, Z7
-	VMOVUPS Z7, (CX)
-	VPSRLD  $0x10, Z2, Z2
-	VPORD   Z2, Z3, Z3
-	VMOVUPS Z3, (DX)
-	ADDQ    $0x40, AX
-	ADDQ    $0x40, CX
-	ADDQ    $0x40, DX
-	ADDQ    $0x40, BX
-	ADDQ    $0x40, SI
-	JMP     loop3
+	CMPQ  SI, $0x10
+	JGE   all4
+	BZHIQ SI, R9, R10
+	KMOVW R10, K1
 
-loop4:
+all4:
+	PREFETCHT0 (DX)(R8*1)
+	VMOVUPS.Z  (DX), K1, Z2
+	VPADDD     Z0, Z2, Z3
+	VPANDD     Z1, Z3, Z3
+	VSUBPS     Z3, Z2, Z2
+	VPADDD     Z0, Z2, Z4
+	VPANDD     Z1, Z4, Z4
+	VSUBPS     Z4, Z2, Z2
+	VPANDD     Z1, Z2, Z2
+	ADDQ       $0x40, DX
+	PREFETCHT0 (BX)(R8*1)
+	VMOVUPS.Z  (BX), K1, Z5
+	VPADDD     Z0, Z5, Z6
+	VPANDD     Z1, Z6, Z6
+	VSUBPS     Z6, Z5, Z5
+	VPADDD     Z0, Z5, Z7
+	VPANDD     Z1, Z7, Z7
+	VSUBPS     Z7, Z5, Z5
+	VPANDD     Z1, Z5, Z5
+	ADDQ       $0x40, BX
+	MOVQ       AX, R10
+	VPSRLD     $0x10, Z3, Z3
+	VPORD      Z3, Z6, Z6
+	VMOVUPS    Z6, (R10)
+	ADDQ       $+1024, R10
+	CMPQ       DI, $0x01
+	JE         stored5
+	VPSRLD     $0x10, Z4, Z4
+	VPORD      Z4, Z7, Z7
+	VMOVUPS    Z7, (R10)
+	ADDQ       $+1024, R10
+	CMPQ       DI, $0x02
+	JE         stored5
+	VPSRLD     $0x10, Z2, Z2
+	VPORD      Z2, Z5, Z5
+	VMOVUPS    Z5, (R10)
+	ADDQ       $+1024, R10
+
+stored5:
+	ADDQ CX, AX
+	SUBQ $0x10, SI
+	JG   loop3
 	VZEROUPPER
 	RET
 
-// func splitHalvesAVX512(d0 *float32, d1 *float32, ldd int, w *uint16, ldw int, k int, n int)
+// func splitHalvesAVX512(d *float32, band int, low *uint16, high *uint16, n int, count int, ahead int)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·splitHalvesAVX512(SB), NOSPLIT, $0-56
-	MOVQ         n+48(FP), AX
-	CMPQ         AX, $0x10
-	JLE          narrow
-	MOVQ         n+48(FP), AX
-	SUBQ         $0x10, AX
-	MOVQ         $-1, CX
-	BZHIQ        AX, CX, AX
-	KMOVW        AX, K1
-	MOVQ         d0+0(FP), AX
-	MOVQ         d1+8(FP), CX
-	MOVQ         ldd+16(FP), DX
-	SHLQ         $0x02, DX
-	MOVQ         w+24(FP), BX
-	MOVQ         ldw+32(FP), SI
-	SHLQ         $0x01, SI
-	MOVQ         k+40(FP), DI
-	MOVL         $0x00008000, R8
-	VPBROADCASTD R8, Z0
-	MOVL         $0xffff0000, R8
-	VPBROADCASTD R8, Z1
+	MOVQ         d+0(FP), AX
+	MOVQ         band+8(FP), CX
+	MOVQ         low+16(FP), DX
+	MOVQ         high+24(FP), BX
+	MOVQ         n+32(FP), SI
+	MOVQ         count+40(FP), DI
+	MOVQ         ahead+48(FP), R8
+	MOVL         $0x00008000, R9
+	VPBROADCASTD R9, Z0
+	MOVL         $0xffff0000, R9
+	VPBROADCASTD R9, Z1
+	MOVQ         $-1, R9
+	KMOVW        R9, K1
 
-pairs5:
-	PREFETCHT0  (BX)(SI*8)
-	MOVQ        BX, R8
-	ADDQ        SI, R8
-	PREFETCHT0  (R8)(SI*8)
-	VCVTPH2PS   (BX), Z2
-	VCVTPH2PS   (R8), Z3
+loop6:
+	CMPQ  SI, $0x10
+	JGE   all7
+	BZHIQ SI, R9, R10
+	KMOVW R10, K1
+
+all7:
+	PREFETCHT0  (DX)(R8*1)
+	VCVTPH2PS.Z (DX), K1, Z2
+	VPADDD      Z0, Z2, Z3
+	VPANDD      Z1, Z3, Z3
+	VSUBPS      Z3, Z2, Z2
 	VPADDD      Z0, Z2, Z4
 	VPANDD      Z1, Z4, Z4
 	VSUBPS      Z4, Z2, Z2
-	VPADDD      Z0, Z3, Z5
+	VPANDD      Z1, Z2, Z2
+	ADDQ        $0x20, DX
+	PREFETCHT0  (BX)(R8*1)
+	VCVTPH2PS.Z (BX), K1, Z5
+	VPADDD      Z0, Z5, Z6
+	VPANDD      Z1, Z6, Z6
+	VSUBPS      Z6, Z5, Z5
+	VPADDD      Z0, Z5, Z7
+	VPANDD      Z1, Z7, Z7
+	VSUBPS      Z7, Z5, Z5
 	VPANDD      Z1, Z5, Z5
-	VSUBPS      Z5, Z3, Z3
+	ADDQ        $0x20, BX
+	MOVQ        AX, R10
+	VPSRLD      $0x10, Z3, Z3
+	VPORD       Z3, Z6, Z6
+	VMOVUPS     Z6, (R10)
+	ADDQ        $+1024, R10
+	CMPQ        DI, $0x01
+	JE          stored8
 	VPSRLD      $0x10, Z4, Z4
-	VPORD       Z4, Z5, Z5
-	VMOVUPS     Z5, (AX)
+	VPORD       Z4, Z7, Z7
+	VMOVUPS     Z7, (R10)
+	ADDQ        $+1024, R10
+	CMPQ        DI, $0x02
+	JE          stored8
 	VPSRLD      $0x10, Z2, Z2
-	VPORD       Z2, Z3, Z3
-	VMOVUPS     Z3, (CX)
-	VCVTPH2PS.Z 32(BX), K1, Z2
-	VCVTPH2PS.Z 32(R8), K1, Z3
-	VPADDD      Z0, Z2, Z4
-	VPANDD      Z1, Z4, Z4
-	VSUBPS      Z4, Z2, Z2
-	VPADDD      Z0, Z3, Z5
-	VPANDD      Z1, Z5, Z5
-	VSUBPS      Z5, Z3, Z3
-	VPSRLD      $0x10, Z4, Z4
-	VPORD       Z4, Z5, Z5
-	VMOVUPS     Z5, K1, 64(AX)
-	VPSRLD      $0x10, Z2, Z2
-	VPORD       Z2, Z3, Z3
-	VMOVUPS     Z3, K1, 64(CX)
-	ADDQ        DX, AX
-	ADDQ        DX, CX
-	LEAQ        (R8)(SI*1), BX
-	DECQ        DI
-	JNZ         pairs5
-	VZEROUPPER
-	RET
+	VPORD       Z2, Z5, Z5
+	VMOVUPS     Z5, (R10)
+	ADDQ        $+1024, R10
 
-narrow:
-	MOVQ         n+48(FP), AX
-	MOVQ         $-1, CX
-	BZHIQ        AX, CX, AX
-	KMOVW        AX, K1
-	MOVQ         d0+0(FP), AX
-	MOVQ         d1+8(FP), CX
-	MOVQ         ldd+16(FP), DX
-	SHLQ         $0x02, DX
-	MOVQ         w+24(FP), BX
-	MOVQ         ldw+32(FP), SI
-	SHLQ         $0x01, SI
-	MOVQ         k+40(FP), DI
-	MOVL         $0x00008000, R8
-	VPBROADCASTD R8, Z0
-	MOVL         $0xffff0000, R8
-	VPBROADCASTD R8, Z1
-
-pairs6:
-	PREFETCHT0  (BX)(SI*8)
-	MOVQ        BX, R8
-	ADDQ        SI, R8
-	PREFETCHT0  (R8)(SI*8)
-	VCVTPH2PS.Z (BX), K1, Z2
-	VCVTPH2PS.Z (R8), K1, Z3
-	VPADDD      Z0, Z2, Z4
-	VPANDD      Z1, Z4, Z4
-	VSUBPS      Z4, Z2, Z2
-	VPADDD      Z0, Z3, Z5
-	VPANDD      Z1, Z5, Z5
-	VSUBPS      Z5, Z3, Z3
-	VPSRLD      $0x10, Z4, Z4
-	VPORD       Z4, Z5, Z5
-	VMOVUPS     Z5, K1, (AX)
-	VPSRLD      $0x10, Z2, Z2
-	VPORD       Z2, Z3, Z3
-	VMOVUPS     Z3, K1, (CX)
-	ADDQ        DX, AX
-	ADDQ        DX, CX
-	LEAQ        (R8)(SI*1), BX
-	DECQ        DI
-	JNZ         pairs6
+stored8:
+	ADDQ CX, AX
+	SUBQ $0x10, SI
+	JG   loop6
 	VZEROUPPER
 	RET

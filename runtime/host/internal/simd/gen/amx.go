@@ -15,6 +15,7 @@ func amx(g *gen) {
 	if g.floats != 16 {
 		return
 	}
+	g.amxParts()
 	g.amx(tdpbf16ps, "tilesAMX", "c *float32, ldc int, a *float32, lda int, b *float32", "pairs of bfloat16 numbers")
 	g.amx(tdpbsud, "tilesBytesAMX", "c *int32, ldc int, a *uint8, lda int, b *uint32", "fours of signed bytes and of unsigned ones")
 }

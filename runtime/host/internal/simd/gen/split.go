@@ -11,104 +11,94 @@ func split(g *gen) {
 	if g.floats != 16 {
 		return
 	}
-	g.function("splitRow", "(d0, d1, d2, x *float32, n int)", "splitRow"+g.name+" stores the parts of n numbers; n is whole vectors.")
-	d := []reg.GPVirtual{g.param("d0"), g.param("d1"), g.param("d2")}
-	x := g.param("x")
-	s := g.splitter()
-	g.whole(func() {
-		v := g.vec()
-		g.VMOVUPS(operand.Mem{Base: x}, v)
-		for i, h := range s.parts(g, v) {
-			g.VPSRLD(operand.Imm(16), h, h)
-			g.VPMOVDW(h, operand.Mem{Base: d[i]})
-			g.ADDQ(operand.Imm(uint64(2*g.floats)), d[i])
-		}
-		g.ADDQ(operand.Imm(uint64(g.bytes())), x)
-	})
-
-	g.function("splitPairs", "(d0, d1, d2, low, high *float32, n int)", "splitPairs"+g.name+" stores the parts of n numbers of two rows as pairs; n is whole vectors.")
-	d = []reg.GPVirtual{g.param("d0"), g.param("d1"), g.param("d2")}
-	low, high := g.param("low"), g.param("high")
-	s = g.splitter()
-	g.whole(func() {
-		l, h := g.vec(), g.vec()
-		g.VMOVUPS(operand.Mem{Base: low}, l)
-		g.VMOVUPS(operand.Mem{Base: high}, h)
-		lows, highs := s.parts(g, l), s.parts(g, h)
-		for i := range lows {
-			g.VPSRLD(operand.Imm(16), lows[i], lows[i])
-			g.por(lows[i], highs[i], highs[i])
-			g.VMOVUPS(highs[i], operand.Mem{Base: d[i]})
-		}
-		g.next(append(d, low, high)...)
-	})
-	g.splitHalves()
-}
-
-// splitHalves widens what it splits: rows of weights need no pass of their own before.
-func (g *gen) splitHalves() {
-	g.function("splitHalves", "(d0, d1 *float32, ldd int, w *uint16, ldw, k, n int)",
-		"splitHalves"+g.name+" stores the two parts of 2k rows of n float16 numbers, 1 to 32, as pairs. Strides are in numbers.")
-	n := g.param("n")
-	g.CMPQ(n, operand.Imm(uint64(g.floats)))
-	g.JLE(operand.LabelRef("narrow"))
-	g.splitHalvesOf(2)
-	g.Label("narrow")
-	g.splitHalvesOf(1)
-}
-
-// splitHalvesOf writes that for so many vectors of columns.
-func (g *gen) splitHalvesOf(wide int) {
-	half := storedTypes[1]
-	n := g.param("n")
-	if wide == 2 {
-		g.SUBQ(operand.Imm(uint64(g.floats)), n)
+	g.splitRow()
+	for _, t := range storedTypes[:2] {
+		g.splitPairs(t)
 	}
-	mask := g.tail(n)
-	d, ldd := []reg.GPVirtual{g.param("d0"), g.param("d1")}, g.stride("ldd", 4)
-	w, ldw, k := g.param("w"), g.stride("ldw", half.size), g.param("k")
+}
+
+// splitRow writes how a row of the left side becomes tiles.
+func (g *gen) splitRow() {
+	g.function("splitRow", "(d, x *float32, steps, count int)", "splitRow"+g.name+" stores the first count parts of so many steps of 32 numbers of a row: those of a step are a line of each tile.")
+	d, x, steps, count := g.param("d"), g.param("x"), g.param("steps"), g.param("count")
 	s := g.splitter()
-	loop := g.label("pairs")
+	loop := g.label("steps")
 	g.Label(loop)
-	g.PREFETCHT0(operand.Mem{Base: w, Index: ldw, Scale: 8})
-	next := g.copyOf(w)
-	g.ADDQ(ldw, next)
-	g.PREFETCHT0(operand.Mem{Base: next, Index: ldw, Scale: 8})
-	for j := range wide {
-		last := &mask
-		if j < wide-1 {
-			last = nil
-		}
-		low, high := g.vec(), g.vec()
-		g.load(half, operand.Mem{Base: w, Disp: j * half.size * g.floats}, low, last)
-		g.load(half, operand.Mem{Base: next, Disp: j * half.size * g.floats}, high, last)
-		for i := range d {
-			l, h := low, high
-			if i == 0 { // rounded; what is left has no more bits than a part
-				l, h = g.vec(), g.vec()
-				for _, v := range [][2]reg.VecVirtual{{low, l}, {high, h}} {
-					g.VPADDD(s.half, v[0], v[1])
-					g.pand(s.mask, v[1], v[1])
-					g.VSUBPS(v[1], v[0], v[0])
-				}
-			}
-			g.VPSRLD(operand.Imm(16), l, l)
-			g.por(l, h, h)
-			at := operand.Mem{Base: d[i], Disp: j * g.bytes()}
-			if last == nil {
-				g.VMOVUPS(h, at)
-			} else {
-				g.VMOVUPS(h, *last, at)
-			}
-		}
+	halves := make([][]reg.VecVirtual, 2)
+	for i := range halves {
+		v := g.vec()
+		g.VMOVUPS(operand.Mem{Base: x, Disp: i * g.bytes()}, v)
+		halves[i] = s.parts(g, v)
 	}
-	g.ADDQ(ldd, d[0])
-	g.ADDQ(ldd, d[1])
-	g.LEAQ(operand.Mem{Base: next, Index: ldw, Scale: 1}, w)
-	g.DECQ(k)
+	g.storeParts(d, count, func(p int, to operand.Mem) {
+		for i, h := range halves {
+			to.Disp = i * g.bytes() / 2
+			g.VPSRLD(operand.Imm(16), h[p], h[p])
+			g.VPMOVDW(h[p], to)
+		}
+	})
+	g.ADDQ(operand.Imm(uint64(2*g.bytes())), x)
+	g.DECQ(steps)
 	g.JNZ(operand.LabelRef(loop))
 	g.VZEROUPPER()
 	g.RET()
+}
+
+// splitPairs writes how two rows of the right side, of float32 or of float16, become tiles:
+// rows of weights need no pass of their own that widens them.
+func (g *gen) splitPairs(of stored) {
+	name, goType := "splitPairs", "float32"
+	if of.size == 2 {
+		name, goType = "splitHalves", "uint16"
+	}
+	g.function(name, "(d *float32, band int, low, high *"+goType+", n, count, ahead int)",
+		name+g.name+" stores the first count parts of n numbers of two rows as pairs, a line of tiles that lie band bytes apart. Numbers so many bytes ahead are asked for.")
+	d, band, low, high := g.param("d"), g.param("band"), g.param("low"), g.param("high")
+	n, count, ahead := g.param("n"), g.param("count"), g.param("ahead")
+	s := g.splitter()
+	loop, all := g.label("loop"), g.label("all")
+	mask, ones := g.K(), g.GP64()
+	g.MOVQ(operand.I32(-1), ones)
+	g.KMOVW(ones.As32(), mask)
+	g.Label(loop)
+	g.CMPQ(n, operand.Imm(uint64(g.floats)))
+	g.JGE(operand.LabelRef(all))
+	bits := g.GP64()
+	g.BZHIQ(n, ones, bits)
+	g.KMOVW(bits.As32(), mask)
+	g.Label(all)
+	rows := make([][]reg.VecVirtual, 2)
+	for i, at := range []reg.GPVirtual{low, high} {
+		g.PREFETCHT0(operand.Mem{Base: at, Index: ahead, Scale: 1})
+		v := g.vec()
+		g.load(of, operand.Mem{Base: at}, v, &mask)
+		rows[i] = s.parts(g, v)
+		g.ADDQ(operand.Imm(uint64(of.size*g.floats)), at)
+	}
+	g.storeParts(g.copyOf(d), count, func(p int, to operand.Mem) {
+		g.VPSRLD(operand.Imm(16), rows[0][p], rows[0][p])
+		g.por(rows[0][p], rows[1][p], rows[1][p])
+		g.VMOVUPS(rows[1][p], to)
+	})
+	g.ADDQ(band, d)
+	g.SUBQ(operand.Imm(uint64(g.floats)), n)
+	g.JG(operand.LabelRef(loop))
+	g.VZEROUPPER()
+	g.RET()
+}
+
+// storeParts calls store with each of count parts and where it goes, and moves at behind them.
+func (g *gen) storeParts(at reg.GPVirtual, count reg.GPVirtual, store func(p int, to operand.Mem)) {
+	done := g.label("stored")
+	for p := range mostParts {
+		if p > 0 {
+			g.CMPQ(count, operand.Imm(uint64(p)))
+			g.JE(operand.LabelRef(done))
+		}
+		store(p, operand.Mem{Base: at})
+		g.ADDQ(operand.I32(tileBytes), at)
+	}
+	g.Label(done)
 }
 
 // splitter holds what adds half of the last place of bfloat16, and what masks it.
@@ -120,7 +110,7 @@ func (g *gen) splitter() splitter {
 
 // parts takes v, and returns its parts as float32.
 func (s splitter) parts(g *gen, v reg.VecVirtual) []reg.VecVirtual {
-	h := g.vecs(3)
+	h := g.vecs(mostParts)
 	for i := range 2 {
 		g.VPADDD(s.half, v, h[i])
 		g.pand(s.mask, h[i], h[i])
