@@ -74,7 +74,7 @@ func runConvert(ctx context.Context, o *convertOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	asked, err := o.parse()
+	asked, err := o.parse(o.flags)
 	if err != nil {
 		return err
 	}

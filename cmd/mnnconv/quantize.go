@@ -52,13 +52,15 @@ func (o *quantizeOptions) addQuantize(cmd *cobra.Command) {
 // idle refuses flags that say how to quantise where nothing is.
 func (o *quantizeOptions) idle(flags *pflag.FlagSet) error {
 	return refuseIdle(flags,
+		idle{"quantize", o.spec == "", "when it is empty"},
+		idle{"quantize-budget", o.budget == "", "when it is empty"},
 		idle{"quantize-budget", o.spec == "", "without --quantize SPEC"},
 		idle{"calibrate", o.spec == "", "without --quantize SPEC"},
 	)
 }
 
 // parse reads the flags; nil: nothing is asked for.
-func (o *quantizeOptions) parse() (*quantize.Options, error) {
+func (o *quantizeOptions) parse(flags *pflag.FlagSet) (*quantize.Options, error) {
 	if o.spec == "" {
 		return nil, nil
 	}
@@ -70,6 +72,10 @@ func (o *quantizeOptions) parse() (*quantize.Options, error) {
 	if spec.Calibrated() && o.calibrate == "" {
 		return nil, usagef("--quantize %s: gptq needs --calibrate QUESTIONS.jsonl", o.spec)
 	}
+	err = refuseIdle(flags, idle{"calibrate", !spec.Calibrates(), "with --quantize " + printable(o.spec) + ", of which no rule is gptq or leaves the method open"})
+	if err != nil {
+		return nil, err
+	}
 	if o.budget != "" {
 		if q.Budget, err = quantize.ParseBudget(o.budget, partition.ParseSize); err != nil {
 			return nil, fmt.Errorf("--quantize-budget: %w", err)
@@ -80,7 +86,7 @@ func (o *quantizeOptions) parse() (*quantize.Options, error) {
 
 // quantize rewrites the source; a nil result: nothing was asked for.
 func (o *convertOptions) quantize(ctx context.Context, s *mnnconv.Source, w mnnconv.Options) (*quantize.Result, error) {
-	q, err := o.parse()
+	q, err := o.parse(o.flags)
 	if q == nil || err != nil {
 		return nil, err
 	}

@@ -105,22 +105,29 @@ func parseFormat(text string) (Format, error) {
 		}
 		return f, nil
 	}
+	said := map[string]string{} // by what it is of
 	for _, p := range parts[1:] {
 		n, err := strconv.Atoi(p)
+		what := ""
 		switch {
-		case err == nil && f.Block == 0 && slices.Contains(blockSizes, n):
-			f.Block = n
-		case err == nil && f.Block == 0:
+		case err == nil && slices.Contains(blockSizes, n):
+			what, f.Block = "block size", n
+		case err == nil:
 			return f, fmt.Errorf("%w: %q: blocks of %d: they have %v numbers", ErrSpec, text, n, blockSizes)
 		case p == "asym" || p == "sym":
-			f.Asym = p == "asym"
-		case f.Scales == 0 && (p == "scales8" || p == "scales16"):
+			what, f.Asym = "zero points", p == "asym"
+		case p == "scales8" || p == "scales16":
+			what = "scales"
 			f.Scales, _ = strconv.Atoi(p[len("scales"):])
-		case f.Method == "" && (p == string(Round) || p == string(Refine) || p == string(GPTQ)):
-			f.Method = Method(p)
+		case p == string(Round) || p == string(Refine) || p == string(GPTQ):
+			what, f.Method = "method", Method(p)
 		default:
 			return f, fmt.Errorf("%w: %q: %q is no block size, asym, sym, scales8, scales16, round, refine or gptq", ErrSpec, text, p)
 		}
+		if before := said[what]; before != "" {
+			return f, fmt.Errorf("%w: %q: %s twice, %s and %s: write one", ErrSpec, text, what, before, p)
+		}
+		said[what] = p
 	}
 	if f.Block == 0 {
 		f.Block = defaultBlock

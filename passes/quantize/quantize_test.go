@@ -539,9 +539,23 @@ func TestSpec(t *testing.T) {
 			t.Errorf("%s gives %v (%v), want %s", text, f, ok, want)
 		}
 	}
-	for _, text := range []string{"", "int5", "int4:33", "int4:32:64", "int4:fast", "fp16:32", "=int4", "llm=", "/(/=int4", "/x=int4", "int4:round:refine", "int4,"} {
+	for _, text := range []string{"", "int5", "int4:33", "int4:32:64", "int4:fast", "fp16:32", "=int4", "llm=", "/(/=int4", "/x=int4", "int4:round:refine", "int4:asym:sym", "int4:asym:asym", "int4:scales8:scales16", "int4,"} {
 		if _, err := ParseSpec(text); !errors.Is(err, ErrSpec) {
 			t.Errorf("%q: %v", text, err)
+		}
+	}
+	for text, want := range map[string]string{
+		"int4:32:64": "block size twice, 32 and 64", "int4:asym:sym": "zero points twice, asym and sym",
+		"int4:scales8:scales16": "scales twice, scales8 and scales16", "int4:round:refine": "method twice, round and refine",
+	} {
+		if _, err := ParseSpec(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %s", text, err, want)
+		}
+	}
+	for text, want := range map[string]bool{"int4": true, "int8:gptq": true, "llm=int4,int8:round": true, "int4:round": false, "llm=int4:refine,fp16": false, "keep": false} {
+		s, err := ParseSpec(text)
+		if err != nil || s.Calibrates() != want {
+			t.Errorf("%q: %v, takes calibration data %v, want %v", text, err, !want, want)
 		}
 	}
 	g, _ := product("MatMul", 32, 4, make([]float32, 128))

@@ -107,3 +107,11 @@ func (s *Spec) Calibrated() bool {
 	}
 	return false
 }
+
+// Calibrates reports whether calibration data change what a rule chooses: it leaves the
+// method open, or asks for them.
+func (s *Spec) Calibrates() bool {
+	return slices.ContainsFunc(s.rules, func(r rule) bool {
+		return r.format.bits() > 0 && (r.format.Method == "" || r.format.Method == GPTQ)
+	})
+}

@@ -55,7 +55,7 @@ func (s *statistics) prepare() error {
 		}
 	}
 	if s.rows == 0 || s.sums == nil {
-		return fmt.Errorf("%w: no calibration data came to its input", ErrValues)
+		return fmt.Errorf("%w: no calibration data came to its input: ask questions that reach it, such as of pictures for vision, or give it another method, such as round", ErrValues)
 	}
 	n, a := s.size, s.sums
 	mean := 0.0
