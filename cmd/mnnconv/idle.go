@@ -7,7 +7,9 @@ import (
 	"github.com/spf13/pflag"
 
 	"mnnconv"
+	"mnnconv/graph"
 	"mnnconv/models"
+	"mnnconv/runtime/host"
 )
 
 // fromEnvironment is the annotation of a flag that has the value of its variable.
@@ -68,5 +70,28 @@ func (m *modelOptions) unheeded(s *mnnconv.Source, o mnnconv.Options) error {
 		blind := s.Model != nil && !has(func(p models.Phase) bool { return p.Name == "encode" })
 		all = append(all, idle{f, blind, "with " + name + ", which sees no pictures"})
 	}
-	return refuseIdle(m.flags, all...)
+	return errors.Join(refuseIdle(m.flags, all...), m.checkMath(s))
+}
+
+// checkMath refuses rules of --math that fit nothing of a source.
+func (m *modelOptions) checkMath(s *mnnconv.Source) error {
+	if !given(m.flags, "math") {
+		return nil
+	}
+	math, err := host.ParseMath(m.math)
+	if err == nil {
+		err = math.Check(func(yield func(*graph.Node) bool) {
+			for _, p := range s.Phases {
+				for _, n := range p.Graph.Nodes {
+					if !yield(n) {
+						return
+					}
+				}
+			}
+		})
+	}
+	if err != nil {
+		return usagef("--math: %w", err)
+	}
+	return nil
 }

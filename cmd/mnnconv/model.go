@@ -81,6 +81,9 @@ func (o *modelOptions) addThreads(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.math, "math", "", "`MODE` of products with quantised weights on cpu and sim: exact, or int8act (activations quantised to 8 bits by the block, faster), or fast (that, or activations and weights rounded to bfloat16 where AMX makes it faster yet), or PATH=MODE,... such as llm=int8act, with PATH as in --place; exact by default")
 }
 
+// mostThreads is more than processors that share a memory have.
+const mostThreads = 1024
+
 // deviceTimeout is long: PoCL may need minutes for the prompt of a large model.
 const deviceTimeout = 10 * time.Minute
 
@@ -102,6 +105,9 @@ func (o *modelOptions) wire(a *app) (mnnconv.Options, error) {
 		if f.value < 0 {
 			return mnnconv.Options{}, usagef("%s %d: want 0 or more", f.flag, f.value)
 		}
+	}
+	if o.threads > mostThreads {
+		return mnnconv.Options{}, usagef("--threads %d: want 0 (all) to %d", o.threads, mostThreads)
 	}
 	if o.minPixels > 0 && o.maxPixels > 0 && o.minPixels > o.maxPixels {
 		return mnnconv.Options{}, usagef("--min-pixels %d is over --max-pixels %d", o.minPixels, o.maxPixels)

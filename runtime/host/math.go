@@ -3,18 +3,20 @@ package host
 import (
 	"errors"
 	"fmt"
+	"iter"
 
 	"mnnconv/graph"
 )
 
-// ErrMath: text that chooses no arithmetic.
-var ErrMath = errors.New("no choice of arithmetic")
+// ErrMath: text that chooses no arithmetic, or chooses it for nothing.
+var ErrMath = errors.New("arithmetic")
 
 // Math chooses the arithmetic of products with quantised weights. The zero value is
 // exact: activations as they are, weights dequantised, sums in float32.
 type Math struct{ rules []mathRule }
 
 type mathRule struct {
+	text    string
 	matches func(*graph.Node) bool
 	mode    arithmetic
 }
@@ -47,7 +49,7 @@ func ParseMath(text string) (Math, error) {
 		if err != nil {
 			return Math{}, fmt.Errorf("%w: %q: %w", ErrMath, rule, err)
 		}
-		m.rules = append(m.rules, mathRule{matches, mode})
+		m.rules = append(m.rules, mathRule{rule, matches, mode})
 	}
 	return m, nil
 }
@@ -60,4 +62,27 @@ func (m Math) of(n *graph.Node) arithmetic {
 		}
 	}
 	return exact
+}
+
+// Check names the first rule that decides for no node: it is misspelled, or rules before
+// it took all that it matches.
+func (m Math) Check(nodes iter.Seq[*graph.Node]) error {
+	matched, used := make([]bool, len(m.rules)), make([]bool, len(m.rules))
+	for n := range nodes {
+		first := true
+		for i, r := range m.rules {
+			if r.matches(n) {
+				matched[i], used[i], first = true, used[i] || first, false
+			}
+		}
+	}
+	for i, r := range m.rules {
+		switch {
+		case !matched[i]:
+			return fmt.Errorf("%w: %q matches no node; `mnnconv inspect --nodes` lists paths", ErrMath, r.text)
+		case !used[i]:
+			return fmt.Errorf("%w: rules before %q took all that it matches: put it before them", ErrMath, r.text)
+		}
+	}
+	return nil
 }
