@@ -94,11 +94,12 @@ func BenchmarkMatMulNBits(b *testing.B) {
 		bits, m, k, n int64
 	}{
 		{graph.Float32, 4, 512, 2048, 11008},
+		{graph.Float32, 4, 512, 11008, 2048},
 		{graph.Float32, 4, 1, 2048, 11008},
 		{graph.Float32, 4, 16, 2048, 11008},
 		{graph.Float16, 8, 1, 2048, 11008},
 	} {
-		for _, mode := range []string{"exact", "int8act"} {
+		for _, mode := range []string{"exact", "int8act", "fast"} {
 			b.Run(fmt.Sprintf("%s/%s/%dbits/%dx%dx%d", mode, s.d, s.bits, s.m, s.k, s.n), func(b *testing.B) {
 				m := newMultiply(b, 1)
 				m.math, _ = ParseMath(mode)

@@ -5,21 +5,26 @@ import (
 	"mnnconv/runtime/host/internal/simd"
 )
 
-// Products of floats over more rows than have the bits of one, where the processor has
-// tiles for bfloat16: each number is the sum of up to three of bfloat16, and the products
-// of these are summed in float32, but for those below its rounding.
+// Products over more rows than have the bits of one, where the processor has tiles for
+// bfloat16: each number is the sum of up to three of bfloat16, and the products of these are
+// summed in float32, but for those below its rounding.
 
 // splitLeft is the left side of such products, as the parts of all rows. Each matrix starts
 // with a block of them.
 type splitLeft struct {
 	simd.Parts
 	matrices, rows int
+	rounded        bool // to one part
 }
 
 // splitLeftOf returns that of a product, without memory.
 func splitLeftOf(p *product) splitLeft {
 	rows := len(p.left.data) * 8 / p.left.dtype.Bits() / p.k
-	return splitLeft{simd.Parts{Count: partsOf(p.left.dtype), Steps: ceil(p.k, simd.PartsStep)}, rows / p.m, p.m}
+	s := splitLeft{simd.Parts{Count: partsOf(p.left.dtype), Steps: ceil(p.k, simd.PartsStep)}, rows / p.m, p.m, p.way == byRounded}
+	if s.rounded {
+		s.Count = 1
+	}
+	return s
 }
 
 // size returns how many numbers of memory it needs.
@@ -34,7 +39,12 @@ func (l *splitLeft) at(matrix, row int) simd.Parts {
 
 // set stores the parts of x, which is whole steps, as those of a row of all matrices.
 func (l *splitLeft) set(row int, x []float32) {
-	vectors.Split(l.at(row/l.rows, 0), row%l.rows, x[:l.Steps*simd.PartsStep])
+	m, i, x := l.at(row/l.rows, 0), row%l.rows, x[:l.Steps*simd.PartsStep]
+	if l.rounded {
+		vectors.Round(m, i, x)
+	} else {
+		vectors.Split(m, i, x)
+	}
 }
 
 // partsOf returns how many parts have all bits of a number.
@@ -62,11 +72,22 @@ const (
 // splitScratch returns how many numbers of memory the parts of a task's weights need, and
 // how many more are needed to make them.
 func (p *product) splitScratch() (parts, more int) {
-	parts = simd.PartsSize(p.cols, min(p.k, splitDeep), p.right.parts())
-	if p.transposed {
+	parts = simd.PartsSize(p.cols, min(p.k, splitDeep), p.rightParts())
+	switch {
+	case p.way == byRounded:
+		return parts, roundedScratch
+	case p.transposed:
 		return parts, (2*strip + 1) * splitDeep
 	}
 	return parts, (simd.PartsStep + 1) * p.cols
+}
+
+// rightParts returns how many parts weights have.
+func (p *product) rightParts() int {
+	if p.way == byRounded {
+		return 1
+	}
+	return p.right.parts()
 }
 
 // splitProducts computes the sums of a task. What is no finite number there is computed
@@ -76,7 +97,7 @@ func (p *product) splitProducts(sums panel, scratch []float32, matrix, row, ib, 
 	left, strips := p.split.at(matrix, row), ceil(n, simd.PartsBlock)
 	for from := 0; from < p.k; from += splitDeep {
 		k, start := min(splitDeep, p.k-from), from/simd.PartsStep
-		w := simd.Parts{At: scratch[:size], Count: p.right.parts(), Steps: ceil(k, simd.PartsStep)}
+		w := simd.Parts{At: scratch[:size], Count: p.rightParts(), Steps: ceil(k, simd.PartsStep)}
 		p.splitRight(w, scratch[size:], ib, from, col, k, n)
 		for i := 0; i < m; i += splitRows {
 			for step := 0; step < w.Steps; step += splitStretch / left.Count {
@@ -95,12 +116,22 @@ func (p *product) splitProducts(sums panel, scratch []float32, matrix, row, ib, 
 			}
 		}
 	}
-	p.mend(sums, matrix*p.m+row, ib, col, m, n)
+	if left.Count*p.rightParts() > 1 {
+		p.mend(sums, matrix*p.m+row, ib, col, m, n)
+	}
 }
 
 // splitRight stores the parts of k×n weights of matrix ib, from number k0 of column col on.
 func (p *product) splitRight(d simd.Parts, scratch []float32, ib, k0, col, k, n int) {
-	switch w, ok := p.right.(*dense); {
+	w, ok := p.right.(*dense)
+	switch {
+	case p.way == byRounded:
+		p.roundRight(d, scratch, k0, col, k, n)
+	case p.transposed && ok && w.dtype == graph.BFloat16 && p.k%2 == 0: // pairs as they are
+		for j := 0; j < n; j += strip / 2 {
+			some := min(strip/2, n-j)
+			vectors.Transpose(d.Band(j, 0), w.inPlace(ib*p.n+col+j, k0), some, k/2)
+		}
 	case p.transposed:
 		turned, scratch := panelOf(scratch[:splitDeep*strip], strip), scratch[splitDeep*strip:]
 		for j := 0; j < n; j += strip {
@@ -109,7 +140,9 @@ func (p *product) splitRight(d simd.Parts, scratch []float32, ib, k0, col, k, n 
 			splitPanel(d.From(j, 0), 0, turned, k, some, (*simd.Level).SplitPairs)
 		}
 	case ok && w.dtype == graph.Float16:
-		splitPanel(d, 0, w.halves(ib*p.k+k0, col), k, n, (*simd.Level).SplitHalves)
+		splitPanel(d, 0, w.halves(ib*p.k+k0, col), k, n, (*simd.Level).SplitPairsF16)
+	case ok && w.dtype == graph.BFloat16:
+		splitPanel(d, 0, w.halves(ib*p.k+k0, col), k, n, (*simd.Level).SplitPairsBF16)
 	default:
 		for from := 0; from < k; from += simd.PartsStep {
 			deep := min(simd.PartsStep, k-from)

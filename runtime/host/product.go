@@ -45,7 +45,6 @@ type product struct {
 	partial      []float32 // their sums then
 
 	records simd.Panel[uint8] // left, quantised, where the way wants it so
-	rounded panel             // or as pairs of bfloat16
 	split   splitLeft         // or in parts
 }
 
@@ -155,10 +154,10 @@ func (p *product) cut(workers, each int, fine bool) {
 		p.way, p.depth = byRounded, 0
 	case quantised && vectors.QuantisedCols(p.blocks.bits) > 0:
 		p.way, p.depth = byQuantisedTiles, 0
-	case p.inPairs():
-		p.way, p.depth = byPairs, 2*panelDeep
 	case p.m > manyDots && p.k >= splitLeast && vectors.HasTiles():
 		p.way, p.depth = bySplits, 0
+	case p.inPairs():
+		p.way, p.depth = byPairs, 2*panelDeep
 	case p.transposed && p.m <= manyDots:
 		p.way, p.depth = byDots, min(p.k, dotsDeep)
 	case p.transposed:
@@ -241,11 +240,9 @@ func (p *product) divide() {
 	}
 	left := p.rows * p.stride
 	switch p.way {
-	case bySplits:
+	case bySplits, byRounded:
 		parts, more := p.splitScratch()
 		left, weights = 0, parts+more
-	case byRounded:
-		left, weights = 0, roundedScratch
 	case byQuantisedDots:
 		k := ceil(p.k, simd.Block)
 		left, weights = 0, max(dotsPanel, (4+manyDots)*k)+manyDots*k
@@ -260,9 +257,12 @@ func (p *product) kept() int {
 	return (p.sumRows(p.rows) + 2) * wholeStrips(p.widest)
 }
 
+// inParts tells whether both sides are in parts.
+func (p *product) inParts() bool { return p.way == bySplits || p.way == byRounded }
+
 // sumRows is how many rows of sums m rows need.
 func (p *product) sumRows(m int) int {
-	if p.way == bySplits { // tiles write whole blocks
+	if p.inParts() { // tiles write whole blocks
 		return ceil(m, simd.PartsBlock) * simd.PartsBlock
 	}
 	return m
@@ -290,12 +290,7 @@ type grain struct{ rows, maxRows, maxCols, aRow, aCol int }
 
 // grain returns that of the product's way.
 func (p *product) grain(maxCols int) grain {
-	switch {
-	case p.way == byPairs && vectors.HasTiles():
-		return grain{32, 1024, maxCols, 16, 128}
-	case p.way == byRounded:
-		return grain{32, 1024, maxCols, 4, 64}
-	case p.way == bySplits:
+	if p.inParts() {
 		return grain{32, 1024, 2 * maxCols, 4, 64}
 	}
 	return grain{12, 768, maxCols, 12, 64}
@@ -362,11 +357,9 @@ func (p *product) sums(w *Worker, scratch []float32, t task) (sums panel, bias, 
 		p.quantisedDots(sums, scratch, t.row, t.col, t.m, t.n)
 	case byQuantisedTiles:
 		p.quantisedTiles(w, sums, scratch, t.row, t.col, t.m, t.n)
-	case byRounded:
-		p.roundedProducts(sums, scratch, t.row, t.col, t.m, t.n)
 	case byPairs:
 		p.pairedProducts(sums, scratch, ia*p.m+t.row, ib, t.col, t.m, t.n)
-	case bySplits:
+	case bySplits, byRounded:
 		p.splitProducts(sums, scratch, ia, t.row, ib, t.col, t.m, t.n)
 	default:
 		switch {

@@ -134,20 +134,19 @@ func (r *running) Stretch(w *Worker, from, to int) {
 }
 
 // left makes, of the rows that products share, what they want: records of dots or of
-// tiles, for weights of 4 or of 8 bits, pairs of bfloat16, or parts.
+// tiles, for weights of 4 or of 8 bits, or parts.
 type left struct {
 	rows    dense
 	blocks  int
 	records [2][2]simd.Panel[uint8] // of dots and tiles; for 4 and 8 bits
-	rounded simd.Panel[uint8]       // pairs
-	splits  []splitLeft             // one for each number of rows that a matrix has
+	splits  []splitLeft             // one for each number of rows that a matrix has, and rounded ones
 	cut     cut
 }
 
-// split returns the parts of matrices of m rows.
-func (l *left) split(m int) *splitLeft {
+// split returns the parts that a product wants.
+func (l *left) split(p *product) *splitLeft {
 	for i := range l.splits {
-		if l.splits[i].rows == m {
+		if l.splits[i].rows == p.m && l.splits[i].rounded == (p.way == byRounded) {
 			return &l.splits[i]
 		}
 	}
@@ -177,16 +176,9 @@ func (l *left) prepare(c *Call, products []product, partials int) error {
 		l.cut = cutBy(p.m, p.k)
 		size += p.m * x.Stride
 	})
-	for i := range products {
-		if p := &products[i]; p.way == byRounded && p.tasks > 0 && l.rounded.Stride == 0 {
-			l.rows, l.blocks, l.cut = p.left, ceil(p.k, simd.Block), cutBy(p.m, p.k)
-			l.rounded.Stride = 4 * roundedStride(p.k)
-			size += p.m * l.rounded.Stride
-		}
-	}
 	inParts := 0
 	for i := range products {
-		if p := &products[i]; p.way == bySplits && p.tasks > 0 && l.split(p.m) == nil {
+		if p := &products[i]; p.inParts() && p.tasks > 0 && l.split(p) == nil {
 			s := splitLeftOf(p)
 			l.splits = append(l.splits, s)
 			l.rows, l.blocks, l.cut = p.left, max(l.blocks, s.Steps), cutBy(s.matrices*s.rows, p.k)
@@ -204,7 +196,7 @@ func (l *left) prepare(c *Call, products []product, partials int) error {
 	}
 	for i := range products {
 		p := &products[i]
-		if s := l.split(p.m); s != nil {
+		if s := l.split(p); p.inParts() && s != nil {
 			p.split = *s
 		}
 		n := 4 * p.partials()
@@ -212,14 +204,6 @@ func (l *left) prepare(c *Call, products []product, partials int) error {
 	}
 	if size+inParts == 0 {
 		return nil
-	}
-	for i := range products {
-		if p := &products[i]; p.way == byRounded && p.tasks > 0 {
-			if n := p.m * l.rounded.Stride; l.rounded.At == nil {
-				l.rounded.At, memory = memory[:n], memory[n:]
-			}
-			p.rounded = panelOf(graph.ViewBytes[float32](l.rounded.At), l.rounded.Stride/4)
-		}
 	}
 	wanted(func(p *product, x *simd.Panel[uint8]) {
 		if x.At == nil {
@@ -239,9 +223,6 @@ func (l *left) Part(w *Worker, i int) {
 		clear(x[l.rows.cols:])
 		for i := range l.splits {
 			l.splits[i].set(r, x)
-		}
-		if l.rounded.At != nil {
-			vectors.NarrowBF16(graph.ViewBytes[uint16](l.rounded.Row(r, 2*len(x))), x)
 		}
 		for b, bits := range []int{4, 8} {
 			if dots := &l.records[0][b]; dots.At != nil {

@@ -2,32 +2,21 @@ package host
 
 import "mnnconv/runtime/host/internal/simd"
 
-// Products of activations and weights in blocks, both rounded to bfloat16, on tiles: a
-// strip of weights stays in the first cache while all rows of a task pass by.
+// Products of activations and weights in blocks, both rounded to bfloat16, are those of one
+// part.
 
 const (
-	roundedRows    = 96              // from which on widening weights is worth it
-	roundedDeep    = 16 * simd.Block // numbers of a strip
-	roundedPanel   = roundedDeep / 2 * strip
-	roundedScratch = roundedPanel + (2*strip+simd.PairScratch)*roundedDeep/simd.Block
+	roundedRows    = 96 // from which on widening weights is worth it
+	roundedCols    = 16 // that are widened at once
+	roundedScratch = (2*roundedCols + simd.PairScratch) * splitDeep / simd.Block
 )
 
-// roundedStride returns how many pairs apart rows of k numbers start: whole lines of a
-// cache, an odd number of them, so that rows do not compete for the same ones.
-func roundedStride(k int) int { return (ceil(k, line) | 1) * line / 2 }
-
-// roundedProducts computes the sums of a task of byRounded.
-func (p *product) roundedProducts(sums panel, scratch []float32, row, col, m, n int) {
-	w, scratch := panelOf(scratch[:roundedPanel], strip), scratch[roundedPanel:]
-	for k0 := 0; k0 < p.k; k0 += roundedDeep {
-		k := min(roundedDeep, p.k-k0)
-		blocks := ceil(k, simd.Block)
-		a := p.rounded.From(row, k0/2)
-		for j := 0; j < n; j += strip {
-			some := min(strip, n-j)
-			f := p.blocks.factors(scratch, col+j, k0, some, blocks)
-			vectors.BlockPairs(w, &f, blocks, some, scratch[2*some*blocks:])
-			vectors.RowsBF16(sums.From(0, j), a, w, m, ceil(k, 2), some)
-		}
+// roundRight stores k×n weights, from number k0 of column col on.
+func (p *product) roundRight(d simd.Parts, scratch []float32, k0, col, k, n int) {
+	blocks := ceil(k, simd.Block)
+	for j := 0; j < n; j += roundedCols {
+		some := min(roundedCols, n-j)
+		w := p.blocks.factors(scratch, col+j, k0, some, blocks)
+		vectors.BlockPairs(d.Band(j, 0), &w, blocks, some, scratch[2*some*blocks:])
 	}
 }

@@ -1,21 +1,10 @@
 package simd
 
-// tileSide is how many rows a tile has, and how many pairs of bfloat16 a row.
+// tileSide is how many rows a tile has, and how many pairs of bfloat16 numbers or fours of
+// bytes a row.
 const tileSide = 16
 
-// rowsAMX is RowsBF16 on tiles. 16 pairs at a time, the products of first numbers are
-// summed, and those of second ones; the two sums are added, and that to c. terms[0] is like
-// no other: tiles of factors that a term shares with the one before stay.
-func rowsAMX(c, a, w Panel[float32], terms []term, m, k, n int) {
-	for j := 0; j < n; j += 2 * tileSide {
-		onTiles(m, k, min(2*tileSide, n-j), func(i, p, steps, blocks, shape int, config tiling) {
-			tilesAMX(&c.At[i*c.Stride+j], 4*c.Stride, &a.At[i*a.Stride+p], 4*a.Stride, &w.At[p*w.Stride+j], 4*w.Stride, 4*tileSide*w.Stride,
-				steps, &terms[1].a, len(terms)-1, blocks, shape, &config[0])
-		})
-	}
-}
-
-// onTiles cuts a product of m rows, k pairs or fours deep, whose sums take two tiles of
+// onTiles cuts a product of m rows, k fours of bytes deep, whose sums take two tiles of
 // columns at most, into what one call of the assembly does, and has f do each: blocks of
 // tiles of rows from row i on, so many steps from p on.
 func onTiles(m, k, cols int, f func(i, p, steps, blocks, shape int, config tiling)) {
@@ -36,9 +25,6 @@ func onTiles(m, k, cols int, f func(i, p, steps, blocks, shape int, config tilin
 		i += blocks * high
 	}
 }
-
-// term says how many bytes behind a and b the factors of a product of tiles start.
-type term struct{ a, b int }
 
 // tiling is what LDTILECFG loads.
 type tiling [64]uint8

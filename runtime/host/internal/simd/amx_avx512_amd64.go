@@ -7,21 +7,14 @@ package simd
 // partsAMX adds, to blocks of 32 rows of c and 32 columns, the products of a and b, so many steps of 16 pairs of bfloat16 numbers deep.
 // counts is 3·(parts of a - 1) + parts of b - 1. Bytes lie between rows of c, and between bands of 16 rows of a and of 16 columns of b;
 // config is what LDTILECFG loads: tiles 0 to 3 for sums, 4 and 5 for a, 6 and 7 for b.
-// Meanwhile what lies in two bands of 16 rows from soon on is asked for, some lines of each at every step, and behind them in as many bands as a has.
+// Meanwhile what lies in bands of 16 rows like a's from soon on is asked for: of each one line of 64 bytes more at every step than a has parts.
 //
 //go:noescape
 func partsAMX(c *float32, ldc int, a *float32, banda int, b *float32, bandb int, steps int, blocks int, counts int, config *uint8, soon *float32)
 
-// tilesAMX adds, to blocks of two tiles of rows of c and two of columns, the products of pairs of bfloat16 numbers of a and b, so many steps of 16 of them deep.
-// n terms each say how many bytes behind a and b their factors start; those equal to the ones before, of which the first term has some too, are not loaded again. Bit 0 of shape: one tile of columns, bit 1: one of rows.
+// tilesBytesAMX adds, to blocks of two tiles of rows of c and two of columns, the products of fours of signed bytes of a and unsigned ones of b, so many steps of 16 of them deep.
+// Bit 0 of shape: one tile of columns, bit 1: one of rows.
 // Strides and stepb, which is 16·ldb, are in bytes; config is what LDTILECFG loads: tiles 0 to 3 for sums, 4 and 5 for a, 6 and 7 for b.
 //
 //go:noescape
-func tilesAMX(c *float32, ldc int, a *float32, lda int, b *float32, ldb int, stepb int, steps int, terms *int, n int, blocks int, shape int, config *uint8)
-
-// tilesBytesAMX adds, to blocks of two tiles of rows of c and two of columns, the products of fours of signed bytes and of unsigned ones of a and b, so many steps of 16 of them deep.
-// n terms each say how many bytes behind a and b their factors start; those equal to the ones before, of which the first term has some too, are not loaded again. Bit 0 of shape: one tile of columns, bit 1: one of rows.
-// Strides and stepb, which is 16·ldb, are in bytes; config is what LDTILECFG loads: tiles 0 to 3 for sums, 4 and 5 for a, 6 and 7 for b.
-//
-//go:noescape
-func tilesBytesAMX(c *int32, ldc int, a *uint8, lda int, b *uint32, ldb int, stepb int, steps int, terms *int, n int, blocks int, shape int, config *uint8)
+func tilesBytesAMX(c *int32, ldc int, a *uint8, lda int, b *uint32, ldb int, stepb int, steps int, blocks int, shape int, config *uint8)

@@ -181,11 +181,7 @@ step0:
 	PREFETCHT1 (R15)(AX*1)
 	PREFETCHT1 64(R15)
 	PREFETCHT1 64(R15)(AX*1)
-	PREFETCHT1 128(R15)
-	PREFETCHT1 128(R15)(AX*1)
-	PREFETCHT1 192(R15)
-	PREFETCHT1 192(R15)(AX*1)
-	ADDQ       $+256, R15
+	ADDQ       $+128, R15
 	ADDQ       $+1024, R9
 	ADDQ       $+1024, R10
 	ADDQ       $+1024, R11
@@ -446,11 +442,7 @@ step1:
 	PREFETCHT1 (R15)(AX*1)
 	PREFETCHT1 64(R15)
 	PREFETCHT1 64(R15)(AX*1)
-	PREFETCHT1 128(R15)
-	PREFETCHT1 128(R15)(AX*1)
-	PREFETCHT1 192(R15)
-	PREFETCHT1 192(R15)(AX*1)
-	ADDQ       $+256, R15
+	ADDQ       $+128, R15
 	ADDQ       $+1024, R9
 	ADDQ       $+1024, R10
 	ADDQ       $+2048, R11
@@ -763,11 +755,7 @@ step2:
 	PREFETCHT1 (R15)(AX*1)
 	PREFETCHT1 64(R15)
 	PREFETCHT1 64(R15)(AX*1)
-	PREFETCHT1 128(R15)
-	PREFETCHT1 128(R15)(AX*1)
-	PREFETCHT1 192(R15)
-	PREFETCHT1 192(R15)(AX*1)
-	ADDQ       $+256, R15
+	ADDQ       $+128, R15
 	ADDQ       $+1024, R9
 	ADDQ       $+1024, R10
 	ADDQ       $+3072, R11
@@ -1030,9 +1018,7 @@ step3:
 	PREFETCHT1 64(R15)(AX*1)
 	PREFETCHT1 128(R15)
 	PREFETCHT1 128(R15)(AX*1)
-	PREFETCHT1 192(R15)
-	PREFETCHT1 192(R15)(AX*1)
-	ADDQ       $+256, R15
+	ADDQ       $+192, R15
 	ADDQ       $+2048, R9
 	ADDQ       $+2048, R10
 	ADDQ       $+1024, R11
@@ -1399,9 +1385,7 @@ step4:
 	PREFETCHT1 64(R15)(AX*1)
 	PREFETCHT1 128(R15)
 	PREFETCHT1 128(R15)(AX*1)
-	PREFETCHT1 192(R15)
-	PREFETCHT1 192(R15)(AX*1)
-	ADDQ       $+256, R15
+	ADDQ       $+192, R15
 	ADDQ       $+2048, R9
 	ADDQ       $+2048, R10
 	ADDQ       $+2048, R11
@@ -1844,9 +1828,7 @@ step5:
 	PREFETCHT1 64(R15)(AX*1)
 	PREFETCHT1 128(R15)
 	PREFETCHT1 128(R15)(AX*1)
-	PREFETCHT1 192(R15)
-	PREFETCHT1 192(R15)(AX*1)
-	ADDQ       $+256, R15
+	ADDQ       $+192, R15
 	ADDQ       $+2048, R9
 	ADDQ       $+2048, R10
 	ADDQ       $+3072, R11
@@ -3156,21 +3138,21 @@ end:
 	BYTE $0xc0
 	RET
 
-// func tilesAMX(c *float32, ldc int, a *float32, lda int, b *float32, ldb int, stepb int, steps int, terms *int, n int, blocks int, shape int, config *uint8)
-TEXT ·tilesAMX(SB), NOSPLIT, $0-104
+// func tilesBytesAMX(c *int32, ldc int, a *uint8, lda int, b *uint32, ldb int, stepb int, steps int, blocks int, shape int, config *uint8)
+TEXT ·tilesBytesAMX(SB), NOSPLIT, $0-88
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), SI
 	MOVQ lda+24(FP), CX
 	MOVQ lda+24(FP), R10
 	MOVQ ldb+40(FP), R9
-	MOVQ config+96(FP), AX
+	MOVQ config+80(FP), AX
 	SHLQ $0x04, R10
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x78
 	BYTE $0x49
 	BYTE $0x00
-	MOVQ shape+88(FP), AX
+	MOVQ shape+72(FP), AX
 	CMPQ AX, $0x00
 	JE   shape0
 	CMPQ AX, $0x01
@@ -3239,57 +3221,42 @@ shape0:
 	MOVQ steps+56(FP), R13
 
 step0:
-	MOVQ terms+64(FP), R11
-	MOVQ n+72(FP), R12
-
-term0:
-	MOVQ (R11), AX
-	MOVQ 8(R11), BX
-	CMPQ BX, -8(R11)
-	JE   sameB0
-	ADDQ R8, BX
-
-	// TILELOADD 0(BX)(R9*1), TMM6
+	// TILELOADD 0(R8)(R9*1), TMM6
 	BYTE $0xc4
-	BYTE $0xa2
+	BYTE $0x82
 	BYTE $0x7b
 	BYTE $0x4b
 	BYTE $0xb4
-	BYTE $0x0b
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-
-	// TILELOADD 64(BX)(R9*1), TMM7
-	BYTE $0xc4
-	BYTE $0xa2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0xbc
-	BYTE $0x0b
-	BYTE $0x40
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-
-sameB0:
-	CMPQ AX, -16(R11)
-	JE   sameA0
-	ADDQ DX, AX
-
-	// TILELOADD 0(AX)(CX*1), TMM4
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0xa4
 	BYTE $0x08
 	BYTE $0x00
 	BYTE $0x00
 	BYTE $0x00
 	BYTE $0x00
-	LEAQ (AX)(R10*1), R15
+
+	// TILELOADD 64(R8)(R9*1), TMM7
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0xbc
+	BYTE $0x08
+	BYTE $0x40
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0x00
+
+	// TILELOADD 0(DX)(CX*1), TMM4
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0xa4
+	BYTE $0x0a
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0x00
+	LEAQ (DX)(R10*1), R15
 
 	// TILELOADD 0(R15)(CX*1), TMM5
 	BYTE $0xc4
@@ -3303,636 +3270,6 @@ sameB0:
 	BYTE $0x00
 	BYTE $0x00
 
-sameA0:
-	// TDPBF16PS TMM6, TMM4, TMM0
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x4a
-	BYTE $0x5c
-	BYTE $0xc4
-
-	// TDPBF16PS TMM7, TMM4, TMM1
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x42
-	BYTE $0x5c
-	BYTE $0xcc
-
-	// TDPBF16PS TMM6, TMM5, TMM2
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x4a
-	BYTE $0x5c
-	BYTE $0xd5
-
-	// TDPBF16PS TMM7, TMM5, TMM3
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x42
-	BYTE $0x5c
-	BYTE $0xdd
-	ADDQ $0x10, R11
-	DECQ R12
-	JNZ  term0
-	ADDQ $0x40, DX
-	ADDQ stepb+48(FP), R8
-	DECQ R13
-	JNZ  step0
-	MOVQ DI, AX
-
-	// TILESTORED 0(AX)(SI*1), TMM0
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x84
-	BYTE $0x30
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-
-	// TILESTORED 64(AX)(SI*1), TMM1
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x8c
-	BYTE $0x30
-	BYTE $0x40
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	MOVQ SI, R15
-	SHLQ $0x04, R15
-	ADDQ R15, AX
-
-	// TILESTORED 0(AX)(SI*1), TMM2
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x94
-	BYTE $0x30
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-
-	// TILESTORED 64(AX)(SI*1), TMM3
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x9c
-	BYTE $0x30
-	BYTE $0x40
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	MOVQ SI, AX
-	SHLQ $0x05, AX
-	ADDQ AX, DI
-	MOVQ R10, AX
-	ADDQ AX, AX
-	ADDQ AX, a+16(FP)
-	DECQ blocks+80(FP)
-	JNZ  shape0
-	JMP  end
-
-shape1:
-	MOVQ DI, AX
-
-	// TILELOADD 0(AX)(SI*1), TMM0
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0x84
-	BYTE $0x30
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	MOVQ SI, R15
-	SHLQ $0x04, R15
-	ADDQ R15, AX
-
-	// TILELOADD 0(AX)(SI*1), TMM2
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0x94
-	BYTE $0x30
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	MOVQ a+16(FP), DX
-	MOVQ b+32(FP), R8
-	MOVQ steps+56(FP), R13
-
-step1:
-	MOVQ terms+64(FP), R11
-	MOVQ n+72(FP), R12
-
-term1:
-	MOVQ (R11), AX
-	MOVQ 8(R11), BX
-	CMPQ BX, -8(R11)
-	JE   sameB1
-	ADDQ R8, BX
-
-	// TILELOADD 0(BX)(R9*1), TMM6
-	BYTE $0xc4
-	BYTE $0xa2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0xb4
-	BYTE $0x0b
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-
-sameB1:
-	CMPQ AX, -16(R11)
-	JE   sameA1
-	ADDQ DX, AX
-
-	// TILELOADD 0(AX)(CX*1), TMM4
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0xa4
-	BYTE $0x08
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	LEAQ (AX)(R10*1), R15
-
-	// TILELOADD 0(R15)(CX*1), TMM5
-	BYTE $0xc4
-	BYTE $0xc2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0xac
-	BYTE $0x0f
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-
-sameA1:
-	// TDPBF16PS TMM6, TMM4, TMM0
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x4a
-	BYTE $0x5c
-	BYTE $0xc4
-
-	// TDPBF16PS TMM6, TMM5, TMM2
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x4a
-	BYTE $0x5c
-	BYTE $0xd5
-	ADDQ $0x10, R11
-	DECQ R12
-	JNZ  term1
-	ADDQ $0x40, DX
-	ADDQ stepb+48(FP), R8
-	DECQ R13
-	JNZ  step1
-	MOVQ DI, AX
-
-	// TILESTORED 0(AX)(SI*1), TMM0
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x84
-	BYTE $0x30
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	MOVQ SI, R15
-	SHLQ $0x04, R15
-	ADDQ R15, AX
-
-	// TILESTORED 0(AX)(SI*1), TMM2
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x94
-	BYTE $0x30
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	MOVQ SI, AX
-	SHLQ $0x05, AX
-	ADDQ AX, DI
-	MOVQ R10, AX
-	ADDQ AX, AX
-	ADDQ AX, a+16(FP)
-	DECQ blocks+80(FP)
-	JNZ  shape1
-	JMP  end
-
-shape2:
-	MOVQ DI, AX
-
-	// TILELOADD 0(AX)(SI*1), TMM0
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0x84
-	BYTE $0x30
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-
-	// TILELOADD 64(AX)(SI*1), TMM1
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0x8c
-	BYTE $0x30
-	BYTE $0x40
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	MOVQ a+16(FP), DX
-	MOVQ b+32(FP), R8
-	MOVQ steps+56(FP), R13
-
-step2:
-	MOVQ terms+64(FP), R11
-	MOVQ n+72(FP), R12
-
-term2:
-	MOVQ (R11), AX
-	MOVQ 8(R11), BX
-	CMPQ BX, -8(R11)
-	JE   sameB2
-	ADDQ R8, BX
-
-	// TILELOADD 0(BX)(R9*1), TMM6
-	BYTE $0xc4
-	BYTE $0xa2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0xb4
-	BYTE $0x0b
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-
-	// TILELOADD 64(BX)(R9*1), TMM7
-	BYTE $0xc4
-	BYTE $0xa2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0xbc
-	BYTE $0x0b
-	BYTE $0x40
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-
-sameB2:
-	CMPQ AX, -16(R11)
-	JE   sameA2
-	ADDQ DX, AX
-
-	// TILELOADD 0(AX)(CX*1), TMM4
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0xa4
-	BYTE $0x08
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-
-sameA2:
-	// TDPBF16PS TMM6, TMM4, TMM0
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x4a
-	BYTE $0x5c
-	BYTE $0xc4
-
-	// TDPBF16PS TMM7, TMM4, TMM1
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x42
-	BYTE $0x5c
-	BYTE $0xcc
-	ADDQ $0x10, R11
-	DECQ R12
-	JNZ  term2
-	ADDQ $0x40, DX
-	ADDQ stepb+48(FP), R8
-	DECQ R13
-	JNZ  step2
-	MOVQ DI, AX
-
-	// TILESTORED 0(AX)(SI*1), TMM0
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x84
-	BYTE $0x30
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-
-	// TILESTORED 64(AX)(SI*1), TMM1
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x8c
-	BYTE $0x30
-	BYTE $0x40
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	MOVQ SI, AX
-	SHLQ $0x05, AX
-	ADDQ AX, DI
-	MOVQ R10, AX
-	ADDQ AX, AX
-	ADDQ AX, a+16(FP)
-	DECQ blocks+80(FP)
-	JNZ  shape2
-	JMP  end
-
-shape3:
-	MOVQ DI, AX
-
-	// TILELOADD 0(AX)(SI*1), TMM0
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0x84
-	BYTE $0x30
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	MOVQ a+16(FP), DX
-	MOVQ b+32(FP), R8
-	MOVQ steps+56(FP), R13
-
-step3:
-	MOVQ terms+64(FP), R11
-	MOVQ n+72(FP), R12
-
-term3:
-	MOVQ (R11), AX
-	MOVQ 8(R11), BX
-	CMPQ BX, -8(R11)
-	JE   sameB3
-	ADDQ R8, BX
-
-	// TILELOADD 0(BX)(R9*1), TMM6
-	BYTE $0xc4
-	BYTE $0xa2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0xb4
-	BYTE $0x0b
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-
-sameB3:
-	CMPQ AX, -16(R11)
-	JE   sameA3
-	ADDQ DX, AX
-
-	// TILELOADD 0(AX)(CX*1), TMM4
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0xa4
-	BYTE $0x08
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-
-sameA3:
-	// TDPBF16PS TMM6, TMM4, TMM0
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x4a
-	BYTE $0x5c
-	BYTE $0xc4
-	ADDQ $0x10, R11
-	DECQ R12
-	JNZ  term3
-	ADDQ $0x40, DX
-	ADDQ stepb+48(FP), R8
-	DECQ R13
-	JNZ  step3
-	MOVQ DI, AX
-
-	// TILESTORED 0(AX)(SI*1), TMM0
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x84
-	BYTE $0x30
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	MOVQ SI, AX
-	SHLQ $0x05, AX
-	ADDQ AX, DI
-	MOVQ R10, AX
-	ADDQ AX, AX
-	ADDQ AX, a+16(FP)
-	DECQ blocks+80(FP)
-	JNZ  shape3
-
-end:
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x78
-	BYTE $0x49
-	BYTE $0xc0
-	RET
-
-// func tilesBytesAMX(c *int32, ldc int, a *uint8, lda int, b *uint32, ldb int, stepb int, steps int, terms *int, n int, blocks int, shape int, config *uint8)
-TEXT ·tilesBytesAMX(SB), NOSPLIT, $0-104
-	MOVQ c+0(FP), DI
-	MOVQ ldc+8(FP), SI
-	MOVQ lda+24(FP), CX
-	MOVQ lda+24(FP), R10
-	MOVQ ldb+40(FP), R9
-	MOVQ config+96(FP), AX
-	SHLQ $0x04, R10
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x78
-	BYTE $0x49
-	BYTE $0x00
-	MOVQ shape+88(FP), AX
-	CMPQ AX, $0x00
-	JE   shape0
-	CMPQ AX, $0x01
-	JE   shape1
-	CMPQ AX, $0x02
-	JE   shape2
-	CMPQ AX, $0x03
-	JE   shape3
-	JMP  end
-
-shape0:
-	MOVQ DI, AX
-
-	// TILELOADD 0(AX)(SI*1), TMM0
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0x84
-	BYTE $0x30
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-
-	// TILELOADD 64(AX)(SI*1), TMM1
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0x8c
-	BYTE $0x30
-	BYTE $0x40
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	MOVQ SI, R15
-	SHLQ $0x04, R15
-	ADDQ R15, AX
-
-	// TILELOADD 0(AX)(SI*1), TMM2
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0x94
-	BYTE $0x30
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-
-	// TILELOADD 64(AX)(SI*1), TMM3
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0x9c
-	BYTE $0x30
-	BYTE $0x40
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	MOVQ a+16(FP), DX
-	MOVQ b+32(FP), R8
-	MOVQ steps+56(FP), R13
-
-step0:
-	MOVQ terms+64(FP), R11
-	MOVQ n+72(FP), R12
-
-term0:
-	MOVQ (R11), AX
-	MOVQ 8(R11), BX
-	CMPQ BX, -8(R11)
-	JE   sameB0
-	ADDQ R8, BX
-
-	// TILELOADD 0(BX)(R9*1), TMM6
-	BYTE $0xc4
-	BYTE $0xa2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0xb4
-	BYTE $0x0b
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-
-	// TILELOADD 64(BX)(R9*1), TMM7
-	BYTE $0xc4
-	BYTE $0xa2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0xbc
-	BYTE $0x0b
-	BYTE $0x40
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-
-sameB0:
-	CMPQ AX, -16(R11)
-	JE   sameA0
-	ADDQ DX, AX
-
-	// TILELOADD 0(AX)(CX*1), TMM4
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0xa4
-	BYTE $0x08
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	LEAQ (AX)(R10*1), R15
-
-	// TILELOADD 0(R15)(CX*1), TMM5
-	BYTE $0xc4
-	BYTE $0xc2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0xac
-	BYTE $0x0f
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-
-sameA0:
 	// TDPBSUD TMM6, TMM4, TMM0
 	BYTE $0xc4
 	BYTE $0xe2
@@ -3960,9 +3297,6 @@ sameA0:
 	BYTE $0x42
 	BYTE $0x5e
 	BYTE $0xdd
-	ADDQ $0x10, R11
-	DECQ R12
-	JNZ  term0
 	ADDQ $0x40, DX
 	ADDQ stepb+48(FP), R8
 	DECQ R13
@@ -4025,7 +3359,7 @@ sameA0:
 	MOVQ R10, AX
 	ADDQ AX, AX
 	ADDQ AX, a+16(FP)
-	DECQ blocks+80(FP)
+	DECQ blocks+64(FP)
 	JNZ  shape0
 	JMP  end
 
@@ -4063,45 +3397,30 @@ shape1:
 	MOVQ steps+56(FP), R13
 
 step1:
-	MOVQ terms+64(FP), R11
-	MOVQ n+72(FP), R12
-
-term1:
-	MOVQ (R11), AX
-	MOVQ 8(R11), BX
-	CMPQ BX, -8(R11)
-	JE   sameB1
-	ADDQ R8, BX
-
-	// TILELOADD 0(BX)(R9*1), TMM6
+	// TILELOADD 0(R8)(R9*1), TMM6
 	BYTE $0xc4
-	BYTE $0xa2
+	BYTE $0x82
 	BYTE $0x7b
 	BYTE $0x4b
 	BYTE $0xb4
-	BYTE $0x0b
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-
-sameB1:
-	CMPQ AX, -16(R11)
-	JE   sameA1
-	ADDQ DX, AX
-
-	// TILELOADD 0(AX)(CX*1), TMM4
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0xa4
 	BYTE $0x08
 	BYTE $0x00
 	BYTE $0x00
 	BYTE $0x00
 	BYTE $0x00
-	LEAQ (AX)(R10*1), R15
+
+	// TILELOADD 0(DX)(CX*1), TMM4
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0xa4
+	BYTE $0x0a
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0x00
+	LEAQ (DX)(R10*1), R15
 
 	// TILELOADD 0(R15)(CX*1), TMM5
 	BYTE $0xc4
@@ -4115,7 +3434,6 @@ sameB1:
 	BYTE $0x00
 	BYTE $0x00
 
-sameA1:
 	// TDPBSUD TMM6, TMM4, TMM0
 	BYTE $0xc4
 	BYTE $0xe2
@@ -4129,9 +3447,6 @@ sameA1:
 	BYTE $0x4a
 	BYTE $0x5e
 	BYTE $0xd5
-	ADDQ $0x10, R11
-	DECQ R12
-	JNZ  term1
 	ADDQ $0x40, DX
 	ADDQ stepb+48(FP), R8
 	DECQ R13
@@ -4170,7 +3485,7 @@ sameA1:
 	MOVQ R10, AX
 	ADDQ AX, AX
 	ADDQ AX, a+16(FP)
-	DECQ blocks+80(FP)
+	DECQ blocks+64(FP)
 	JNZ  shape1
 	JMP  end
 
@@ -4205,58 +3520,42 @@ shape2:
 	MOVQ steps+56(FP), R13
 
 step2:
-	MOVQ terms+64(FP), R11
-	MOVQ n+72(FP), R12
-
-term2:
-	MOVQ (R11), AX
-	MOVQ 8(R11), BX
-	CMPQ BX, -8(R11)
-	JE   sameB2
-	ADDQ R8, BX
-
-	// TILELOADD 0(BX)(R9*1), TMM6
+	// TILELOADD 0(R8)(R9*1), TMM6
 	BYTE $0xc4
-	BYTE $0xa2
+	BYTE $0x82
 	BYTE $0x7b
 	BYTE $0x4b
 	BYTE $0xb4
-	BYTE $0x0b
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-
-	// TILELOADD 64(BX)(R9*1), TMM7
-	BYTE $0xc4
-	BYTE $0xa2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0xbc
-	BYTE $0x0b
-	BYTE $0x40
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-
-sameB2:
-	CMPQ AX, -16(R11)
-	JE   sameA2
-	ADDQ DX, AX
-
-	// TILELOADD 0(AX)(CX*1), TMM4
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0xa4
 	BYTE $0x08
 	BYTE $0x00
 	BYTE $0x00
 	BYTE $0x00
 	BYTE $0x00
 
-sameA2:
+	// TILELOADD 64(R8)(R9*1), TMM7
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0xbc
+	BYTE $0x08
+	BYTE $0x40
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0x00
+
+	// TILELOADD 0(DX)(CX*1), TMM4
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0xa4
+	BYTE $0x0a
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0x00
+
 	// TDPBSUD TMM6, TMM4, TMM0
 	BYTE $0xc4
 	BYTE $0xe2
@@ -4270,9 +3569,6 @@ sameA2:
 	BYTE $0x42
 	BYTE $0x5e
 	BYTE $0xcc
-	ADDQ $0x10, R11
-	DECQ R12
-	JNZ  term2
 	ADDQ $0x40, DX
 	ADDQ stepb+48(FP), R8
 	DECQ R13
@@ -4308,7 +3604,7 @@ sameA2:
 	MOVQ R10, AX
 	ADDQ AX, AX
 	ADDQ AX, a+16(FP)
-	DECQ blocks+80(FP)
+	DECQ blocks+64(FP)
 	JNZ  shape2
 	JMP  end
 
@@ -4331,55 +3627,36 @@ shape3:
 	MOVQ steps+56(FP), R13
 
 step3:
-	MOVQ terms+64(FP), R11
-	MOVQ n+72(FP), R12
-
-term3:
-	MOVQ (R11), AX
-	MOVQ 8(R11), BX
-	CMPQ BX, -8(R11)
-	JE   sameB3
-	ADDQ R8, BX
-
-	// TILELOADD 0(BX)(R9*1), TMM6
+	// TILELOADD 0(R8)(R9*1), TMM6
 	BYTE $0xc4
-	BYTE $0xa2
+	BYTE $0x82
 	BYTE $0x7b
 	BYTE $0x4b
 	BYTE $0xb4
-	BYTE $0x0b
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-
-sameB3:
-	CMPQ AX, -16(R11)
-	JE   sameA3
-	ADDQ DX, AX
-
-	// TILELOADD 0(AX)(CX*1), TMM4
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0xa4
 	BYTE $0x08
 	BYTE $0x00
 	BYTE $0x00
 	BYTE $0x00
 	BYTE $0x00
 
-sameA3:
+	// TILELOADD 0(DX)(CX*1), TMM4
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0xa4
+	BYTE $0x0a
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0x00
+
 	// TDPBSUD TMM6, TMM4, TMM0
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x4a
 	BYTE $0x5e
 	BYTE $0xc4
-	ADDQ $0x10, R11
-	DECQ R12
-	JNZ  term3
 	ADDQ $0x40, DX
 	ADDQ stepb+48(FP), R8
 	DECQ R13
@@ -4403,7 +3680,7 @@ sameA3:
 	MOVQ R10, AX
 	ADDQ AX, AX
 	ADDQ AX, a+16(FP)
-	DECQ blocks+80(FP)
+	DECQ blocks+64(FP)
 	JNZ  shape3
 
 end:

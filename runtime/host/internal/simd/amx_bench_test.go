@@ -15,7 +15,8 @@ func BenchmarkRowsParts(b *testing.B) {
 		for _, count := range []int{1, 2, 3} {
 			for _, m := range []int{32, 512} {
 				b.Run(fmt.Sprintf("%d parts/%d rows", count, m), func(b *testing.B) {
-					const k, n = 128, 32
+					const n = 32
+					k := 12 / count * PartsStep
 					part := func(n int) Parts { return Parts{filled[float32](PartsSize(n, k, count)), count, k / PartsStep} }
 					a, w := part(m), part(n)
 					c := Panel[float32]{make([]float32, m*256), 256}

@@ -2,13 +2,8 @@
 
 package simd
 
-// tilesAMX is never called where no level has tiles.
-func tilesAMX(c *float32, ldc int, a *float32, lda int, b *float32, ldb, stepb, steps int, terms *int, n, blocks, shape int, config *uint8) {
-	panic("simd: no tiles")
-}
-
-// tilesBytesAMX is never called either.
-func tilesBytesAMX(c *int32, ldc int, a *uint8, lda int, b *uint32, ldb, stepb, steps int, terms *int, n, blocks, shape int, config *uint8) {
+// tilesBytesAMX is never called where no level has tiles.
+func tilesBytesAMX(c *int32, ldc int, a *uint8, lda int, b *uint32, ldb, stepb, steps, blocks, shape int, config *uint8) {
 	panic("simd: no tiles")
 }
 

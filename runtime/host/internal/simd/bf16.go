@@ -6,10 +6,7 @@ import "math"
 // are theirs, the first one in the low half.
 
 // MultipliesBF16 tells whether RowsBF16 is there.
-func (l *Level) MultipliesBF16() bool { return l.tileBF16 != nil || l.tiles }
-
-// HasTiles tells whether that runs on tiles, many times as fast as products of float32.
-func (l *Level) HasTiles() bool { return l.tiles }
+func (l *Level) MultipliesBF16() bool { return l.tileBF16 != nil }
 
 // RowsBF16 is Rows of pairs of bfloat16 numbers: k counts pairs. Products are exact,
 // the two of a pair are added in float32 one after the other, and numbers too small to
@@ -21,10 +18,6 @@ func (l *Level) RowsBF16(c, a, w Panel[float32], m, k, n int) {
 	c.holds(m, n)
 	a.holds(m, k)
 	w.holds(k, n)
-	if l.tiles {
-		rowsAMX(c, a, w, []term{{-1, -1}, {}}, m, k, n)
-		return
-	}
 	for j := 0; j < n; j += l.tileCols {
 		for i := 0; i < m; i += l.tileRows {
 			l.tileBF16(&c.At[i*c.Stride+j], c.Stride, &a.At[i*a.Stride], a.Stride, &w.At[j], w.Stride, min(l.tileRows, m-i), min(l.tileCols, n-j), k)

@@ -72,9 +72,8 @@ func (l *Level) AddFours(c Panel[int32], x Panel[uint8], w []uint32, m, k int) {
 
 // foursAMX is AddFours on tiles.
 func foursAMX(c Panel[int32], x Panel[uint8], w []uint32, m, k int) {
-	terms := [2]term{{-1, -1}, {}}
 	onTiles(m, k, FourCols, func(i, p, steps, blocks, shape int, config tiling) {
 		tilesBytesAMX(&c.At[i*c.Stride], 4*c.Stride, &x.At[i*x.Stride+4*p], x.Stride, &w[p*FourCols], 4*FourCols, 4*tileSide*FourCols,
-			steps, &terms[1].a, 1, blocks, shape, &config[0])
+			steps, blocks, shape, &config[0])
 	})
 }

@@ -79,8 +79,9 @@ var avx512bf16 = func() *Level {
 var amx = func() *Level {
 	l := *avx512
 	l.name = "amx"
-	l.tiles, l.interleave = true, interleaveAVX512
-	l.splitRow, l.splitPairs, l.splitHalves = splitRowAVX512, splitPairsAVX512, splitHalvesAVX512
+	l.tiles = true
+	l.splitRow, l.roundRow = splitRowAVX512, roundRowAVX512
+	l.splitPairsF32, l.splitPairsF16, l.splitPairsBF16 = splitPairsF32AVX512, splitPairsF16AVX512, splitPairsBF16AVX512
 	l.blockPairs4, l.blockPairs8 = blockPairs4AVX512, blockPairs8AVX512
 	return &l
 }()

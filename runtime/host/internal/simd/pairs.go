@@ -13,8 +13,7 @@ const pairedCols = 16
 const PairScratch = 2 * pairedCols
 
 // BlockPairs stores so many blocks of n rows of w, rounded to bfloat16 with ties to even,
-// as what RowsBF16 takes for its right side: half a row of dst for each number of a row
-// of w.
+// as [Parts.Band] holds them: half a row of dst for each number of a row of w.
 func (l *Level) BlockPairs(dst Panel[float32], w *Blocks, blocks, n int, scratch []float32) {
 	if blocks == 0 || n == 0 {
 		return

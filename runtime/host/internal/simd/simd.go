@@ -25,7 +25,7 @@ type Level struct {
 	tileRows, tileCols int
 	// quantisedRows is the most that tileQuantised takes.
 	quantisedRows int
-	tiles         bool // of bfloat16, by tilesAMX
+	tiles         bool // of bfloat16, by partsAMX
 	asm
 }
 
@@ -34,8 +34,9 @@ type Level struct {
 type asm struct {
 	tileBF16                            func(c *float32, ldc int, a *float32, lda int, b *float32, ldb, m, n, k int) // nil where the processor has none
 	splitRow                            func(d, x *float32, steps, count int)
-	splitPairs                          func(d *float32, band int, low, high *float32, n, count, ahead int)
-	splitHalves                         func(d *float32, band int, low, high *uint16, n, count, ahead int) // nil like splitRow where there are no tiles
+	splitPairsF32                       func(d *float32, band int, low, high *float32, n, count, ahead int)
+	splitPairsF16, splitPairsBF16       func(d *float32, band int, low, high *uint16, n, count, ahead int)
+	roundRow                            func(d, x *float32, steps int) // nil like splitRow where there are no tiles
 	interleave                          func(dst *float32, low, high *uint16, n int)
 	tile                                func(c *float32, ldc int, a *float32, lda int, b *float32, ldb, m, n, k int)
 	tileI8                              func(c *float32, ldc int, a *float32, lda int, b *int8, ldb, m, n, k int)

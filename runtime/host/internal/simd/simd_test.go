@@ -253,22 +253,26 @@ func TestProductsOfHalves(t *testing.T) {
 	})
 }
 
-// Parts of float16 numbers are the first two of the same numbers widened, of which the
-// third is zero.
-func TestSplitHalves(t *testing.T) {
+// Parts of numbers of 16 bits are the first ones of the same numbers widened, of which the
+// others are zeros; and a row is rounded as NarrowBF16 does.
+func TestSplitPairs(t *testing.T) {
 	each(t, trials, func(l *Level, r *rand.Rand) error {
-		k, n := 2*extent(r), 2*extent(r)
+		k, n, count := 2*extent(r), 2*extent(r), 1+r.IntN(2)
 		w := panelOf(r, k, n)
 		for i := range w.At { // all exponents of float16, and numbers too small to be normal
 			w.At[i] *= float32(math.Exp2(float64(r.IntN(40) - 26)))
 		}
 		h := Panel[uint16]{make([]uint16, len(w.At)), w.Stride}
-		l.NarrowF16(h.At, w.At)
-		l.WidenF16(w.At, h.At)
-		d, _, check := partsOf(r, n, k, 2)
+		narrow, widen, split := l.NarrowBF16, l.WidenBF16, l.SplitPairsBF16
+		if count == 2 {
+			narrow, widen, split = l.NarrowF16, l.WidenF16, l.SplitPairsF16
+		}
+		narrow(h.At, w.At)
+		widen(w.At, h.At)
+		d, _, check := partsOf(r, n, k, count)
 		_, twin, _ := partsOf(r, n, k, 3)
 		for q := range k / 2 {
-			l.SplitHalves(d, q, h.Row(2*q, n), h.Row(2*q+1, n), r.IntN(100))
+			split(d, q, h.Row(2*q, n), h.Row(2*q+1, n), r.IntN(100))
 			portable.SplitPairs(twin, q, w.Row(2*q, n), w.Row(2*q+1, n), 0)
 		}
 		for band := range (n + tileSide - 1) / tileSide {
@@ -276,12 +280,31 @@ func TestSplitHalves(t *testing.T) {
 				for p := range 3 {
 					want := twin.line(band, q/tileSide, p, q%tileSide)
 					got := make([]float32, tileSide)
-					if p < 2 {
+					if p < count {
 						got = d.line(band, q/tileSide, p, q%tileSide)
 					}
 					if err := bits("a pair's parts", got, want); err != nil {
 						return err
 					}
+				}
+			}
+		}
+		return check()
+	})
+}
+
+func TestRound(t *testing.T) {
+	each(t, trials, func(l *Level, r *rand.Rand) error {
+		m, steps := extent(r), 1+r.IntN(4)
+		d, twin, check := partsOf(r, m, steps*PartsStep, 1)
+		for i := range m {
+			x := panelOf(r, 1, steps*PartsStep).Row(0, steps*PartsStep)
+			x[r.IntN(len(x))] = pick(r, float32(math.Inf(1)), float32(math.NaN()), 1e-40)
+			l.Round(d, i, x)
+			portable.Round(twin, i, x)
+			for step := range steps {
+				if err := bits("a row", d.line(i/tileSide, step, 0, i%tileSide), twin.line(i/tileSide, step, 0, i%tileSide)); err != nil {
+					return err
 				}
 			}
 		}
@@ -712,7 +735,7 @@ func TestChoose(t *testing.T) {
 	}
 }
 
-// tilesTwin is rowsAMX in plain Go.
+// tilesTwin is RowsParts of one part in plain Go.
 func tilesTwin(c, a, w Panel[float32], m, k, n int) {
 	halves := func(p float32) (float32, float32) {
 		b := math.Float32bits(p)
@@ -740,17 +763,30 @@ func TestTiles(t *testing.T) {
 		if !l.tiles {
 			return nil
 		}
-		m, k, n := extent(r), extent(r), extent(r)
+		blocks, steps := 1+r.IntN(3), 1+r.IntN(4)
+		m, k, n := blocks*PartsBlock, steps*tileSide, PartsBlock
 		a, w := panelOf(r, m, k), panelOf(r, k, n)
 		for _, p := range [][]float32{a.At, w.At} { // a second number in the low half
 			for i, x := range p {
 				p[i] = math.Float32frombits(math.Float32bits(x)&^0xffff | math.Float32bits(float32(r.NormFloat64()))>>16)
 			}
 		}
+		x, _, _ := partsOf(r, m, steps*PartsStep, 1)
+		y, _, _ := partsOf(r, n, steps*PartsStep, 1)
+		for step := range steps {
+			for i := range m {
+				copy(x.line(i/tileSide, step, 0, i%tileSide), a.Row(i, k)[step*tileSide:])
+			}
+			for i := range tileSide {
+				for j := range 2 {
+					copy(y.line(j, step, 0, i), w.Row(step*tileSide+i, n)[j*tileSide:])
+				}
+			}
+		}
 		c, before, check := sums(r, m, n)
 		want := Panel[float32]{append([]float32(nil), before.At...), before.Stride}
 		tilesTwin(want, a, w, m, k, n)
-		l.RowsBF16(c, a, w, m, k, n)
+		l.RowsParts(c, x, y, m, steps, x.At)
 		exact := make([]float64, 0, m*n)
 		for i := range m {
 			for _, x := range want.Row(i, n) {

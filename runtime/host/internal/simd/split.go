@@ -87,50 +87,66 @@ func (m Parts) Clear(q, n int) {
 	}
 }
 
+// Round stores x, which is whole steps, as row i of the left side: rounded to one part, ties
+// to even.
+func (l *Level) Round(m Parts, i int, x []float32) {
+	band, line, steps := i/tileSide, i%tileSide, len(x)/PartsStep
+	if steps == 0 {
+		return
+	}
+	if l.roundRow != nil {
+		_ = m.line(band, steps-1, 0, line)
+		l.roundRow(&m.line(band, 0, 0, line)[0], &x[0], steps)
+		return
+	}
+	for j := range len(x) / 2 {
+		pair := uint32(graph.F32ToBF16(x[2*j])) | uint32(graph.F32ToBF16(x[2*j+1]))<<16
+		m.line(band, j/tileSide, 0, line)[j%tileSide] = math.Float32frombits(pair)
+	}
+}
+
 // SplitPairs stores two rows of the right side, numbers 2q and 2q+1 of k, from the first
 // column on; high may be nothing, for zeros. Numbers of both that lie so many further on
 // are asked for meanwhile.
 func (l *Level) SplitPairs(m Parts, q int, low, high []float32, ahead int) {
+	splitPairs(m, q, low, high, 4*ahead, l.splitPairsF32, func(x float32) float32 { return x })
+}
+
+// SplitPairsF16 is SplitPairs of float16 numbers.
+func (l *Level) SplitPairsF16(m Parts, q int, low, high []uint16, ahead int) {
+	splitPairs(m, q, low, high, 2*ahead, l.splitPairsF16, graph.F16ToF32)
+}
+
+// SplitPairsBF16 is SplitPairs of bfloat16 numbers.
+func (l *Level) SplitPairsBF16(m Parts, q int, low, high []uint16, ahead int) {
+	splitPairs(m, q, low, high, 2*ahead, l.splitPairsBF16, graph.BF16ToF32)
+}
+
+func splitPairs[T float32 | uint16](m Parts, q int, low, high []T, ahead int, split func(d *float32, band int, low, high *T, n, count, ahead int), widen func(T) float32) {
 	if len(low) == 0 {
 		return
 	}
 	step, i, last := q/tileSide, q%tileSide, (len(low)-1)/tileSide
-	if high != nil && l.splitPairs != nil {
+	if high != nil && split != nil {
 		_, _ = m.line(last, step, m.Count-1, i), high[len(low)-1]
-		l.splitPairs(&m.line(0, step, 0, i)[0], 4*m.band(), &low[0], &high[0], len(low), m.Count, 4*ahead)
+		split(&m.line(0, step, 0, i)[0], 4*m.band(), &low[0], &high[0], len(low), m.Count, ahead)
 		return
 	}
 	for j := range (last + 1) * tileSide {
 		var a, b float32
 		if j < len(low) {
-			if a = low[j]; high != nil {
-				b = high[j]
+			if a = widen(low[j]); high != nil {
+				b = widen(high[j])
 			}
 		}
 		m.pair(j/tileSide, step, i, j%tileSide, a, b)
 	}
 }
 
-// SplitHalves is SplitPairs of float16 numbers.
-func (l *Level) SplitHalves(m Parts, q int, low, high []uint16, ahead int) {
-	if len(low) == 0 {
-		return
-	}
-	step, i, last := q/tileSide, q%tileSide, (len(low)-1)/tileSide
-	if high != nil && l.splitHalves != nil {
-		_, _ = m.line(last, step, m.Count-1, i), high[len(low)-1]
-		l.splitHalves(&m.line(0, step, 0, i)[0], 4*m.band(), &low[0], &high[0], len(low), m.Count, 2*ahead)
-		return
-	}
-	for j := range (last + 1) * tileSide {
-		var a, b float32
-		if j < len(low) {
-			if a = graph.F16ToF32(low[j]); high != nil {
-				b = graph.F16ToF32(high[j])
-			}
-		}
-		m.pair(j/tileSide, step, i, j%tileSide, a, b)
-	}
+// Band returns the tiles of a right side of one part from column j on, which starts 16, and
+// from a step on: a row for each two numbers of k.
+func (m Parts) Band(j, step int) Panel[float32] {
+	return Panel[float32]{m.At[j/tileSide*m.band()+step*PartsTile:], tileSide}
 }
 
 // parts returns the bits of the parts of x.
@@ -144,10 +160,14 @@ func parts(x float32) (h [3]uint32) {
 	return h
 }
 
+// HasTiles tells whether there are tiles, which multiply bfloat16 numbers many times as fast
+// as float32 ones are.
+func (l *Level) HasTiles() bool { return l.tiles }
+
 // RowsParts adds the product of m rows of a and 32 columns of w, so many steps deep, to c,
 // which has room for whole blocks of rows. The products of parts that matter beside
 // float32's rounding are summed, the small ones of a step first. Of what lies like a from soon
-// on some is asked for meanwhile: four lines of a cache of each 16 rows for each step.
+// on some is asked for meanwhile: in a dozen calls as much as is read in one.
 // There are such sums where HasTiles says so.
 func (l *Level) RowsParts(c Panel[float32], a, w Parts, m, steps int, soon []float32) {
 	if m == 0 || steps == 0 {

@@ -9,12 +9,22 @@ package simd
 //go:noescape
 func splitRowAVX512(d *float32, x *float32, steps int, count int)
 
-// splitPairsAVX512 stores the first count parts of n numbers of two rows as pairs, a line of tiles that lie band bytes apart. Numbers so many bytes ahead are asked for.
+// roundRowAVX512 stores so many steps of 32 numbers of a row, rounded to bfloat16, ties to even.
 //
 //go:noescape
-func splitPairsAVX512(d *float32, band int, low *float32, high *float32, n int, count int, ahead int)
+func roundRowAVX512(d *float32, x *float32, steps int)
 
-// splitHalvesAVX512 stores the first count parts of n numbers of two rows as pairs, a line of tiles that lie band bytes apart. Numbers so many bytes ahead are asked for.
+// splitPairsF32AVX512 stores the first count parts of n numbers of two rows as pairs, a line of tiles that lie band bytes apart. Numbers so many bytes ahead are asked for.
 //
 //go:noescape
-func splitHalvesAVX512(d *float32, band int, low *uint16, high *uint16, n int, count int, ahead int)
+func splitPairsF32AVX512(d *float32, band int, low *float32, high *float32, n int, count int, ahead int)
+
+// splitPairsF16AVX512 stores the first count parts of n numbers of two rows as pairs, a line of tiles that lie band bytes apart. Numbers so many bytes ahead are asked for.
+//
+//go:noescape
+func splitPairsF16AVX512(d *float32, band int, low *uint16, high *uint16, n int, count int, ahead int)
+
+// splitPairsBF16AVX512 stores the first count parts of n numbers of two rows as pairs, a line of tiles that lie band bytes apart. Numbers so many bytes ahead are asked for.
+//
+//go:noescape
+func splitPairsBF16AVX512(d *float32, band int, low *uint16, high *uint16, n int, count int, ahead int)

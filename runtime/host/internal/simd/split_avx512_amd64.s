@@ -60,9 +60,50 @@ stored2:
 	VZEROUPPER
 	RET
 
-// func splitPairsAVX512(d *float32, band int, low *float32, high *float32, n int, count int, ahead int)
+// func roundRowAVX512(d *float32, x *float32, steps int)
+// Requires: AVX, AVX512F
+TEXT ·roundRowAVX512(SB), NOSPLIT, $0-24
+	MOVQ         d+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         steps+16(FP), DX
+	MOVL         $0x00007fff, BX
+	VPBROADCASTD BX, Z0
+	MOVL         $0x00000001, BX
+	VPBROADCASTD BX, Z1
+	MOVL         $0x00000040, BX
+	VPBROADCASTD BX, Z2
+
+steps3:
+	VMOVUPS   (CX), Z3
+	VPSRLD    $0x10, Z3, Z4
+	VPORD     Z2, Z4, Z5
+	VPANDD    Z1, Z4, Z4
+	VPADDD    Z0, Z4, Z4
+	VPADDD    Z3, Z4, Z4
+	VPSRLD    $0x10, Z4, Z4
+	VCMPPS    $0x03, Z3, Z3, K1
+	VMOVDQA32 Z5, K1, Z4
+	VPMOVDW   Z4, (AX)
+	VMOVUPS   64(CX), Z3
+	VPSRLD    $0x10, Z3, Z4
+	VPORD     Z2, Z4, Z5
+	VPANDD    Z1, Z4, Z4
+	VPADDD    Z0, Z4, Z4
+	VPADDD    Z3, Z4, Z4
+	VPSRLD    $0x10, Z4, Z4
+	VCMPPS    $0x03, Z3, Z3, K1
+	VMOVDQA32 Z5, K1, Z4
+	VPMOVDW   Z4, 32(AX)
+	ADDQ      $0x80, CX
+	ADDQ      $+1024, AX
+	DECQ      DX
+	JNZ       steps3
+	VZEROUPPER
+	RET
+
+// func splitPairsF32AVX512(d *float32, band int, low *float32, high *float32, n int, count int, ahead int)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·splitPairsAVX512(SB), NOSPLIT, $0-56
+TEXT ·splitPairsF32AVX512(SB), NOSPLIT, $0-56
 	MOVQ         d+0(FP), AX
 	MOVQ         band+8(FP), CX
 	MOVQ         low+16(FP), DX
@@ -77,13 +118,13 @@ TEXT ·splitPairsAVX512(SB), NOSPLIT, $0-56
 	MOVQ         $-1, R9
 	KMOVW        R9, K1
 
-loop3:
+loop4:
 	CMPQ  SI, $0x10
-	JGE   all4
+	JGE   all5
 	BZHIQ SI, R9, R10
 	KMOVW R10, K1
 
-all4:
+all5:
 	PREFETCHT0 (DX)(R8*1)
 	VMOVUPS.Z  (DX), K1, Z2
 	VPADDD     Z0, Z2, Z3
@@ -110,28 +151,28 @@ all4:
 	VMOVUPS    Z6, (R10)
 	ADDQ       $+1024, R10
 	CMPQ       DI, $0x01
-	JE         stored5
+	JE         stored6
 	VPSRLD     $0x10, Z4, Z4
 	VPORD      Z4, Z7, Z7
 	VMOVUPS    Z7, (R10)
 	ADDQ       $+1024, R10
 	CMPQ       DI, $0x02
-	JE         stored5
+	JE         stored6
 	VPSRLD     $0x10, Z2, Z2
 	VPORD      Z2, Z5, Z5
 	VMOVUPS    Z5, (R10)
 	ADDQ       $+1024, R10
 
-stored5:
+stored6:
 	ADDQ CX, AX
 	SUBQ $0x10, SI
-	JG   loop3
+	JG   loop4
 	VZEROUPPER
 	RET
 
-// func splitHalvesAVX512(d *float32, band int, low *uint16, high *uint16, n int, count int, ahead int)
+// func splitPairsF16AVX512(d *float32, band int, low *uint16, high *uint16, n int, count int, ahead int)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·splitHalvesAVX512(SB), NOSPLIT, $0-56
+TEXT ·splitPairsF16AVX512(SB), NOSPLIT, $0-56
 	MOVQ         d+0(FP), AX
 	MOVQ         band+8(FP), CX
 	MOVQ         low+16(FP), DX
@@ -146,13 +187,13 @@ TEXT ·splitHalvesAVX512(SB), NOSPLIT, $0-56
 	MOVQ         $-1, R9
 	KMOVW        R9, K1
 
-loop6:
+loop7:
 	CMPQ  SI, $0x10
-	JGE   all7
+	JGE   all8
 	BZHIQ SI, R9, R10
 	KMOVW R10, K1
 
-all7:
+all8:
 	PREFETCHT0  (DX)(R8*1)
 	VCVTPH2PS.Z (DX), K1, Z2
 	VPADDD      Z0, Z2, Z3
@@ -179,21 +220,92 @@ all7:
 	VMOVUPS     Z6, (R10)
 	ADDQ        $+1024, R10
 	CMPQ        DI, $0x01
-	JE          stored8
+	JE          stored9
 	VPSRLD      $0x10, Z4, Z4
 	VPORD       Z4, Z7, Z7
 	VMOVUPS     Z7, (R10)
 	ADDQ        $+1024, R10
 	CMPQ        DI, $0x02
-	JE          stored8
+	JE          stored9
 	VPSRLD      $0x10, Z2, Z2
 	VPORD       Z2, Z5, Z5
 	VMOVUPS     Z5, (R10)
 	ADDQ        $+1024, R10
 
-stored8:
+stored9:
 	ADDQ CX, AX
 	SUBQ $0x10, SI
-	JG   loop6
+	JG   loop7
+	VZEROUPPER
+	RET
+
+// func splitPairsBF16AVX512(d *float32, band int, low *uint16, high *uint16, n int, count int, ahead int)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·splitPairsBF16AVX512(SB), NOSPLIT, $0-56
+	MOVQ         d+0(FP), AX
+	MOVQ         band+8(FP), CX
+	MOVQ         low+16(FP), DX
+	MOVQ         high+24(FP), BX
+	MOVQ         n+32(FP), SI
+	MOVQ         count+40(FP), DI
+	MOVQ         ahead+48(FP), R8
+	MOVL         $0x00008000, R9
+	VPBROADCASTD R9, Z0
+	MOVL         $0xffff0000, R9
+	VPBROADCASTD R9, Z1
+	MOVQ         $-1, R9
+	KMOVW        R9, K1
+
+loop10:
+	CMPQ  SI, $0x10
+	JGE   all11
+	BZHIQ SI, R9, R10
+	KMOVW R10, K1
+
+all11:
+	PREFETCHT0  (DX)(R8*1)
+	VPMOVZXWD.Z (DX), K1, Z2
+	VPSLLD      $0x10, Z2, Z2
+	VPADDD      Z0, Z2, Z3
+	VPANDD      Z1, Z3, Z3
+	VSUBPS      Z3, Z2, Z2
+	VPADDD      Z0, Z2, Z4
+	VPANDD      Z1, Z4, Z4
+	VSUBPS      Z4, Z2, Z2
+	VPANDD      Z1, Z2, Z2
+	ADDQ        $0x20, DX
+	PREFETCHT0  (BX)(R8*1)
+	VPMOVZXWD.Z (BX), K1, Z5
+	VPSLLD      $0x10, Z5, Z5
+	VPADDD      Z0, Z5, Z6
+	VPANDD      Z1, Z6, Z6
+	VSUBPS      Z6, Z5, Z5
+	VPADDD      Z0, Z5, Z7
+	VPANDD      Z1, Z7, Z7
+	VSUBPS      Z7, Z5, Z5
+	VPANDD      Z1, Z5, Z5
+	ADDQ        $0x20, BX
+	MOVQ        AX, R10
+	VPSRLD      $0x10, Z3, Z3
+	VPORD       Z3, Z6, Z6
+	VMOVUPS     Z6, (R10)
+	ADDQ        $+1024, R10
+	CMPQ        DI, $0x01
+	JE          stored12
+	VPSRLD      $0x10, Z4, Z4
+	VPORD       Z4, Z7, Z7
+	VMOVUPS     Z7, (R10)
+	ADDQ        $+1024, R10
+	CMPQ        DI, $0x02
+	JE          stored12
+	VPSRLD      $0x10, Z2, Z2
+	VPORD       Z2, Z5, Z5
+	VMOVUPS     Z5, (R10)
+	ADDQ        $+1024, R10
+
+stored12:
+	ADDQ CX, AX
+	SUBQ $0x10, SI
+	JG   loop10
 	VZEROUPPER
 	RET

@@ -16,8 +16,7 @@ func amx(g *gen) {
 		return
 	}
 	g.amxParts()
-	g.amx(tdpbf16ps, "tilesAMX", "c *float32, ldc int, a *float32, lda int, b *float32", "pairs of bfloat16 numbers")
-	g.amx(tdpbsud, "tilesBytesAMX", "c *int32, ldc int, a *uint8, lda int, b *uint32", "fours of signed bytes and of unsigned ones")
+	g.amxBytes()
 }
 
 // tileProduct is an instruction that multiplies tiles.
@@ -32,17 +31,18 @@ var (
 	tdpbssd   = tileProduct{"TDPBSSD", 0x5e, 3}
 )
 
-func (g *gen) amx(product tileProduct, name, operands, of string) {
-	g.Function(name)
+// amxBytes writes products of bytes, which lie as rows of matrices.
+func (g *gen) amxBytes() {
+	g.Function("tilesBytesAMX")
 	g.Attributes(attr.NOSPLIT)
 	g.Pragma("noescape")
-	g.SignatureExpr("func(" + operands + ", ldb, stepb, steps int, terms *int, n, blocks, shape int, config *uint8)")
-	g.Doc(name+" adds, to blocks of two tiles of rows of c and two of columns, the products of "+of+" of a and b, so many steps of 16 of them deep.",
-		"n terms each say how many bytes behind a and b their factors start; those equal to the ones before, of which the first term has some too, are not loaded again. Bit 0 of shape: one tile of columns, bit 1: one of rows.",
+	g.SignatureExpr("func(c *int32, ldc int, a *uint8, lda int, b *uint32, ldb, stepb, steps, blocks, shape int, config *uint8)")
+	g.Doc("tilesBytesAMX adds, to blocks of two tiles of rows of c and two of columns, the products of fours of signed bytes of a and unsigned ones of b, so many steps of 16 of them deep.",
+		"Bit 0 of shape: one tile of columns, bit 1: one of rows.",
 		"Strides and stepb, which is 16·ldb, are in bytes; config is what LDTILECFG loads: tiles 0 to 3 for sums, 4 and 5 for a, 6 and 7 for b.")
 	c, ldc, a, lda, b, ldb := reg.RDI, reg.RSI, reg.RDX, reg.RCX, reg.R8, reg.R9
-	high, terms, left, steps := reg.R10, reg.R11, reg.R12, reg.R13 // high: 16 rows of a
-	atA, nextA, atB := reg.RAX, reg.R15, reg.RBX
+	high, steps := reg.R10, reg.R13 // high: 16 rows of a
+	atA, nextA := reg.RAX, reg.R15
 	for _, p := range []struct {
 		name string
 		to   reg.Register
@@ -79,35 +79,19 @@ func (g *gen) amx(product tileProduct, name, operands, of string) {
 		g.Load(g.Param("b"), b)
 		g.Load(g.Param("steps"), steps)
 		g.Label(label("step"))
-		g.Load(g.Param("terms"), terms)
-		g.Load(g.Param("n"), left)
-		g.Label(label("term")) // all of a step, whose factors are near then
-		g.MOVQ(operand.Mem{Base: terms}, atA)
-		g.MOVQ(operand.Mem{Base: terms, Disp: 8}, atB)
-		g.CMPQ(atB, operand.Mem{Base: terms, Disp: -8})
-		g.JE(operand.LabelRef(label("sameB")))
-		g.ADDQ(b, atB)
 		for j := range cols {
-			g.tileMove(true, 6+j, atB, ldb, 64*j)
+			g.tileMove(true, 6+j, b, ldb, 64*j)
 		}
-		g.Label(label("sameB"))
-		g.CMPQ(atA, operand.Mem{Base: terms, Disp: -16})
-		g.JE(operand.LabelRef(label("sameA")))
-		g.ADDQ(a, atA)
-		g.tileMove(true, 4, atA, lda, 0)
+		g.tileMove(true, 4, a, lda, 0)
 		if rows == 2 {
-			g.LEAQ(operand.Mem{Base: atA, Index: high, Scale: 1}, nextA)
+			g.LEAQ(operand.Mem{Base: a, Index: high, Scale: 1}, nextA)
 			g.tileMove(true, 5, nextA, lda, 0)
 		}
-		g.Label(label("sameA"))
 		for i := range rows {
 			for j := range cols {
-				g.tileProducts(product, 2*i+j, 4+i, 6+j)
+				g.tileProducts(tdpbsud, 2*i+j, 4+i, 6+j)
 			}
 		}
-		g.ADDQ(operand.Imm(16), terms)
-		g.DECQ(left)
-		g.JNZ(operand.LabelRef(label("term")))
 		g.ADDQ(operand.Imm(64), a)
 		g.ADDQ(g.memory("stepb"), b)
 		g.DECQ(steps)

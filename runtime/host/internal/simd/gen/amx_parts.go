@@ -11,7 +11,6 @@ import (
 const (
 	mostParts = 3    // of a number
 	tileBytes = 1024 // of a part of a step
-	soonLines = 4    // of a band at each step: 12 KiB in 12 calls of 4 steps
 )
 
 // partTerm is a product of part a of the left side and part b of the right one.
@@ -42,7 +41,7 @@ func (g *gen) amxParts() {
 	g.Doc("partsAMX adds, to blocks of 32 rows of c and 32 columns, the products of a and b, so many steps of 16 pairs of bfloat16 numbers deep.",
 		"counts is 3·(parts of a - 1) + parts of b - 1. Bytes lie between rows of c, and between bands of 16 rows of a and of 16 columns of b;",
 		"config is what LDTILECFG loads: tiles 0 to 3 for sums, 4 and 5 for a, 6 and 7 for b.",
-		"Meanwhile what lies in two bands of 16 rows from soon on is asked for, some lines of each at every step, and behind them in as many bands as a has.")
+		"Meanwhile what lies in bands of 16 rows like a's from soon on is asked for: of each one line of 64 bytes more at every step than a has parts.")
 	c, ldc, a, b, line := reg.RDI, reg.RSI, reg.RDX, reg.R8, reg.RCX
 	a0, a1, b0, b1 := reg.R9, reg.R10, reg.R11, reg.R12
 	steps, left, soon := reg.R13, reg.RBX, reg.R15
@@ -100,11 +99,12 @@ func (g *gen) amxParts() {
 			}
 			before = t
 		}
-		for j := range soonLines {
+		lines := counts.a + 1
+		for j := range lines {
 			g.PREFETCHT1(operand.Mem{Base: soon, Disp: 64 * j})
 			g.PREFETCHT1(operand.Mem{Base: soon, Index: band, Scale: 1, Disp: 64 * j})
 		}
-		g.ADDQ(operand.I32(64*soonLines), soon)
+		g.ADDQ(operand.I32(64*lines), soon)
 		for _, p := range []struct {
 			at    reg.Register
 			parts int

@@ -2,6 +2,7 @@ package main
 
 import (
 	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
 )
 
 // whole writes a loop over n numbers, of which there are whole vectors.
@@ -55,30 +56,18 @@ func converts(g *gen) {
 	g.narrowI8()
 }
 
-// narrowBF16 rounds the bits as integers; what is not a number keeps its highest
-// bits, and gets one set that does not vanish.
+// narrowBF16 writes how numbers are rounded to bfloat16.
 func (g *gen) narrowBF16() {
 	g.function("narrowBF16", "(dst *uint16, src *float32, n int)", "narrowBF16"+g.name+" rounds n numbers to bfloat16, ties to even; n is whole vectors.")
 	dst, src := g.param("dst"), g.param("src")
-	half, one, quiet := g.broadcastBits(0x7fff), g.broadcastBits(1), g.broadcastBits(0x40)
+	rounder := g.bf16Rounder()
 	g.whole(func() {
-		v, r, q := g.vec(), g.vec(), g.vec()
+		v := g.vec()
 		g.VMOVUPS(operand.Mem{Base: src}, v)
-		g.VPSRLD(operand.Imm(16), v, r)
-		g.por(quiet, r, q)
-		g.pand(one, r, r)
-		g.VPADDD(half, r, r)
-		g.VPADDD(v, r, r)
-		g.VPSRLD(operand.Imm(16), r, r)
+		r := rounder.round(g, v)
 		if g.floats == 16 {
-			nan := g.K()
-			g.VCMPPS(operand.Imm(3), v, v, nan)
-			g.VMOVDQA32(q, nan, r)
 			g.VPMOVDW(r, operand.Mem{Base: dst})
 		} else {
-			nan := g.vec()
-			g.VCMPPS(operand.Imm(3), v, v, nan)
-			g.VPBLENDVB(nan, q, r, r)
 			g.VPACKUSDW(r, r, r)
 			g.VPERMQ(operand.Imm(0x08), r, r)
 			g.VMOVUPS(r.AsX(), operand.Mem{Base: dst})
@@ -86,6 +75,35 @@ func (g *gen) narrowBF16() {
 		g.ADDQ(operand.Imm(uint64(2*g.floats)), dst)
 		g.ADDQ(operand.Imm(uint64(g.bytes())), src)
 	})
+}
+
+// bf16Rounder rounds the bits as integers; what is not a number keeps its highest
+// bits, and gets one set that does not vanish.
+type bf16Rounder struct{ half, one, quiet reg.VecVirtual }
+
+func (g *gen) bf16Rounder() bf16Rounder {
+	return bf16Rounder{g.broadcastBits(0x7fff), g.broadcastBits(1), g.broadcastBits(0x40)}
+}
+
+// round returns the bits of each number of v in the lower half of a lane.
+func (b bf16Rounder) round(g *gen, v reg.VecVirtual) reg.VecVirtual {
+	r, q := g.vec(), g.vec()
+	g.VPSRLD(operand.Imm(16), v, r)
+	g.por(b.quiet, r, q)
+	g.pand(b.one, r, r)
+	g.VPADDD(b.half, r, r)
+	g.VPADDD(v, r, r)
+	g.VPSRLD(operand.Imm(16), r, r)
+	if g.floats == 16 {
+		nan := g.K()
+		g.VCMPPS(operand.Imm(3), v, v, nan)
+		g.VMOVDQA32(q, nan, r)
+	} else {
+		nan := g.vec()
+		g.VCMPPS(operand.Imm(3), v, v, nan)
+		g.VPBLENDVB(nan, q, r, r)
+	}
+	return r
 }
 
 // narrowI8 divides numbers and rounds the quotients to codes: what is too large for one

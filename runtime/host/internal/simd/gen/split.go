@@ -12,7 +12,8 @@ func split(g *gen) {
 		return
 	}
 	g.splitRow()
-	for _, t := range storedTypes[:2] {
+	g.roundRow()
+	for _, t := range storedTypes[:3] {
 		g.splitPairs(t)
 	}
 }
@@ -44,14 +45,31 @@ func (g *gen) splitRow() {
 	g.RET()
 }
 
-// splitPairs writes how two rows of the right side, of float32 or of float16, become tiles:
-// rows of weights need no pass of their own that widens them.
-func (g *gen) splitPairs(of stored) {
-	name, goType := "splitPairs", "float32"
-	if of.size == 2 {
-		name, goType = "splitHalves", "uint16"
+// roundRow writes the same for numbers that are rounded to one part.
+func (g *gen) roundRow() {
+	g.function("roundRow", "(d, x *float32, steps int)", "roundRow"+g.name+" stores so many steps of 32 numbers of a row, rounded to bfloat16, ties to even.")
+	d, x, steps := g.param("d"), g.param("x"), g.param("steps")
+	r := g.bf16Rounder()
+	loop := g.label("steps")
+	g.Label(loop)
+	for i := range 2 {
+		v := g.vec()
+		g.VMOVUPS(operand.Mem{Base: x, Disp: i * g.bytes()}, v)
+		g.VPMOVDW(r.round(g, v), operand.Mem{Base: d, Disp: i * g.bytes() / 2})
 	}
-	g.function(name, "(d *float32, band int, low, high *"+goType+", n, count, ahead int)",
+	g.ADDQ(operand.Imm(uint64(2*g.bytes())), x)
+	g.ADDQ(operand.I32(tileBytes), d)
+	g.DECQ(steps)
+	g.JNZ(operand.LabelRef(loop))
+	g.VZEROUPPER()
+	g.RET()
+}
+
+// splitPairs writes how two rows of the right side become tiles: rows of weights of 16 bits
+// need no pass of their own that widens them.
+func (g *gen) splitPairs(of stored) {
+	name := "splitPairs" + of.name
+	g.function(name, "(d *float32, band int, low, high *"+of.goType+", n, count, ahead int)",
 		name+g.name+" stores the first count parts of n numbers of two rows as pairs, a line of tiles that lie band bytes apart. Numbers so many bytes ahead are asked for.")
 	d, band, low, high := g.param("d"), g.param("band"), g.param("low"), g.param("high")
 	n, count, ahead := g.param("n"), g.param("count"), g.param("ahead")
