@@ -17,13 +17,12 @@ func lowerConcat(n *graph.Node, _ map[*graph.Value][]graph.Use) (Group, bool) {
 		return Group{}, false
 	}
 	g := single(n)
-	g.Kernel = func(c *Call) error { return inTurn(c, c.Out[0], c.In, axis, true) }
+	g.Kernel = func(c *Call) error { return inTurn(c, c.Out[0], c.In, axis) }
 	return g, true
 }
 
-// inTurn copies the parts, which lie one after the other along an axis of whole,
-// from or to there.
-func inTurn(c *Call, whole *graph.Tensor, parts []*graph.Tensor, axis int, into bool) error {
+// inTurn copies the parts to whole, one after the other along an axis.
+func inTurn(c *Call, whole *graph.Tensor, parts []*graph.Tensor, axis int) error {
 	outer, inner := around(whole.Shape, axis)
 	row, at := int(whole.Shape[axis])*inner, 0
 	for _, p := range parts {
@@ -33,13 +32,8 @@ func inTurn(c *Call, whole *graph.Tensor, parts []*graph.Tensor, axis int, into 
 		run := int(p.Shape[axis]) * inner
 		if p.Len() > 0 {
 			m := memo[move](c)
-			if into {
-				m.begin(whole, p, at, 0)
-				m.walk.add(outer, row, run)
-			} else {
-				m.begin(p, whole, 0, at)
-				m.walk.add(outer, run, row)
-			}
+			m.begin(whole, p, at, 0)
+			m.walk.add(outer, row, run)
 			m.walk.add(run, 1, 1)
 			if err := m.run(c); err != nil {
 				return err

@@ -20,6 +20,8 @@ func TestMatMul(t *testing.T) {
 		{[]int64{65, 129}, []int64{129, 257}},
 		{[]int64{2, 40, 1101}, []int64{2, 1101, 77}},
 		{[]int64{259, 70}, []int64{70, 31}},
+		{[]int64{600, 800}, []int64{800, 590}},
+		{[]int64{3, 300, 410}, []int64{3, 410, 40}},
 		{[]int64{2, 7, 40}, []int64{40, 130}},
 		{[]int64{2, 1, 5, 40}, []int64{2, 3, 40, 9}},
 		{[]int64{3, 5, 40}, []int64{2, 1, 40, 9}},
@@ -49,15 +51,22 @@ func TestMatMul(t *testing.T) {
 
 func TestFusedMatMul(t *testing.T) {
 	attrs := []graph.Attr{{Name: "transB", Value: int64(1)}, {Name: "alpha", Value: float32(0.25)}}
-	for _, s := range []struct{ a, b []int64 }{
-		{[]int64{1, 128}, []int64{704, 128}},
-		{[]int64{2, 5, 70}, []int64{2, 9, 70}},
-		{[]int64{40}, []int64{9, 40}},
-		{[]int64{5, 40}, []int64{40}},
-	} {
-		m := newMultiply(t, 1)
-		m.node(op.Microsoft, "FusedMatMul", attrs, m.input(m.numbers(graph.Float16, s.a...)), m.constant(m.numbers(graph.Float16, s.b...)))
-		m.check(128)
+	for _, d := range []graph.DType{graph.Float32, graph.Float16, graph.BFloat16} {
+		for _, s := range []struct{ a, b []int64 }{
+			{[]int64{1, 128}, []int64{704, 128}},
+			{[]int64{2, 5, 70}, []int64{2, 9, 70}},
+			{[]int64{40}, []int64{9, 40}},
+			{[]int64{5, 40}, []int64{40}},
+			{[]int64{70, 1101}, []int64{77, 1101}},
+			{[]int64{300, 802}, []int64{555, 802}},
+			{[]int64{2, 40, 770}, []int64{2, 33, 770}},
+		} {
+			t.Run(fmt.Sprintf("%s/%v·%v", d, s.a, s.b), func(t *testing.T) {
+				m := newMultiply(t, 1)
+				m.node(op.Microsoft, "FusedMatMul", attrs, m.input(m.numbers(d, s.a...)), m.constant(m.numbers(d, s.b...)))
+				m.check(int(s.a[len(s.a)-1]))
+			})
+		}
 	}
 }
 

@@ -13,22 +13,9 @@ func lowerTranspose(n *graph.Node, _ map[*graph.Value][]graph.Use) (Group, bool)
 	if !n.Is("Transpose") || !isMovable(n.Inputs[0]) {
 		return Group{}, false
 	}
-	rank := len(n.Inputs[0].Type.Shape)
-	perm := make([]int, rank)
-	for i := range perm {
-		perm[i] = rank - 1 - i
-	}
-	if n.Has("perm") {
-		list := n.Ints("perm")
-		if len(list) != rank {
-			return Group{}, false
-		}
-		for i, from := range list {
-			var ok bool
-			if perm[i], ok = axisOf(from, rank); !ok {
-				return Group{}, false
-			}
-		}
+	perm, ok := permOf(n)
+	if !ok {
+		return Group{}, false
 	}
 	g := single(n)
 	g.Kernel = func(c *Call) error {
@@ -46,4 +33,26 @@ func lowerTranspose(n *graph.Node, _ map[*graph.Value][]graph.Use) (Group, bool)
 		return m.run(c)
 	}
 	return g, true
+}
+
+// permOf returns which axis of its input each axis of a Transpose is.
+func permOf(n *graph.Node) (perm []int, ok bool) {
+	rank := len(n.Inputs[0].Type.Shape)
+	perm = make([]int, rank)
+	for i := range perm {
+		perm[i] = rank - 1 - i
+	}
+	if !n.Has("perm") {
+		return perm, true
+	}
+	list := n.Ints("perm")
+	if len(list) != rank {
+		return nil, false
+	}
+	for i, from := range list {
+		if perm[i], ok = axisOf(from, rank); !ok {
+			return nil, false
+		}
+	}
+	return perm, true
 }

@@ -52,6 +52,7 @@ var varieties = []variety{
 	{"lowerSlice", "", (*trial).slice, false},
 	{"lowerConcat", "", (*trial).concat, false},
 	{"lowerSplit", "", (*trial).split, false},
+	{"lowerSplit", "of a Transpose", (*trial).splitTurned, false},
 	{"lowerGatherColumns", "", (*trial).gatherColumns, false},
 	{"lowerGather", "", (*trial).gather, false},
 	{"lowerGatherBlockQuantized", "", (*trial).gatherBlocks, false},
@@ -694,6 +695,26 @@ func (m *trial) split() {
 	}
 	x, sizes := m.input(filled(m.rand, pick(m, movedTypes...), shape...)), m.constant(ints(parts...))
 	addNode(m.g, "", "Split", []*graph.Value{x, sizes}, len(parts), flag("axis", int64(axis)))
+}
+
+func (m *trial) splitTurned() {
+	perm := m.rand.Perm(2 + m.rand.IntN(3))
+	axis := m.rand.IntN(len(perm))
+	shape, list := make([]int64, len(perm)), make([]int64, len(perm))
+	for i, k := range perm {
+		list[i], shape[i] = int64(k), m.some(9)
+	}
+	parts := []int64{1, 1, 1}
+	if m.coin() {
+		parts = []int64{m.some(5), m.extent(20, 20)}
+	}
+	shape[perm[(axis+1)%len(perm)]] = m.extent(9, 20_000)
+	shape[perm[axis]] = 0
+	for _, n := range parts {
+		shape[perm[axis]] += n
+	}
+	m.node("", "Transpose", []graph.Attr{{Name: "perm", Value: list}}, m.input(filled(m.rand, pick(m, movedTypes...), shape...)))
+	addNode(m.g, "", "Split", []*graph.Value{m.out, m.constant(ints(parts...))}, len(parts), flag("axis", int64(axis)))
 }
 
 func (m *trial) gatherColumns() {
