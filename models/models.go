@@ -243,6 +243,7 @@ type Stats struct {
 	FirstToken                          time.Duration // from the question to its first token
 	ImageTokens, PromptTokens, Tokens   int
 	ReusedTokens                        int // of the prompt, which the session still held
+	Decoded                             int // tokens that Decode took: those behind the first, and the one that ended the answer
 	Drafted, Accepted                   int // tokens of drafts, and those that were right
 }
 

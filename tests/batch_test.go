@@ -129,6 +129,9 @@ func TestBatch(t *testing.T) {
 							t.Error(err)
 							return
 						}
+						if want := decodedOf(a); a.Stats.Decoded != want {
+							t.Errorf("%d tokens of decode, want %d", a.Stats.Decoded, want)
+						}
 						if !slices.Equal(a.Tokens, x.want) {
 							t.Errorf("tokens %v, alone %v", a.Tokens, x.want)
 						}

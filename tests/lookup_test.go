@@ -48,6 +48,11 @@ func TestLookup(t *testing.T) {
 					if !slices.Equal(plain[i].Tokens, drafted[i].Tokens) {
 						t.Errorf("%s, --place %q, drafts of %d: answer %d is %v, without drafts %v", name, place, n, i, drafted[i].Tokens, plain[i].Tokens)
 					}
+					for _, a := range []*models.Answer{plain[i], drafted[i]} {
+						if want := decodedOf(a); a.Stats.Decoded != want {
+							t.Errorf("%s, --place %q, drafts of %d: answer %d has %d tokens of decode, want %d", name, place, n, i, a.Stats.Decoded, want)
+						}
+					}
 					total += drafted[i].Stats.Drafted
 					right += drafted[i].Stats.Accepted
 				}
@@ -57,6 +62,15 @@ func TestLookup(t *testing.T) {
 			}
 		}
 	}
+}
+
+// decodedOf is how many tokens decode brought: those behind the first and, unless the
+// answer was cut, the one that ended it.
+func decodedOf(a *models.Answer) int {
+	if a.Cut {
+		return len(a.Tokens) - 1
+	}
+	return len(a.Tokens)
 }
 
 // answersOf asks all questions, each in every manner.

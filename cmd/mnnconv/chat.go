@@ -190,7 +190,7 @@ func (c *conversation) ask(ctx context.Context, text string) error {
 		return nil
 	}
 	if c.o.stats {
-		writeStats(c.o.err, a.Stats)
+		writeStats(c.o.err, a.Stats, 1)
 	}
 	if c.o.json {
 		if err := writeJSON(c.o.out, newAnswerLine(nil, a)); err != nil {

@@ -121,7 +121,7 @@ func runBatch(ctx context.Context, o *runOptions, p *mnnconv.Program) (err error
 	}
 	bar.end()
 	if o.stats {
-		writeStats(o.err, b.stats)
+		writeStats(o.err, b.stats, b.answers)
 		_ = o.report().table().write(o.err, "")
 	}
 	if first != nil {
@@ -185,6 +185,7 @@ type batch struct {
 	dir      string
 	settings models.Settings
 	stats    models.Stats // summed
+	answers  int          // that they are of
 }
 
 // write writes one line for one line, and returns why there is no answer. An error in
@@ -204,6 +205,7 @@ func (b *batch) write(x *asked, bar *progress) error {
 	} else {
 		out = newAnswerLine(x.id, x.answer)
 		b.stats = sum(b.stats, x.answer.Stats)
+		b.answers++
 	}
 	if err := writeJSON(b.o.out, out); err != nil {
 		return fmt.Errorf("answer %w: %w", disk.ErrWrite, err)
@@ -270,6 +272,7 @@ func sum(a, b models.Stats) models.Stats {
 	a.ImageTokens += b.ImageTokens
 	a.PromptTokens += b.PromptTokens
 	a.Tokens += b.Tokens
+	a.Decoded += b.Decoded
 	a.ReusedTokens += b.ReusedTokens
 	a.Drafted += b.Drafted
 	a.Accepted += b.Accepted

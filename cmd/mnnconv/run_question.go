@@ -60,7 +60,7 @@ func runQuestion(ctx context.Context, o *runOptions, p *mnnconv.Program) (err er
 	line := newAnswerLine(nil, answer)
 	if o.stats {
 		line.Stats = o.report()
-		writeStats(o.err, answer.Stats)
+		writeStats(o.err, answer.Stats, 1)
 		_ = line.Stats.table().write(o.err, "")
 	}
 	if o.json {
@@ -69,8 +69,8 @@ func runQuestion(ctx context.Context, o *runOptions, p *mnnconv.Program) (err er
 	return nil
 }
 
-// writeStats prints a table of stages.
-func writeStats(w io.Writer, s models.Stats) {
+// writeStats prints a table of the stages of some answers, whose times s sums up.
+func writeStats(w io.Writer, s models.Stats, answers int) {
 	t := table{{"stage", "time", "work", "tokens/s"}}
 	row := func(stage string, d time.Duration, tokens int, what string) {
 		rate := ""
@@ -90,7 +90,11 @@ func writeStats(w io.Writer, s models.Stats) {
 	if s.Drafted > 0 {
 		tokens += fmt.Sprintf(", %d of them drafted, of %d", s.Accepted, s.Drafted)
 	}
-	row("decode", s.Decode, s.Tokens, tokens)
-	row("first token", s.FirstToken, 0, "")
+	row("decode", s.Decode, s.Decoded, tokens)
+	mean := ""
+	if answers > 1 {
+		mean = fmt.Sprintf("mean of %d answers", answers)
+	}
+	row("first token", s.FirstToken/time.Duration(max(answers, 1)), 0, mean)
 	_ = t.write(w, "")
 }

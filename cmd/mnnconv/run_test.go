@@ -4,12 +4,15 @@ import (
 	"bufio"
 	"errors"
 	"io"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/pflag"
 
 	"mnnconv/graph"
+	"mnnconv/models"
 	"mnnconv/models/generate"
 )
 
@@ -96,6 +99,30 @@ func TestFileName(t *testing.T) {
 	for name, want := range map[string]string{"y": "y.npy", "/a/b": "_a_b.npy", "../x": ".._x.npy", `a\b`: "a_b.npy", "..": "...npy", "a:b": "a:b.npy"} {
 		if got := fileName(name); got != want {
 			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+}
+
+// TestWriteStats: rates count the tokens that their time is of, and times of several
+// answers are sums but for that to the first token.
+func TestWriteStats(t *testing.T) {
+	one := models.Stats{Decode: 10 * time.Millisecond, FirstToken: 40 * time.Millisecond, PromptTokens: 8, Prefill: 20 * time.Millisecond, Tokens: 5, Decoded: 4}
+	for _, c := range []struct {
+		stats   models.Stats
+		answers int
+		want    []string
+	}{
+		{one, 1, []string{"prefill +20.0 ms +8 prompt tokens +400.0", "decode +10.0 ms +5 tokens +400.0", "first token +40.0 ms"}},
+		{sum(one, one), 2, []string{"decode +20.0 ms +10 tokens +400.0", "first token +40.0 ms +mean of 2 answers"}},
+		{models.Stats{Decode: time.Millisecond, Tokens: 1}, 1, []string{"decode +1.0 ms +1 token"}},
+		{models.Stats{}, 0, []string{"first token +0.0 ms"}},
+	} {
+		var b strings.Builder
+		writeStats(&b, c.stats, c.answers)
+		for _, want := range c.want {
+			if !regexp.MustCompile(`(?m)^ *` + want + ` *$`).MatchString(b.String()) {
+				t.Errorf("no %q in\n%s", want, b.String())
+			}
 		}
 	}
 }

@@ -382,7 +382,7 @@ func (b *batch) choose(x *sequence, row int) {
 		x.err = fmt.Errorf("token %d of the answer: %w", x.made+1, err)
 		return
 	}
-	if x.made == 0 {
+	if x.turn.stats.Decoded = x.made; x.made == 0 {
 		x.turn.stats.FirstToken = time.Since(x.turn.begin)
 	}
 	if (&generate.Stops{IDs: b.s.m.Generate.EOS}).Has(id) {

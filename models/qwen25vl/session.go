@@ -408,7 +408,7 @@ func (s *Session) answer(ctx context.Context, p *Prompt, t *turn) (a *models.Ans
 		if err != nil {
 			return nil, fmt.Errorf("token %d of the answer: %w", i+1, err)
 		}
-		if i == 0 {
+		if t.stats.Decoded = i; i == 0 {
 			t.stats.FirstToken = time.Since(t.begin)
 		}
 		if stops.Has(id) {

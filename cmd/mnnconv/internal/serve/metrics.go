@@ -64,7 +64,7 @@ func (c *counters) answer(a *finished) {
 	c.tokens.Add(float64(st.Tokens))
 	c.firstToken.Observe(st.FirstToken.Seconds())
 	c.duration.Observe((st.Preprocess + st.Encode + st.Prefill + st.Decode).Seconds())
-	if st.Tokens > 1 {
-		c.tokenTime.Observe(st.Decode.Seconds() / float64(st.Tokens-1))
+	if st.Decoded > 0 {
+		c.tokenTime.Observe(st.Decode.Seconds() / float64(st.Decoded))
 	}
 }
