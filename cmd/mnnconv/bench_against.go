@@ -22,6 +22,8 @@ type benchChange struct {
 // against prints what changed since a report, and fails if that is asked for.
 func against(o *benchOptions, before, after *benchReport) error {
 	for _, f := range []struct{ what, a, b string }{
+		{"kind of checks", before.Check, after.Check}, {"--math", before.Math, after.Math}, {"--state", before.State, after.State}, {"--dtype", before.DType, after.DType},
+		{"level of kernels", before.Kernels, after.Kernels},
 		{"model", before.Model, after.Model}, {"placement", before.Place, after.Place}, {"schedule", before.Schedule, after.Schedule},
 		{"list of devices", fmt.Sprint(before.Devices), fmt.Sprint(after.Devices)}, {"number of processors", fmt.Sprint(before.Threads), fmt.Sprint(after.Threads)},
 	} {

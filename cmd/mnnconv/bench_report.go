@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"golang.org/x/perf/benchmath"
 
 	"mnnconv/partition"
+	"mnnconv/runtime/host"
 	"mnnconv/schemas/jsonkeys"
 )
 
@@ -28,6 +30,10 @@ type benchReport struct {
 	Place         string     `json:"place"`
 	Schedule      string     `json:"schedule"`
 	Check         string     `json:"check"`
+	Math          string     `json:"math"`
+	State         string     `json:"state"`
+	DType         string     `json:"dtype"`
+	Kernels       string     `json:"kernels"` // level of vector instructions on the processor
 	Threads       int        `json:"threads"` // processors that the process may use
 	Devices       []string   `json:"devices"` // name and vendor
 	Repeats       int        `json:"repeats"`
@@ -69,6 +75,7 @@ func (o *benchOptions) threadsUsed() int {
 // describe says under which conditions the rows were measured, and sums them up.
 func (r *benchReport) describe(o *benchOptions, src string) {
 	r.SchemaVersion, r.Tool, r.Model, r.Place, r.Schedule, r.Check = schemaVersion, readVersion().String(), src, o.place, o.schedule, o.checks
+	r.Math, r.State, r.DType, r.Kernels = cmp.Or(o.math, "exact"), o.state, o.dtype, host.Vectors()
 	r.Threads, r.Repeats = o.threadsUsed(), o.repeats
 	for i := range r.Rows {
 		r.Rows[i].sum()

@@ -10,6 +10,9 @@ var vectors, errVectors = simd.Best()
 // lacks. The best one is used then.
 func CheckVectors() error { return errVectors }
 
+// Vectors returns the level of vector instructions in use, as MNNCONV_CPU calls it.
+func Vectors() string { return vectors.String() }
+
 // panel is a matrix of float32 that lies in a larger one.
 type panel = simd.Panel[float32]
 
