@@ -39,13 +39,16 @@ expression/. FORMAT is
   METHOD  round (by itself), refine (looks for the least error; slower), or gptq (the least
           error in what comes out; needs --calibrate, and is then chosen by itself)
 
+An error is that of a layer's weights, relative to them. gptq makes it larger than round does,
+and what comes out better: a budget counts its layers as rounded.
+
 Codes run as MatMulNBits and GatherBlockQuantized here and in onnxruntime. quantize.json in the
 package lists each weight with its error.`
 
 func (o *quantizeOptions) addQuantize(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.spec, "quantize", "", "store weights as `SPEC` says, such as int4 or llm=int4:32,vision=int8,head=int8,embed=int8")
-	f.StringVar(&o.budget, "quantize-budget", "", "give weights that suffer more bits than their rule: size=`BYTES` of all weights, or error=E that no layer exceeds")
+	f.StringVar(&o.budget, "quantize-budget", "", "give weights that suffer more bits than their rule: size=`BYTES` of all weights, or error=E that no layer exceeds, those of gptq when rounded")
 	f.StringVar(&o.calibrate, "calibrate", "", "choose codes by what questions in `QUESTIONS.jsonl`, as run --batch takes them, bring to each layer")
 }
 

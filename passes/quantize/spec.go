@@ -92,7 +92,7 @@ func (s *Spec) check() error {
 			return fmt.Errorf("%w: rules before %q took all that it matches: put it before them", ErrSpec, r.text)
 		}
 		if !r.used {
-			return fmt.Errorf("%w: %q matches no weights that can be stored so", ErrSpec, r.text)
+			return fmt.Errorf("%w: %q matches no weights in floats: a path is misspelled, or what is there is quantised already", ErrSpec, r.text)
 		}
 	}
 	return nil
