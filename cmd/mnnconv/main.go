@@ -14,6 +14,7 @@ import (
 const headroom = 32 << 20
 
 func main() {
+	limitProcessors()
 	held := make([]byte, headroom) // never written to, so that no memory is behind it
 	code := run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	goruntime.KeepAlive(held)

@@ -77,7 +77,7 @@ func (o *modelOptions) addLinks(cmd *cobra.Command) {
 }
 
 func (o *modelOptions) addThreads(cmd *cobra.Command) {
-	cmd.Flags().IntVarP(&o.threads, "threads", "t", 0, "`N` processors to use; 0: all that affinity and cgroup allow, but two where a cgroup allows less: give 1 there")
+	cmd.Flags().IntVarP(&o.threads, "threads", "t", 0, "`N` processors to use; 0: all that affinity and cgroup allow")
 	cmd.Flags().StringVar(&o.math, "math", "", "`MODE` of products with quantised weights on cpu and sim: exact, or int8act (activations quantised to 8 bits by the block, faster), or fast (that, or activations and weights rounded to bfloat16 where AMX makes it faster yet), or PATH=MODE,... such as llm=int8act, with PATH as in --place; exact by default")
 }
 
