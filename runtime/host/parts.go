@@ -177,7 +177,7 @@ func (p *product) mend(sums panel, row, ib, col, m, n int) {
 			}
 			if plain.At == nil {
 				q := *p
-				q.rows, q.cols = m, n
+				q.rows, q.cols, q.depth = m, n, min(p.k, panelDeep)
 				if q.way = byPanels; q.transposed {
 					q.way = byStrips
 				}
