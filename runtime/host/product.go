@@ -290,7 +290,10 @@ type grain struct{ rows, maxRows, maxCols, aRow, aCol int }
 
 // grain returns that of the product's way.
 func (p *product) grain(maxCols int) grain {
-	if p.inParts() {
+	switch p.way {
+	case byRounded:
+		return grain{32, 1024, maxCols, 4, 64}
+	case bySplits: // with more parts, the left side is more to read again for each stripe
 		return grain{32, 1024, 2 * maxCols, 4, 64}
 	}
 	return grain{12, 768, maxCols, 12, 64}
