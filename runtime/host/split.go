@@ -38,8 +38,7 @@ func lowerSplit(n *graph.Node, uses map[*graph.Value][]graph.Use) (Group, bool) 
 
 // splitTurned copies parts of x along an axis, whose axis i is axis perm[i] of x.
 func splitTurned(c *Call, x *graph.Tensor, parts []*graph.Tensor, perm []int, axis int) error {
-	var toSteps, fromSteps [maxAxes]int
-	from, at := stepsOf(x.Shape, &fromSteps), 0
+	at := 0
 	for _, p := range parts {
 		fits := len(p.Shape) == len(perm) && int64(at)+p.Shape[axis] <= x.Shape[perm[axis]]
 		for i, k := range perm {
@@ -49,11 +48,9 @@ func splitTurned(c *Call, x *graph.Tensor, parts []*graph.Tensor, perm []int, ax
 			return fmt.Errorf("%w: a part of shape %v along axis %d of shape %v with axes %v", op.ErrInput, p.Shape, axis, x.Shape, perm)
 		}
 		if p.Len() > 0 {
-			to, m := stepsOf(p.Shape, &toSteps), memo[move](c)
-			m.begin(p, x, 0, at*from[perm[axis]])
-			for i, k := range perm {
-				m.walk.add(int(p.Shape[i]), to[i], from[k])
-			}
+			_, step := around(x.Shape, perm[axis])
+			m := memo[move](c)
+			m.turn(p, x, at*step, perm)
 			if err := m.run(c); err != nil {
 				return err
 			}
