@@ -128,9 +128,9 @@ func (p *product) splitRight(d simd.Parts, scratch []float32, ib, k0, col, k, n 
 	case p.way == byRounded:
 		p.roundRight(d, scratch, k0, col, k, n)
 	case p.transposed && ok && w.dtype == graph.BFloat16 && p.k%2 == 0: // pairs as they are
-		for j := 0; j < n; j += strip / 2 {
-			some := min(strip/2, n-j)
-			vectors.Transpose(d.Band(j, 0), w.inPlace(ib*p.n+col+j, k0), some, k/2)
+		for j := 0; j < n; j += simd.PartsBand {
+			some := min(simd.PartsBand, n-j)
+			vectors.Transpose(d.Band(j), w.inPlace(ib*p.n+col+j, k0), some, k/2)
 		}
 	case p.transposed:
 		turned, scratch := panelOf(scratch[:splitDeep*strip], strip), scratch[splitDeep*strip:]

@@ -24,6 +24,9 @@ const (
 	// whole blocks.
 	PartsBlock = 2 * tileSide
 
+	// PartsBand is how many rows or columns a tile has, and so those that lie together.
+	PartsBand = tileSide
+
 	// PartsTile is how many numbers a part of a step has in memory.
 	PartsTile = tileSide * tileSide
 
@@ -143,10 +146,10 @@ func splitPairs[T float32 | uint16](m Parts, q int, low, high []T, ahead int, sp
 	}
 }
 
-// Band returns the tiles of a right side of one part from column j on, which starts 16, and
-// from a step on: a row for each two numbers of k.
-func (m Parts) Band(j, step int) Panel[float32] {
-	return Panel[float32]{m.At[j/tileSide*m.band()+step*PartsTile:], tileSide}
+// Band returns the tiles of a right side of one part from column j on, which starts a band:
+// a row for each two numbers of k.
+func (m Parts) Band(j int) Panel[float32] {
+	return Panel[float32]{m.At[j/PartsBand*m.band():], PartsBand}
 }
 
 // parts returns the bits of the parts of x.

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 
-	"github.com/mmcloughlin/avo/attr"
 	"github.com/mmcloughlin/avo/ir"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
@@ -33,11 +32,8 @@ var (
 
 // amxBytes writes products of bytes, which lie as rows of matrices.
 func (g *gen) amxBytes() {
-	g.Function("tilesBytesAMX")
-	g.Attributes(attr.NOSPLIT)
-	g.Pragma("noescape")
-	g.SignatureExpr("func(c *int32, ldc int, a *uint8, lda int, b *uint32, ldb, stepb, steps, blocks, shape int, config *uint8)")
-	g.Doc("tilesBytesAMX adds, to blocks of two tiles of rows of c and two of columns, the products of fours of signed bytes of a and unsigned ones of b, so many steps of 16 of them deep.",
+	g.start("tilesBytesAMX", "(c *int32, ldc int, a *uint8, lda int, b *uint32, ldb, stepb, steps, blocks, shape int, config *uint8)",
+		"tilesBytesAMX adds, to blocks of two tiles of rows of c and two of columns, the products of fours of signed bytes of a and unsigned ones of b, so many steps of 16 of them deep.",
 		"Bit 0 of shape: one tile of columns, bit 1: one of rows.",
 		"Strides and stepb, which is 16·ldb, are in bytes; config is what LDTILECFG loads: tiles 0 to 3 for sums, 4 and 5 for a, 6 and 7 for b.")
 	c, ldc, a, lda, b, ldb := reg.RDI, reg.RSI, reg.RDX, reg.RCX, reg.R8, reg.R9

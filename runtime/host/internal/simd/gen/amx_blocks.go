@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 
-	"github.com/mmcloughlin/avo/attr"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
@@ -18,11 +17,8 @@ func amxBlocks(g *gen) {
 	if g.floats != 16 {
 		return
 	}
-	g.Function("tileBlocksAMX")
-	g.Attributes(attr.NOSPLIT)
-	g.Pragma("noescape")
-	g.SignatureExpr("func(c *float32, ldc int, x *uint8, ldx int, w, sums *uint8, m, groups, blocks int, config, soon *uint8, ldsoon, quads int)")
-	g.Doc("tileBlocksAMX adds the product of groups of m rows of records x and a panel w of signed weights to c.",
+	g.start("tileBlocksAMX", "(c *float32, ldc int, x *uint8, ldx int, w, sums *uint8, m, groups, blocks int, config, soon *uint8, ldsoon, quads int)",
+		"tileBlocksAMX adds the product of groups of m rows of records x and a panel w of signed weights to c.",
 		fmt.Sprintf("Strides are in numbers, that of x in bytes. m is 1 to %d. sums is room for two tiles.", tileRowsMost),
 		"config is what LDTILECFG loads: tiles 0 and 1 for sums, 4 and 5 for rows of x, 6 and 7 for w.",
 		"For each block of the first group, four lines of rows of soon are asked for, ldsoon bytes apart, each of so many fours.")

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 
-	"github.com/mmcloughlin/avo/attr"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
@@ -34,11 +33,8 @@ func partTerms(a, b int) (terms []partTerm) {
 // amxParts writes products of parts, which lie in the order in which they are read: those
 // of numbers in one, two or three parts on either side.
 func (g *gen) amxParts() {
-	g.Function("partsAMX")
-	g.Attributes(attr.NOSPLIT)
-	g.Pragma("noescape")
-	g.SignatureExpr("func(c *float32, ldc int, a *float32, banda int, b *float32, bandb, steps, blocks, counts int, config *uint8, soon *float32)")
-	g.Doc("partsAMX adds, to blocks of 32 rows of c and 32 columns, the products of a and b, so many steps of 16 pairs of bfloat16 numbers deep.",
+	g.start("partsAMX", "(c *float32, ldc int, a *float32, banda int, b *float32, bandb, steps, blocks, counts int, config *uint8, soon *float32)",
+		"partsAMX adds, to blocks of 32 rows of c and 32 columns, the products of a and b, so many steps of 16 pairs of bfloat16 numbers deep.",
 		"counts is 3·(parts of a - 1) + parts of b - 1. Bytes lie between rows of c, and between bands of 16 rows of a and of 16 columns of b;",
 		"config is what LDTILECFG loads: tiles 0 to 3 for sums, 4 and 5 for a, 6 and 7 for b.",
 		"Meanwhile what lies in bands of 16 rows like a's from soon on is asked for: of each one line of 64 bytes more at every step than a has parts.")

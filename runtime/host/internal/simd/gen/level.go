@@ -31,7 +31,12 @@ type gen struct {
 
 // function starts a function, whose name ends in that of the level.
 func (g *gen) function(name, signature string, doc ...string) {
-	g.Function(name + g.name)
+	g.start(name+g.name, signature, doc...)
+}
+
+// start starts a function of that name.
+func (g *gen) start(name, signature string, doc ...string) {
+	g.Function(name)
 	g.Attributes(attr.NOSPLIT)
 	g.Pragma("noescape")
 	g.SignatureExpr("func" + signature)
