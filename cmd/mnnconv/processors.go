@@ -11,6 +11,9 @@ import (
 // workers that wait for each other on one processor take each other's time, and half of the
 // speed is lost. A limit that cannot be read is left to Go, as is GOMAXPROCS where it is set.
 func limitProcessors() {
-	most := goruntime.GOMAXPROCS(0)
-	_, _ = maxprocs.Set(maxprocs.RoundQuotaFunc(func(allowed float64) int { return min(most, int(math.Ceil(allowed))) }))
+	const least = 2 // that Go takes for a limit: other numbers follow it, or what there is, already
+	if goruntime.GOMAXPROCS(0) != least {
+		return
+	}
+	_, _ = maxprocs.Set(maxprocs.RoundQuotaFunc(func(allowed float64) int { return min(least, int(math.Ceil(allowed))) }))
 }
